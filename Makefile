@@ -1,0 +1,33 @@
+# Each target creates what it needs and re-runs fast.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+
+.PHONY: demo test check campaign bench world-pack clean
+
+$(VENV)/.ready: pyproject.toml scripts/setup.sh
+	PYTHON="$(PYTHON)" VENV="$(VENV)" sh scripts/setup.sh
+	touch $@
+
+demo: $(VENV)/.ready          ## 50,000 terminals judged on real borders, with maps; writes demo-out/
+	$(BIN)/groundrule demo --out demo-out
+
+test: $(VENV)/.ready          ## format, lint, types, then every test
+	$(BIN)/ruff check src tests benchmarks scripts
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+check: test
+
+campaign: $(VENV)/.ready      ## the long counts (a million points, 100,000 rulebooks); results go into docs/campaign.md
+	$(BIN)/python scripts/campaign.py
+
+bench: $(VENV)/.ready         ## every benchmark against its peer; exits 1 where a stated goal is missed
+	$(BIN)/pip install --quiet -e '.[bench]'
+	$(BIN)/python benchmarks/run_all.py
+
+world-pack: $(VENV)/.ready    ## rebuild the shipped world areas from the npm package
+	$(BIN)/python scripts/build_world_pack.py
+
+clean:
+	rm -rf $(VENV) demo-out .cache

@@ -1,0 +1,24 @@
+#!/bin/sh
+# Makes the virtual environment that every make target uses. Run by make; safe to run again.
+set -eu
+PYTHON="${PYTHON:-python3}"
+VENV="${VENV:-.venv}"
+
+have_venv() { "$PYTHON" -c 'import ensurepip, venv' >/dev/null 2>&1; }
+
+if ! command -v "$PYTHON" >/dev/null 2>&1 || ! have_venv; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+        apt-get update -qq
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3 python3-venv >/dev/null
+    else
+        echo "groundrule needs Python 3.11 or newer with the venv module; install it (Debian: python3-venv) and run make again" >&2
+        exit 2
+    fi
+fi
+"$PYTHON" - <<'PY'
+import sys
+if sys.version_info < (3, 11):
+    sys.exit(f"groundrule needs Python 3.11 or newer, this is {sys.version.split()[0]}; set PYTHON=python3.11 (or newer)")
+PY
+[ -x "$VENV/bin/python" ] || "$PYTHON" -m venv "$VENV"
+"$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -e '.[analyse,test]'
