@@ -1,0 +1,23 @@
+"""Fixtures of the whole suite.
+
+Strategy: tests build their own small inputs. What needs the optional real data sets asks for `shared_data`, the only
+place that knows where they may lie; without them such a test is skipped with a plain message. Nothing opens a network
+connection. Compiled kernels are cached by numba between runs.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of the optional real data sets; `GROUNDRULE_SHARED_DATA` overrides the default place beside the project."""
+    default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("GROUNDRULE_SHARED_DATA", default))
+    if not folder.is_dir():
+        pytest.skip("optional real data not found; set GROUNDRULE_SHARED_DATA to run this test")
+    return folder
