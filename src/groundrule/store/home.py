@@ -1,0 +1,158 @@
+"""One directory that holds a deployment: registers, areas, rulebooks, history, manifests.
+
+    HOME/home.json          what this is: format, version, id
+    HOME/registers.sqlite   terminals, accounts, parties, lists (bitemporal; `store.registers`)
+    HOME/areas/ rulebooks/  content-addressed versions
+    HOME/history/           observations, decisions, evidence in Parquet (`store.history`)
+    HOME/manifests/         one per run
+    HOME/rejected/          every row that an import could not use, with its reason
+    HOME/cache/             may be deleted at any time
+    HOME/lock               held by the one writer
+
+Readers need no lock. A second writer is refused at once with the process id of the first.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from groundrule.errors import ConflictError, InputError, StoreError
+from groundrule.store.durable import write_durably
+
+FORMAT = "groundrule-home"
+VERSION = 1
+_FOLDERS = ("areas", "rulebooks", "history", "manifests", "rejected", "cache")
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """A home that exists on disk.
+
+    Attributes:
+        path: the directory.
+        id: identity given at genesis; it is copied into every manifest.
+    """
+
+    path: Path
+    id: str
+
+    @classmethod
+    def create(cls, path: Path | str, *, home_id: str | None = None) -> Home:
+        """Make an empty home.
+
+        Args:
+            path: a directory that does not exist or is empty.
+            home_id: identity; a random UUID if not given.
+        Raises:
+            ConflictError: there is a home already, or the directory holds something else.
+        """
+        folder = Path(path)
+        if (folder / "home.json").exists():
+            raise ConflictError(f"`{folder}` is a home already", help="genesis happens once; use it, or name another place",
+                                path=str(folder))
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise ConflictError(f"`{folder}` is not empty", help="name a directory that does not exist yet", path=str(folder))
+        identity = home_id or str(uuid.uuid4())
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for name in _FOLDERS:
+                (folder / name).mkdir()
+            (folder / "lock").touch()
+        except OSError as error:
+            raise StoreError(f"cannot create `{folder}`: {error.strerror}", path=str(folder)) from error
+        # INVARIANT: home.json comes last, so that a directory with one is complete.
+        text = json.dumps({"format": FORMAT, "version": VERSION, "id": identity}, indent=1) + "\n"
+        write_durably(folder / "home.json", text.encode())
+        return cls(folder, identity)
+
+    @classmethod
+    def open(cls, path: Path | str) -> Home:
+        """Open a home for reading; writing needs `writer()`.
+
+        Raises:
+            InputError: the directory is not a home, or one of a later format.
+        """
+        folder = Path(path)
+        cure = f"make one with: groundrule init --home {folder}"
+        try:
+            described = json.loads((folder / "home.json").read_bytes())
+            found, version, identity = described["format"], described["version"], described["id"]
+        except FileNotFoundError:
+            raise InputError(f"`{folder}` is not a groundrule home", help=cure, path=str(folder)) from None
+        except OSError as error:
+            raise StoreError(f"cannot read `{folder}`: {error.strerror}", path=str(folder)) from error
+        except (ValueError, KeyError, TypeError):
+            raise InputError(f"`{folder / 'home.json'}` is damaged", help="restore it from a backup", path=str(folder)) from None
+        if found != FORMAT:
+            raise InputError(f"`{folder}` is not a groundrule home", help=cure, path=str(folder))
+        if version != VERSION:
+            raise InputError(f"`{folder}` has format version {version}, and this program reads {VERSION}",
+                             help="use the program version that wrote it", path=str(folder))
+        return cls(folder, str(identity))
+
+    @contextmanager
+    def writer(self) -> Iterator[Home]:
+        """Hold the write lock of this home for the length of the block.
+
+        Raises:
+            ConflictError: another writer holds it; the context carries its process id, or None if not yet known.
+        """
+        with (self.path / "lock").open("a+b") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                stream.seek(0)
+                text = stream.read(32).decode("ascii", "replace").strip()
+                pid = int(text) if text.isdigit() else None
+                who = f"process {pid}" if pid is not None else "another process"
+                raise ConflictError(f"{who} is writing to `{self.path}`", help="wait until it has ended, or end it",
+                                    pid=pid, path=str(self.path)) from None
+            stream.truncate(0)
+            stream.write(str(os.getpid()).encode())
+            stream.flush()
+            try:
+                yield self
+            finally:
+                stream.truncate(0)
+
+    @property
+    def registers_url(self) -> str:
+        """SQLAlchemy URL of the embedded registers."""
+        return f"sqlite:///{(self.path / 'registers.sqlite').resolve()}"
+
+    @property
+    def areas(self) -> Path:
+        """Folder of area versions."""
+        return self.path / "areas"
+
+    @property
+    def rulebooks(self) -> Path:
+        """Folder of rulebooks."""
+        return self.path / "rulebooks"
+
+    @property
+    def history(self) -> Path:
+        """Folder of the Parquet history."""
+        return self.path / "history"
+
+    @property
+    def manifests(self) -> Path:
+        """Folder of run manifests."""
+        return self.path / "manifests"
+
+    @property
+    def rejected(self) -> Path:
+        """Folder of rows that imports could not use."""
+        return self.path / "rejected"
+
+    @property
+    def cache(self) -> Path:
+        """Folder that may be deleted at any time."""
+        return self.path / "cache"
