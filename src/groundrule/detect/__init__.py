@@ -1,0 +1,1 @@
+"""Detect: what is remembered of each terminal, and what its behaviour says."""
