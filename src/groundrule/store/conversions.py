@@ -76,7 +76,7 @@ def _numbers_from_text(column: Any) -> tuple[Any, Mask]:
         return column.cast(pa.float64()), none_bad
     except pa.ArrowInvalid:
         trimmed = pc.utf8_trim_whitespace(column)
-    missing = pc.fill_null(pc.is_in(pc.utf8_lower(trimmed), value_set=_MISSING), True)
+    missing = pc.or_(pc.is_null(trimmed), pc.is_in(pc.utf8_lower(trimmed), value_set=_MISSING))
     readable = pc.fill_null(pc.match_substring_regex(trimmed, _NUMBER), False)
     numbers = pc.if_else(readable, trimmed, pa.scalar(None, pa.string())).cast(pa.float64())
     bad = pc.and_(pc.invert(readable), pc.invert(missing)).to_numpy(zero_copy_only=False)
@@ -275,6 +275,8 @@ def to_alerts(column: Any) -> tuple[Any, Mask]:
 
 
 def _alerts_from_text(text: str) -> Any:
+    if text.strip().casefold() in ("", "null"):
+        return None
     stripped = text.strip().strip("[]")
     parts = [part.strip().strip("\"'") for part in re.split(r"[;,|\s]+", stripped) if part.strip()]
     if all(re.fullmatch(r"-?\d{1,9}", part) for part in parts):

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from groundrule.errors import InputError
 from groundrule.records import OBSERVATION_SCHEMA
+from groundrule.store.raw import listed, suggest
 
 REQUIRED = ("terminal_id", "observed_at")
 TRACING = ("source", "source_row")
@@ -79,7 +80,7 @@ def check_targets(columns: Mapping[str, str]) -> None:
     taken: dict[str, str] = {}
     for theirs, ours in columns.items():
         if ours not in TARGETS:
-            raise InputError(f"observations have no column `{ours}`", help=_suggest(ours, TARGETS), value=ours)
+            raise InputError(f"observations have no column `{ours}`", help=suggest(ours, TARGETS), value=ours)
         if ours in taken:
             raise InputError(f"`{taken[ours]}` and `{theirs}` are both mapped to `{ours}`", help="map one of them", value=ours)
         taken[ours] = theirs
@@ -102,7 +103,7 @@ def match_columns(names: Iterable[str], explicit: Mapping[str, str] | None, *, f
     notes: list[str] = []
     for theirs, ours in explicit.items():
         if theirs not in available:
-            raise InputError(f"`{file}` has no column `{theirs}`", help=_suggest(theirs, available), file=file, field=theirs)
+            raise InputError(f"`{file}` has no column `{theirs}`", help=suggest(theirs, available), file=file, field=theirs)
         source_of[ours] = theirs
     free = [name for name in available if name not in explicit and name not in TRACING]
     for name in free:
@@ -126,20 +127,9 @@ def match_columns(names: Iterable[str], explicit: Mapping[str, str] | None, *, f
         if target not in source_of:
             near = difflib.get_close_matches(target, available, 1, 0.5)
             example = near[0] if near else (available[0] if available else "NAME")
-            raise InputError(f"`{file}` has no column for `{target}`; it has {_listed(available)}",
+            raise InputError(f"`{file}` has no column for `{target}`; it has {listed(available)}",
                              help=f"say which it is: --columns {example}={target}", file=file, field=target)
     ignored = [name for name in available if name not in source_of.values() and name not in TRACING]
     if ignored:
-        notes.append(f"{file}: columns not used: {_listed(ignored)}")
+        notes.append(f"{file}: columns not used: {listed(ignored)}")
     return ColumnMap(source_of, tuple(notes))
-
-
-def _listed(names: list[str]) -> str:
-    shown = ", ".join(f"`{name[:40]}`" for name in names[:12])
-    return (shown or "no columns") + (f" and {len(names) - 12} more" if len(names) > 12 else "")
-
-
-def _suggest(name: str, known: Iterable[str]) -> str:
-    options = list(known)
-    near = difflib.get_close_matches(name, options, 1)
-    return f"did you mean `{near[0]}`?" if near else f"known are {_listed(options)}"

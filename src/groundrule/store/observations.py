@@ -14,16 +14,92 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from groundrule.errors import InputError
-from groundrule.store.observation_checks import TimeReading
-from groundrule.store.observation_columns import check_targets
-from groundrule.store.read_parquet import ParquetObservations
-from groundrule.store.rejects import RejectCounts, Rejects
-from groundrule.store.sources import Observations, ReadOptions
+from groundrule.instant import NS_PER_S
+from groundrule.records import OBSERVATION_SCHEMA
+from groundrule.store.observation_checks import TimeReading, check_observations
+from groundrule.store.observation_columns import ColumnMap, check_targets, match_columns
+from groundrule.store.raw import BLOCK_BYTES, MAX_LINE_BYTES, Limits, RawBatch, RawSource
+from groundrule.store.raw_csv import CsvSource
+from groundrule.store.raw_jsonl import JsonLinesSource
+from groundrule.store.raw_parquet import ParquetSource
+from groundrule.store.rejects import RejectCounts, Rejects, rejects_of
+from groundrule.store.telemetry import TelemetrySource, looks_like_telemetry
 
-SUFFIXES = (".parquet", ".pq", ".csv", ".csv.gz", ".jsonl", ".ndjson", ".json", ".jsonl.gz", ".ndjson.gz", ".json.gz")
+_PARQUET = (".parquet", ".pq")
+_CSV = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+_JSON = (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".ndjson.gz", ".json.gz")
+SUFFIXES = _PARQUET + _CSV + _JSON
 BATCH_ROWS = 1_000_000
+
+
+class MappedSource:
+    """One file whose columns are matched to those of observations.
+
+    Where every row names its own columns (JSON lines, telemetry), the first batch is matched as a file's header is, and
+    columns that appear later are matched when they appear.
+
+    Attributes:
+        notes: what was assumed or ignored.
+    """
+
+    def __init__(self, raw: RawSource, explicit: Mapping[str, str], time: TimeReading) -> None:
+        self._raw, self._explicit, self._time = raw, explicit, time
+        self._seen: list[str] = []
+        self._map: ColumnMap | None = None
+        self._early = False
+        self.notes: list[str] = []
+        if raw.names is not None:
+            self._match(raw.names)
+        if isinstance(raw, ParquetSource):
+            self._refuse_naive_times(raw)
+
+    def read(self) -> Iterator[tuple[pa.Table, Rejects]]:
+        """Read the file from its beginning."""
+        fixed = self._map.source_of.values() if self._map is not None and self._raw.names is not None else None
+        for batch in self._raw.batches(fixed):
+            table, rejects = self._check(batch)
+            self._early = self._early or _times_are_early(table)
+            yield table, rejects
+        if self._early and self._time.unit is None:
+            self.notes.append(
+                f"{self._raw.name}: times lie within an hour of 1970-01-01; numbers are read as ns, say --time-unit if not"
+            )
+        self.notes += getattr(self._raw, "notes", [])
+
+    def _check(self, batch: RawBatch) -> tuple[pa.Table, Rejects]:
+        new = [name for name in batch.columns if name not in self._seen]
+        if self._raw.names is None and new:
+            self._match([*self._seen, *new])
+        if self._map is None or not len(batch.source_rows):
+            return OBSERVATION_SCHEMA.empty_table(), batch.rejects
+        absent = pa.nulls(len(batch.source_rows))
+        given = {ours: batch.columns.get(theirs, absent) for ours, theirs in self._map.source_of.items()}
+        table, rejects = check_observations(
+            given, source=self._raw.name, source_rows=batch.source_rows, time=self._time
+        )
+        return table, rejects_of([batch.rejects.table, rejects.table])
+
+    def _match(self, names: Sequence[str]) -> None:
+        self._seen = list(names)
+        self._map = match_columns(names, self._explicit, file=self._raw.name)
+        self.notes = list(self._map.notes)
+
+    def _refuse_naive_times(self, raw: ParquetSource) -> None:
+        assert self._map is not None
+        column = self._map.source_of["observed_at"]
+        kind = raw.schema.field(column).type
+        if pa.types.is_timestamp(kind) and kind.tz is None and not self._time.assume_utc:
+            raise InputError(
+                f"the times in column `{column}` of `{raw.name}` have no zone",
+                help="if they are UTC, say so: --assume-utc", file=raw.name, field=column,
+            )
+
+
+def _times_are_early(table: pa.Table) -> bool:
+    return table.num_rows > 0 and pc.max(table["observed_at"]).as_py() < 3_600 * NS_PER_S
 
 
 @dataclass(slots=True)
@@ -36,13 +112,13 @@ class ObservationReader:
         counts: rejected rows so far, by reason.
     """
 
-    sources: Sequence[Observations]
+    sources: Sequence[MappedSource]
     rows: int = 0
     counts: RejectCounts = field(default_factory=RejectCounts)
 
     def __iter__(self) -> Iterator[tuple[pa.Table, Rejects]]:
         for source in self.sources:
-            for table, rejects in source.batches():
+            for table, rejects in source.read():
                 self.rows += table.num_rows
                 self.counts.add(rejects)
                 yield table, rejects
@@ -60,6 +136,8 @@ def open_observations(
     batch_rows: int = BATCH_ROWS,
     assume_utc: bool = False,
     time_unit: str | None = None,
+    max_line_bytes: int = MAX_LINE_BYTES,
+    block_bytes: int = BLOCK_BYTES,
 ) -> ObservationReader:
     """Open files of observations.
 
@@ -69,6 +147,8 @@ def open_observations(
         batch_rows: most observations per batch [> 0].
         assume_utc: take times without a zone as UTC.
         time_unit: unit of times given as numbers: ns (the default), us, ms, s.
+        max_line_bytes: longest line of a text file that is read.
+        block_bytes: text files are read in blocks of this size.
     Returns:
         A reader: iterate over it for (table of OBSERVATION_SCHEMA, Rejects). `source_row` counts from 1: rows of a
         Parquet file, lines of a text file (the header is line 1), rows of a telemetry file's replies.
@@ -80,10 +160,12 @@ def open_observations(
     check_targets(columns or {})
     files = expand_paths(paths)
     names = [file.name for file in files]
-    options = ReadOptions(columns or {}, batch_rows, TimeReading(time_unit, assume_utc))
-    sources = [
-        _open_one(file, file.name if names.count(file.name) == 1 else str(file), options) for file in files
-    ]
+    limits = Limits(batch_rows, max_line_bytes, block_bytes)
+    time = TimeReading(time_unit, assume_utc)
+    sources = []
+    for file in files:
+        name = file.name if names.count(file.name) == 1 else str(file)
+        sources.append(MappedSource(open_source(file, name, limits), columns or {}, time))
     return ObservationReader(sources)
 
 
@@ -110,8 +192,17 @@ def expand_paths(paths: Path | str | Iterable[Path | str]) -> list[Path]:
     return files
 
 
-def _open_one(path: Path, name: str, options: ReadOptions) -> Observations:
+def open_source(path: Path, name: str, limits: Limits) -> RawSource:
+    """Open a file by the ending of its name; a JSON file that looks like telemetry is read as such.
+
+    Raises:
+        InputError: the ending is not known, or the file cannot be read.
+    """
     lower = path.name.lower()
-    if lower.endswith((".parquet", ".pq")):
-        return ParquetObservations(path, name, options)
+    if lower.endswith(_PARQUET):
+        return ParquetSource(path, name, limits)
+    if lower.endswith(_CSV):
+        return CsvSource(path, name, limits)
+    if lower.endswith(_JSON):
+        return TelemetrySource(path, name, limits) if looks_like_telemetry(path) else JsonLinesSource(path, name, limits)
     raise InputError(f"`{path}` is of no known format", help=f"files end in {', '.join(SUFFIXES)}", file=str(path))
