@@ -2,8 +2,8 @@
 
     ua-speed: speed above 75 → 60 km/h; release below 70 → 55 km/h
 
-A change that can make a past moment be decided differently (`groundrule whatif`) is starred: it touches what decides, not only how
-it is worded, and it holds at an instant before the one given.
+A change that can make a past moment be decided differently (`groundrule whatif`) is starred: it touches what decides,
+not only how it is worded, and it holds at an instant before the one given.
 """
 
 from __future__ import annotations
@@ -32,7 +32,17 @@ from groundrule.rules.model import (
     Where,
 )
 
-Subject = Literal["rulebook", "precedence", "default", "assumption", "rule", "claim", "landing_right", "counter", "guarantee"]
+Subject = Literal[
+    "rulebook",
+    "precedence",
+    "default",
+    "assumption",
+    "rule",
+    "claim",
+    "landing_right",
+    "counter",
+    "guarantee",
+]
 _T = TypeVar("_T")
 
 
@@ -62,21 +72,27 @@ def compare(old: Rulebook, new: Rulebook, *, now_ns: int = MAX_NS) -> list[Chang
     """List what differs, in the order of a rulebook.
 
     Args:
-        old, new: the two rulebooks.
+        old: the rulebook before.
+        new: the rulebook after.
         now_ns: moments before this instant are past [ns, UTC]; the default counts every moment.
+
     Returns:
         Changes; empty if and only if both decide and say the same.
     """
     changes = _header(old, new)
     changes += _rules(old, new, now_ns)
     changes += _keyed("claim", _claims(old), _claims(new), _claim_words)
-    changes += _keyed("landing_right", _by(old.landing_rights, "country"), _by(new.landing_rights, "country"), _right_words)
+    changes += _keyed(
+        "landing_right", _by(old.landing_rights, "country"), _by(new.landing_rights, "country"), _right_words
+    )
     changes += _keyed("counter", _by(old.counters, "id"), _by(new.counters, "id"), _counter_words)
-    changes += _keyed("guarantee", _by(old.guarantees, "id"), _by(new.guarantees, "id"), _guarantee_words, decides=False)
+    changes += _keyed(
+        "guarantee", _by(old.guarantees, "id"), _by(new.guarantees, "id"), _guarantee_words, decides=False
+    )
     return changes
 
 
-# --- the rulebook itself ----------------------------------------------------------------------------------------------
+# --- the rulebook itself ----------------------------------------------------------------------------------
 
 
 def _header(old: Rulebook, new: Rulebook) -> list[Change]:
@@ -89,11 +105,16 @@ def _header(old: Rulebook, new: Rulebook) -> list[Change]:
         text = f"precedence: {' > '.join(old.precedence)} → {' > '.join(new.precedence)}"
         changes.append(Change("changed", "precedence", "", text, True))
     if (old.default_outcome, old.default_reason) != (new.default_outcome, new.default_reason):
-        text = (
-            f"default: {old.default_outcome.word} ({old.default_reason}) → {new.default_outcome.word} ({new.default_reason})"
-        )
+        was = f"{old.default_outcome.word} ({old.default_reason})"
+        text = f"default: {was} → {new.default_outcome.word} ({new.default_reason})"
         changes.append(Change("changed", "default", "", text, True))
-    for name in ("position_sigma_m", "edge_probability", "max_gap_s", "max_position_age_s", "decision_valid_s"):
+    for name in (
+        "position_sigma_m",
+        "edge_probability",
+        "max_gap_s",
+        "max_position_age_s",
+        "decision_valid_s",
+    ):
         was, now = getattr(old.assumptions, name), getattr(new.assumptions, name)
         if was != now:
             text = f"assumption {name}: {_assumed(was)} → {_assumed(now)}"
@@ -111,7 +132,7 @@ def _or_none(value: object) -> str:
     return "none" if value is None else f"`{value}`" if isinstance(value, str) else str(value)
 
 
-# --- rules ------------------------------------------------------------------------------------------------------------
+# --- rules ------------------------------------------------------------------------------------------------
 
 
 def _rules(old: Rulebook, new: Rulebook, now_ns: int) -> list[Change]:
@@ -152,9 +173,7 @@ def _changed_rule(old: Rule, new: Rule, now_ns: int) -> Change | None:
     deciding += _exceptions(old.unless, new.unless)
     _note(deciding, "edge", old.edge.word, new.edge.word)
     _note(deciding, "stale", old.stale.word, new.stale.word)
-    for name, before, after in _differences(
-        {k: v.word for k, v in old.unknown}, {k: v.word for k, v in new.unknown}
-    ):
+    for name, before, after in _differences({k: v.word for k, v in old.unknown}, {k: v.word for k, v in new.unknown}):
         deciding.append(f"unknown {name}: {before or 'as by default'} → {after or 'as by default'}")
     _set_change(deciding, "obligations", old.obligations, new.obligations)
     texts: list[str] = []
@@ -172,7 +191,12 @@ def _changed_rule(old: Rule, new: Rule, now_ns: int) -> Change | None:
     for name in ("title", "emergency", "appeal", "notes", "retry_wait_s", "retry_move_m"):
         _note(texts, name.replace("_", " "), getattr(old, name), getattr(new, name))
     for name in ("basis", "requested_by", "source", "date", "illustrative"):
-        _note(texts, f"authority {name.replace('_', ' ')}", getattr(old.authority, name), getattr(new.authority, name))
+        _note(
+            texts,
+            f"authority {name.replace('_', ' ')}",
+            getattr(old.authority, name),
+            getattr(new.authority, name),
+        )
     for language, before, after in _differences(dict(old.message), dict(new.message)):
         texts.append(f"message in {language}: {_or_none(before)} → {_or_none(after)}")
     if not deciding and not texts:
@@ -205,7 +229,7 @@ def _exceptions(old: tuple[Condition, ...], new: tuple[Condition, ...]) -> list[
     ]
 
 
-# --- conditions -------------------------------------------------------------------------------------------------------
+# --- conditions -------------------------------------------------------------------------------------------
 
 
 def condition_changes(old: Condition, new: Condition) -> list[str]:
@@ -277,7 +301,8 @@ def _part_change(old: Condition, new: Condition) -> str:
             return "; ".join(notes)
         case Compare(), Compare():
             relation = new.relation.replace("_", " ")
-            return f"{wording.attribute_name(new.attribute)} {relation} {_arrow(new.attribute, old.value, new.value)}"
+            name = wording.attribute_name(new.attribute)
+            return f"{name} {relation} {_arrow(new.attribute, old.value, new.value)}"
         case In(), In():
             return _set_words(wording.attribute_name(new.attribute), old.values, new.values)
         case ListIn(), ListIn():
@@ -286,7 +311,10 @@ def _part_change(old: Condition, new: Condition) -> str:
     if before is not None and after is not None:
         return _set_words("where", before, after)
     if isinstance(old, AnyOf) and isinstance(new, AnyOf):
-        gone, come = _only_in_first(list(old.parts), list(new.parts)), _only_in_first(list(new.parts), list(old.parts))
+        gone, come = (
+            _only_in_first(list(old.parts), list(new.parts)),
+            _only_in_first(list(new.parts), list(old.parts)),
+        )
         if len(gone) == len(come) == 1 and _topic(gone[0]) == _topic(come[0]):
             return _part_change(gone[0], come[0])
     return f"{wording.describe(old)} → {wording.describe(new)}"
@@ -311,7 +339,10 @@ def _arrow(attribute: str, old: float, new: float) -> str:
 
 def _set_words(name: str, old: Iterable[str], new: Iterable[str]) -> str:
     before, after = set(old), set(new)
-    signs = [*(f"+{word}" for word in sorted(after - before)), *(f"-{word}" for word in sorted(before - after))]
+    signs = [
+        *(f"+{word}" for word in sorted(after - before)),
+        *(f"-{word}" for word in sorted(before - after)),
+    ]
     return f"{name}: {', '.join(signs)}"
 
 
@@ -320,7 +351,7 @@ def _set_change(notes: list[str], name: str, old: Iterable[str], new: Iterable[s
         notes.append(_set_words(name, old, new))
 
 
-# --- tables keyed by a name -------------------------------------------------------------------------------------------
+# --- tables keyed by a name -------------------------------------------------------------------------------
 
 
 def _by(items: Iterable[_T], key: str) -> dict[str, _T]:
@@ -336,7 +367,12 @@ def _differences(old: Mapping[str, str], new: Mapping[str, str]) -> list[tuple[s
 
 
 def _keyed(
-    subject: Subject, old: Mapping[str, _T], new: Mapping[str, _T], write: Callable[[_T, _T | None], str], *, decides: bool = True
+    subject: Subject,
+    old: Mapping[str, _T],
+    new: Mapping[str, _T],
+    write: Callable[[_T, _T | None], str],
+    *,
+    decides: bool = True,
 ) -> list[Change]:
     changes = []
     name = subject.replace("_", " ")

@@ -52,6 +52,7 @@ def quantity(attribute: str, value: float, *, unit: bool = True) -> str:
         attribute: attribute name.
         value: number in the attribute's base unit.
         unit: False leaves the unit out.
+
     Example:
         >>> quantity("speed_m_s", 75 / 3.6)
         '75 km/h'
@@ -117,7 +118,8 @@ def leaf(condition: Condition, *, negated: bool = False) -> str:
             return f"{'not ' if negated else ''}on list {condition.list_id}{states}"
         case Compare():
             relation = (_OPPOSITE if negated else _RELATIONS)[condition.relation]
-            return f"{attribute_name(condition.attribute)} {relation} {quantity(condition.attribute, condition.value)}"
+            limit = quantity(condition.attribute, condition.value)
+            return f"{attribute_name(condition.attribute)} {relation} {limit}"
         case Latch():
             limit = quantity(condition.attribute, condition.above)
             if negated:

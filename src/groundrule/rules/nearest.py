@@ -1,0 +1,228 @@
+"""Why was this terminal not denied? The rules that came nearest to it, and what did not hold.
+
+For each rule the fewest leaves that would have to change for it to apply are found: those of a conjunction add up, of
+alternatives the nearest counts. Rules are ranked by outcome (deny first), then by how many leaves are missing, then by
+how far they are away. A number is as far away as its share of the limit, a place as its distance over
+(distance + 10 km); what has no measure counts as 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from groundrule.instant import format_instant
+from groundrule.records import Outcome
+from groundrule.rules import wording
+from groundrule.rules.evidence import Truth
+from groundrule.rules.model import All, AnyOf, Compare, Condition, In, Latch, ListIn, Not, Relation, Rule, Where
+from groundrule.rules.selectors import PERHAPS, YES
+from groundrule.rules.situation import Judge
+
+Distances = Mapping[str, float] | Callable[[str], float | None]
+HALF_DISTANCE_M = 10_000.0
+"""A place this far away counts as half of a missing leaf."""
+UNKNOWN_MARGIN = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """One leaf that does not hold (or an exception that does).
+
+    Attributes:
+        words: what does not hold, with its numbers: `speed 68 of 75 km/h`, `2.1 km outside area:zone-1`.
+        margin: how far away it is (0 at the limit, 1 far away or without measure).
+    """
+
+    words: str
+    margin: float
+
+
+@dataclass(frozen=True, slots=True)
+class NearMiss:
+    """A rule that did not decide although it might have.
+
+    Attributes:
+        rule_id, title, outcome: the rule and what it would have done.
+        gaps: what did not hold; empty for a rule that applied and was overridden.
+        margin: sum of the margins of the gaps.
+        note: why it did not decide although it applied, or empty.
+    """
+
+    rule_id: str
+    title: str
+    outcome: Outcome
+    gaps: tuple[Gap, ...]
+    margin: float
+    note: str = ""
+
+    def sentence(self) -> str:
+        """Say in one line what kept the rule from applying."""
+        return self.note or "; ".join(gap.words for gap in self.gaps)
+
+
+@dataclass(frozen=True, slots=True)
+class _Need:
+    leaf: Condition
+    negated: bool
+    margin: float
+
+
+def missing(
+    judge: Judge, condition: Condition, distances: Distances | None, *, negated: bool = False
+) -> tuple[_Need, ...] | None:
+    """Return the fewest leaves that must change for a condition to hold for certain.
+
+    Returns:
+        Empty if it holds already; None if no change can make it hold (an empty alternative).
+    """
+    if isinstance(condition, Not):
+        return missing(judge, condition.part, distances, negated=not negated)
+    if isinstance(condition, All | AnyOf):
+        if isinstance(condition, All) is not negated:
+            return _together(judge, condition.parts, distances, negated)
+        choices = [missing(judge, part, distances, negated=negated) for part in condition.parts]
+        return min((choice for choice in choices if choice is not None), key=_cost, default=None)
+    truth = judge.leaf(condition).truth
+    if truth != PERHAPS and (truth == YES) is not negated:
+        return ()
+    return (_Need(condition, negated, _margin(judge, condition, distances)),)
+
+
+def gap(judge: Judge, need: _Need, distances: Distances | None) -> Gap:
+    """Write one missing leaf in words, with the value found and the value needed."""
+    return Gap(_gap_words(judge, need.leaf, need.negated, distances), need.margin)
+
+
+def near_miss(
+    judge: Judge, rule: Rule, condition: Condition, distances: Distances | None
+) -> tuple[tuple[_Need, ...], int] | None:
+    """Return what a rule lacks and 1 if it is not in force at this instant; None if it can never apply."""
+    needs = missing(judge, condition, distances)
+    if needs is None:
+        return None
+    in_force = rule.effective_from_ns <= judge.situation.now_ns < rule.effective_until_ns
+    return needs, 0 if in_force else 1
+
+
+def time_gap(rule: Rule, now_ns: int) -> Gap:
+    """Write that a rule is not in force now."""
+    if now_ns < rule.effective_from_ns:
+        return Gap(f"not in force before {format_instant(rule.effective_from_ns)}", 1.0)
+    return Gap(f"expired at {format_instant(rule.effective_until_ns)}", 1.0)
+
+
+def finding(judge: Judge, leaf: Condition, *, negated: bool = False) -> str:
+    """Write what was found about a leaf that holds or is in doubt, with numbers where there are any."""
+    found = judge.leaf(leaf)
+    if found.doubt is not None:
+        reason = {"edge": "the position may be on either side", "stale": "the position is too old"}.get(found.doubt, "")
+        reason = reason or f"{wording.attribute_name(found.attribute)} is not known"
+        return f"perhaps {wording.leaf(leaf, negated=negated)}: {reason}"
+    if isinstance(leaf, Compare | Latch):
+        value = _value(judge, leaf.attribute)
+        return wording.leaf(leaf, negated=negated) + (f", found {value}" if value else "")
+    return wording.leaf(leaf, negated=negated)
+
+
+def _together(
+    judge: Judge, parts: tuple[Condition, ...], distances: Distances | None, negated: bool
+) -> tuple[_Need, ...] | None:
+    needs: list[_Need] = []
+    for part in parts:
+        lacking = missing(judge, part, distances, negated=negated)
+        if lacking is None:
+            return None
+        needs += lacking
+    if len(needs) > 1:  # one leaf may stand in several parts
+        needs = list({(need.leaf, need.negated): need for need in needs}.values())
+    return tuple(needs)
+
+
+def _cost(needs: tuple[_Need, ...]) -> tuple[int, float]:
+    return len(needs), sum(need.margin for need in needs)
+
+
+def _margin(judge: Judge, leaf: Condition, distances: Distances | None) -> float:
+    if isinstance(leaf, Where):
+        metres = _distance(leaf, distances)
+        if metres is None:
+            return UNKNOWN_MARGIN if judge.leaf(leaf).truth == PERHAPS else 1.0
+        return metres / (metres + HALF_DISTANCE_M)
+    if isinstance(leaf, Compare | Latch) and leaf.attribute != "software":
+        bounds = judge.situation.interval(leaf.attribute)
+        if bounds is None:
+            return UNKNOWN_MARGIN
+        limit = leaf.above if isinstance(leaf, Latch) else leaf.value
+        nearest = min(bounds, key=lambda bound: abs(bound - limit) if math.isfinite(bound) else math.inf)
+        scale = max(abs(nearest), abs(limit))
+        return min(1.0, abs(nearest - limit) / scale) if scale and math.isfinite(nearest) else UNKNOWN_MARGIN
+    return UNKNOWN_MARGIN if judge.leaf(leaf).truth == PERHAPS else 1.0
+
+
+def _distance(leaf: Where, distances: Distances | None) -> float | None:
+    """Distance to the outside of the place's border [m], 0 if inside; None if not given."""
+    if distances is None:
+        return None
+    prefix, _, rest = leaf.selector.partition(":")
+    for name in dict.fromkeys((rest if prefix == "area" else leaf.selector, leaf.selector)):
+        metres = distances(name) if callable(distances) else distances.get(name)
+        if metres is not None and math.isfinite(metres):
+            return abs(metres) if leaf.buffer_m == 0 else max(0.0, metres - leaf.buffer_m)
+    return None
+
+
+def _gap_words(judge: Judge, leaf: Condition, negated: bool, distances: Distances | None) -> str:
+    found = judge.leaf(leaf)
+    match leaf:
+        case Where() if found.truth != PERHAPS:
+            metres = _distance(leaf, distances)
+            if metres is None:
+                return wording.leaf(leaf, negated=not negated)
+            side = "inside" if negated else "outside"
+            around = f"the {wording.distance(leaf.buffer_m)} around " if leaf.buffer_m else ""
+            return f"{wording.distance(metres)} {side} {around}{leaf.selector}"
+        case Latch() if not negated and found.doubt is None:
+            return _limit_words(judge, leaf)
+        case Compare() if found.doubt is None and leaf.attribute != "software":
+            value = _value(judge, leaf.attribute)
+            limit = wording.quantity(leaf.attribute, leaf.value)
+            bare = value.partition(" ")[0] if value.partition(" ")[2] == limit.partition(" ")[2] else value
+            return f"{wording.attribute_name(leaf.attribute)} {bare} of {limit}"
+        case In() if found.doubt is None and not negated and leaf.attribute not in ("programme", "signals"):
+            value = judge.situation.word(leaf.attribute)
+            return f"{wording.attribute_name(leaf.attribute)} is {value}, not {wording.words(leaf.values)}"
+        case ListIn() if found.doubt is None and not negated:
+            return wording.leaf(leaf, negated=True)
+        case Relation() | In() | ListIn() | Latch() if found.doubt is None:
+            return wording.leaf(leaf, negated=not negated)
+    return finding(judge, leaf, negated=negated)
+
+
+def _limit_words(judge: Judge, leaf: Latch) -> str:
+    name, limit = wording.attribute_name(leaf.attribute), wording.quantity(leaf.attribute, leaf.above)
+    bounds = judge.situation.interval(leaf.attribute)
+    if bounds is None:
+        return f"{name} not above {limit}"
+    if bounds[0] > leaf.above and judge.situation.latches.get(leaf) == Truth.FALSE:
+        return f"{name} {_value(judge, leaf.attribute)} is above {limit}, but not yet for {leaf.for_s:g} s"
+    value = _value(judge, leaf.attribute)
+    bare = value.partition(" ")[0] if value.partition(" ")[2] == limit.partition(" ")[2] else value
+    return f"{name} {bare} of {limit}"
+
+
+def _value(judge: Judge, attribute: str) -> str:
+    if attribute == "software":
+        return str(judge.situation.word("software") or "")
+    bounds = judge.situation.interval(attribute)
+    if bounds is None:
+        return ""
+    low, high = bounds
+    if low == high:
+        return wording.quantity(attribute, low)
+    if not math.isfinite(low) or math.isnan(low):
+        return f"at most {wording.quantity(attribute, high)}"
+    if not math.isfinite(high) or math.isnan(high):
+        return f"at least {wording.quantity(attribute, low)}"
+    return f"{wording.quantity(attribute, low, unit=False)} to {wording.quantity(attribute, high)}"
