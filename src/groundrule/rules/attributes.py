@@ -239,7 +239,7 @@ def attribute_of(leaf: Condition) -> str:
 def unknown_outcome(rule: Rule, attribute: str) -> Outcome:
     """Return what a rule does while an attribute is unknown.
 
-    The rule's own word for the attribute counts, then its word for `stay` (for stay counters), then for `*`,
+    The rule's own word for the attribute counts, then its word for the counter or for `stay`, then for `*`,
     then review; never stricter than the rule.
 
     Args:
@@ -247,7 +247,7 @@ def unknown_outcome(rule: Rule, attribute: str) -> Outcome:
         attribute: attribute name, `list`, `position` or `stay.<counter>.<measure>`.
     """
     stated = dict(rule.unknown)
-    names = (attribute, attribute.partition(".")[0], "*")
+    names = (attribute, attribute.rpartition(".")[0], attribute.partition(".")[0], "*")
     found = next((stated[name] for name in names if name in stated), Outcome.REVIEW)
     return min(found, rule.outcome)
 

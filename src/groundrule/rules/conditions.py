@@ -28,7 +28,7 @@ SERVICE_STATES = ("never_served", "served", "ended")
 PLAIN_SELECTORS = ("high_seas", "no_country", "anywhere")
 SELECTOR_PREFIXES = ("country", "land", "sea", "area", "kind", "tag", "landing", "service")
 BUFFERED_PREFIXES = ("area", "country", "kind")
-MAX_BUFFER_M = 200_000.0
+MAX_BUFFER_M = 200_000
 WORD = r"[A-Za-z0-9][A-Za-z0-9_.:/+-]*"
 
 
@@ -192,7 +192,7 @@ class ConditionReader:
         if node.pairs is not None and not set(pairs) - {"buffer_m"}:
             self.reader.problem(node, f"`{what}` names no place", "write {any: [country:UA]}, or `anywhere`")
         if "buffer_m" in pairs:
-            buffer_m = self.reader.number(pairs["buffer_m"][1], "`buffer_m`", 0.0, MAX_BUFFER_M) or 0.0
+            buffer_m = float(self.reader.integer(pairs["buffer_m"][1], "`buffer_m`", 0, MAX_BUFFER_M) or 0)
         parts: list[Condition] = []
         for key, (_, value) in pairs.items():
             if key == "buffer_m":
