@@ -221,10 +221,10 @@ def to_bool(column: Any) -> tuple[Any, Mask]:
     if pa.types.is_null(kind):
         return pa.nulls(len(column), pa.bool_()), np.zeros(len(column), np.bool_)
     if pa.types.is_integer(kind):
-        return _by_distinct(column, pa.bool_(), lambda value: bool(value) if value in (0, 1) else _UNREADABLE)
+        return by_distinct(column, pa.bool_(), lambda value: bool(value) if value in (0, 1) else _UNREADABLE)
     if pa.types.is_string(kind):
         words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": None, "null": None}
-        return _by_distinct(column, pa.bool_(), lambda value: words.get(value.strip().casefold(), _UNREADABLE))
+        return by_distinct(column, pa.bool_(), lambda value: words.get(value.strip().casefold(), _UNREADABLE))
     return none_readable(column, pa.bool_())
 
 
@@ -240,7 +240,7 @@ def to_cell(column: Any) -> tuple[Any, Mask]:
         bad = pc.fill_null(pc.less(wide, 0), False).to_numpy(zero_copy_only=False)
         return pc.if_else(pa.array(~bad), wide, pa.scalar(None, pa.int64())).cast(pa.uint64()), bad
     if pa.types.is_string(kind):
-        return _by_distinct(column, pa.uint64(), _cell_from_text)
+        return by_distinct(column, pa.uint64(), _cell_from_text)
     return none_readable(column, pa.uint64())
 
 
@@ -271,7 +271,7 @@ def to_alerts(column: Any) -> tuple[Any, Mask]:
         column = column.cast(pa.string())
     elif not pa.types.is_string(kind):
         return none_readable(column, target)
-    return _by_distinct(column, target, _alerts_from_text)
+    return by_distinct(column, target, _alerts_from_text)
 
 
 def _alerts_from_text(text: str) -> Any:
@@ -291,7 +291,7 @@ class _Unreadable:
 _UNREADABLE = _Unreadable()
 
 
-def _by_distinct(column: Any, target: Any, read: Callable[[Any], Any]) -> tuple[Any, Mask]:
+def by_distinct(column: Any, target: Any, read: Callable[[Any], Any]) -> tuple[Any, Mask]:
     """Read each distinct value once."""
     coded = column.dictionary_encode()
     answers = [read(value) for value in coded.dictionary.to_pylist()]
