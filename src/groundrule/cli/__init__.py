@@ -1,0 +1,56 @@
+"""The command line: reads and writes ordinary files, holds no logic.
+
+Exit codes: 0 done; 1 the answer is a refusal or a failed check; 2 wrong usage or bad input; 3 internal error.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from groundrule import __version__
+from groundrule.cli import areas, decide, demo, explain, home, register, replay, rules
+from groundrule.cli.output import fail
+from groundrule.errors import GroundruleError
+
+app = typer.Typer(
+    name="groundrule",
+    help="Decides, on evidence and by published rule, where and for whom a satellite network serves, and shows why.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command(name="demo")(demo.demo)
+app.command(name="init")(home.init)
+app.add_typer(areas.app, name="areas")
+app.add_typer(rules.app, name="rules")
+app.add_typer(register.app, name="register")
+app.command(name="decide")(decide.decide)
+app.command(name="explain")(explain.explain)
+app.command(name="replay")(replay.replay)
+app.command(name="whatif")(replay.whatif)
+
+
+@app.callback(invoke_without_command=True)
+def root(version: bool = typer.Option(False, "--version", help="Print the version and end.", is_eager=True)) -> None:
+    """Decides, on evidence and by published rule, where and for whom a satellite network serves, and shows why."""
+    if version:
+        print(f"groundrule {__version__}")  # noqa: T201 - this is the command's output
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line and end with the exit code of the contract."""
+    try:
+        app()
+    except GroundruleError as error:
+        sys.exit(fail(error))
+    except BrokenPipeError:
+        # The reader of our output has gone (for instance `| head`); that is not an error.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,140 @@
+"""`groundrule decide`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import pyarrow as pa
+import typer
+
+from groundrule.canon import digest_file
+from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_json, print_table, print_text, progress, warn
+from groundrule.cli.rules import instant_option
+from groundrule.pipeline.runs import Counts, Inputs
+from groundrule.pipeline.runs import decide as decide_run
+from groundrule.reasons import CATALOGUE
+from groundrule.store.home import Home
+from groundrule.store.observation_columns import parse_columns
+from groundrule.store.observations import ObservationReader, expand_paths, open_observations
+
+
+def decide(
+    observations: Annotated[list[Path], typer.Argument(help="Parquet, CSV, JSON lines or telemetry replies; or folders of them.")],
+    home: HomeOption = DEFAULT_HOME,
+    out: Annotated[Path | None, typer.Option("--out", help="Also write the decisions into this Parquet file.")] = None,
+    columns: Annotated[
+        str | None, typer.Option("--columns", help="Names in the file = our names: track_id=terminal_id,time=observed_at")
+    ] = None,
+    as_of: Annotated[str | None, typer.Option("--as-of", help="Apply rules and areas as of this time to older data.")] = None,
+    assume_utc: Annotated[bool, typer.Option("--assume-utc", help="Take times without a zone as UTC.")] = False,
+    time_unit: Annotated[str | None, typer.Option("--time-unit", help="Unit of times given as numbers: ns, us, ms, s.")] = None,
+    as_json: OutputJson = False,
+) -> None:
+    """Decide every observation, with reasons, and commit the run to the home.
+
+    Rows that cannot be used are kept in HOME/rejected with file, row, field and reason, and lose nothing beside them.
+    """
+    place = Home.open(home)
+    reader = open_observations(
+        observations, columns=parse_columns(columns) if columns else None, assume_utc=assume_utc, time_unit=time_unit
+    )
+    moment = time.time_ns()
+    rejected_path = place.rejected / f"observations-{moment}.jsonl"
+    with place.writer(), progress() as report:
+        run = decide_run(
+            place,
+            Inputs(
+                batches=_accepted(reader, rejected_path),
+                files=lambda: [
+                    {"name": path.name, "digest": digest_file(path), "bytes": path.stat().st_size} for path in expand_paths(observations)
+                ],
+                rejected=lambda: dict(sorted(reader.counts.by_reason.items())),
+            ),
+            recorded_at_ns=moment,
+            as_of_ns=instant_option(as_of, "--as-of"),
+            out=out,
+            progress=report,
+        )
+    for note in reader.notes:
+        warn(note)
+    result = {
+        "run": run.number,
+        "manifest": run.manifest,
+        "decisions": run.decisions,
+        "out": str(out) if out else None,
+        "rejected": dict(reader.counts.by_reason),
+        "rejected_rows": str(rejected_path) if reader.counts.total else None,
+        **counts_dict(run.counts),
+    }
+    if as_json:
+        print_json(result)
+        return
+    print_counts(run.counts)
+    if reader.counts.total:
+        warn(f"{reader.counts.total:,} rows could not be used; each with its reason in {rejected_path}")
+        for reason, rows in sorted(reader.counts.by_reason.items(), key=lambda item: -item[1])[:10]:
+            warn(f"  {rows:,} × {reason}")
+    print_text(f"Run {run.number} committed; manifest {run.manifest}")
+    print_text("Next: groundrule explain TERMINAL, groundrule replay, groundrule whatif --rules FILE")
+
+
+def counts_dict(counts: Counts) -> dict[str, Any]:
+    """Counts as JSON."""
+    return {
+        "decided": counts.decided,
+        "corrected": counts.corrected,
+        "duplicates": counts.duplicates,
+        "late": counts.late,
+        "over_late": counts.over_late,
+        "unregistered_terminals": counts.unregistered,
+        "answers": [
+            {"outcome": outcome, "state": state, "rows": rows} for (outcome, state), rows in sorted(counts.answers.items())
+        ],
+        "reasons": dict(sorted(counts.reasons.items())),
+    }
+
+
+def print_counts(counts: Counts) -> None:
+    """Print answers and decisive reasons as tables."""
+    total = max(1, sum(counts.answers.values()))
+    print_table(
+        ["answer", "state", "decisions", "share"],
+        [
+            [outcome, state, rows, f"{rows / total:.1%}"]
+            for (outcome, state), rows in sorted(counts.answers.items(), key=lambda item: -item[1])
+        ],
+    )
+    print_text()
+    print_table(
+        ["decisive reason", "decisions", "meaning"],
+        [
+            [code, rows, CATALOGUE[code].sentence if code in CATALOGUE else ""]
+            for code, rows in sorted(counts.reasons.items(), key=lambda item: -item[1])
+        ],
+    )
+    print_text()
+    extras = {
+        "decided again after late observations": counts.corrected,
+        "exact repeats dropped": counts.duplicates,
+        "late, within 72 h": counts.late,
+        "too late, stored and not decided": counts.over_late,
+        "terminals not in the register": counts.unregistered,
+    }
+    print_text(", ".join([f"{counts.decided:,} observations decided", *(f"{n:,} {what}" for what, n in extras.items() if n)]) + ".")
+
+
+def _accepted(reader: ObservationReader, rejected_path: Path) -> Iterator[pa.Table]:
+    stream = None
+    try:
+        for table, rejects in reader:
+            if len(rejects):
+                if stream is None:
+                    stream = rejected_path.open("wb")
+                rejects.write_jsonl(stream)
+            yield table
+    finally:
+        if stream:
+            stream.close()

@@ -1,0 +1,64 @@
+"""`groundrule explain`."""
+
+from __future__ import annotations
+
+import math
+import time
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_json, print_text
+from groundrule.cli.rules import instant_option
+from groundrule.instant import format_instant
+from groundrule.pipeline.explain import Found, explain_terminal
+from groundrule.pipeline.home import basis_of
+from groundrule.store.home import Home
+
+
+class For(StrEnum):
+    """For whom an explanation is."""
+
+    OPERATOR = "operator"
+    OWNER = "owner"
+
+
+def explain(
+    terminal: Annotated[str, typer.Argument(help="Terminal id.")],
+    home: HomeOption = DEFAULT_HOME,
+    at: Annotated[str | None, typer.Option("--at", help="The last decision up to this time; the default is the latest.")] = None,
+    audience: Annotated[For, typer.Option("--for", help="Owners see reason, basis, message and appeal; no thresholds.")] = For.OPERATOR,
+    language: Annotated[str, typer.Option("--language", help="Language of the message.")] = "en",
+    as_json: OutputJson = False,
+) -> None:
+    """Say why a terminal is or is not served, and which rule came nearest to a denial."""
+    place = Home.open(home)
+    basis = basis_of(place, recorded_at_ns=time.time_ns())
+    found = explain_terminal(
+        place, basis, terminal, at_ns=instant_option(at, "--at"), audience=audience.value, language=language
+    )
+    if as_json:
+        print_json({"terminal": found.terminal_id, **found.explanation.as_dict(), **(place_dict(found) if audience is For.OPERATOR else {})})
+        return
+    print_text(f"{found.terminal_id} at {format_instant(found.observed_at_ns)}")
+    if audience is For.OPERATOR:
+        print_text(place_sentence(found))
+    print_text(found.explanation.as_text())
+
+
+def place_dict(found: Found) -> dict[str, object]:
+    """Position and areas as JSON."""
+    known = not math.isnan(found.lat_deg)
+    return {
+        "position": {"lat_deg": found.lat_deg, "lon_deg": found.lon_deg} if known else None,
+        "areas": [{"id": name, "membership": word, "probability": round(p, 4)} for name, word, p in found.areas],
+    }
+
+
+def place_sentence(found: Found) -> str:
+    """Position and areas in one line."""
+    if math.isnan(found.lat_deg):
+        return "position unknown"
+    names = [name if word == "inside" else f"{name} (edge, {p:.0%})" for name, word, p in found.areas]
+    return f"{found.lat_deg:.5f}, {found.lon_deg:.5f} in {', '.join(names) or 'no area'}"

@@ -1,0 +1,39 @@
+"""`groundrule init`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_json, print_text
+from groundrule.pipeline.home import create_home, rulebook_of
+from groundrule.store.area_store import current_areas_digest
+
+
+def init(
+    home: HomeOption = DEFAULT_HOME,
+    rules: Annotated[str, typer.Option("--rules", help="Shipped rulebook by name, or a rulebook file.")] = "world-2026",
+    no_world: Annotated[bool, typer.Option("--no-world", help="Leave out the shipped world areas.")] = False,
+    as_json: OutputJson = False,
+) -> None:
+    """Make a home: rules and world areas come into force, once, on an empty directory."""
+    made = create_home(Path(home), rules=rules, world=not no_world)
+    book = rulebook_of(made)
+    result = {
+        "home": str(made.path),
+        "id": made.id,
+        "rulebook": {"id": book.id, "version": book.version, "digest": book.digest, "rules": len(book.rules)},
+        "areas": current_areas_digest(made),
+        "governed": False,
+    }
+    if as_json:
+        print_json(result)
+        return
+    print_text(f"Home {made.path} is ready: rulebook {book.id} version {book.version} with {len(book.rules)} rules.")
+    print_text(f"  rulebook {book.digest}")
+    print_text(f"  areas    {result['areas']}")
+    if book.notice:
+        print_text(f"  notice   {book.notice}")
+    print_text("Next: groundrule register import FILE --kind terminals, then groundrule decide OBSERVATIONS")

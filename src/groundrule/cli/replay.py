@@ -1,0 +1,143 @@
+"""`groundrule replay` and `groundrule whatif`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_json, print_table, print_text, progress
+from groundrule.cli.rules import instant_option
+from groundrule.evidence.maps import whatif_map_png
+from groundrule.instant import format_instant
+from groundrule.pipeline.history import all_observations
+from groundrule.pipeline.home import basis_of
+from groundrule.pipeline.runs import Difference
+from groundrule.pipeline.runs import replay as replay_home
+from groundrule.pipeline.whatif import WhatIf, what_if
+from groundrule.rules.compare import compare
+from groundrule.rules.text import load_rulebook
+from groundrule.store.home import Home
+
+From = Annotated[str | None, typer.Option("--from", help="Only observations at or after this time.")]
+To = Annotated[str | None, typer.Option("--to", help="Only observations before this time.")]
+
+
+def replay(home: HomeOption = DEFAULT_HOME, from_: From = None, to: To = None, as_json: OutputJson = False) -> None:
+    """Decide the stored observations again and compare every stored decision; exits 1 at the first difference."""
+    place = Home.open(home)
+    with progress() as report:
+        found = replay_home(
+            place, from_ns=instant_option(from_, "--from"), until_ns=instant_option(to, "--to"), progress=report
+        )
+    result = {
+        "identical": found.identical,
+        "runs": found.runs,
+        "decisions": found.rows,
+        "difference": difference_dict(found.difference),
+        "faults": list(found.faults),
+    }
+    if as_json:
+        print_json(result)
+    else:
+        for fault in found.faults:
+            print_text(fault, style="red")
+        if found.difference:
+            print_text(difference_sentence(found.difference), style="red")
+        if found.identical:
+            print_text(f"{found.rows:,} decisions of {found.runs} runs follow from their observations, byte for byte.", style="green")
+    if not found.identical:
+        raise typer.Exit(1)
+
+
+def difference_dict(difference: Difference | None) -> dict[str, Any] | None:
+    """A difference as JSON."""
+    if difference is None:
+        return None
+    fields = {name: getattr(difference, name) for name in Difference.__slots__}
+    return {**fields, "observed_at": format_instant(difference.observed_at_ns)}
+
+
+def difference_sentence(difference: Difference) -> str:
+    """A difference in words."""
+    return (
+        f"Run {difference.run}, decision {difference.row:,}: terminal {difference.terminal_id} at "
+        f"{format_instant(difference.observed_at_ns)}: {difference.field} is stored as `{difference.stored}` and the "
+        f"observations give `{difference.recomputed}`."
+    )
+
+
+def whatif(
+    rules: Annotated[str, typer.Option("--rules", help="The other rulebook: shipped name or file.")],
+    home: HomeOption = DEFAULT_HOME,
+    from_: From = None,
+    to: To = None,
+    as_of: Annotated[str | None, typer.Option("--as-of", help="Apply both rulebooks as of this time.")] = None,
+    map_: Annotated[Path | None, typer.Option("--map", help="Draw the terminals that change into this PNG.")] = None,
+    as_json: OutputJson = False,
+) -> None:
+    """Count who would change under another rulebook: by answer, country, plan, programme and protected class."""
+    place = Home.open(home)
+    book = load_rulebook(rules)
+    moment = time.time_ns()
+    before = basis_of(place, recorded_at_ns=moment)
+    after = basis_of(place, recorded_at_ns=moment, rulebook=book, registers=before.registers)
+    with progress() as report:
+        found = what_if(
+            all_observations(place, from_ns=instant_option(from_, "--from"), until_ns=instant_option(to, "--to")),
+            before,
+            after,
+            as_of_ns=instant_option(as_of, "--as-of"),
+            progress=report,
+        )
+    if map_:
+        whatif_map_png(found.changed, map_, title=f"{len(found.changed):,} terminals change under {book.id}")
+    if as_json:
+        print_json(whatif_dict(found))
+        return
+    print_text("What the other rulebook changes:")
+    for change in compare(before.rulebook, book):
+        print_text(f"  {change}")
+    print_text()
+    print_whatif(found)
+    if map_:
+        print_text(f"Map: {map_}")
+
+
+def whatif_dict(found: WhatIf) -> dict[str, Any]:
+    """A what-if as JSON."""
+    return {
+        "terminals": found.terminals,
+        "observations": found.observations,
+        "changed_observations": found.changed_observations,
+        "changed_terminals": len(found.changed),
+        "by": {name: dict(counter.most_common()) for name, counter in found.by.items()},
+        "changed": found.changed,
+    }
+
+
+def print_whatif(found: WhatIf, *, examples: int = 5) -> None:
+    """Print who changes."""
+    print_text(
+        f"{len(found.changed):,} of {found.terminals:,} terminals change, in {found.changed_observations:,} of "
+        f"{found.observations:,} observations."
+    )
+    if not found.changed:
+        return
+    for name, title in (
+        ("change", "strictest answer"), ("rule_after", "deciding rule afterwards"), ("country", "country"), ("plan", "plan"),
+        ("programme", "programme"), ("class", "protected class"),
+    ):  # fmt: skip
+        rows = found.by[name].most_common(8)
+        rest = sum(found.by[name].values()) - sum(count for _, count in rows)
+        print_table([title, "terminals"], [[key, count] for key, count in rows] + ([["others", rest]] if rest else []))
+        print_text()
+    for item in found.changed[:examples]:
+        print_text(
+            f"  {item['terminal_id']}: {item['before']} ({item['rule_before']}) → {item['after']} ({item['rule_after']})"
+            f" in {item['country']}, plan {item['plan']}"
+        )
+    if len(found.changed) > examples:
+        print_text(f"  … and {len(found.changed) - examples:,} more; --json lists all")

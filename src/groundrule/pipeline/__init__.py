@@ -1,0 +1,1 @@
+"""The only place that orders the steps: observations → locate → track → decide → record."""

@@ -1,0 +1,170 @@
+"""Turning rows of evidence into codes of distinct values, so that each distinct value is judged once.
+
+`WhereCoder` maps an area set found by the index, at one instant, to the area facts that the rules see: only the versions
+then in force, with the service history state then in force. `PairTable` remembers an answer per pair of codes. `Interner`
+numbers distinct 64-bit keys in order of first appearance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from groundrule.areas.index import AreaIndex
+from groundrule.areas.model import Area, service_state_at
+from groundrule.rules.evidence import AreaFact, Membership
+
+_EMPTY = np.int64(-1)
+
+
+class WhereCoder:
+    """Codes of (area set, instant) as the tuple of area facts in force then.
+
+    Args:
+        index: the index whose set codes are mapped.
+        areas: the areas by id that the index was built from; several versions of an id may stand in it.
+    """
+
+    def __init__(self, index: AreaIndex, areas: Sequence[Area]) -> None:
+        self._index = index
+        self._areas = areas
+        cuts: set[int] = set()
+        for area in areas:
+            cuts.update((area.valid_from_ns, area.valid_until_ns))
+            for interval in area.service_history:
+                cuts.update((interval.from_ns, interval.until_ns))
+        limits = np.iinfo(np.int64)
+        self._cuts = np.array(sorted(c for c in cuts if limits.min + 1 < c < limits.max), np.int64)
+        self._table = np.full((len(self._cuts) + 1, 1), -1, np.int32)
+        self.values: list[tuple[AreaFact, ...] | None] = [None]
+        self.members: list[tuple[int, ...]] = [()]
+        self._known: dict[tuple[tuple[int, ...], tuple[AreaFact, ...]], int] = {}
+
+    def code(self, set_codes: NDArray[np.int32], now_ns: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Return indices into `values`; code 0 (None) where the position is unknown (set code -1)."""
+        highest = int(set_codes.max(initial=-1)) + 1
+        if highest > self._table.shape[1]:
+            wider = np.full((len(self._cuts) + 1, max(highest, 2 * self._table.shape[1])), -1, np.int32)
+            wider[:, : self._table.shape[1]] = self._table
+            self._table = wider
+        if len(self._cuts):
+            epochs = np.searchsorted(self._cuts, now_ns, side="right")
+            codes = self._table[epochs, set_codes]
+        else:
+            epochs = None
+            codes = self._table[0][set_codes]
+        codes[set_codes < 0] = 0
+        missing = np.flatnonzero(codes < 0)
+        if len(missing):
+            where = set_codes[missing].astype(np.int64)
+            epoch = epochs[missing] if epochs is not None else np.zeros(len(missing), np.int64)
+            for key in np.unique(epoch * self._table.shape[1] + where):
+                self._fill(*divmod(int(key), self._table.shape[1]))
+            codes[missing] = self._table[epoch, where]
+        return codes
+
+    def _fill(self, epoch: int, set_code: int) -> None:
+        at_ns = int(self._cuts[epoch - 1]) if epoch else np.iinfo(np.int64).min + 1
+        kept: list[tuple[int, AreaFact]] = []
+        for member_index, membership in self._index.set_members(set_code):
+            member = self._index.members[member_index]
+            if not member.valid_from_ns <= at_ns < member.valid_until_ns:
+                continue
+            service = None
+            if member.area_position >= 0:
+                service = service_state_at(self._areas[member.area_position], at_ns)
+            fact = AreaFact(member.id, member.kind, member.country, tuple(member.tags), Membership(membership), service)
+            kept.append((member_index, fact))
+        kept.sort(key=lambda item: (item[1].id, item[1].membership))
+        key = (tuple(i for i, _ in kept), tuple(fact for _, fact in kept))
+        if key not in self._known:
+            self._known[key] = len(self.values)
+            self.values.append(key[1])
+            self.members.append(key[0])
+        self._table[epoch, set_code] = self._known[key]
+
+
+class PairTable:
+    """Remembers a small integer answer per pair of codes and asks for each pair once.
+
+    Args:
+        answer: from a pair of codes to the answer, 0 to 126.
+    """
+
+    def __init__(self, answer: Callable[[int, int], int]) -> None:
+        self._answer = answer
+        self._table = np.full((1, 1), -1, np.int8)
+
+    def lookup(self, first: NDArray[np.int32], second: NDArray[np.int32]) -> NDArray[np.int8]:
+        """Return the answers, one per row."""
+        rows, columns = int(first.max(initial=0)) + 1, int(second.max(initial=0)) + 1
+        if rows > self._table.shape[0] or columns > self._table.shape[1]:
+            wider = np.full((max(rows, self._table.shape[0]), max(columns, self._table.shape[1])), -1, np.int8)
+            wider[: self._table.shape[0], : self._table.shape[1]] = self._table
+            self._table = wider
+        answers = self._table[first, second]
+        missing = np.flatnonzero(answers < 0)
+        if len(missing):
+            width = self._table.shape[1]
+            for key in np.unique(first[missing].astype(np.int64) * width + second[missing]):
+                a, b = divmod(int(key), width)
+                self._table[a, b] = self._answer(a, b)
+            answers[missing] = self._table[first[missing], second[missing]]
+        return answers
+
+
+class Interner:
+    """Numbers distinct non-negative 64-bit keys in order of first appearance."""
+
+    def __init__(self) -> None:
+        self._slots = np.full(1 << 12, _EMPTY, np.int64)
+        self._codes = np.zeros(1 << 12, np.int32)
+        self._count = 0
+        self.keys: list[int] = []
+
+    def code(self, keys: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Return the number of each key; new keys are appended to `keys`."""
+        codes = np.empty(len(keys), np.int32)
+        done = 0
+        while done < len(keys):
+            if 2 * self._count > len(self._slots):
+                self._grow()
+            room = len(self._slots) - self._count - len(self._slots) // 4
+            fresh = np.empty(min(room, len(keys) - done), np.int64)
+            taken, new = _intern(keys[done:], self._slots, self._codes, self._count, codes[done:], fresh)
+            self.keys.extend(int(key) for key in fresh[:new])
+            self._count += new
+            done += taken
+        return codes
+
+    def _grow(self) -> None:
+        size = 4 * len(self._slots)
+        self._slots = np.full(size, _EMPTY, np.int64)
+        self._codes = np.zeros(size, np.int32)
+        known = np.array(self.keys, np.int64)
+        _intern(known, self._slots, self._codes, 0, np.empty(len(known), np.int32), np.empty(len(known), np.int64))
+
+
+@njit(cache=True, nogil=True)
+def _intern(keys, slots, slot_codes, count, out, fresh):
+    mask = np.uint64(len(slots) - 1)
+    new = 0
+    for i in range(len(keys)):
+        key = keys[i]
+        # Fibonacci hashing: the high bits of the product are well mixed.
+        h = (np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(20)
+        j = h & mask
+        while slots[j] != key and slots[j] != -1:
+            j = (j + np.uint64(1)) & mask
+        if slots[j] == -1:
+            if new == len(fresh):
+                return i, new
+            slots[j] = key
+            slot_codes[j] = count + new
+            fresh[new] = key
+            new += 1
+        out[i] = slot_codes[j]
+    return len(keys), new

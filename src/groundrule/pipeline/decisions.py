@@ -1,0 +1,138 @@
+"""From judged columns to the decision table, and its digest.
+
+What the rows of one class share (outcome, rule, reasons, obligations) is written once per class and spread by code, so that
+a million explained decisions cost little more than a million numbers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numba import njit
+from numpy.typing import NDArray
+
+from groundrule import __version__
+from groundrule.canon import digest
+from groundrule.pipeline.judge import Judge, Judged
+from groundrule.records import AREA_HIT_TYPE, DECISION_SCHEMA, OUTCOME_WORDS, POSITION_SOURCES, REASON_TYPE, ServiceState
+from groundrule.rules.evidence import Membership, Profile
+
+ENGINE = f"groundrule/{__version__}"
+STATE_WORDS = tuple(state.value for state in ServiceState)
+_MEMBERSHIP_WORDS = {Membership.INSIDE: "inside", Membership.EDGE: "edge"}
+
+
+class DecisionWriter:
+    """Builds decision tables for the batches of one judge.
+
+    Args:
+        judge: the judge whose batches are written; its codes are resolved here.
+    """
+
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
+        self._evidence_digests: list[str] = []
+        self._profile_digests: dict[int, str] = {}
+        basis = judge.basis
+        self._rules = [rule.id for rule in basis.rulebook.rules] + ["default"]
+        self._constants = {
+            "rulebook": basis.rulebook.digest,
+            "areas_version": basis.areas.digest,
+            "lists_version": basis.registers.lists_version,
+            "engine": ENGINE,
+        }
+
+    def table(self, judged: Judged) -> pa.Table:
+        """Return the decisions of one batch as a table of DECISION_SCHEMA, in the order of the observations."""
+        decided = judged.decided
+        n = len(judged.table)
+        used, klass = np.unique(decided.klass, return_inverse=True)
+        classes = [decided.classes[code] for code in used]
+        spread = pa.array(klass.astype(np.int32))
+        reasons = pa.array(
+            [[dict(zip(("code", "rule", "class"), reason, strict=True)) for reason in item.reasons] for item in classes],
+            pa.list_(REASON_TYPE),
+        )
+        obligations = pa.array([list(item.obligations) for item in classes], pa.list_(pa.string()))
+        rule = np.where(decided.rule < 0, len(self._rules) - 1, decided.rule).astype(np.int32)
+        columns: dict[str, Any] = {
+            "terminal_id": judged.table.column("terminal_id"),
+            "observed_at": judged.table.column("observed_at"),
+            "decided_at": pa.array(judged.now_ns),
+            "outcome": pa.DictionaryArray.from_arrays(pa.array(decided.outcome.astype(np.int8)), pa.array(OUTCOME_WORDS)),
+            "state": pa.DictionaryArray.from_arrays(pa.array(decided.state.astype(np.int8)), pa.array(STATE_WORDS)),
+            "rule": pa.DictionaryArray.from_arrays(pa.array(rule), pa.array(self._rules)),
+            "reasons": reasons.take(spread),
+            "obligations": obligations.take(spread),
+            "areas": self._areas(judged),
+            "evidence": self._digests(judged.evidence_code),
+            "register_revision": pa.array(np.full(n, self._judge.basis.registers.revision, np.int64)),
+            "valid_until": pa.array(decided.valid_until),
+        }
+        zeros = pa.array(np.zeros(n, np.int32))
+        for name, value in self._constants.items():
+            columns[name] = pa.DictionaryArray.from_arrays(zeros, pa.array([value]))
+        return pa.table([columns[field.name] for field in DECISION_SCHEMA], schema=DECISION_SCHEMA)
+
+    def _areas(self, judged: Judged) -> pa.ListArray:
+        """Areas of each row with membership and probability (1 where inside is certain enough)."""
+        values, members = self._judge.where.values, self._judge.where.members
+        used, local = np.unique(judged.where, return_inverse=True)
+        facts = [values[code] or () for code in used]
+        lengths = np.array([len(item) for item in facts], np.int64)
+        starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        names = pa.array([fact.id for item in facts for fact in item], pa.string())
+        words = pa.array([_MEMBERSHIP_WORDS[fact.membership] for item in facts for fact in item], pa.string())
+        member_of = np.array([m for code in used for m in members[code]], np.int32)
+        offsets = np.concatenate([[0], np.cumsum(lengths[local])]).astype(np.int32)
+        entry = np.empty(int(offsets[-1]), np.int64)
+        probability = np.ones(int(offsets[-1]), np.float32)
+        _spread(local.astype(np.int64), starts, offsets, entry)
+        location = judged.location
+        _fill_probability(
+            location.edge_rows, location.edge_members, location.edge_probability, offsets, entry, member_of, probability
+        )
+        index = pa.array(entry)
+        struct = pa.StructArray.from_arrays([names.take(index), words.take(index), pa.array(probability)], fields=list(AREA_HIT_TYPE))
+        return pa.ListArray.from_arrays(pa.array(offsets), struct)
+
+    def _digests(self, codes: NDArray[np.int32]) -> pa.Array:
+        keys = self._judge.evidence_keys.keys
+        while len(self._evidence_digests) < len(keys):
+            where, who, source, latches = self._judge.explained_key(len(self._evidence_digests))
+            facts = self._judge.where.values[where]
+            if who not in self._profile_digests:
+                self._profile_digests[who] = _profile_digest(self._judge.profiles[who])
+            content = {
+                "areas": None if facts is None else [[f.id, _MEMBERSHIP_WORDS[f.membership]] for f in facts],
+                "profile": self._profile_digests[who],
+                "position_source": POSITION_SOURCES[source],
+                "limits": list(latches),
+            }
+            self._evidence_digests.append(digest(content))
+        used, local = np.unique(codes, return_inverse=True)
+        return pa.array([self._evidence_digests[code] for code in used], pa.string()).take(pa.array(local.astype(np.int32)))
+
+
+def _profile_digest(profile: Profile | None) -> str:
+    if profile is None:
+        return digest(None)
+    return digest({name: getattr(profile, name) for name in Profile.__slots__})
+
+
+@njit(cache=True, nogil=True)
+def _spread(local, starts, offsets, entry):
+    for i in range(len(local)):
+        start = starts[local[i]]
+        for j in range(offsets[i], offsets[i + 1]):
+            entry[j] = start + (j - offsets[i])
+
+
+@njit(cache=True, nogil=True)
+def _fill_probability(rows, edge_members, edge_probability, offsets, entry, member_of, probability):
+    for k in range(len(rows)):
+        for j in range(offsets[rows[k]], offsets[rows[k] + 1]):
+            if member_of[entry[j]] == edge_members[k]:
+                probability[j] = edge_probability[k]

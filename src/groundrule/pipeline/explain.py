@@ -1,0 +1,152 @@
+"""Why was this terminal answered so, at this moment: the stored observations decided again up to then, and explained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from groundrule.areas.index import AreaIndex
+from groundrule.errors import InputError
+from groundrule.instant import format_instant
+from groundrule.pipeline.history import observations_of
+from groundrule.pipeline.judge import Basis, Judge, Judged
+from groundrule.records import OUTCOME_WORDS
+from groundrule.rules.compile import CompiledRulebook
+from groundrule.rules.evidence import Interval, Truth
+from groundrule.rules.explain import Audience, Explainer, Explanation
+from groundrule.rules.situation import Situation
+from groundrule.store.home import Home
+
+SEARCH_M = 200_000.0
+"""How far away an area is still measured [m]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An explanation with the observation that it is about.
+
+    Attributes:
+        explanation: the words.
+        terminal_id: which terminal.
+        observed_at_ns: when [ns, UTC].
+        lat_deg, lon_deg: resolved position [degree; NaN if unknown].
+        areas: id, membership and probability of each area.
+        outcome: the outcome as decided by the compiled rules; always the explanation's.
+    """
+
+    explanation: Explanation
+    terminal_id: str
+    observed_at_ns: int
+    lat_deg: float
+    lon_deg: float
+    areas: tuple[tuple[str, str, float], ...]
+    outcome: str
+
+
+def explain_terminal(
+    home: Home, basis: Basis, terminal_id: str, *, at_ns: int | None = None, audience: Audience = "operator", language: str = "en"
+) -> Found:
+    """Explain the last decision of a terminal up to an instant.
+
+    Args:
+        home: where its observations are.
+        basis: what it was decided under.
+        at_ns: the instant [ns, UTC]; None is the last observation.
+        audience: operator or owner.
+        language: preferred language of the message.
+    Raises:
+        InputError: the home holds no observation of this terminal up to then.
+    """
+    table = observations_of(home, terminal_id, until_ns=at_ns)
+    if not len(table):
+        when = "" if at_ns is None else f" up to {format_instant(at_ns)}"
+        raise InputError(
+            f"no observation of terminal `{terminal_id[:80]}`{when}",
+            help="check the id, or decide a file that holds it first",
+            terminal=terminal_id[:80],
+        )
+    judge = Judge(basis)
+    judged = judge.judge(table)
+    return explain_row(judge, judged, len(table) - 1, Explainer(basis.rulebook), audience=audience, language=language)
+
+
+def explain_row(
+    judge: Judge, judged: Judged, row: int, explainer: Explainer, *, audience: Audience = "operator", language: str = "en"
+) -> Found:
+    """Explain one row of a judged batch."""
+    situation = situation_of(judge, judged, row)
+    lat, lon = float(judged.motion.lat_deg[row]), float(judged.motion.lon_deg[row])
+    explanation = explainer.explain(
+        situation, audience=audience, distances=distances_from(judge.basis.index, lat, lon), language=language
+    )
+    outcome = OUTCOME_WORDS[int(judged.decided.outcome[row])]
+    # INVARIANT: words and columns come from one meaning of the rules; if they ever differ, no words are better than wrong ones.
+    if outcome != explanation.outcome.word:
+        raise AssertionError(f"decided {outcome}, explained {explanation.outcome.word}")
+    return Found(
+        explanation,
+        judged.table.column("terminal_id")[row].as_py(),
+        judged.table.column("observed_at")[row].as_py(),
+        lat,
+        lon,
+        areas_of(judge, judged, row),
+        outcome,
+    )
+
+
+def situation_of(judge: Judge, judged: Judged, row: int) -> Situation:
+    """Return the evidence of one row as the explainer reads it."""
+    evidence = judged.evidence
+    compiled: CompiledRulebook = judge.basis.compiled
+    numbers: dict[str, Any] = {name: _interval(value, row) for name, value in evidence.numbers.items()}
+    motion = judged.motion
+    numbers.setdefault("speed_m_s", (float(motion.speed_low_m_s[row]), float(motion.speed_high_m_s[row])))
+    return Situation(
+        now_ns=int(judged.now_ns[row]),
+        facts=judge.where.values[judged.where[row]],
+        profile=judge.profiles[judged.who[row]],
+        numbers=numbers,
+        categories={name: column.values[column.codes[row]] for name, column in evidence.categories.items()},
+        latches={latch: Truth(int(motion.latches[row, k])) for k, latch in enumerate(compiled.latches)},
+    )
+
+
+def distances_from(index: AreaIndex, lat_deg: float, lon_deg: float) -> Callable[[str], float | None]:
+    """Return a function from an area id to the signed distance to its edge [m; negative inside; None if unknown]."""
+    if np.isnan(lat_deg):
+        return lambda _name: None
+    members = {member.id: member.index for member in index.members}
+
+    def measure(name: str) -> float | None:
+        position = members.get(name.removeprefix("area:"))
+        if position is None:
+            return None
+        metres = float(index.edge_distance_m(lat_deg, lon_deg, position, SEARCH_M))
+        return metres if np.isfinite(metres) else None
+
+    return measure
+
+
+def areas_of(judge: Judge, judged: Judged, row: int) -> tuple[tuple[str, str, float], ...]:
+    """Return id, membership and probability of the areas of one row."""
+    code = int(judged.where[row])
+    facts, members = judge.where.values[code] or (), judge.where.members[code]
+    location = judged.location
+    low, high = np.searchsorted(location.edge_rows, [row, row + 1])
+    edges = dict(zip(location.edge_members[low:high].tolist(), location.edge_probability[low:high].tolist(), strict=True))
+    return tuple(
+        (fact.id, fact.membership.name.lower(), float(edges.get(member, 1.0))) for fact, member in zip(facts, members, strict=True)
+    )
+
+
+def _interval(value: Interval, row: int) -> tuple[float, float]:
+    return float(value.low[row]), float(value.high[row])
+
+
+def single(table: pa.Table, row: int) -> pa.Table:
+    """Return one row as a batch of one."""
+    return table.slice(row, 1)

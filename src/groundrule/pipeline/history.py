@@ -1,0 +1,52 @@
+"""The stored observations of all runs as one stream in order of time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from groundrule.pipeline.manifests import runs
+from groundrule.records import OBSERVATION_SCHEMA
+from groundrule.store.history import read_run, read_terminals
+from groundrule.store.home import Home
+from groundrule.store.ordering import Ordering, in_order
+
+
+def all_observations(home: Home, *, from_ns: int | None = None, until_ns: int | None = None) -> Iterator[pa.Table]:
+    """Yield the decided observations of all runs in one total order of time, in batches.
+
+    Args:
+        from_ns, until_ns: half-open interval of `observed_at` [ns, UTC]; None is without bound.
+    """
+
+    def stored() -> Iterator[pa.Table]:
+        for run in runs(home):
+            for table in read_run(home, "observations", run):
+                exact = table.select(OBSERVATION_SCHEMA.names).cast(OBSERVATION_SCHEMA)
+                if from_ns is not None:
+                    exact = exact.filter(pc.field("observed_at") >= from_ns)
+                if until_ns is not None:
+                    exact = exact.filter(pc.field("observed_at") < until_ns)
+                if len(exact):
+                    yield exact
+
+    if len(runs(home)) == 1:
+        # One run is stored in order already.
+        yield from stored()
+        return
+    with Ordering(home.cache / "order-all") as ordering:
+        yield from ordering.sorted(stored())
+
+
+def observations_of(home: Home, terminal_id: str, *, until_ns: int | None = None) -> pa.Table:
+    """Return the decided observations of one terminal in order of time, up to and including an instant.
+
+    Returns:
+        A table of OBSERVATION_SCHEMA; empty if there are none.
+    """
+    found = read_terminals(home, "observations", [terminal_id], runs=runs(home), until_ns=until_ns)
+    if not len(found):
+        return OBSERVATION_SCHEMA.empty_table()
+    return in_order(found.select(OBSERVATION_SCHEMA.names).cast(OBSERVATION_SCHEMA))

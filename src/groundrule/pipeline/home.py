@@ -1,0 +1,111 @@
+"""Genesis of a home, and what is in force in it.
+
+Rules and areas of a home are chosen at genesis. Areas and registers may be imported later; until governance exists such
+imports are marked ungoverned wherever they show.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from pathlib import Path
+
+from groundrule.areas.index import AreaIndex
+from groundrule.areas.model import Area, AreaSet
+from groundrule.errors import IntegrityError, StoreError
+from groundrule.pipeline.judge import Basis, make_basis
+from groundrule.rules.model import Rulebook
+from groundrule.rules.text import load_rulebook, read_rulebook
+from groundrule.store.area_store import add_areas, current_areas_digest, index_cache, load_areas, save_areas
+from groundrule.store.durable import write_durably
+from groundrule.store.home import Home
+from groundrule.store.register_view import RegisterView
+from groundrule.store.registers import Registers
+
+_POINTER = "current.json"
+
+
+def create_home(path: Path, *, rules: str = "world-2026", world: bool = True, areas: tuple[Area, ...] = ()) -> Home:
+    """Make a home: the only moment at which rules come into force without anybody's approval.
+
+    Args:
+        path: a directory that does not exist or is empty.
+        rules: name of a shipped rulebook or path of a file.
+        world: whether the shipped world areas are in it.
+        areas: further areas.
+    Raises:
+        RulebookErrors: the rulebook cannot be used; nothing is created.
+    """
+    rulebook = load_rulebook(rules)
+    home = Home.create(path)
+    with home.writer():
+        write_durably(home.rulebooks / f"{rulebook.digest.removeprefix('sha256:')}.yaml", rulebook.text.encode())
+        write_durably(home.rulebooks / _POINTER, json.dumps({"rulebook": rulebook.digest}).encode())
+        save_areas(home, areas, world=world)
+        Registers.create(home)
+    return home
+
+
+def import_areas(home: Home, areas: tuple[Area, ...]) -> tuple[AreaSet, list[str]]:
+    """Add areas to those in force; see `store.area_store.add_areas`."""
+    return add_areas(home, areas)
+
+
+def rulebook_of(home: Home, digest: str | None = None) -> Rulebook:
+    """Read a rulebook of the home and check its digest; None is the one in force.
+
+    Raises:
+        IntegrityError: the stored text does not give this digest.
+    """
+    try:
+        wanted = digest or str(json.loads((home.rulebooks / _POINTER).read_bytes())["rulebook"])
+        path = home.rulebooks / f"{wanted.removeprefix('sha256:')}.yaml"
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError, KeyError) as error:
+        raise StoreError(f"no rulebook in `{home.rulebooks}`", help="restore it from a backup") from error
+    rulebook = read_rulebook(text, file=str(path))
+    if rulebook.digest != wanted:
+        raise IntegrityError(f"the rulebook `{path}` has been changed: its digest is {rulebook.digest}", path=str(path))
+    return rulebook
+
+
+def basis_of(
+    home: Home,
+    *,
+    recorded_at_ns: int,
+    valid_at_ns: int | None = None,
+    rulebook: str | Rulebook | None = None,
+    areas: str | None = None,
+    registers: RegisterView | None = None,
+) -> Basis:
+    """Read what decisions in this home rest on.
+
+    Args:
+        recorded_at_ns: registers as known at this instant [ns, UTC].
+        valid_at_ns: registers as they hold at this instant [ns, UTC]; None is `recorded_at_ns`.
+        rulebook: a rulebook, or the digest of one; None is the one in force.
+        areas: digest of an area set; None is the one in force.
+        registers: a view that is in memory already.
+    """
+    book = rulebook if isinstance(rulebook, Rulebook) else rulebook_of(home, rulebook)
+    area_set = _areas(home, areas or current_areas_digest(home))
+    registers = registers or RegisterView.load(
+        Registers.open(home), valid_at_ns=recorded_at_ns if valid_at_ns is None else valid_at_ns, recorded_at_ns=recorded_at_ns
+    )
+    return make_basis(book, area_set, registers, index=_index(home, area_set), cache_dir=index_cache(home))
+
+
+@lru_cache(maxsize=2)
+def _areas(home: Home, digest: str) -> AreaSet:
+    return load_areas(home, digest)[0]
+
+
+_INDEXES: dict[str, AreaIndex] = {}
+
+
+def _index(home: Home, areas: AreaSet) -> AreaIndex:
+    """One index per area set and process; it grows tables of its own as it is used, and its answers do not change."""
+    if areas.digest not in _INDEXES:
+        _INDEXES.clear()
+        _INDEXES[areas.digest] = AreaIndex.build(areas.areas, cache_dir=index_cache(home))
+    return _INDEXES[areas.digest]

@@ -1,0 +1,385 @@
+"""One batch of observations through locate, track and decide: the single code path of every command.
+
+`decide`, `replay`, `whatif`, `explain` and the demo all call `Judge.judge`; one terminal is a batch of one. The judge keeps
+nothing but the memory per terminal (`detect.state`) and tables of distinct values; given the same basis and the same
+observations in time order it returns the same decisions, however they are batched.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numba import njit
+from numpy.typing import NDArray
+
+from groundrule.areas.index import AreaIndex, Location
+from groundrule.areas.model import AreaSet
+from groundrule.detect.state import Motion, TerminalState, advance, count_stays, distance_m
+from groundrule.pipeline.cells import CellDiscs
+from groundrule.pipeline.coding import Interner, PairTable, WhereCoder
+from groundrule.records import POSITION_SOURCES
+from groundrule.rules.compile import CompiledRulebook, Decided, compile_rulebook
+from groundrule.rules.evidence import Coded, EvidenceBatch, Interval, Profile
+from groundrule.rules.model import Rulebook
+from groundrule.store.register_view import RegisterView
+
+SERVICE_DISTANCE = "distance_from_service_address_m"
+_STAY_MEASURES = ("elapsed_days", "consecutive_days", "days_in_year")
+# An evidence key is 23 bits of where, 24 of who, 3 of source and 13 of latches (three to the power of 8 < 2 to the 13th).
+_MAX_WHERE, _MAX_WHO = 1 << 23, 1 << 24
+_UNKNOWN_SOURCE = POSITION_SOURCES.index("none")
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """All that a decision is a function of, apart from the observations.
+
+    Attributes:
+        rulebook: rules in force.
+        areas: areas with their digest.
+        index: the areas compiled, with the buffers that the rulebook asks for.
+        registers: terminals, accounts and lists as columns.
+    """
+
+    rulebook: Rulebook
+    compiled: CompiledRulebook
+    areas: AreaSet
+    index: AreaIndex
+    registers: RegisterView
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Decisions of one batch, in columns; row i belongs to observation i.
+
+    Attributes:
+        table: the observations.
+        rows: row of each terminal in the judge's memory.
+        now_ns: instant the rules were applied for [ns, UTC].
+        location: area sets and probabilities as found.
+        where: codes into the judge's area facts.
+        who: codes into the judge's profiles.
+        motion: resolved position, speed and limits.
+        evidence: what the rules saw.
+        decided: outcome, rule, reasons.
+        evidence_code: codes into the judge's distinct evidence.
+        basis: what it was decided under.
+    """
+
+    table: pa.Table
+    rows: NDArray[np.int32]
+    now_ns: NDArray[np.int64]
+    location: Location
+    where: NDArray[np.int32]
+    who: NDArray[np.int32]
+    motion: Motion
+    evidence: EvidenceBatch
+    decided: Decided
+    evidence_code: NDArray[np.int32]
+    basis: Basis
+
+
+@dataclass(slots=True)
+class Judge:
+    """Applies one basis to observations in time order.
+
+    Args:
+        basis: rulebook, areas and registers.
+    """
+
+    basis: Basis
+    state: TerminalState = field(init=False)
+    where: WhereCoder = field(init=False)
+    evidence_keys: Interner = field(init=False)
+    profiles: list[Profile | None] = field(init=False)
+    _versions: dict[tuple[int, str], int] = field(init=False)
+    _countries: NDArray[np.int32] = field(init=False)
+    _country_pairs: list[int] = field(init=False)
+    _country_codes: dict[tuple[str | None, str | None] | None, int] = field(init=False)
+    _stays: list[PairTable] = field(init=False)
+    _limits: NDArray[np.float64] = field(init=False)
+    _service_lat: NDArray[np.float64] = field(init=False)
+    _service_lon: NDArray[np.float64] = field(init=False)
+    _discs: CellDiscs = field(init=False)
+
+    def __post_init__(self) -> None:
+        compiled = self.basis.compiled
+        self.state = TerminalState.empty(len(self.basis.registers), len(compiled.latches), len(compiled.counters))
+        self.where = WhereCoder(self.basis.index, self.basis.areas.areas)
+        self.evidence_keys = Interner()
+        self._discs = CellDiscs()
+        # Code 0 is the terminal that is not registered, so that a profile code of -1 becomes 0.
+        self.profiles = [None, *self.basis.registers.profiles]
+        self._service_lat = self.basis.registers.service_lat_deg
+        self._service_lon = self.basis.registers.service_lon_deg
+        self._versions = {}
+        self._country_codes = {}
+        self._country_pairs = []
+        self._countries = np.zeros(0, np.int32)
+        self._code_countries()
+        self._stays = [PairTable(self._stay_answer(position)) for position in range(len(compiled.counters))]
+        self._limits = np.array([[x.above, x.release_below, x.for_s] for x in compiled.latches], np.float64).reshape(-1, 3)
+
+    def judge(self, table: pa.Table, *, as_of_ns: int | None = None, like: Judged | None = None) -> Judged:
+        """Locate, track and decide one batch.
+
+        Args:
+            table: OBSERVATION_SCHEMA; within one terminal, times must not go back, in this batch and since the last.
+            as_of_ns: apply rules and areas as of this instant instead of each observation's own [ns, UTC].
+            like: what another judge found for the same batch; its area sets are taken over where they must be the same.
+        Returns:
+            Decisions and everything they rest on.
+        """
+        table = table.combine_chunks()
+        n = len(table)
+        ids = table.column("terminal_id")
+        rows = self.basis.registers.add(ids)
+        self.state.grow(int(rows.max(initial=-1)) + 1)
+        observed_at = _numpy(table, "observed_at", np.int64)
+        motion = self._track(table, rows, observed_at)
+        now = observed_at if as_of_ns is None else np.full(n, as_of_ns, np.int64)
+        location = like.location if like is not None and self._locates_like(like) else self._locate(motion)
+        where = self.where.code(location.codes, now)
+        who = self._who(table, rows)
+        truth = self._stay_truth(where, who)
+        stays = count_stays(self.state, rows, observed_at, truth)
+        batch = self._evidence(table, rows, now, motion, where, who, stays)
+        decided = self.basis.compiled.decide(batch)
+        latch_code = np.zeros(n, np.int64)
+        for k in range(motion.latches.shape[1]):
+            latch_code = latch_code * 3 + motion.latches[:, k]
+        if len(self.where.values) > _MAX_WHERE or len(self.profiles) > _MAX_WHO:
+            raise OverflowError("more distinct area sets or register profiles than an evidence key holds")
+        key = (where.astype(np.int64) << 40) | (who.astype(np.int64) << 16) | (motion.source.astype(np.int64) << 13)
+        key |= latch_code
+        return Judged(
+            table, rows, now, location, where, who, motion, batch, decided, self.evidence_keys.code(key), self.basis
+        )
+
+    def explained_key(self, code: int) -> tuple[int, int, int, tuple[int, ...]]:
+        """Take an evidence code apart into codes of where, who and position source, and the truth of each latch."""
+        key = self.evidence_keys.keys[code]
+        rest = key & 0x1FFF
+        latches: list[int] = []
+        for _ in range(len(self._limits)):
+            rest, digit = divmod(rest, 3)
+            latches.append(digit)
+        return key >> 40, (key >> 16) & 0xFFFFFF, (key >> 13) & 0x7, tuple(reversed(latches))
+
+    def _locates_like(self, other: Judged) -> bool:
+        """Resolved positions depend on observations and assumptions alone, so equal assumptions give equal area sets."""
+        mine, theirs = self.basis.rulebook.assumptions, other.basis.rulebook.assumptions
+        return self.basis.index is other.basis.index and mine == theirs
+
+    # --- steps --------------------------------------------------------------------------------------------------------
+
+    def _track(self, table: pa.Table, rows: NDArray[np.int32], observed_at: NDArray[np.int64]) -> Motion:
+        n = len(table)
+        assumptions = self.basis.rulebook.assumptions
+        lat, lon = _numpy(table, "lat_deg", np.float64), _numpy(table, "lon_deg", np.float64)
+        source = _source_codes(table.column("position_source"))
+        assumed = np.zeros(len(POSITION_SOURCES) + 1, np.float32)
+        for name, sigma in assumptions.position_sigma_m:
+            if name in POSITION_SOURCES:
+                assumed[POSITION_SOURCES.index(name)] = sigma
+        sigma = _numpy(table, "position_sigma_m", np.float32)
+        sigma = np.where(np.isnan(sigma), assumed[source], sigma)
+        cell = np.zeros(n, np.uint64)
+        radius = np.zeros(n, np.float32)
+        cells = table.column("h3_cell")
+        if cells.null_count < n:
+            reported = pc.fill_null(cells, 0).to_numpy().astype(np.uint64)
+            by_cell = np.isnan(lat) & (reported != 0)
+            if by_cell.any():
+                cell = np.where(by_cell, reported, np.uint64(0))
+                centre_lat, centre_lon, disc = self._discs.of(cell[by_cell])
+                lat, lon = lat.copy(), lon.copy()
+                lat[by_cell], lon[by_cell], radius[by_cell] = centre_lat, centre_lon, disc
+                sigma[by_cell] = 0.0
+        return advance(
+            self.state, rows, observed_at, lat, lon, sigma_m=sigma, cell=cell, cell_radius_m=radius, source=source,
+            reported_speed_m_s=_numpy(table, "speed_m_s", np.float32), limits=self._limits, max_gap_s=assumptions.max_gap_s,
+        )  # fmt: skip
+
+    def _locate(self, motion: Motion) -> Location:
+        index, edge = self.basis.index, self.basis.rulebook.assumptions.edge_probability
+        by_cell = motion.cell != 0
+        if not by_cell.any():
+            return index.locate_points(motion.lat_deg, motion.lon_deg, motion.sigma_m, edge)
+        cell_rows = np.flatnonzero(by_cell)
+        point_rows = np.flatnonzero(~by_cell)
+        points = index.locate_points(
+            motion.lat_deg[point_rows], motion.lon_deg[point_rows], motion.sigma_m[point_rows], edge
+        )
+        cells = index.locate_cells(motion.cell[cell_rows], edge)
+        codes = np.empty(len(by_cell), np.int32)
+        codes[point_rows], codes[cell_rows] = points.codes, cells.codes
+        edge_rows = np.concatenate([point_rows[points.edge_rows], cell_rows[cells.edge_rows]])
+        order = np.argsort(edge_rows, kind="stable")
+        return Location(
+            codes,
+            edge_rows[order].astype(np.int64),
+            np.concatenate([points.edge_members, cells.edge_members])[order],
+            np.concatenate([points.edge_probability, cells.edge_probability])[order],
+        )
+
+    def _who(self, table: pa.Table, rows: NDArray[np.int32]) -> NDArray[np.int32]:
+        registers = self.basis.registers
+        codes = registers.profile_codes_of(rows) + np.int32(1)
+        versions = table.column("software_version")
+        if versions.null_count == len(rows):
+            return codes
+        # A version that the terminal reports is newer than what the register holds.
+        encoded = pc.dictionary_encode(versions).combine_chunks()
+        if isinstance(encoded, pa.ChunkedArray):
+            encoded = encoded.chunk(0)
+        names = encoded.dictionary.to_pylist()
+        version_code = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
+        pair = codes.astype(np.int64) * (len(names) + 1) + version_code + 1
+        distinct, inverse = np.unique(pair, return_inverse=True)
+        mapped = np.empty(len(distinct), np.int32)
+        for position, key in enumerate(distinct):
+            who, version = divmod(int(key), len(names) + 1)
+            mapped[position] = who if version == 0 else self._with_version(who, names[version - 1])
+        self._code_countries()
+        return mapped[inverse]
+
+    def _with_version(self, who: int, version: str) -> int:
+        profile = self.profiles[who]
+        if profile is None or profile.software_version == version:
+            return who
+        if (who, version) not in self._versions:
+            fields = {name: getattr(profile, name) for name in Profile.__slots__}
+            self._versions[who, version] = len(self.profiles)
+            self.profiles.append(Profile(**{**fields, "software_version": version}))
+        return self._versions[who, version]
+
+    def _code_countries(self) -> None:
+        """Number the distinct pairs of home and activation country, on which stays depend."""
+        fresh = []
+        for profile in self.profiles[len(self._countries) :]:
+            pair = None if profile is None else (profile.account_country, profile.activation_country)
+            if pair not in self._country_codes:
+                self._country_codes[pair] = len(self._country_pairs)
+                self._country_pairs.append(len(self._countries) + len(fresh))
+            fresh.append(self._country_codes[pair])
+        self._countries = np.concatenate([self._countries, np.array(fresh, np.int32)])
+
+    def _stay_answer(self, position: int):  # type: ignore[no-untyped-def]  # a closure for PairTable, typed there
+        counter = self.basis.compiled.counters[position]
+
+        def answer(where: int, countries: int) -> int:
+            profile = self.profiles[self._country_pairs[countries]]
+            return int(self.basis.compiled.counter_truth(counter, self.where.values[where], profile))
+
+        return answer
+
+    def _stay_truth(self, where: NDArray[np.int32], who: NDArray[np.int32]) -> NDArray[np.uint8]:
+        truth = np.zeros((len(where), len(self._stays)), np.uint8)
+        if self._stays:
+            countries = self._countries[who]
+            for position, table in enumerate(self._stays):
+                truth[:, position] = table.lookup(where, countries)
+        return truth
+
+    def _evidence(
+        self,
+        table: pa.Table,
+        rows: NDArray[np.int32],
+        now: NDArray[np.int64],
+        motion: Motion,
+        where: NDArray[np.int32],
+        who: NDArray[np.int32],
+        stays: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
+    ) -> EvidenceBatch:
+        used = set(self.basis.compiled.numbers)
+        numbers: dict[str, Interval] = {"position_age_s": Interval(motion.age_s, motion.age_s)}
+        if "speed_m_s" in used:
+            numbers["speed_m_s"] = Interval(motion.speed_low_m_s, motion.speed_high_m_s)
+        if "alt_m" in used:
+            alt = _numpy(table, "alt_m", np.float32).astype(np.float64)
+            numbers["alt_m"] = Interval(alt, alt)
+        if "position_sigma_m" in used:
+            sigma = motion.sigma_m.astype(np.float64)
+            numbers["position_sigma_m"] = Interval(sigma, sigma)
+        if SERVICE_DISTANCE in used:
+            low, high = np.empty(len(rows)), np.empty(len(rows))
+            _service_distance(
+                rows, motion.lat_deg, motion.lon_deg, motion.sigma_m, self._service_lat, self._service_lon, low, high
+            )
+            numbers[SERVICE_DISTANCE] = Interval(low, high)
+        for position, counter in enumerate(self.basis.compiled.counters):
+            for measure, values in zip(_STAY_MEASURES, stays, strict=True):
+                name = f"stay.{counter.id}.{measure}"
+                if name in used:
+                    column = np.ascontiguousarray(values[:, position])
+                    numbers[name] = Interval(column, column)
+        categories = {"position_source": Coded(motion.source.astype(np.int32), _SOURCE_VALUES)}
+        return EvidenceBatch(
+            now_ns=now,
+            where=Coded(where, self.where.values),
+            who=Coded(who, self.profiles),
+            numbers=numbers,
+            categories=categories,
+            latches=motion.latches,
+        )
+
+
+_SOURCE_VALUES: tuple[str | None, ...] = (*POSITION_SOURCES, None)
+
+
+def make_basis(
+    rulebook: Rulebook, areas: AreaSet, registers: RegisterView, *, index: AreaIndex | None = None, cache_dir: object = None
+) -> Basis:
+    """Compile a rulebook and build the index with the buffers that it asks for.
+
+    Args:
+        index: an index already built from the same areas, used if the rulebook needs no buffers.
+        cache_dir: folder for the compiled index, or None.
+    """
+    compiled = compile_rulebook(rulebook)
+    if index is None or compiled.buffers:
+        buffers = sorted({pair for selector, metres in compiled.buffers for pair in _buffers(selector, metres, areas)})
+        index = AreaIndex.build(areas.areas, buffers=buffers, cache_dir=cache_dir)  # type: ignore[arg-type]  # Path or None
+    return Basis(rulebook, compiled, areas, index, registers)
+
+
+def _buffers(selector: str, metres: float, areas: AreaSet) -> list[tuple[str, float]]:
+    """Area ids that a widened selector stands for."""
+    prefix, _, rest = selector.partition(":")
+    if prefix == "kind":
+        return [(area.id, metres) for area in areas.areas if area.kind == rest]
+    wanted = rest if prefix == "area" else selector
+    return [(wanted, metres)] if any(area.id == wanted for area in areas.areas) else []
+
+
+def _numpy(table: pa.Table, name: str, dtype: type) -> NDArray:
+    """One column as NumPy; null becomes NaN for floats."""
+    column = table.column(name)
+    array = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+    if isinstance(array, pa.ChunkedArray):
+        array = array.chunk(0) if array.num_chunks else pa.array([], column.type)
+    return array.to_numpy(zero_copy_only=False).astype(dtype, copy=False)
+
+
+def _source_codes(column: pa.ChunkedArray) -> NDArray[np.uint8]:
+    found = pc.index_in(column, value_set=pa.array(POSITION_SOURCES))
+    codes = pc.fill_null(found, _UNKNOWN_SOURCE)
+    return codes.to_numpy().astype(np.uint8)
+
+
+@njit(cache=True, nogil=True)
+def _service_distance(rows, lat, lon, sigma, home_lat, home_lon, low, high):
+    for i in range(len(rows)):
+        r = rows[i]
+        if r >= len(home_lat) or np.isnan(home_lat[r]) or np.isnan(lat[i]):
+            low[i] = np.nan
+            high[i] = np.nan
+            continue
+        d = distance_m(home_lat[r], home_lon[r], lat[i], lon[i])
+        doubt = 2.0 * sigma[i]
+        low[i] = max(0.0, d - doubt)
+        high[i] = d + doubt

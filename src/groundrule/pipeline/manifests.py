@@ -1,0 +1,93 @@
+"""Run manifests: what a run read, under what it decided, and the digest of what came out, each naming the one before.
+
+A manifest makes a changed file or decision visible to whoever kept the digest of a later manifest. It is
+tamper-checkable, and no proof against an operator who rewrites all of them: that needs a log with outside witnesses.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from groundrule.canon import canonical_json, digest_bytes
+from groundrule.errors import IntegrityError, StoreError
+from groundrule.store.durable import write_durably
+from groundrule.store.home import Home
+
+_NAME = re.compile(r"run-(\d{6})\.json")
+
+
+def manifest_path(home: Home, run: int) -> Path:
+    """Return where the manifest of a run lies."""
+    return home.manifests / f"run-{run:06d}.json"
+
+
+def runs(home: Home) -> list[int]:
+    """Return the numbers of the runs that have a manifest, ascending."""
+    found = (_NAME.fullmatch(path.name) for path in home.manifests.iterdir())
+    return sorted(int(match.group(1)) for match in found if match)
+
+
+def write_manifest(home: Home, run: int, content: dict[str, Any]) -> str:
+    """Write the manifest of a run durably and return its digest.
+
+    Args:
+        content: canonical JSON content without `run` and `previous`, which are added.
+    """
+    body = {**content, "v": 1, "home": home.id, "run": run, "previous": latest_digest(home)}
+    data = canonical_json(body)
+    write_durably(manifest_path(home, run), data)
+    return digest_bytes(data)
+
+
+def read_manifest(home: Home, run: int) -> dict[str, Any]:
+    """Read one manifest.
+
+    Raises:
+        StoreError: it cannot be read.
+        IntegrityError: it is not the canonical JSON that was written.
+    """
+    path = manifest_path(home, run)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise StoreError(f"cannot read `{path}`: {error.strerror}") from error
+    try:
+        content = json.loads(data)
+        intact = canonical_json(content) == data and content["run"] == run
+    except (ValueError, KeyError, TypeError, RecursionError):
+        intact = False
+    if not intact:
+        raise IntegrityError(f"the manifest `{path}` has been changed", help="compare it with a backup", path=str(path))
+    return content  # type: ignore[no-any-return]  # json
+
+
+def latest_digest(home: Home) -> str | None:
+    """Return the digest of the last manifest, or None before the first run."""
+    known = runs(home)
+    return digest_bytes(manifest_path(home, known[-1]).read_bytes()) if known else None
+
+
+def check_chain(home: Home) -> list[str]:
+    """Check that the manifests are unbroken: numbers without gaps, each naming the digest of the one before.
+
+    Returns:
+        One sentence per fault, in order of the runs; empty if the chain holds.
+    """
+    faults: list[str] = []
+    previous: str | None = None
+    for expected, run in enumerate(runs(home), start=1):
+        if run != expected:
+            faults.append(f"run {expected} has no manifest")
+            break
+        try:
+            content = read_manifest(home, run)
+        except IntegrityError as error:
+            faults.append(str(error))
+        else:
+            if content["previous"] != previous:
+                faults.append(f"run {run} names {content['previous']} as its predecessor, which is {previous}")
+        previous = digest_bytes(manifest_path(home, run).read_bytes())
+    return faults

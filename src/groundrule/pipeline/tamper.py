@@ -1,0 +1,58 @@
+"""Alters one stored decision, to show that `replay` finds it. For demonstrations and tests; it never repairs anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from groundrule.errors import InputError
+from groundrule.store.history import run_files
+from groundrule.store.home import Home
+
+
+@dataclass(frozen=True, slots=True)
+class Alteration:
+    """What was altered: a denial turned into service, in one row of one file."""
+
+    path: Path
+    terminal_id: str
+    observed_at_ns: int
+    before: str
+    after: str
+
+
+@contextmanager
+def altered_decision(home: Home, run: int) -> Iterator[Alteration]:
+    """Turn the first stored denial of a run into `serve` for the length of the block, then put the file back.
+
+    Raises:
+        InputError: the run denied nobody.
+    """
+    for path in run_files(home, "decisions", run):
+        original = path.read_bytes()
+        table = pq.ParquetFile(pa.BufferReader(original)).read()
+        outcome = table.column("outcome").cast(pa.string())
+        denied = np.flatnonzero(pc.equal(outcome, "deny").to_numpy(zero_copy_only=False))
+        if not len(denied):
+            continue
+        row = int(denied[0])
+        values = outcome.to_pylist()
+        values[row] = "serve"
+        position = table.schema.get_field_index("outcome")
+        changed = pa.array(values).dictionary_encode().cast(table.schema.field("outcome").type)
+        pq.write_table(table.set_column(position, table.schema.field(position), changed), path)
+        try:
+            yield Alteration(
+                path, table.column("terminal_id")[row].as_py(), table.column("observed_at")[row].as_py(), "deny", "serve"
+            )
+        finally:
+            path.write_bytes(original)
+        return
+    raise InputError(f"run {run} denied nobody, so there is no denial to alter")
