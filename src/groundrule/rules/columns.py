@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from groundrule.records import Outcome
 from groundrule.rules import kernel
 from groundrule.rules.attributes import edge_outcome, stale_outcome, unknown_outcome
-from groundrule.rules.model import All, AnyOf, Condition, Not, Rule
-from groundrule.rules.normal import Column, leaves_of
+from groundrule.rules.model import All, AnyOf, Condition, Not, Rule, Where
+from groundrule.rules.normal import Column, column_of, leaves_of
 
 SETTLED = 4
 _CHUNK = 4_000_000  # strengths held at once, to bound memory [bytes]
@@ -121,7 +121,7 @@ class Tests:
             self._tests[test] = len(self.tests)
             self.tests.append(test)
             for leaf in leaves_of(test):
-                if leaf not in self._places:
+                if column_of(leaf) is not None and leaf not in self._places:
                     self._places[leaf] = len(self.leaves)
                     self.leaves.append(leaf)
         self.terms.append(term)
@@ -189,6 +189,8 @@ class Tests:
                 return result
             case Not(part):
                 return (2 - self._kleene(part, truths)).astype(np.uint8)
+            case Where("anywhere"):
+                return np.full(len(truths), 2, np.uint8)
             case _:
                 return truths[:, self._places[condition]]
 

@@ -36,7 +36,7 @@ from groundrule.rules.groups import (
 )
 from groundrule.rules.leaves import kleene
 from groundrule.rules.model import Compare, Condition, Counter, Latch, Relation, Rule, Rulebook, Where
-from groundrule.rules.normal import Column, Effective, leaves_of, terms_of
+from groundrule.rules.normal import Column, Effective, column_of, leaves_of, terms_of
 from groundrule.rules.selectors import NO, PERHAPS, TRUTH_OF_TRI, YES, Place, landing_of
 
 BLOCK = 16_384
@@ -124,7 +124,7 @@ class CompiledRulebook:
         for number, (rank, term) in enumerate(self._terms):
             rule = self._ranked[rank]
             for column, test in term.items():
-                attribute = attribute_of(leaves_of(test)[0])
+                attribute = next(attribute_of(leaf) for leaf in leaves_of(test) if column_of(leaf) is not None)
                 found.setdefault(column, Tests(column)).add(number, test, rule, attribute)
             if rule.effective_from_ns != MIN_NS or rule.effective_until_ns != MAX_NS:
                 span: Any = Effective(rule.effective_from_ns, rule.effective_until_ns)  # a leaf beside the model's
@@ -156,7 +156,9 @@ class CompiledRulebook:
             )
             for i in range(0, len(used), LATCHES_PER_GROUP)
         ]
-        self._time = TimeGroup(tests.get(Column("time"), Tests(Column("time"))), pool)
+        rules = self.rulebook.rules
+        moments = {moment for rule in rules for moment in (rule.effective_from_ns, rule.effective_until_ns)}
+        self._time = TimeGroup(tests.get(Column("time"), Tests(Column("time"))), pool, moments)
 
     def decide(self, batch: EvidenceBatch) -> Decided:
         """Decide every row of a batch.

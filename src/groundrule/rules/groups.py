@@ -39,7 +39,7 @@ class PlaceGroup:
         landing: country to landing status.
         index: the distinct places.
         rows: pool row of each place.
-        known: whether the place is known.
+        known: whether the place is known and well formed, so that it can be stale.
         counted: countries that count at each place; None if the place is unknown, an error if it is malformed.
         stale_row: pool row of any known but stale place.
     """
@@ -57,7 +57,7 @@ class PlaceGroup:
     def make(cls, tests: Tests, pool: RowPool, claims: tuple[Claim, ...], landing: dict[str, str]) -> PlaceGroup:
         """Begin with no places."""
         stale = np.array([[PERHAPS] * len(tests.leaves)], np.uint8)
-        row = pool.add(*tests.rows(pool, _keep_anywhere(tests, stale), np.array([Cause.STALE], np.uint8)))[0]
+        row = pool.add(*tests.rows(pool, stale, np.array([Cause.STALE], np.uint8)))[0]
         return cls(tests, claims, landing, ValueIndex(), np.zeros(0, np.int32), np.zeros(0, np.bool_), [], int(row))
 
     def learn(self, pool: RowPool, values: Sequence[Any]) -> I32:
@@ -66,9 +66,9 @@ class PlaceGroup:
         fresh = self.index.values[len(self.counted) :]
         if fresh:
             truths, causes = self.tests.judge(fresh, self._truths)
-            truths = _keep_anywhere(self.tests, truths)
             self.rows = np.concatenate([self.rows, pool.add(*self.tests.rows(pool, truths, causes))])
-            self.known = np.concatenate([self.known, np.array([value is not None for value in fresh])])
+            readable = [isinstance(countries, dict) for countries in self.counted[len(self.known) :]]
+            self.known = np.concatenate([self.known, np.array(readable)])
         return ids
 
     def _truths(self, facts: Any) -> tuple[list[int], int]:
@@ -82,14 +82,6 @@ class PlaceGroup:
             raise
         self.counted.append(place.counted)
         return [place.truth(leaf) for leaf in self.tests.leaves if isinstance(leaf, Where)], Cause.EDGE
-
-
-def _keep_anywhere(tests: Tests, truths: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """What holds everywhere holds where nothing is known, too."""
-    for column, leaf in enumerate(tests.leaves):
-        if isinstance(leaf, Where) and leaf.selector == "anywhere":
-            truths[:, column] = YES
-    return truths
 
 
 class RelationGroup:
@@ -299,12 +291,17 @@ class LatchGroup:
 
 
 class TimeGroup:
-    """The instant: intervals between the moments at which rules begin or end."""
+    """The instant: intervals between the moments at which rules begin or end.
 
-    def __init__(self, tests: Tests, pool: RowPool) -> None:
+    Args:
+        tests: tests on the instant.
+        pool: takes the rows.
+        moments: when any rule begins or ends [ns]; a decision never holds beyond the next of them.
+    """
+
+    def __init__(self, tests: Tests, pool: RowPool, moments: set[int]) -> None:
         leaves: list[Any] = list(tests.leaves)  # spans stand beside the leaves of the model
         spans = [leaf for leaf in leaves if isinstance(leaf, Effective)]
-        moments = {moment for span in spans for moment in (span.from_ns, span.until_ns)}
         limits = np.iinfo(np.int64)
         self.boundaries = np.array(sorted(moments - {limits.min + 1, limits.max}), np.int64)
         starts = [int(limits.min) + 1, *(int(moment) for moment in self.boundaries)]

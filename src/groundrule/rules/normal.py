@@ -49,6 +49,8 @@ def column_of(leaf: Condition) -> Column | None:
     Raises:
         MalformedRule: the leaf names an attribute that does not exist.
     """
+    if isinstance(leaf, Effective):
+        return Column("time")
     if isinstance(leaf, Where):
         return None if leaf.selector == "anywhere" else Column("where")
     if isinstance(leaf, Relation):

@@ -177,6 +177,8 @@ def _leaf(book: Rulebook, rule: Rule, row: Row, leaf: Condition) -> tuple[bool |
         case ListIn(list_id, states):
             if row.who is None:
                 return None, "attribute_unknown", _policy(rule, "list")
+            if not isinstance(row.who.lists, tuple | list):
+                raise TypeError(row.who.lists)
             held = [state for name, state in row.who.lists if name == list_id] or ["none"]
             return any(state in states for state in held), "", Outcome.SERVE
         case Latch(attribute):
@@ -237,7 +239,7 @@ def _words(row: Row, attribute: str) -> tuple[str, ...] | None:
         value = _of_profile(row.who, spec.field, attribute)
     if value is None:
         return None
-    if spec.set_valued and isinstance(value, str):
+    if spec.set_valued and not isinstance(value, tuple | list | set | frozenset):
         raise TypeError(value)
     words = tuple(value) if spec.set_valued else (value,)
     if not all(isinstance(word, str) for word in words):
