@@ -234,8 +234,8 @@ class Explainer:
         Args:
             situation: the evidence of one observation.
             audience: operator or owner.
-            distances: signed metres to the edge of an area (negative inside) by area id or selector, or a function of it
-                that returns None where it knows none.
+            distances: signed metres to the edge of an area (negative inside) by area id or selector, or a function
+                of it that returns None where it knows none.
             language: preferred language of the message; English is the second choice.
         """
         judge = Judge(self.rulebook, situation, self._landing)
@@ -279,7 +279,7 @@ class Explainer:
                 strength = judge.strength(self._conditions[rule.id], rule)
                 if strength is not Strength.NO:
                     certain = strength is Strength.YES
-                    outcomes[rule.id] = rule.outcome if certain else min(Outcome(int(strength)), rule.outcome)
+                    outcomes[rule.id] = rule.outcome if certain else Outcome(int(strength))
         return outcomes
 
     def _applied(self, judge: Judge, outcomes: Mapping[str, Outcome], decisive: Rule | None) -> tuple[Applied, ...]:
@@ -393,7 +393,7 @@ def _share(condition: Condition, shared: dict[Condition, Condition]) -> Conditio
 
 
 def _findings(judge: Judge, rule: Rule) -> tuple[str, ...]:
-    """Write the leaves that carry a rule: those of its conditions that hold or are in doubt, and doubtful exceptions."""
+    """Write what carries a rule: leaves of its conditions that hold or are in doubt, and doubtful exceptions."""
     lines = []
     for part in (rule.where, rule.who, rule.what):
         lines += [

@@ -117,7 +117,11 @@ def finding(judge: Judge, leaf: Condition, *, negated: bool = False) -> str:
     """Write what was found about a leaf that holds or is in doubt, with numbers where there are any."""
     found = judge.leaf(leaf)
     if found.doubt is not None:
-        reason = {"edge": "the position may be on either side", "stale": "the position is too old"}.get(found.doubt, "")
+        reason = {
+            "edge": "the position may be on either side",
+            "stale": "the position is too old",
+            "error": "the fact has a type that it cannot have",
+        }.get(found.doubt, "")
         reason = reason or f"{wording.attribute_name(found.attribute)} is not known"
         return f"perhaps {wording.leaf(leaf, negated=negated)}: {reason}"
     if isinstance(leaf, Compare | Latch):

@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Literal
 
-from groundrule.records import Outcome
+import numpy as np
+
+from groundrule.records import Outcome, ServiceState
 from groundrule.rules import attributes
-from groundrule.rules.evidence import AreaFact, Profile, Truth
+from groundrule.rules.evidence import AreaFact, Coded, EvidenceBatch, Interval, Profile, Truth
 from groundrule.rules.leaves import number_truth, word_truth
 from groundrule.rules.model import (
     All,
@@ -33,7 +35,7 @@ from groundrule.rules.model import (
 )
 from groundrule.rules.selectors import NO, PERHAPS, TRI_OF_TRUTH, YES, Place, landing_of
 
-Doubt = Literal["edge", "stale", "unknown"]
+Doubt = Literal["edge", "stale", "unknown", "error"]
 Number = float | tuple[float, float] | None
 
 
@@ -126,7 +128,11 @@ class Judge:
         """Return how a leaf stands."""
         found = self._known.get(id(leaf))
         if found is None:
-            found = self._known[id(leaf)] = self._judge(leaf)
+            try:
+                found = self._judge(leaf)
+            except (TypeError, KeyError):  # a fact of a type that it cannot have
+                found = LeafTruth(PERHAPS, "error")
+            self._known[id(leaf)] = found
         return found
 
     def strength(self, condition: Condition, rule: Rule, *, negated: bool = False) -> Strength:
@@ -152,7 +158,7 @@ class Judge:
         strength = self.strength(rule.condition(), rule)
         if strength is Strength.NO:
             return None
-        return rule.outcome if strength is Strength.YES else min(Outcome(int(strength)), rule.outcome)
+        return rule.outcome if strength is Strength.YES else Outcome(int(strength))
 
     def _judge(self, leaf: Condition) -> LeafTruth:
         match leaf:
@@ -176,8 +182,8 @@ class Judge:
                 bounds = self.situation.interval(leaf.attribute)
                 unknown = LeafTruth(PERHAPS, "unknown", leaf.attribute)
                 return unknown if bounds is None else _of(number_truth(leaf, *bounds), unknown)
-            case _:
-                raise TypeError(f"`{type(leaf).__name__}` is not a leaf")
+            case All() | AnyOf() | Not():
+                raise AssertionError("only leaves are judged")
 
     def _relation(self, leaf: Relation) -> LeafTruth:
         name = attributes.attribute_of(leaf)
@@ -186,9 +192,11 @@ class Judge:
             return _NO_POSITION
         if country is None:
             return LeafTruth(PERHAPS, "unknown", name)
+        if not isinstance(country, str):
+            return LeafTruth(PERHAPS, "error")
         if self.is_stale:
             return _STALE
-        inside = self.place.counted.get(str(country), NO)
+        inside = self.place.counted.get(country, NO)
         return _of(inside if leaf.inside else YES - inside, _EDGE)
 
 
@@ -200,6 +208,8 @@ def strength_of(leaf: LeafTruth, rule: Rule, *, negated: bool = False) -> Streng
         outcome = attributes.edge_outcome(rule)
     elif leaf.doubt == "stale":
         outcome = attributes.stale_outcome(rule)
+    elif leaf.doubt == "error":
+        outcome = Outcome.REVIEW
     else:
         outcome = attributes.unknown_outcome(rule, leaf.attribute)
     return Strength(int(outcome))
@@ -220,3 +230,59 @@ def deciding(rulebook: Rulebook, outcomes: Mapping[str, Outcome], order: Sequenc
 
 def _of(truth: int, doubt: LeafTruth) -> LeafTruth:
     return doubt if truth == PERHAPS else _YES if truth == YES else _NO
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What is decided in one situation.
+
+    Attributes:
+        outcome: of the decision.
+        state: service state.
+        reason: code.
+        rule: deciding rule, or None if the rulebook's default decided.
+    """
+
+    outcome: Outcome
+    state: ServiceState
+    reason: str
+    rule: str | None
+
+
+def decide_situation(rulebook: Rulebook, situation: Situation) -> Found:
+    """Decide one situation by walking every rule; slow and plain."""
+    judge = Judge(rulebook, situation)
+    outcomes = {rule.id: outcome for rule in rulebook.rules if (outcome := judge.outcome(rule)) is not None}
+    rule = deciding(rulebook, outcomes)
+    if rule is None:
+        return Found(rulebook.default_outcome, ServiceState.NORMAL, rulebook.default_reason, None)
+    return Found(outcomes[rule.id], rule.state, rule.reason, rule.id)
+
+
+def batch_of(situations: Sequence[Situation], latches: Sequence[Latch]) -> EvidenceBatch:
+    """Write situations as one batch of evidence, a row each.
+
+    Args:
+        situations: the moments.
+        latches: the limits in the order of the compiled rulebook's columns.
+    """
+    rows = range(len(situations))
+    codes = np.arange(len(situations), dtype=np.int32)
+    names = sorted({name for situation in situations for name in situation.numbers})
+    words = sorted({name for situation in situations for name in situation.categories})
+    bounds = {
+        name: np.array([situation.interval(name) or (np.nan, np.nan) for situation in situations]).reshape(-1, 2)
+        for name in names
+    }
+    held = [[int(s.latches.get(latch, Truth.UNKNOWN)) for latch in latches] for s in situations]
+    return EvidenceBatch(
+        now_ns=np.array([situation.now_ns for situation in situations], dtype=np.int64),
+        where=Coded(codes, [situation.facts for situation in situations]),
+        who=Coded(codes, [situation.profile for situation in situations]),
+        numbers={
+            name: Interval(np.ascontiguousarray(pair[:, 0]), np.ascontiguousarray(pair[:, 1]))
+            for name, pair in bounds.items()
+        },
+        categories={name: Coded(codes, [situations[row].categories.get(name) for row in rows]) for name in words},
+        latches=np.array(held, dtype=np.uint8).reshape(len(situations), len(latches)),
+    )
