@@ -204,7 +204,8 @@ def batch(rng: random.Random, n: int, latches: int) -> EvidenceBatch:
 
     def interval() -> Interval:
         pairs = np.array([number(rng) for _ in range(n)], np.float64).reshape(n, 2)
-        return Interval(pairs[:, 0].copy(), pairs[:, 1].copy())
+        low = pairs[:, 0].copy()
+        return Interval(low, low if rng.random() < 0.5 else pairs[:, 1].copy())
 
     present = {name: interval() for name in NUMBERS if rng.random() < 0.9}
     signals = [None, frozenset(), frozenset({"clone"}), frozenset({"other"})]

@@ -53,24 +53,23 @@ class RowPool:
         self.terms = terms
         self.words = max(1, -(-terms // 64))
         self.count = 0
-        self.settled: NDArray[np.uint64] = np.zeros((64, self.words), np.uint64)
+        self.settled: NDArray[np.uint64] = np.zeros((64, 2 * self.words), np.uint64)
         self.doubt: NDArray[np.uint64] = np.zeros((64, kernel.PARTS * self.words), np.uint64)
-        self.doubtful: NDArray[np.bool_] = np.zeros(64, np.bool_)
 
     def add(self, settled: NDArray[np.uint64], doubt: NDArray[np.uint64]) -> I32:
         """Append rows and return their numbers."""
         new = self.count + len(settled)
         if new > len(self.settled):
             size = max(new, 2 * len(self.settled))
-            for name in ("settled", "doubt", "doubtful"):
+            for name in ("settled", "doubt"):
                 old = getattr(self, name)
                 grown = np.zeros((size, *old.shape[1:]), old.dtype)
                 grown[: self.count] = old[: self.count]
                 setattr(self, name, grown)
         rows = np.arange(self.count, new, dtype=np.int32)
-        self.settled[rows], self.doubt[rows] = settled, doubt
         weakest = doubt[:, (kernel.LEVELS - 1) * self.words : kernel.LEVELS * self.words]
-        self.doubtful[rows] = (weakest != settled).any(axis=1)
+        self.settled[rows] = np.concatenate([settled, weakest], axis=1)
+        self.doubt[rows] = doubt
         self.count = new
         return rows
 

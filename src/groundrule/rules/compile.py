@@ -39,8 +39,11 @@ from groundrule.rules.model import Compare, Condition, Counter, Latch, Relation,
 from groundrule.rules.normal import Column, Effective, column_of, leaves_of, terms_of
 from groundrule.rules.selectors import NO, PERHAPS, TRUTH_OF_TRI, YES, Place, landing_of
 
-BLOCK = 16_384
+BLOCK = 8_192
 """Observations worked on at once, so that their codes stay in the cache."""
+
+PAD = 48
+"""Keeps the columns of a block from lying a power of two apart, where they would push each other out of the cache."""
 
 MAX_VALUES = 500_000
 """Distinct places or profiles that are remembered before the memory is begun anew."""
@@ -147,7 +150,7 @@ class CompiledRulebook:
             if Column(source) in tests
         ]
         self._categories = {c.name: CategoryGroup(t) for c, t in sorted(tests.items()) if c.source == "category"}
-        self._numbers = {c.name: NumberGroup(t) for c, t in sorted(tests.items()) if c.source == "number"}
+        self._numbers = {c.name: NumberGroup(t, pool) for c, t in sorted(tests.items()) if c.source == "number"}
         used = [(i, tests[Column("latch", repr(latch))]) for i, latch in enumerate(self.latches)
                 if Column("latch", repr(latch)) in tests]  # fmt: skip
         self._latches = [
@@ -201,7 +204,7 @@ class CompiledRulebook:
         klass, valid_until = np.empty(n, np.int32), np.empty(n, np.int64)
         numbers = {name: _interval(batch, name) for name in self._numbers}
         count = 2 + len(coded) + len(self._relations) + len(self._numbers) + len(self._latches)
-        codes = np.empty((count, min(n, BLOCK)), np.int32)
+        codes = np.empty((count, min(n, BLOCK) + PAD), np.int32)
         for start in range(0, n, BLOCK):
             stop = min(n, start + BLOCK)
             block = codes[:, : stop - start]
@@ -231,10 +234,9 @@ class CompiledRulebook:
             self._classify(block, klass[start:stop])
         table = self._classes
         table.judge_new()
-        return Decided(
-            table.outcome[klass], table.rule[klass], table.state[klass], klass, valid_until,
-            ClassList(table, int(table.counts[2])),
-        )  # fmt: skip
+        outcome, rule, state = np.empty(n, np.uint8), np.empty(n, np.int32), np.empty(n, np.uint8)
+        kernel.spread(klass, table.outcome, table.rule, table.state, outcome, rule, state)
+        return Decided(outcome, rule, state, klass, valid_until, ClassList(table, int(table.counts[2])))
 
     def _classify(self, codes: NDArray[np.int32], klass: NDArray[np.int32]) -> None:
         pool, table = self._pool, self._classes
@@ -245,7 +247,6 @@ class CompiledRulebook:
                 codes,
                 pool.settled,
                 pool.doubt,
-                pool.doubtful,
                 *table.tables[0],
                 *table.tables[1],
                 table.counts,

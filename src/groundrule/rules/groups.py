@@ -224,19 +224,26 @@ class CategoryGroup:
 class NumberGroup:
     """A numeric column: only the bands between the limits that rules name are told apart."""
 
-    def __init__(self, tests: Tests) -> None:
+    def __init__(self, tests: Tests, pool: RowPool) -> None:
         self.tests = tests
         self.compares = [leaf for leaf in tests.leaves if isinstance(leaf, Compare)]
         self.limits = np.unique(np.array([leaf.value for leaf in self.compares], np.float64))
         bands = 2 * len(self.limits) + 1
         self.rows: I32 = np.full((bands, bands), -1, np.int32)
+        every = np.arange(bands)
+        self.rows[every, every] = self.rows[0, -1] = -2
+        self._learn(pool)
+        self.points: I32 = np.append(self.rows[every, every], self.rows[0, -1])
 
     def fill(self, pool: RowPool, interval: Interval | None, start: int, stop: int, out: I32) -> None:
         """Write the pool rows of the observations from start to stop."""
         if interval is None:
-            low = high = np.full(len(out), np.nan)
-        else:
-            low, high = interval.low[start:stop], interval.high[start:stop]
+            out[:] = self.points[-1]
+            return
+        low, high = interval.low[start:stop], interval.high[start:stop]
+        if interval.low is interval.high:
+            kernel.fill_points(low, self.limits, self.points, out)
+            return
         if kernel.fill_numbers(low, high, self.limits, self.rows, out):
             self._learn(pool)
             kernel.fill_numbers(low, high, self.limits, self.rows, out)
@@ -244,19 +251,14 @@ class NumberGroup:
     def _learn(self, pool: RowPool) -> None:
         pairs = np.argwhere(self.rows == -2)
         truths = np.array(
-            [[number_truth(leaf, self._low(a), self._high(b)) for leaf in self.compares] for a, b in pairs], np.uint8
+            [[number_truth(leaf, self._number(a), self._number(b)) for leaf in self.compares] for a, b in pairs],
+            np.uint8,
         )
         causes = np.full(len(pairs), Cause.ATTRIBUTE, np.uint8)
         self.rows[pairs[:, 0], pairs[:, 1]] = pool.add(*self.tests.rows(pool, truths, causes))
 
-    def _low(self, band: int) -> float:
-        """Return a number that stands for a band as a lower bound."""
-        return self._number(band)
-
-    def _high(self, band: int) -> float:
-        return self._number(band)
-
     def _number(self, band: int) -> float:
+        """Return a number that stands for a band."""
         place, on_limit = divmod(int(band), 2)
         if on_limit:
             return float(self.limits[place])

@@ -4,7 +4,7 @@ Terms are ordered by rank, one bit each, in words of 64. Every distinct value of
 pool: which terms it leaves standing for certain, and, where it is doubtful, at which strength and for which cause. A
 decision class is what remains when the rows of all groups are combined; equal classes get one number.
 
-    settled   [row][word]              terms with strength yes
+    settled   [row][word]              terms with strength yes, then (same shape) terms with strength >= restrict
     doubt     [row][part][word]        part 0..2: terms with strength >= deny, >= review, >= restrict
                                        part 3..7: terms held in doubt by cause edge, position, attribute, stale, error
 
@@ -55,11 +55,13 @@ def fill_numbers(
     missing = 0
     for i in range(len(out)):
         a, b = low[i], high[i]
-        if a > b:
+        first = _band(a, limits)
+        if a == b:
+            last = first
+        elif a > b:
             first, last = 0, 2 * k
         else:
-            first = _band(a, limits, 0)
-            last = first if a == b else _band(b, limits, 2 * k)
+            last = 2 * k if np.isnan(b) else _band(b, limits)
         row = rows[first, last]
         if row < 0:
             rows[first, last] = -2
@@ -69,20 +71,60 @@ def fill_numbers(
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _band(x: float, limits: NDArray[np.float64], unknown: int) -> int:
-    if np.isnan(x):
-        return unknown
-    start, stop = 0, len(limits)
-    while start < stop:
-        middle = (start + stop) // 2
-        if limits[middle] < x:
-            start = middle + 1
-        else:
-            stop = middle
-    band = 2 * start
-    if start < len(limits) and limits[start] == x:
-        band += 1
+def _band(x: float, limits: NDArray[np.float64]) -> int:
+    """Return the band of x; not-a-number gives the lowest."""
+    if len(limits) > 12:
+        start = np.searchsorted(limits, x)
+        band = 2 * start
+        if start < len(limits) and limits[start] == x:
+            band += 1
+        return 0 if np.isnan(x) else band
+    band = 0  # counting has no branch to mispredict, and is faster than searching for a dozen limits
+    for limit in limits:
+        band += limit < x
+        band += limit <= x
     return band
+
+
+@njit(cache=True, nogil=True)
+def fill_points(
+    values: NDArray[np.float64], limits: NDArray[np.float64], rows: NDArray[np.int32], out: NDArray[np.int32]
+) -> None:
+    """Turn known numbers into pool rows.
+
+    Args:
+        values: the numbers; NaN is unknown.
+        limits: distinct limits, ascending, shape (k,).
+        rows: pool row by band, then that of NaN, shape (2k+2,).
+        out: pool row of each number.
+    """
+    n, k = len(out), len(limits)
+    if k > 12:
+        for i in range(n):
+            out[i] = rows[2 * k + 1 if np.isnan(values[i]) else _band(values[i], limits)]
+        return
+    out[:] = 0
+    for limit in limits:  # one limit at a time over the block, which the compiler turns into vector instructions
+        for i in range(n):
+            out[i] += np.int32(limit < values[i]) + np.int32(limit <= values[i])
+    for i in range(n):
+        out[i] = rows[2 * k + 1 if np.isnan(values[i]) else out[i]]
+
+
+@njit(cache=True, nogil=True)
+def spread(
+    klass: NDArray[np.int32],
+    outcomes: NDArray[np.uint8],
+    rules: NDArray[np.int32],
+    states: NDArray[np.uint8],
+    outcome: NDArray[np.uint8],
+    rule: NDArray[np.int32],
+    state: NDArray[np.uint8],
+) -> None:
+    """Write outcome, deciding rule and state of each observation from those of its class."""
+    for i in range(len(klass)):
+        k = klass[i]
+        outcome[i], rule[i], state[i] = outcomes[k], rules[k], states[k]
 
 
 @njit(cache=True, nogil=True)
@@ -159,7 +201,6 @@ def classify(
     codes: NDArray[np.int32],
     settled: U64,
     doubt: U64,
-    doubtful: NDArray[np.bool_],
     slots_a: NDArray[np.int64],
     keys_a: U64,
     ids_a: NDArray[np.int32],
@@ -174,9 +215,8 @@ def classify(
     Args:
         start: first observation to do.
         codes: pool row by group and observation, shape (groups, n).
-        settled: pool, shape (rows, words).
+        settled: pool, shape (rows, 2 * words): words of the settled terms, then of all terms that may apply.
         doubt: pool, shape (rows, PARTS * words).
-        doubtful: whether a pool row holds a doubt.
         slots_a: hash table of settled classes, entry number + 1 or 0; its length is a power of two.
         keys_a: keys of settled classes, shape (capacity, words).
         ids_a: class number of each entry.
@@ -190,25 +230,29 @@ def classify(
         The observation to go on with after the tables have been made larger, or n.
     """
     groups, n = codes.shape
-    words = settled.shape[1]
+    words = settled.shape[1] // 2
     key = np.empty((1 + PARTS) * words, np.uint64)
     for i in range(start, n):
         if counts[0] + 1 >= len(ids_a) or counts[1] + 1 >= len(ids_b):
             return i
         any_doubt = False
-        for g in range(groups):
-            any_doubt |= doubtful[codes[g, i]]
         h = _SEED
         for w in range(words):
             x = ONES
+            weakest = ONES
             for g in range(groups):
-                x &= settled[codes[g, i], w]
-                if x == 0:
+                row = codes[g, i]
+                x &= settled[row, w]
+                weakest &= settled[row, words + w]
+                if weakest == 0:
                     break
-            key[w] = x
-            h = (h ^ x) * _MIX
+            key[w] = x & weakest
+            key[words + (LEVELS - 1) * words + w] = weakest
+            any_doubt |= key[w] != weakest
+            h = (h ^ key[w]) * _MIX
             h ^= h >> _SHIFT
-        if any_doubt and _add_doubt(i, codes, settled, doubt, key):
+        if any_doubt:
+            _add_doubt(i, codes, doubt, words, key)
             for w in range(words, len(key)):
                 h = (h ^ key[w]) * _MIX
                 h ^= h >> _SHIFT
@@ -219,21 +263,9 @@ def classify(
 
 
 @njit(cache=True, nogil=True)
-def _add_doubt(i: int, codes: NDArray[np.int32], settled: U64, doubt: U64, key: U64) -> bool:
-    """Append the eight doubt parts to the key; False if no term stays in doubt."""
+def _add_doubt(i: int, codes: NDArray[np.int32], doubt: U64, words: int, key: U64) -> None:
+    """Append the remaining doubt parts to a key that holds the settled and the weakest terms."""
     groups = codes.shape[0]
-    words = settled.shape[1]
-    left = False
-    for w in range(words):
-        weakest = ONES
-        for g in range(groups):
-            weakest &= doubt[codes[g, i], (LEVELS - 1) * words + w]
-            if weakest == 0:
-                break
-        key[words + (LEVELS - 1) * words + w] = weakest
-        left |= weakest != key[w]
-    if not left:
-        return False
     for w in range(words):
         applies = key[words + (LEVELS - 1) * words + w]
         held = applies & ~key[w]
@@ -249,7 +281,6 @@ def _add_doubt(i: int, codes: NDArray[np.int32], settled: U64, doubt: U64, key: 
                 for g in range(groups):
                     x |= doubt[codes[g, i], part * words + w]
             key[words + part * words + w] = x & held
-    return True
 
 
 @njit(cache=True, nogil=True, inline="always")
