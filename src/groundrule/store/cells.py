@@ -24,7 +24,7 @@ def _valid(cells, pentagons, answer):  # type: ignore[no-untyped-def]  # compile
         base = np.int64((cell >> np.uint64(45)) & np.uint64(127))
         resolution = np.int64((cell >> np.uint64(52)) & np.uint64(15))
         ok = (cell >> np.uint64(56)) == np.uint64(8) and base < 122
-        leading = 0
+        leading = np.int64(0)
         for digit_number in range(1, 16):
             digit = np.int64((cell >> np.uint64(3 * (15 - digit_number))) & np.uint64(7))
             if digit_number > resolution:

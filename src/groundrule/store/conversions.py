@@ -1,7 +1,7 @@
 """Columns of any reasonable type to columns of one type, row by row, without stopping at a bad value.
 
-Each function takes an Arrow array and returns the converted array (null where nothing was given) and a mask of the rows
-whose value cannot be read. Whole columns are tried at once; only if that fails are the good rows separated from the bad.
+Each function takes an Arrow array and returns the converted array (null where nothing was given) and a mask of the
+rows whose value cannot be read. Whole columns are tried at once; only if that fails are good and bad rows separated.
 """
 
 from __future__ import annotations
@@ -130,10 +130,20 @@ def to_time(column: Any, *, unit: str | None, assume_utc: bool, file: str) -> tu
     good = np.zeros(len(column), np.bool_)
     if pa.types.is_timestamp(kind):
         if kind.tz is None and not assume_utc:
-            raise InputError(f"the times of `{file}` have no zone", help="if they are UTC, say so: --assume-utc", file=file, field="observed_at")
+            raise InputError(
+                f"the times of `{file}` have no zone",
+                help="if they are UTC, say so: --assume-utc",
+                file=file,
+                field="observed_at",
+            )
         return *_scaled(column.cast(pa.int64()), TIME_UNITS[kind.unit]), good
     if pa.types.is_date(kind):
-        raise InputError(f"`{file}` has dates where instants are needed", help="give the time of day, with its zone", file=file, field="observed_at")
+        raise InputError(
+            f"`{file}` has dates where instants are needed",
+            help="give the time of day, with its zone",
+            file=file,
+            field="observed_at",
+        )
     if pa.types.is_uint64(kind):
         column, over = _narrowed(column)
         ns, bad = _scaled(column, TIME_UNITS[unit or "ns"])
@@ -195,7 +205,9 @@ def _times_from_text(column: Any, unit: str | None, assume_utc: bool) -> tuple[A
             continue
         if unit is not None and re.fullmatch(r"-?\d{1,19}\.\d+", written):
             whole, fraction = written.split(".")
-            number = int(whole) * factor + int(fraction[:9].ljust(9, "0")) * factor // 10**9 * (-1 if whole.startswith("-") else 1)
+            number = int(whole) * factor + int(fraction[:9].ljust(9, "0")) * factor // 10**9 * (
+                -1 if whole.startswith("-") else 1
+            )
             if abs(number) < 2**63:
                 values[row], done[row] = number, True
             continue
@@ -229,7 +241,10 @@ def to_bool(column: Any) -> tuple[Any, Mask]:
 
 
 def to_cell(column: Any) -> tuple[Any, Mask]:
-    """H3 indexes as uint64; text is hexadecimal (15 or 16 digits) or decimal (17 to 19). Whether it is a cell is not asked."""
+    """H3 indexes as uint64, not asking whether they are cells.
+
+    Text of 15 or 16 digits is hexadecimal, of 17 to 19 decimal; cells have 15 in the one form and 18 in the other.
+    """
     kind = column.type
     if pa.types.is_null(kind):
         return pa.nulls(len(column), pa.uint64()), np.zeros(len(column), np.bool_)
@@ -299,5 +314,3 @@ def by_distinct(column: Any, target: Any, read: Callable[[Any], Any]) -> tuple[A
     unreadable = np.array([isinstance(answer, _Unreadable) for answer in answers] + [False], np.bool_)
     values = pa.array([None if isinstance(answer, _Unreadable) else answer for answer in answers] + [None], target)
     return values.take(pa.array(codes)), unreadable[codes]
-
-

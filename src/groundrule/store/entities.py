@@ -67,31 +67,76 @@ NEXT_STATES: Mapping[str, tuple[str, ...]] = {
 IDENTIFIERS = ("terminal_id", "kit_number", "utid", "dish_id", "account_id")
 
 _ENTITIES = (
-    Entity("terminals", "terminal_id", {
-        "kit_number": _TEXT, "utid": _TEXT, "dish_id": _TEXT, "account_id": _TEXT, "plan": _TEXT, "programmes": _TAGS,
-        "donor": _TEXT, "custodian": _TEXT, "protected_class": _TEXT, "service_lat_deg": _LAT, "service_lon_deg": _LON,
-        "activation_country": _COUNTRY, "activated_at": _TIME, "software_version": _TEXT,
-        "registration": Attribute(choices=("registered", "pending", "revoked", "none")),
-        "cell_state": Attribute(choices=("enabled", "disabled")), "purpose": _TEXT,
-    }),
-    Entity("accounts", "account_id", {
-        "party_id": _TEXT, "country": _COUNTRY, "state": Attribute(choices=("active", "suspended", "disabled", "none")),
-        "quota": Attribute(choices=("ok", "exceeded", "rate_limited")),
-    }),
-    Entity("parties", "party_id", {
-        "name": _TEXT, "kind": Attribute(choices=("person", "organisation", "state")),
-        "legal_class": Attribute(choices=LEGAL_CLASSES), "screening": Attribute(choices=("clear", "pending", "listed")),
-    }),
+    Entity(
+        "terminals",
+        "terminal_id",
+        {
+            "kit_number": _TEXT,
+            "utid": _TEXT,
+            "dish_id": _TEXT,
+            "account_id": _TEXT,
+            "plan": _TEXT,
+            "programmes": _TAGS,
+            "donor": _TEXT,
+            "custodian": _TEXT,
+            "protected_class": _TEXT,
+            "service_lat_deg": _LAT,
+            "service_lon_deg": _LON,
+            "activation_country": _COUNTRY,
+            "activated_at": _TIME,
+            "software_version": _TEXT,
+            "registration": Attribute(choices=("registered", "pending", "revoked", "none")),
+            "cell_state": Attribute(choices=("enabled", "disabled")),
+            "purpose": _TEXT,
+        },
+    ),
+    Entity(
+        "accounts",
+        "account_id",
+        {
+            "party_id": _TEXT,
+            "country": _COUNTRY,
+            "state": Attribute(choices=("active", "suspended", "disabled", "none")),
+            "quota": Attribute(choices=("ok", "exceeded", "rate_limited")),
+        },
+    ),
+    Entity(
+        "parties",
+        "party_id",
+        {
+            "name": _TEXT,
+            "kind": Attribute(choices=("person", "organisation", "state")),
+            "legal_class": Attribute(choices=LEGAL_CLASSES),
+            "screening": Attribute(choices=("clear", "pending", "listed")),
+        },
+    ),
     Entity("plans", "plan_id", {"title": _TEXT, "source": _TEXT}),
     Entity("programmes", "programme_id", {"title": _TEXT, "donor": _TEXT, "purpose": _TEXT, "source": _TEXT}),
-    Entity("lists", "list_id", {
-        "title": _TEXT, "source": _TEXT, **{f"quota_{name}": _QUOTA for name in LEGAL_CLASSES},
-    }),
-    Entity("list_entries", "entry_id", {
-        "list_id": _TEXT, **dict.fromkeys(IDENTIFIERS, _TEXT), "state": Attribute(choices=ENTRY_STATES),
-        "legal_class": Attribute(choices=LEGAL_CLASSES), "holder": _TEXT, "sponsor": _TEXT, "submitted_at": _TIME,
-        "expires_at": _TIME,
-    }, one_of=IDENTIFIERS, required=("list_id", "state", "holder")),
+    Entity(
+        "lists",
+        "list_id",
+        {
+            "title": _TEXT,
+            "source": _TEXT,
+            **{f"quota_{name}": _QUOTA for name in LEGAL_CLASSES},
+        },
+    ),
+    Entity(
+        "list_entries",
+        "entry_id",
+        {
+            "list_id": _TEXT,
+            **dict.fromkeys(IDENTIFIERS, _TEXT),
+            "state": Attribute(choices=ENTRY_STATES),
+            "legal_class": Attribute(choices=LEGAL_CLASSES),
+            "holder": _TEXT,
+            "sponsor": _TEXT,
+            "submitted_at": _TIME,
+            "expires_at": _TIME,
+        },
+        one_of=IDENTIFIERS,
+        required=("list_id", "state", "holder"),
+    ),
 )
 
 ENTITIES: Mapping[str, Entity] = {entity.kind: entity for entity in _ENTITIES}

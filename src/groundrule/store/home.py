@@ -55,10 +55,15 @@ class Home:
         """
         folder = Path(path)
         if (folder / "home.json").exists():
-            raise ConflictError(f"`{folder}` is a home already", help="genesis happens once; use it, or name another place",
-                                path=str(folder))
+            raise ConflictError(
+                f"`{folder}` is a home already",
+                help="genesis happens once; use it, or name another place",
+                path=str(folder),
+            )
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise ConflictError(f"`{folder}` is not empty", help="name a directory that does not exist yet", path=str(folder))
+            raise ConflictError(
+                f"`{folder}` is not empty", help="name a directory that does not exist yet", path=str(folder)
+            )
         identity = home_id or str(uuid.uuid4())
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -89,12 +94,17 @@ class Home:
         except OSError as error:
             raise StoreError(f"cannot read `{folder}`: {error.strerror}", path=str(folder)) from error
         except (ValueError, KeyError, TypeError):
-            raise InputError(f"`{folder / 'home.json'}` is damaged", help="restore it from a backup", path=str(folder)) from None
+            raise InputError(
+                f"`{folder / 'home.json'}` is damaged", help="restore it from a backup", path=str(folder)
+            ) from None
         if found != FORMAT:
             raise InputError(f"`{folder}` is not a groundrule home", help=cure, path=str(folder))
         if version != VERSION:
-            raise InputError(f"`{folder}` has format version {version}, and this program reads {VERSION}",
-                             help="use the program version that wrote it", path=str(folder))
+            raise InputError(
+                f"`{folder}` has format version {version}, and this program reads {VERSION}",
+                help="use the program version that wrote it",
+                path=str(folder),
+            )
         return cls(folder, str(identity))
 
     @contextmanager
@@ -112,8 +122,12 @@ class Home:
                 text = stream.read(32).decode("ascii", "replace").strip()
                 pid = int(text) if text.isdigit() else None
                 who = f"process {pid}" if pid is not None else "another process"
-                raise ConflictError(f"{who} is writing to `{self.path}`", help="wait until it has ended, or end it",
-                                    pid=pid, path=str(self.path)) from None
+                raise ConflictError(
+                    f"{who} is writing to `{self.path}`",
+                    help="wait until it has ended, or end it",
+                    pid=pid,
+                    path=str(self.path),
+                ) from None
             stream.truncate(0)
             stream.write(str(os.getpid()).encode())
             stream.flush()

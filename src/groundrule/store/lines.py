@@ -86,9 +86,14 @@ def line_blocks(path: Path, name: str, limits: Limits) -> Iterator[LineBlock]:
             if len(carry) > limits.line_bytes:
                 head, passed, carry = carry[:VALUE_CHARS], len(carry), b""
             if broken is not None:
-                record = one_reject(name, number, reason="file_breaks_off", value=broken,
-                                    content=data[cut:][:VALUE_CHARS].decode("utf-8", "replace"),
-                                    help="fetch the file again; the lines before this one were used")
+                record = one_reject(
+                    name,
+                    number,
+                    reason="file_breaks_off",
+                    value=broken,
+                    content=data[cut:][:VALUE_CHARS].decode("utf-8", "replace"),
+                    help="fetch the file again; the lines before this one were used",
+                )
                 yield LineBlock(b"", *_no_lines(), [record])
             if ended:
                 return
@@ -131,7 +136,10 @@ def _no_lines() -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]
 
 def _too_long(name: str, number: int, head: bytes, length: int, limits: Limits) -> dict[str, Any]:
     return one_reject(
-        name, number, reason="line_too_long", value=head.decode("utf-8", "replace"),
+        name,
+        number,
+        reason="line_too_long",
+        value=head.decode("utf-8", "replace"),
         help=f"the line has at least {length} bytes; at most {limits.line_bytes} are read",
     )
 
@@ -151,16 +159,26 @@ def _split(data: bytes, number: int, name: str, limits: Limits) -> tuple[LineBlo
     keep = stops > starts
     rejects: list[dict[str, Any]] = []
     for k in np.flatnonzero(stops - starts > limits.line_bytes):
-        rejects.append(_too_long(name, int(numbers[k]), data[starts[k] : starts[k] + VALUE_CHARS], int(stops[k] - starts[k]), limits))
+        rejects.append(
+            _too_long(
+                name, int(numbers[k]), data[starts[k] : starts[k] + VALUE_CHARS], int(stops[k] - starts[k]), limits
+            )
+        )
         keep[k] = False
     if not _is_text(data):
         for k in np.flatnonzero(keep):
             line = data[starts[k] : stops[k]]
             if not _is_text(line):
-                rejects.append(one_reject(
-                    name, int(numbers[k]), reason="not_text", value=line[:VALUE_CHARS].decode("utf-8", "replace"),
-                    content=line[:4096].decode("utf-8", "replace"), help="write UTF-8 without null bytes",
-                ))
+                rejects.append(
+                    one_reject(
+                        name,
+                        int(numbers[k]),
+                        reason="not_text",
+                        value=line[:VALUE_CHARS].decode("utf-8", "replace"),
+                        content=line[:4096].decode("utf-8", "replace"),
+                        help="write UTF-8 without null bytes",
+                    )
+                )
                 keep[k] = False
     last_is_open = bool(is_open and keep[-1])
     return LineBlock(data, starts[keep], stops[keep], numbers[keep], rejects, last_is_open), number + len(ends)

@@ -1,8 +1,8 @@
 """Which terminals are on which list, in which state: entries matched by several identifiers, and counted per holder.
 
-1. An entry names a device by terminal id, KIT number, UTID or dish id, in any combination, or a whole account. All given
-   identifiers that the register knows must mean one device; an entry that contradicts itself matches nothing and is
-   reported.
+1. An entry names a device by terminal id, KIT number, UTID or dish id, in any combination, or a whole account. All
+   given identifiers that the register knows must mean one device; an entry that contradicts itself matches nothing
+   and is reported.
 2. An entry past its end is `expired`.
 3. Devices of a holder count in order of submission (then entry id, then terminal id), revoked and expired entries not;
    those beyond the quota of the entry's legal class are `over_quota`.
@@ -97,9 +97,11 @@ def resolve(
         list_id = entry["list_id"]
         quota = quotas.get(list_id, DEFAULT_QUOTAS).get(entry["legal_class"], UNLIMITED)
         devices = used.setdefault((list_id, entry["holder"]), set())
-        for row in rows or [None]:
-            device = matcher.ids[row] if row is not None else next(
-                f"{name}={entry[name]}" for name in (*DEVICE_IDENTIFIERS, "account_id") if entry[name]
+        for row in rows or (None,):
+            device = (
+                matcher.ids[row]
+                if row is not None
+                else next(f"{name}={entry[name]}" for name in (*DEVICE_IDENTIFIERS, "account_id") if entry[name])
             )
             given = state
             if state in ("submitted", "pending", "active"):
@@ -114,7 +116,9 @@ def resolve(
     notes = []
     if contradictory:
         shown = ", ".join(f"`{one}`" for one in contradictory[:_NOTES_SHOWN])
-        notes.append(f"{len(contradictory)} list entries whose identifiers mean different terminals count for none: {shown}")
+        notes.append(
+            f"{len(contradictory)} list entries whose identifiers mean different terminals count for none: {shown}"
+        )
     return {row: tuple(sorted(held.items())) for row, held in states.items()}, notes
 
 
@@ -130,7 +134,8 @@ def quotas_of(lists: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
     """Quotas by list and legal class; what a list does not state is the default."""
     return {
         row["list_id"]: {
-            name: DEFAULT_QUOTAS[name] if row[f"quota_{name}"] is None else int(row[f"quota_{name}"]) for name in LEGAL_CLASSES
+            name: DEFAULT_QUOTAS[name] if row[f"quota_{name}"] is None else int(row[f"quota_{name}"])
+            for name in LEGAL_CLASSES
         }
         for row in lists
     }
@@ -145,7 +150,12 @@ def version_of(
         hasher.update(f"{list_id!r} {sorted(quotas[list_id].items())!r}\n".encode())
     names = (*DEVICE_IDENTIFIERS, "account_id", "legal_class", "holder", "submitted_at")
     for entry in sorted(entries, key=lambda entry: str(entry["entry_id"])):
-        told = (entry["entry_id"], entry["list_id"], *(entry[name] for name in names), effective_state(entry, valid_at_ns))
+        told = (
+            entry["entry_id"],
+            entry["list_id"],
+            *(entry[name] for name in names),
+            effective_state(entry, valid_at_ns),
+        )
         hasher.update(f"{told!r}\n".encode())
     return SCHEME + hasher.hexdigest()
 

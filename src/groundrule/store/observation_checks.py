@@ -54,6 +54,7 @@ class Faults:
     def __init__(self, rows: int) -> None:
         self._kinds: list[tuple[str, str, str]] = []
         self._kind = np.full(rows, -1, np.int16)
+        self.rows = rows
 
     def flag(self, mask: Mask, field: str, reason: str, advice: str) -> None:
         """Mark rows that have no fault yet."""
@@ -76,20 +77,29 @@ class Faults:
         kinds = [self._kinds[kind] for kind in self._kind[rows]]
         values = [_cut(contents[field][k]) if field in contents else None for k, (field, _, _) in enumerate(kinds)]
         written = [
-            json.dumps({name: column[k] for name, column in contents.items() if column[k] is not None},
-                       ensure_ascii=False, default=str)[:CONTENT_CHARS]
+            json.dumps(
+                {name: column[k] for name, column in contents.items() if column[k] is not None},
+                ensure_ascii=False,
+                default=str,
+            )[:CONTENT_CHARS]
             for k in range(len(rows))
         ]
         n = len(rows)
-        return Rejects(pa.table(
-            [
-                pa.repeat("rejected", n), pa.repeat(source, n), pa.array(source_rows[rows]),
-                pa.array([field for field, _, _ in kinds], pa.string()), pa.array(values, pa.string()),
-                pa.array([reason for _, reason, _ in kinds]), pa.array([advice for _, _, advice in kinds]),
-                pa.array(written),
-            ],
-            schema=REJECT_SCHEMA,
-        ))
+        return Rejects(
+            pa.table(
+                [
+                    pa.repeat("rejected", n),
+                    pa.repeat(source, n),
+                    pa.array(source_rows[rows]),
+                    pa.array([field for field, _, _ in kinds], pa.string()),
+                    pa.array(values, pa.string()),
+                    pa.array([reason for _, reason, _ in kinds]),
+                    pa.array([advice for _, _, advice in kinds]),
+                    pa.array(written),
+                ],
+                schema=REJECT_SCHEMA,
+            )
+        )
 
 
 def _cut(value: Any) -> str | None:
@@ -102,7 +112,7 @@ def check_observations(
     """Turn mapped columns into observations.
 
     Args:
-        given: Arrow column of any type by our name (`speed_km_h` too); columns that are absent are unknown in every row.
+        given: Arrow column of any type by our name (`speed_km_h` too); absent columns are unknown in every row.
         source: where the rows come from.
         source_rows: place of each row in the source (int64, shape (n,)).
         time: how times are read.
@@ -120,10 +130,12 @@ def check_observations(
     _numbers(columns, faults, made)
     _cell(columns, faults, made)
     _position_source(columns, faults, made, n)
-    _simple(columns, faults, made, "in_territorial_waters", conversions.to_bool, "write true or false")
-    _simple(columns, faults, made, "alerts", conversions.to_alerts, "write whole numbers, for instance 60;93")
+    _simple(columns, faults, made, "in_territorial_waters", convert=conversions.to_bool, advice="write true or false")
+    _simple(
+        columns, faults, made, "alerts", convert=conversions.to_alerts, advice="write whole numbers, for instance 60;93"
+    )
     for name in ("alt_datum", "country_reported", "software_version"):
-        _simple(columns, faults, made, name, conversions.to_text, "write text")
+        _simple(columns, faults, made, name, convert=conversions.to_text, advice="write text")
     made["source"] = pa.repeat(source, n)
     made["source_row"] = pa.array(source_rows)
     arrays = [made[field.name] if field.name in made else pa.nulls(n, field.type) for field in OBSERVATION_SCHEMA]
@@ -149,8 +161,12 @@ def _identify(columns: Mapping[str, Any], faults: Faults, made: dict[str, Any]) 
 
 
 def _time(columns: Mapping[str, Any], faults: Faults, made: dict[str, Any], time: TimeReading, source: str) -> None:
-    ns, bad, naive = conversions.to_time(columns["observed_at"], unit=time.unit, assume_utc=time.assume_utc, file=source)
-    faults.flag(naive, "observed_at", "time_without_zone", "add Z for UTC or an offset such as +02:00, or say --assume-utc")
+    ns, bad, naive = conversions.to_time(
+        columns["observed_at"], unit=time.unit, assume_utc=time.assume_utc, file=source
+    )
+    faults.flag(
+        naive, "observed_at", "time_without_zone", "add Z for UTC or an offset such as +02:00, or say --assume-utc"
+    )
     faults.flag(bad, "observed_at", "time_unreadable", "write for instance 2026-02-01T00:00:00Z, or ns since 1970")
     faults.flag(is_null(ns), "observed_at", "time_missing", "every observation has its time")
     values = pc.fill_null(ns, 0).to_numpy(zero_copy_only=False)
@@ -202,15 +218,22 @@ def _position_source(columns: Mapping[str, Any], faults: Faults, made: dict[str,
         coded = pc.utf8_lower(text).dictionary_encode()
         known = np.array([_CODES.get(word, -1) for word in coded.dictionary.to_pylist()] + [-2], np.int64)
         stated = known[coded.indices.fill_null(len(known) - 1).to_numpy(zero_copy_only=False)]
-        faults.flag(bad | (stated == -1), "position_source", "position_source_unknown", f"one of {', '.join(POSITION_SOURCES)}")
+        faults.flag(
+            bad | (stated == -1), "position_source", "position_source_unknown", f"one of {', '.join(POSITION_SOURCES)}"
+        )
         # Where there is no position at all, a stated source says nothing.
         codes = np.where((stated >= 0) & (placed | in_cell), stated, codes)
     made["position_source"] = pa.array(POSITION_SOURCES).take(pa.array(codes))
 
 
 def _simple(
-    columns: Mapping[str, Any], faults: Faults, made: dict[str, Any], name: str,
-    convert: Callable[[Any], tuple[Any, Mask]], advice: str,
+    columns: Mapping[str, Any],
+    faults: Faults,
+    made: dict[str, Any],
+    name: str,
+    *,
+    convert: Callable[[Any], tuple[Any, Mask]],
+    advice: str,
 ) -> None:
     if name in columns:
         values, bad = convert(columns[name])

@@ -2,9 +2,9 @@
 
 1. What the caller says (`--columns track_id=terminal_id,time=observed_at`) counts, and must exist.
 2. A column that already has the right name is taken.
-3. Some names are obvious (`lat`, `longitude`, `timestamp` …). They are taken only if exactly one column of the file could
-   be meant, and the reader's notes say so. A name without a unit (`speed`, `altitude`) is never taken: the unit would be
-   guessed.
+3. Some names are obvious (`lat`, `longitude`, `timestamp` …). They are taken only if exactly one column of the file
+   could be meant, and the reader's notes say so. A name without a unit (`speed`, `altitude`) is never taken: the unit
+   would be guessed.
 """
 
 from __future__ import annotations
@@ -69,7 +69,11 @@ def parse_columns(text: str) -> dict[str, str]:
     for part in filter(None, (piece.strip() for piece in text.split(","))):
         theirs, equals, ours = (piece.strip() for piece in part.partition("="))
         if not equals or not theirs or not ours:
-            raise InputError(f"`{part}` is not a column mapping", help="write theirs=ours, for instance track_id=terminal_id", value=part)
+            raise InputError(
+                f"`{part}` is not a column mapping",
+                help="write theirs=ours, for instance track_id=terminal_id",
+                value=part,
+            )
         found[theirs] = ours
     check_targets(found)
     return found
@@ -82,7 +86,9 @@ def check_targets(columns: Mapping[str, str]) -> None:
         if ours not in TARGETS:
             raise InputError(f"observations have no column `{ours}`", help=suggest(ours, TARGETS), value=ours)
         if ours in taken:
-            raise InputError(f"`{taken[ours]}` and `{theirs}` are both mapped to `{ours}`", help="map one of them", value=ours)
+            raise InputError(
+                f"`{taken[ours]}` and `{theirs}` are both mapped to `{ours}`", help="map one of them", value=ours
+            )
         taken[ours] = theirs
 
 
@@ -103,7 +109,9 @@ def match_columns(names: Iterable[str], explicit: Mapping[str, str] | None, *, f
     notes: list[str] = []
     for theirs, ours in explicit.items():
         if theirs not in available:
-            raise InputError(f"`{file}` has no column `{theirs}`", help=suggest(theirs, available), file=file, field=theirs)
+            raise InputError(
+                f"`{file}` has no column `{theirs}`", help=suggest(theirs, available), file=file, field=theirs
+            )
         source_of[ours] = theirs
     free = [name for name in available if name not in explicit and name not in TRACING]
     for name in free:
@@ -116,19 +124,29 @@ def match_columns(names: Iterable[str], explicit: Mapping[str, str] | None, *, f
             candidates.setdefault(target, []).append(name)
     for target, meant in candidates.items():
         if len(meant) > 1:
-            listed = " and ".join(f"`{name}`" for name in meant)
-            raise InputError(f"`{file}`: {listed} could both be `{target}`", help=f"say which: --columns {meant[0]}={target}",
-                             file=file, field=target)
+            meant_names = " and ".join(f"`{name}`" for name in meant)
+            raise InputError(
+                f"`{file}`: {meant_names} could both be `{target}`",
+                help=f"say which: --columns {meant[0]}={target}",
+                file=file,
+                field=target,
+            )
         source_of[target] = meant[0]
         notes.append(f"{file}: column `{meant[0]}` is read as `{target}`")
     if "speed_m_s" in source_of and "speed_km_h" in source_of:
-        raise InputError(f"`{file}`: speed is given twice", help="map either speed_m_s or speed_km_h", file=file, field="speed_m_s")
+        raise InputError(
+            f"`{file}`: speed is given twice", help="map either speed_m_s or speed_km_h", file=file, field="speed_m_s"
+        )
     for target in REQUIRED:
         if target not in source_of:
             near = difflib.get_close_matches(target, available, 1, 0.5)
             example = near[0] if near else (available[0] if available else "NAME")
-            raise InputError(f"`{file}` has no column for `{target}`; it has {listed(available)}",
-                             help=f"say which it is: --columns {example}={target}", file=file, field=target)
+            raise InputError(
+                f"`{file}` has no column for `{target}`; it has {listed(available)}",
+                help=f"say which it is: --columns {example}={target}",
+                file=file,
+                field=target,
+            )
     ignored = [name for name in available if name not in source_of.values() and name not in TRACING]
     if ignored:
         notes.append(f"{file}: columns not used: {listed(ignored)}")

@@ -65,7 +65,7 @@ class MappedSource:
             yield table, rejects
         if self._early and self._time.unit is None:
             self.notes.append(
-                f"{self._raw.name}: times lie within an hour of 1970-01-01; numbers are read as ns, say --time-unit if not"
+                f"{self._raw.name}: times within an hour of 1970-01-01; numbers are ns unless --time-unit says so"
             )
         self.notes += getattr(self._raw, "notes", [])
 
@@ -94,7 +94,9 @@ class MappedSource:
         if pa.types.is_timestamp(kind) and kind.tz is None and not self._time.assume_utc:
             raise InputError(
                 f"the times in column `{column}` of `{raw.name}` have no zone",
-                help="if they are UTC, say so: --assume-utc", file=raw.name, field=column,
+                help="if they are UTC, say so: --assume-utc",
+                file=raw.name,
+                field=column,
             )
 
 
@@ -181,7 +183,9 @@ def expand_paths(paths: Path | str | Iterable[Path | str]) -> list[Path]:
         if path.is_dir():
             inside = sorted(file for file in path.rglob("*") if file.is_file() and file.name.endswith(SUFFIXES))
             if not inside:
-                raise InputError(f"`{path}` holds no observations", help=f"files end in {', '.join(SUFFIXES)}", file=str(path))
+                raise InputError(
+                    f"`{path}` holds no observations", help=f"files end in {', '.join(SUFFIXES)}", file=str(path)
+                )
             files += inside
         elif path.is_file():
             files.append(path)
@@ -204,5 +208,7 @@ def open_source(path: Path, name: str, limits: Limits) -> RawSource:
     if lower.endswith(_CSV):
         return CsvSource(path, name, limits)
     if lower.endswith(_JSON):
-        return TelemetrySource(path, name, limits) if looks_like_telemetry(path) else JsonLinesSource(path, name, limits)
+        return (
+            TelemetrySource(path, name, limits) if looks_like_telemetry(path) else JsonLinesSource(path, name, limits)
+        )
     raise InputError(f"`{path}` is of no known format", help=f"files end in {', '.join(SUFFIXES)}", file=str(path))

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,10 +24,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numba import njit
 from numpy.typing import NDArray
 
 from groundrule.errors import StoreError
 from groundrule.records import OBSERVATION_SCHEMA
+from groundrule.store.terminal_index import text_buffers
 
 _KEY = ("observed_at", "terminal_id")
 _TRACING = ("source", "source_row")
@@ -80,7 +83,7 @@ class Ordering:
         if chunk:
             spilled.append(self._spill(chunk, len(spilled)))
         spilled.sort(key=lambda part: part[1])
-        if all(before[2] < after[1] for before, after in zip(spilled, spilled[1:], strict=False)):
+        if all(before[2] < after[1] for before, after in pairwise(spilled)):
             for path, _, _ in spilled:
                 yield from self._cut(pq.read_table(path, schema=OBSERVATION_SCHEMA))
         else:
@@ -110,8 +113,13 @@ class Ordering:
         """Merge sorted chunks; rows with the key of a batch's last row wait for the next batch."""
         held: pa.Table | None = None
         try:
-            with duckdb.connect(config={"memory_limit": f"{max(self._limit_mb // 2, 256)}MB", "threads": 1,
-                                        "temp_directory": str(self._workdir / "spill")}) as connection:
+            with duckdb.connect(
+                config={
+                    "memory_limit": f"{max(self._limit_mb // 2, 256)}MB",
+                    "threads": 1,
+                    "temp_directory": str(self._workdir / "spill"),
+                }
+            ) as connection:
                 rows = connection.read_parquet([str(path) for path in paths]).order("observed_at, terminal_id")
                 for batch in rows.to_arrow_reader(self._batch_rows):
                     table = pa.Table.from_batches([batch]).select(OBSERVATION_SCHEMA.names).cast(OBSERVATION_SCHEMA)
@@ -135,10 +143,9 @@ def in_order(table: pa.Table) -> pa.Table:
     if table.num_rows < 2:
         return table
     times = table["observed_at"].to_numpy()
-    ranks = _ranks(table["terminal_id"])
-    step = np.diff(times)
-    if bool(np.all((step > 0) | ((step == 0) & (np.diff(ranks) > 0)))):
+    if _is_ordered(times, *text_buffers(table["terminal_id"].combine_chunks())):
         return table
+    ranks = _ranks(table["terminal_id"])
     order = np.lexsort((ranks, times))
     times, ranks = times[order], ranks[order]
     same = (times[1:] == times[:-1]) & (ranks[1:] == ranks[:-1])
@@ -157,6 +164,27 @@ def in_order(table: pa.Table) -> pa.Table:
     keep = np.ones(len(order), np.bool_)
     keep[np.flatnonzero(tied)[1:][repeated]] = False
     return table.take(pa.array(order[keep]))
+
+
+@njit(cache=True)
+def _is_ordered(times, offsets, data):  # type: ignore[no-untyped-def]  # compiled; typed by numba
+    """Are (time, id bytes) strictly increasing?"""
+    for row in range(1, len(times)):
+        if times[row] > times[row - 1]:
+            continue
+        if times[row] < times[row - 1]:
+            return False
+        a, b, end = offsets[row - 1], offsets[row], offsets[row + 1]
+        length = min(b - a, end - b)
+        k = 0
+        while k < length and data[a + k] == data[b + k]:
+            k += 1
+        if k == length:
+            if b - a >= end - b:
+                return False
+        elif data[a + k] > data[b + k]:
+            return False
+    return True
 
 
 def _before_last_key(table: pa.Table) -> tuple[pa.Table, pa.Table]:

@@ -19,8 +19,20 @@ from groundrule.store.registers import TABLES, Registers, holds
 _CHUNK = 50_000
 _NO_ACCOUNT = (None, None, None, None)
 _COLUMNS = (
-    "terminal_id", "kit_number", "utid", "dish_id", "account_id", "plan", "programmes", "protected_class",
-    "activation_country", "registration", "cell_state", "purpose", "software_version", "service_lat_deg",
+    "terminal_id",
+    "kit_number",
+    "utid",
+    "dish_id",
+    "account_id",
+    "plan",
+    "programmes",
+    "protected_class",
+    "activation_country",
+    "registration",
+    "cell_state",
+    "purpose",
+    "software_version",
+    "service_lat_deg",
     "service_lon_deg",
 )
 
@@ -48,7 +60,7 @@ def load_view(registers: Registers, *, valid_at_ns: int, recorded_at_ns: int | N
             ids.append(pa.array([row[0] for row in chunk], pa.string()))
             for row in chunk:
                 if identified:
-                    matcher.meet(row_number, row._mapping)
+                    matcher.meet(row_number, dict(row._mapping))
                 row_number += 1
                 base = (*row[5:13], *accounts.get(row[4], _NO_ACCOUNT))
                 base_codes.append(bases.setdefault(base, len(bases)))
@@ -57,25 +69,33 @@ def load_view(registers: Registers, *, valid_at_ns: int, recorded_at_ns: int | N
     on_lists, notes = resolve(entries, quotas, matcher, valid_at_ns=valid_at_ns)
     codes, profiles = _profiles(np.array(base_codes, np.int32), list(bases), on_lists)
     return RegisterView.from_columns(
-        pa.concat_arrays(ids) if ids else pa.array([], pa.string()), codes, profiles,
-        service_lat_deg=np.array(latitudes), service_lon_deg=np.array(longitudes), revision=revision.revision,
+        pa.concat_arrays(ids) if ids else pa.array([], pa.string()),
+        codes,
+        profiles,
+        service_lat_deg=np.array(latitudes),
+        service_lon_deg=np.array(longitudes),
+        revision=revision.revision,
         register_digest=revision.digest,
-        lists_version=version_of(entries, quotas, valid_at_ns=valid_at_ns), notes=notes,
+        lists_version=version_of(entries, quotas, valid_at_ns=valid_at_ns),
+        notes=notes,
     )
 
 
 def _accounts(registers: Registers, valid_at_ns: int, recorded_at_ns: int | None) -> dict[str, tuple[Any, ...]]:
     """Account → (state, country, quota, screening of its party)."""
-    at = {"valid_at_ns": valid_at_ns, "recorded_at_ns": recorded_at_ns}
-    screening = {row["party_id"]: row["screening"] for row in registers.rows("parties", **at)}  # type: ignore[arg-type]  # one dict for both instants
+    screening = {
+        row["party_id"]: row["screening"]
+        for row in registers.rows("parties", valid_at_ns=valid_at_ns, recorded_at_ns=recorded_at_ns)
+    }
     return {
         row["account_id"]: (row["state"], row["country"], row["quota"], screening.get(row["party_id"]))
-        for row in registers.rows("accounts", **at)  # type: ignore[arg-type]  # likewise
+        for row in registers.rows("accounts", valid_at_ns=valid_at_ns, recorded_at_ns=recorded_at_ns)
     }
 
 
 def _profiles(
-    base_codes: np.ndarray[Any, np.dtype[np.int32]], bases: list[tuple[Any, ...]],
+    base_codes: np.ndarray[Any, np.dtype[np.int32]],
+    bases: list[tuple[Any, ...]],
     on_lists: dict[int, tuple[tuple[str, str], ...]],
 ) -> tuple[np.ndarray[Any, np.dtype[np.int32]], list[Profile]]:
     """Intern (base, lists) pairs; rows without lists keep the code of their base."""
@@ -92,11 +112,32 @@ def _profiles(
 
 
 def _profile(base: tuple[Any, ...], lists: tuple[tuple[str, str], ...]) -> Profile:
-    (plan, programmes, protected_class, activation_country, registration, cell_state, purpose, software_version,
-     account_state, account_country, quota, screening) = base
+    (
+        plan,
+        programmes,
+        protected_class,
+        activation_country,
+        registration,
+        cell_state,
+        purpose,
+        software_version,
+        account_state,
+        account_country,
+        quota,
+        screening,
+    ) = base
     return Profile(
-        plan=plan, account_state=account_state, account_country=account_country, activation_country=activation_country,
-        registration=registration, lists=lists, programmes=tuple(programmes.split(";")) if programmes else (),
-        protected_class=protected_class or "none", quota=quota, screening=screening, cell_state=cell_state,
-        purpose=purpose, software_version=software_version,
+        plan=plan,
+        account_state=account_state,
+        account_country=account_country,
+        activation_country=activation_country,
+        registration=registration,
+        lists=lists,
+        programmes=tuple(programmes.split(";")) if programmes else (),
+        protected_class=protected_class or "none",
+        quota=quota,
+        screening=screening,
+        cell_state=cell_state,
+        purpose=purpose,
+        software_version=software_version,
     )

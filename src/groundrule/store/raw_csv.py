@@ -45,8 +45,12 @@ class CsvSource:
         self._names = [column.strip() for column in next(csv.reader([header], delimiter=self._separator))]
         for column, count in Counter(self._names).items():
             if count > 1:
-                raise InputError(f"`{path}` has {count} columns `{column}`", help="give every column its own name",
-                                 file=str(path), line=self._header_number)
+                raise InputError(
+                    f"`{path}` has {count} columns `{column}`",
+                    help="give every column its own name",
+                    file=str(path),
+                    line=self._header_number,
+                )
 
     @property
     def names(self) -> Sequence[str]:
@@ -77,10 +81,16 @@ class CsvSource:
             line = block.line(row)
             if line.count(b'"') % 2:
                 fine[k] = False
-                rejects.append(one_reject(
-                    self.name, int(block.numbers[row]), reason="quote_not_closed", value=line.decode()[:200],
-                    content=line.decode(), help="close the quote on the same line",
-                ))
+                rejects.append(
+                    one_reject(
+                        self.name,
+                        int(block.numbers[row]),
+                        reason="quote_not_closed",
+                        value=line.decode()[:200],
+                        content=line.decode(),
+                        help="close the quote on the same line",
+                    )
+                )
         return fine
 
     def _parse(
@@ -95,11 +105,16 @@ class CsvSource:
         def on_invalid(row: Any) -> str:
             place = row.number - 1
             dropped.append(place)
-            rejects.append(one_reject(
-                self.name, int(block.numbers[rows[place]]), reason="wrong_number_of_fields",
-                value=f"{row.actual_columns} fields", content=row.text,
-                help=f"the header has {row.expected_columns}",
-            ))
+            rejects.append(
+                one_reject(
+                    self.name,
+                    int(block.numbers[rows[place]]),
+                    reason="wrong_number_of_fields",
+                    value=f"{row.actual_columns} fields",
+                    content=row.text,
+                    help=f"the header has {row.expected_columns}",
+                )
+            )
             return "skip"
 
         table = pa_csv.read_csv(

@@ -60,15 +60,29 @@ def _decode(block: LineBlock, name: str, rejects: list[dict[str, Any]]) -> tuple
             if not line.strip():
                 continue
             broken = k == last and block.last_is_open
-            rejects.append(one_reject(
-                name, number, reason="line_breaks_off" if broken else "not_json", value=str(error),
-                content=line.decode(), help="write one JSON object per line",
-            ))
+            rejects.append(
+                one_reject(
+                    name,
+                    number,
+                    reason="line_breaks_off" if broken else "not_json",
+                    value=str(error),
+                    content=line.decode(),
+                    help="write one JSON object per line",
+                )
+            )
             continue
         if isinstance(value, dict):
             decoded.append(value)
             numbers.append(number)
         else:
-            rejects.append(one_reject(name, number, reason="not_an_object", content=line.decode(), value=value,
-                                      help="write one JSON object per line"))
+            rejects.append(
+                one_reject(
+                    name,
+                    number,
+                    reason="not_an_object",
+                    content=line.decode(),
+                    value=value,
+                    help="write one JSON object per line",
+                )
+            )
     return decoded, numbers

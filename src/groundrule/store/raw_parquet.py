@@ -54,6 +54,8 @@ class ParquetSource:
 def _damaged(path: Path, error: Exception, *, rows_read: int = 0) -> InputError:
     said = str(error).split("\n", maxsplit=1)[0].rstrip(".")[:160]
     return InputError(
-        f"`{path}` is not a whole Parquet file: {said}", help="fetch or write the file again", file=str(path),
+        f"`{path}` is not a whole Parquet file: {said}",
+        help="fetch or write the file again",
+        file=str(path),
         rows_read=rows_read,
     )

@@ -109,7 +109,9 @@ def import_register(
         raise InputError(f"there is no register `{kind}`", help=suggest(kind, ENTITIES), value=kind)
     entity, file = ENTITIES[kind], Path(path)
     if not file.is_file():
-        raise InputError(f"`{file}` does not exist", help=f"name a file that ends in {', '.join(SUFFIXES)}", file=str(file))
+        raise InputError(
+            f"`{file}` does not exist", help=f"name a file that ends in {', '.join(SUFFIXES)}", file=str(file)
+        )
     source = open_source(file, file.name, Limits(_BATCH_ROWS, max_line_bytes))
     if isinstance(source, TelemetrySource):
         raise InputError(f"`{file}` is a telemetry reply and no register", help="give it to `decide`", file=str(file))
@@ -119,7 +121,12 @@ def import_register(
     source_digest = digest_file(file)
     counts = RejectCounts()
     with registers.recording(
-        kind, recorded_at_ns=recorded_at_ns, actor=actor, source=file.name, source_digest=source_digest, governed=governed
+        kind,
+        recorded_at_ns=recorded_at_ns,
+        actor=actor,
+        source=file.name,
+        source_digest=source_digest,
+        governed=governed,
     ) as recording:
         kept = rejected_folder / f"{kind}-r{recording.revision:06d}-{source_digest[7:19]}.jsonl"
         with durable_file(kept) as stream:
@@ -133,8 +140,15 @@ def import_register(
         kept.unlink()
     changed_something = bool(recording.inserted or recording.changed)
     return ImportReport(
-        kind, recording.revision if changed_something else recording.revision - 1, recording.inserted, recording.changed,
-        recording.unchanged, counts.total, dict(counts.by_reason), kept if counts.total else None, governed,
+        kind,
+        recording.revision if changed_something else recording.revision - 1,
+        recording.inserted,
+        recording.changed,
+        recording.unchanged,
+        counts.total,
+        dict(counts.by_reason),
+        kept if counts.total else None,
+        governed,
         tuple(header.notes),
     )
 
@@ -161,9 +175,15 @@ class _Header:
         self.source_of = {}
         for theirs, ours in self.explicit.items():
             if ours not in self.targets:
-                raise InputError(f"the register `{self.entity.kind}` has no column `{ours}`", help=suggest(ours, self.targets), value=ours)
+                raise InputError(
+                    f"the register `{self.entity.kind}` has no column `{ours}`",
+                    help=suggest(ours, self.targets),
+                    value=ours,
+                )
             if theirs not in names:
-                raise InputError(f"`{self.file}` has no column `{theirs}`", help=suggest(theirs, names), file=self.file, field=theirs)
+                raise InputError(
+                    f"`{self.file}` has no column `{theirs}`", help=suggest(theirs, names), file=self.file, field=theirs
+                )
             self._take(ours, theirs)
         ignored: list[str] = []
         for name in names:
@@ -177,7 +197,8 @@ class _Header:
             if near:
                 raise InputError(
                     f"`{self.file}` has a column `{name}`, which the register `{self.entity.kind}` does not have",
-                    help=f"did you mean `{near[0]}`? rename it, or map it: --columns {name}={near[0]}", file=self.file,
+                    help=f"did you mean `{near[0]}`? rename it, or map it: --columns {name}={near[0]}",
+                    file=self.file,
                     field=name,
                 )
             ignored.append(name)
@@ -187,7 +208,9 @@ class _Header:
             if target not in self.source_of:
                 raise InputError(
                     f"`{self.file}` has no column `{target}`; it has {listed(list(names))}",
-                    help=f"the register `{self.entity.kind}` has {listed(self.targets)}", file=self.file, field=target,
+                    help=f"the register `{self.entity.kind}` has {listed(self.targets)}",
+                    file=self.file,
+                    field=target,
                 )
         if ignored:
             self.notes.append(f"{self.file}: columns not used: {listed(ignored)}")
@@ -195,8 +218,10 @@ class _Header:
     def _take(self, ours: str, theirs: str) -> None:
         if ours in self.source_of:
             raise InputError(
-                f"`{self.file}`: `{self.source_of[ours]}` and `{theirs}` are both `{ours}`", help="keep one of them",
-                file=self.file, field=ours,
+                f"`{self.file}`: `{self.source_of[ours]}` and `{theirs}` are both `{ours}`",
+                help="keep one of them",
+                file=self.file,
+                field=ours,
             )
         self.source_of[ours] = theirs
 
@@ -212,11 +237,11 @@ def _read(
         if len(batch.rejects):
             yield [], batch.rejects
         if header.source_of and len(batch.source_rows):
-            yield _check(batch, header, recording, seen, source.name, valid_from_ns)
+            yield _check(batch, header, recording, seen, valid_from_ns)
 
 
 def _check(
-    batch: RawBatch, header: _Header, recording: Recording, seen: TerminalIndex, name: str, valid_from_ns: int | None
+    batch: RawBatch, header: _Header, recording: Recording, seen: TerminalIndex, valid_from_ns: int | None
 ) -> tuple[list[tuple[Any, ...]], Rejects]:
     """Convert one batch; return (key, attributes, valid_from, valid_until) of its good rows, and the bad ones."""
     entity, n = header.entity, len(batch.source_rows)
@@ -224,9 +249,9 @@ def _check(
     faults = Faults(n)
     made: dict[str, Any] = {}
     for column, attribute in {entity.key: Attribute(), **entity.attributes}.items():
-        made[column] = _converted(given, column, attribute, faults, n, name)
+        made[column] = _converted(given, column, attribute, faults, header.file)
     for column in _VALIDITY:
-        made[column] = _converted(given, column, Attribute("time"), faults, n, name)
+        made[column] = _converted(given, column, Attribute("time"), faults, header.file)
     if valid_from_ns is not None:
         made["valid_from"] = pc.fill_null(made["valid_from"], valid_from_ns)
     if entity.kind == "list_entries":
@@ -244,11 +269,12 @@ def _check(
     rows = list(zip(*(made[column].to_pylist() for column in header.targets), strict=True))
     good = faults.good
     kept = rows if good.all() else [row for row, fine in zip(rows, good.tolist(), strict=True) if fine]
-    return kept, faults.rejects(given, source=name, source_rows=batch.source_rows)
+    return kept, faults.rejects(given, source=header.file, source_rows=batch.source_rows)
 
 
-def _converted(given: Mapping[str, Any], column: str, attribute: Attribute, faults: Faults, n: int, file: str) -> Any:
+def _converted(given: Mapping[str, Any], column: str, attribute: Attribute, faults: Faults, file: str) -> Any:
     """Read one column by its form, flagging what cannot be read."""
+    n = faults.rows
     if attribute.form == "time":
         if column not in given:
             return pa.nulls(n, pa.int64())
@@ -260,7 +286,9 @@ def _converted(given: Mapping[str, Any], column: str, attribute: Attribute, faul
         kind = pa.float64() if attribute.form == "float" else pa.int64()
         if column not in given:
             return pa.nulls(n, kind)
-        values, bad = conversions.to_float(_without_unlimited(given[column]) if attribute.form == "int" else given[column])
+        values, bad = conversions.to_float(
+            _without_unlimited(given[column]) if attribute.form == "int" else given[column]
+        )
         numbers = values.to_numpy(zero_copy_only=False)
         advice = f"a number from {attribute.low:g} to {attribute.high:g}"
         faults.flag(bad, column, "not_a_number", advice)
@@ -330,7 +358,9 @@ def _refuse_repeats(made: Mapping[str, Any], key: str, faults: Faults, seen: Ter
     again = np.ones(len(fresh), np.bool_)
     again[first] = False
     repeated[fresh[again]] = True
-    faults.flag(repeated, key, "repeated_in_file", "the first row was used; state a thing once, or with different valid_from")
+    faults.flag(
+        repeated, key, "repeated_in_file", "the first row was used; state a thing once, or with different valid_from"
+    )
 
 
 def _rounds(rows: Sequence[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:
@@ -350,9 +380,12 @@ def _rounds(rows: Sequence[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:
 
 def _complete_entries(made: dict[str, Any], faults: Faults, recording: Recording, n: int) -> None:
     """Give list entries their id and legal class where they have none, and refuse steps that a state cannot take."""
-    columns = {name: made[name].to_pylist() for name in ("entry_id", "list_id", "holder", "legal_class", "state", *IDENTIFIERS)}
+    columns = {
+        name: made[name].to_pylist() for name in ("entry_id", "list_id", "holder", "legal_class", "state", *IDENTIFIERS)
+    }
     ids = [
-        columns["entry_id"][k] or "entry-" + digest([columns[name][k] for name in ("list_id", "holder", *IDENTIFIERS)])[7:31]
+        columns["entry_id"][k]
+        or "entry-" + digest([columns[name][k] for name in ("list_id", "holder", *IDENTIFIERS)])[7:31]
         for k in range(n)
     ]
     made["entry_id"] = pa.array(ids, pa.string())
@@ -361,13 +394,20 @@ def _complete_entries(made: dict[str, Any], faults: Faults, recording: Recording
     filled = [columns["legal_class"][k] or classes.get(columns["holder"][k]) for k in range(n)]
     made["legal_class"] = pa.array(filled, pa.string())
     unknown = np.array([legal_class is None for legal_class in filled], np.bool_)
-    faults.flag(unknown, "legal_class", "legal_class_unknown", "give it here, or in the register of parties for the holder")
+    faults.flag(
+        unknown, "legal_class", "legal_class_unknown", "give it here, or in the register of parties for the holder"
+    )
     now = {key: versions[-1].state for key, versions in recording.current(ids).items()}
     illegal: Mask = np.zeros(n, np.bool_)
     for k in range(n):
         state, before = columns["state"][k], now.get(ids[k])
         illegal[k] = before is not None and state is not None and state not in NEXT_STATES[before]
-    faults.flag(illegal, "state", "step_not_allowed", "submitted, pending, active, revoked, in this order; a revoked entry is submitted again")
+    faults.flag(
+        illegal,
+        "state",
+        "step_not_allowed",
+        "submitted, pending, active, revoked, in this order; a revoked entry is submitted again",
+    )
 
 
 def _legal_classes(recording: Recording, holders: Sequence[str]) -> dict[str, str]:
@@ -375,7 +415,8 @@ def _legal_classes(recording: Recording, holders: Sequence[str]) -> dict[str, st
     found: dict[str, str] = {}
     for first in range(0, len(holders), 10_000):
         query = sa.select(parties.c.party_id, parties.c.legal_class).where(
-            parties.c.party_id.in_(holders[first : first + 10_000]), parties.c.superseded_at == MAX_NS,
+            parties.c.party_id.in_(holders[first : first + 10_000]),
+            parties.c.superseded_at == MAX_NS,
             parties.c.valid_until == MAX_NS,
         )
         found |= {row[0]: row[1] for row in recording.connection.execute(query) if row[1]}

@@ -2,7 +2,7 @@
 
 A view is the state of the registers at one valid time as known at one recorded time. Terminals are rows; their account,
 party, list entries and programmes are folded into few distinct profiles, so that the rules judge each profile once.
-Terminals that appear in observations but not in the register get rows of their own with profile -1: unknown, never lost.
+Terminals that appear in observations and not in the register get rows of their own with profile -1: unknown, not lost.
 """
 
 from __future__ import annotations
@@ -117,12 +117,21 @@ class RegisterView:
         lat = nowhere if service_lat_deg is None else np.ascontiguousarray(service_lat_deg, np.float64)
         lon = nowhere if service_lon_deg is None else np.ascontiguousarray(service_lon_deg, np.float64)
         if not len(codes) == len(lat) == len(lon) == n:
-            raise InputError(f"columns of {n}, {len(codes)}, {len(lat)} and {len(lon)} rows", help="give all the same length")
+            raise InputError(
+                f"columns of {n}, {len(codes)}, {len(lat)} and {len(lon)} rows", help="give all the same length"
+            )
         if n and not 0 <= int(codes.min()) <= int(codes.max()) < len(profiles):
             raise InputError("a profile code names no profile", help=f"codes go from 0 to {len(profiles) - 1}")
         return cls(
-            TerminalIndex(terminal_ids), codes, profiles, lat, lon, revision=revision,
-            register_digest=register_digest or digest([]), lists_version=lists_version or digest([]), notes=notes,
+            TerminalIndex(terminal_ids),
+            codes,
+            profiles,
+            lat,
+            lon,
+            revision=revision,
+            register_digest=register_digest or digest([]),
+            lists_version=lists_version or digest([]),
+            notes=notes,
         )
 
     def __len__(self) -> int:

@@ -5,9 +5,9 @@ Every row is one version of one thing:
     valid_from, valid_until         when it held in the world (half-open)
     recorded_at, superseded_at      when it was known here (half-open; without end while it is believed)
 
-Nothing is ever deleted or overwritten: a change closes the recorded interval of the versions it contradicts and adds new
-ones. So the question "what held then, as known at that time" has one answer for ever. SQLite triggers refuse everything
-else, whoever asks. Each import is one transaction and one revision; revisions form a chain of digests.
+Nothing is ever deleted or overwritten: a change closes the recorded interval of the versions it contradicts and adds
+new ones. So the question "what held then, as known at that time" has one answer for ever. SQLite triggers refuse
+everything else, whoever asks. Each import is one transaction and one revision; revisions form a chain of digests.
 
 SQLite (WAL, synchronous FULL) is the default; any other URL that SQLAlchemy knows is used as it is.
 """
@@ -27,14 +27,23 @@ from groundrule.canon import SCHEME, digest
 from groundrule.errors import ConflictError, InputError, StoreError
 from groundrule.instant import MAX_NS, MIN_NS, format_instant
 from groundrule.store.entities import ENTITIES, Entity
+from groundrule.store.home import Home
 from groundrule.store.raw import suggest
 
 METADATA = sa.MetaData()
 _KEYS_PER_QUERY = 10_000
-_COLUMN_TYPES = {"text": sa.Text, "country": sa.Text, "tags": sa.Text, "float": sa.Double, "time": sa.BigInteger, "int": sa.BigInteger}
+_COLUMN_TYPES = {
+    "text": sa.Text,
+    "country": sa.Text,
+    "tags": sa.Text,
+    "float": sa.Double,
+    "time": sa.BigInteger,
+    "int": sa.BigInteger,
+}
 
 REVISIONS = sa.Table(
-    "revisions", METADATA,
+    "revisions",
+    METADATA,
     sa.Column("revision", sa.Integer, primary_key=True),
     sa.Column("recorded_at", sa.BigInteger, nullable=False),
     sa.Column("kind", sa.Text, nullable=False),
@@ -53,7 +62,8 @@ REVISIONS = sa.Table(
 
 def _table_of(entity: Entity) -> sa.Table:
     return sa.Table(
-        entity.kind, METADATA,
+        entity.kind,
+        METADATA,
         sa.Column("version", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
         sa.Column(entity.key, sa.Text, nullable=False),
         *(sa.Column(name, _COLUMN_TYPES[spec.form]) for name, spec in entity.attributes.items()),
@@ -72,12 +82,13 @@ TABLES: Mapping[str, sa.Table] = {kind: _table_of(entity) for kind, entity in EN
 
 def _append_only(table: sa.Table) -> list[sa.DDL]:
     """Triggers that let nothing happen to a row but the one end of its recorded interval."""
-    fixed = " OR ".join(f"OLD.{name} IS NOT NEW.{name}" for name in table.columns.keys() if name != "superseded_at")  # noqa: SIM118 - names, not columns
+    names = [column.name for column in table.columns if column.name != "superseded_at"]
+    fixed = " OR ".join(f"OLD.{name} IS NOT NEW.{name}" for name in names)
     stop = "BEGIN SELECT RAISE(ABORT, 'registers are append-only'); END"
     ended = f"OLD.superseded_at <> {MAX_NS} OR {fixed}" if "superseded_at" in table.columns else "1"
     return [
-        sa.DDL(f"CREATE TRIGGER {table.name}_keep BEFORE DELETE ON {table.name} {stop}"),
-        sa.DDL(f"CREATE TRIGGER {table.name}_fixed BEFORE UPDATE ON {table.name} WHEN {ended} {stop}"),
+        sa.DDL(f"CREATE TRIGGER {table.name}_keep BEFORE DELETE ON {table.name} {stop}"),  # type: ignore[no-untyped-call]  # untyped in SQLAlchemy
+        sa.DDL(f"CREATE TRIGGER {table.name}_fixed BEFORE UPDATE ON {table.name} WHEN {ended} {stop}"),  # type: ignore[no-untyped-call]  # untyped in SQLAlchemy
     ]
 
 
@@ -121,18 +132,32 @@ EMPTY = Revision(0, MIN_NS, "", "", "", "", True, 0, 0, 0, 0, "", digest([]))
 
 
 class Registers:
-    """Open registers. A context manager; `open` makes the tables if they are missing."""
+    """Open registers; a context manager that closes them."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     @classmethod
-    def open(cls, url: str) -> Registers:
-        """Open registers by SQLAlchemy URL, for instance that of `Home.registers_url`.
+    def create(cls, home: Home) -> Registers:
+        """Make the empty registers of a new home.
+
+        Raises:
+            ConflictError: the home has registers already. StoreError: the database cannot be made.
+        """
+        if (home.path / "registers.sqlite").exists():
+            raise ConflictError(
+                f"`{home.path}` has registers already", help="import into them instead", path=str(home.path)
+            )
+        return cls.open(home)
+
+    @classmethod
+    def open(cls, where: Home | str) -> Registers:
+        """Open the registers of a home, or those at a SQLAlchemy URL; missing tables are made.
 
         Raises:
             StoreError: the database cannot be opened.
         """
+        url = where.registers_url if isinstance(where, Home) else where
         try:
             engine = sa.create_engine(url)
             if engine.dialect.name == "sqlite":
@@ -179,7 +204,8 @@ class Registers:
                     raise ConflictError(
                         f"revision {before.revision} was recorded at {format_instant(before.recorded_at_ns)}, after "
                         f"{format_instant(recorded_at_ns)}",
-                        help="recorded time never goes back; look at the clock", revision=before.revision,
+                        help="recorded time never goes back; look at the clock",
+                        revision=before.revision,
                     )
                 recording = Recording(connection, ENTITIES[kind], before, recorded_at_ns, governed)
                 yield recording
@@ -271,7 +297,7 @@ class Recording:
 
         Args:
             rows: (key, attributes in order, valid_from, valid_until); keys distinct within the call. Without a
-                valid_from (None), the first statement about a thing holds from ever, a later one from when it is recorded.
+                valid_from (None), the first statement about a thing holds from ever, a later one from now on.
         """
         known = self.current([row[0] for row in rows])
         closed: list[int] = []
@@ -283,7 +309,11 @@ class Recording:
             until = row[width + 1] if row[width + 1] is not None else MAX_NS
             stated = row[:width]
             touched = [old for old in versions if old.valid_from < until and old.valid_until > since]
-            if touched and _covers(touched, since, until) and all(tuple(old[1 : width + 1]) == stated for old in touched):
+            if (
+                touched
+                and _covers(touched, since, until)
+                and all(tuple(old[1 : width + 1]) == stated for old in touched)
+            ):
                 self.unchanged += 1
                 continue
             for old in touched:
@@ -302,12 +332,20 @@ class Recording:
     def _write(self, closed: Sequence[int], added: Sequence[tuple[Any, ...]]) -> None:
         table = self._table
         if closed:
-            update = sa.update(table).where(table.c.version == sa.bindparam("closing")).values(superseded_at=self._recorded_at)
+            update = (
+                sa.update(table)
+                .where(table.c.version == sa.bindparam("closing"))
+                .values(superseded_at=self._recorded_at)
+            )
             self._connection.execute(update, [{"closing": version} for version in closed])
         if added:
             names = (*self._columns, "valid_from", "valid_until")
-            fixed = {"recorded_at": self._recorded_at, "superseded_at": MAX_NS, "revision": self.revision,
-                     "governed": self._governed}
+            fixed = {
+                "recorded_at": self._recorded_at,
+                "superseded_at": MAX_NS,
+                "revision": self.revision,
+                "governed": self._governed,
+            }
             self._connection.execute(sa.insert(table), [dict(zip(names, row, strict=True)) | fixed for row in added])
         for version in closed:
             self._hash.update(b"-%d\n" % version)
@@ -316,20 +354,44 @@ class Recording:
     def finish(self, *, actor: str, source: str, source_digest: str) -> None:
         """Write the revision itself."""
         row = Revision(
-            self.revision, self._recorded_at, self._entity.kind, actor, source, source_digest, self._governed,
-            self.inserted, self.changed, self.unchanged, self.rejected, self._before.digest, SCHEME + self._hash.hexdigest(),
+            self.revision,
+            self._recorded_at,
+            self._entity.kind,
+            actor,
+            source,
+            source_digest,
+            self._governed,
+            self.inserted,
+            self.changed,
+            self.unchanged,
+            self.rejected,
+            self._before.digest,
+            SCHEME + self._hash.hexdigest(),
         )
-        self._connection.execute(sa.insert(REVISIONS).values(
-            revision=row.revision, recorded_at=row.recorded_at_ns, kind=row.kind, actor=row.actor, source=row.source,
-            source_digest=row.source_digest, governed=row.governed, inserted=row.inserted, changed=row.changed,
-            unchanged=row.unchanged, rejected=row.rejected, previous=row.previous, digest=row.digest,
-        ))
+        self._connection.execute(
+            sa.insert(REVISIONS).values(
+                revision=row.revision,
+                recorded_at=row.recorded_at_ns,
+                kind=row.kind,
+                actor=row.actor,
+                source=row.source,
+                source_digest=row.source_digest,
+                governed=row.governed,
+                inserted=row.inserted,
+                changed=row.changed,
+                unchanged=row.unchanged,
+                rejected=row.rejected,
+                previous=row.previous,
+                digest=row.digest,
+            )
+        )
 
 
 def holds(table: sa.Table, valid_at_ns: int, recorded_at_ns: int | None) -> sa.ColumnElement[bool]:
     """The condition that a version holds at one instant, as known at another."""
     known = (
-        table.c.superseded_at == MAX_NS if recorded_at_ns is None
+        table.c.superseded_at == MAX_NS
+        if recorded_at_ns is None
         else sa.and_(table.c.recorded_at <= recorded_at_ns, table.c.superseded_at > recorded_at_ns)
     )
     return sa.and_(known, table.c.valid_from <= valid_at_ns, table.c.valid_until > valid_at_ns)

@@ -71,13 +71,25 @@ def rejects_of(parts: Sequence[pa.Table]) -> Rejects:
 
 
 def one_reject(
-    source: str, source_row: int, *, reason: str, help: str | None = None, column: str | None = None,  # noqa: A002 - the field's name
-    value: object = None, content: str | None = None, kind: str = "rejected",
+    source: str,
+    source_row: int,
+    *,
+    reason: str,
+    help: str | None = None,  # noqa: A002 - the field's name
+    column: str | None = None,
+    value: object = None,
+    content: str | None = None,
+    kind: str = "rejected",
 ) -> dict[str, Any]:
     """Describe one rejected row; long values and contents are cut."""
     return {
-        "kind": kind, "source": source, "source_row": source_row, "field": column,
-        "value": None if value is None else str(value)[:VALUE_CHARS], "reason": reason, "help": help,
+        "kind": kind,
+        "source": source,
+        "source_row": source_row,
+        "field": column,
+        "value": None if value is None else str(value)[:VALUE_CHARS],
+        "reason": reason,
+        "help": help,
         "content": None if content is None else content[:CONTENT_CHARS],
     }
 

@@ -1,8 +1,8 @@
 """The operator's telemetry replies to columns.
 
 A reply names its columns (`data.columnNamesByDeviceType`), in an order that may differ from one reply to the next, and
-its codes (`metadata.enums`). Nothing is assumed of either. Rows of user terminals become observations, all others are set
-aside and counted; unknown columns and codes are kept by name in the notes, and codes in the observation as well.
+its codes (`metadata.enums`). Nothing is assumed of either. Rows of user terminals become observations, all others are
+set aside and counted; unknown columns and codes are kept by name in the notes, and codes in the observation as well.
 
 A file holds one reply, or one per line. The stream delivers nothing twice, so that a live reader keeps each reply with
 `keep_reply` before it is read here.
@@ -33,13 +33,27 @@ from groundrule.store.rejects import Rejects, one_reject, reject_table
 MAX_REPLY_BYTES = 64 << 20
 """A reply has at most 65,000 rows of about 250 bytes; a larger one is refused."""
 USER_TERMINAL = "UserTerminal"
-_USED = frozenset({
-    "DeviceType", "UtcTimestampNs", "DeviceId", "H3CellId", "RunningSoftwareVersion", "CountryCode",
-    "InTerritorialWaters", "ActiveAlert",
-})
+_USED = frozenset(
+    {
+        "DeviceType",
+        "UtcTimestampNs",
+        "DeviceId",
+        "H3CellId",
+        "RunningSoftwareVersion",
+        "CountryCode",
+        "InTerritorialWaters",
+        "ActiveAlert",
+    }
+)
 _KNOWN = _USED | {
-    "DownlinkThroughput", "UplinkThroughput", "PingDropRateAvg", "PingLatencyMsAvg", "ObstructionPercentTime", "Uptime",
-    "SignalQuality", "SecondsUntilSwupdateRebootPossible",
+    "DownlinkThroughput",
+    "UplinkThroughput",
+    "PingDropRateAvg",
+    "PingLatencyMsAvg",
+    "ObstructionPercentTime",
+    "Uptime",
+    "SignalQuality",
+    "SecondsUntilSwupdateRebootPossible",
 }
 
 
@@ -91,8 +105,16 @@ class TelemetrySource:
                     yield msgspec.json.decode(block.line(k)), waiting
                     waiting = []
                 except msgspec.DecodeError as error:
-                    waiting.append(one_reject(self.name, number, reason="not_json", value=str(error),
-                                              content=block.line(k).decode(), help="one reply per line"))
+                    waiting.append(
+                        one_reject(
+                            self.name,
+                            number,
+                            reason="not_json",
+                            value=str(error),
+                            content=block.line(k).decode(),
+                            help="one reply per line",
+                        )
+                    )
             if waiting:
                 yield None, waiting
 
@@ -105,8 +127,14 @@ class TelemetrySource:
         values = data.get("values") if isinstance(data, dict) else None
         named = data.get("columnNamesByDeviceType") if isinstance(data, dict) else None
         if not isinstance(values, list) or not isinstance(named, dict):
-            rejects.append(one_reject(self.name, self._next_row, reason="not_a_telemetry_reply",
-                                      help="a reply has data.values and data.columnNamesByDeviceType"))
+            rejects.append(
+                one_reject(
+                    self.name,
+                    self._next_row,
+                    reason="not_a_telemetry_reply",
+                    help="a reply has data.values and data.columnNamesByDeviceType",
+                )
+            )
             return RawBatch({}, np.zeros(0, np.int64), Rejects(reject_table(rejects)))
         device_names = _device_names(reply)
         columns: dict[str, list[str]] = {
@@ -125,10 +153,16 @@ class TelemetrySource:
             device = device_names.get(code, code)
             if device != USER_TERMINAL:
                 other_devices[device] += 1
-                rejects.append(one_reject(
-                    self.name, place, reason=f"device_{device}", kind="set_aside", content=_text(row),
-                    help="only rows of user terminals are observations",
-                ))
+                rejects.append(
+                    one_reject(
+                        self.name,
+                        place,
+                        reason=f"device_{device}",
+                        kind="set_aside",
+                        content=_text(row),
+                        help="only rows of user terminals are observations",
+                    )
+                )
                 continue
             if terminal_columns and columns[code] != terminal_columns:
                 row = _reordered(row, columns[code], terminal_columns)  # noqa: PLW2901 - the same row, other order
@@ -144,7 +178,9 @@ class TelemetrySource:
     def _name_alerts(self, reply: Any, given: Mapping[str, Any]) -> None:
         """Note alert codes that the reply itself does not name, and those it names differently than published."""
         named = _enum(_enum(reply, "metadata", "enums", "AlertsByDeviceType"), "u")
-        published = {reason.operator_alert: reason.operator_name for reason in CATALOGUE.values() if reason.operator_alert}
+        published = {
+            reason.operator_alert: reason.operator_name for reason in CATALOGUE.values() if reason.operator_alert
+        }
         for code, meaning in named.items():
             usual = published.get(int(code)) if str(code).isdigit() else None
             note = f"{self.name}: alert {code} is named `{meaning}` here and `{usual}` in the published table"

@@ -4,8 +4,8 @@ The ids stay where Arrow has them: one buffer of bytes and one of offsets. Besid
 64-bit slots, `fingerprint << 32 | row + 1`, zero for empty. A probe compares 32 bits of the hash first and the bytes of
 the id afterwards, so that an answer is exact.
 
-A lookup costs cache misses and little else. Ids are therefore taken in blocks and every step (hash, slot, offset, bytes)
-is done for the whole block before the next, so that the processor waits for many of them at the same time.
+A lookup costs cache misses and little else. Ids are therefore taken in blocks and every step (hash, slot, offset,
+bytes) is done for the whole block before the next, so that the processor waits for many of them at the same time.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def _hash(data, start, stop):  # type: ignore[no-untyped-def]  # compiled; typed
 
 @njit(cache=True, inline="always")
 def _same(a, a_start, b, b_start, length):  # type: ignore[no-untyped-def]  # compiled; typed by numba
-    for k in range(length):
+    for k in range(length):  # noqa: SIM110 - numba does not compile generators
         if a[a_start + k] != b[b_start + k]:
             return False
     return True
@@ -72,7 +72,9 @@ def _slot_of(h, size):  # type: ignore[no-untyped-def]  # compiled; typed by num
 
 
 @njit(cache=True)
-def _find(offsets, data, first, count, table, base_offsets, base_data, extra_offsets, extra_data, n_base, rows):  # type: ignore[no-untyped-def]  # compiled; typed by numba
+def _find(  # type: ignore[no-untyped-def]  # noqa: PLR0917 - compiled; typed by numba, which has no keywords
+    offsets, data, first, count, table, base_offsets, base_data, extra_offsets, extra_data, n_base, rows
+):
     """Write the row of each id offsets[first:first+count] to rows, -1 where unknown."""
     size = len(table)
     hashes = np.empty(_BLOCK, np.uint64)
@@ -101,7 +103,7 @@ def _find(offsets, data, first, count, table, base_offsets, base_data, extra_off
             length = offsets[first + low + k + 1] - start
             slot = _slot_of(h, size)
             entry = entries[k]
-            found = -1
+            found = np.int64(-1)
             while entry != np.uint64(0):
                 if entry >> np.uint64(32) == mark:
                     row = np.int64(entry & np.uint64(0xFFFFFFFF)) - 1
@@ -126,7 +128,9 @@ def _find(offsets, data, first, count, table, base_offsets, base_data, extra_off
 
 
 @njit(cache=True)
-def _place(offsets, data, first, last, table, row_shift):  # type: ignore[no-untyped-def]  # compiled; typed by numba
+def _place(  # type: ignore[no-untyped-def]  # noqa: PLR0917 - compiled; typed by numba, which has no keywords
+    offsets, data, first, last, table, row_shift
+):
     """Put ids first..last-1 into the table without comparing; their rows are row_shift + position."""
     size = len(table)
     hashes = np.empty(_BLOCK, np.uint64)
@@ -173,7 +177,7 @@ def _first_repeat(offsets, data, count, table):  # type: ignore[no-untyped-def] 
 
 
 class TerminalIndex:
-    """Maps terminal ids to rows: 0..n_base-1 for the given ids, then further rows in the order in which `add` meets ids.
+    """Maps terminal ids to rows: 0..n_base-1 for the given ids, then further rows in the order of `add`.
 
     Args:
         ids: distinct ids without nulls; their buffers are used in place and must not change.
@@ -185,7 +189,7 @@ class TerminalIndex:
         self._base = pa.array([], pa.string()) if ids is None else ids
         if self._base.null_count:
             raise InputError("a terminal id is missing", help="every terminal of a register has an id")
-        self._base_offsets, self._base_data = _buffers(self._base)
+        self._base_offsets, self._base_data = text_buffers(self._base)
         self._n_base = len(self._base)
         self._extra_offsets = np.zeros(1025, np.int32)
         self._extra_data = np.zeros(32 * 1024, np.uint8)
@@ -194,7 +198,9 @@ class TerminalIndex:
         _place(self._base_offsets, self._base_data, 0, self._n_base, self._table, 0)
         repeat = _first_repeat(self._base_offsets, self._base_data, self._n_base, self._table)
         if repeat >= 0:
-            raise InputError(f"the terminal id `{self._base[repeat].as_py()}` occurs twice", help="one row per terminal", row=repeat)
+            raise InputError(
+                f"the terminal id `{self._base[repeat].as_py()}` occurs twice", help="one row per terminal", row=repeat
+            )
 
     def __len__(self) -> int:
         return self._n_base + self._n_extra
@@ -203,7 +209,10 @@ class TerminalIndex:
     def nbytes(self) -> int:
         """Memory of ids and table [bytes]."""
         return int(
-            self._base_offsets.nbytes + self._base_data.nbytes + self._extra_offsets.nbytes + self._extra_data.nbytes
+            self._base_offsets.nbytes
+            + self._base_data.nbytes
+            + self._extra_offsets.nbytes
+            + self._extra_data.nbytes
             + self._table.nbytes
         )
 
@@ -242,11 +251,20 @@ class TerminalIndex:
         if pa.types.is_dictionary(ids.type):
             return _through(ids, self._find_chunk(ids.dictionary))
         plain = _plain(ids)
-        offsets, data = _buffers(plain)
+        offsets, data = text_buffers(plain)
         rows = np.empty(len(plain), np.int32)
         _find(
-            offsets, data, 0, len(plain), self._table, self._base_offsets, self._base_data, self._extra_offsets,
-            self._extra_data, self._n_base, rows,
+            offsets,
+            data,
+            0,
+            len(plain),
+            self._table,
+            self._base_offsets,
+            self._base_data,
+            self._extra_offsets,
+            self._extra_data,
+            self._n_base,
+            rows,
         )
         if plain.null_count:
             rows[plain.is_null().to_numpy(zero_copy_only=False)] = -1
@@ -271,11 +289,13 @@ class TerminalIndex:
         count = len(ids)
         if not count:
             return
-        offsets, data = _buffers(ids)
+        offsets, data = text_buffers(ids)
         low, high = int(offsets[0]), int(offsets[count])
         used = int(self._extra_offsets[self._n_extra])
         if used + high - low >= 2**31:
-            raise InputError("the ids of unregistered terminals take 2 GiB", help="register the terminals, or split the run")
+            raise InputError(
+                "the ids of unregistered terminals take 2 GiB", help="register the terminals, or split the run"
+            )
         self._extra_offsets = _grown(self._extra_offsets, self._n_extra + count + 1)
         self._extra_data = _grown(self._extra_data, used + high - low)
         self._extra_data[used : used + high - low] = data[low:high]
@@ -293,8 +313,8 @@ def _plain(ids: pa.Array) -> pa.StringArray:
     return ids if pa.types.is_string(ids.type) else ids.cast(pa.string())
 
 
-def _buffers(ids: pa.StringArray) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-    """Offsets (int32, shape (n + 1,)) and bytes of a string array, without a copy."""
+def text_buffers(ids: pa.StringArray) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+    """Return offsets (int32, shape (n + 1,)) and bytes of a string array, without a copy."""
     _, offsets, data = ids.buffers()
     if offsets is None or len(ids) == 0:
         return _EMPTY_OFFSETS, _EMPTY_BYTES
