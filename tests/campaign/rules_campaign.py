@@ -16,11 +16,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "properties"))
 
-import random_rules  # noqa: E402 - found through the path above
+import random_rules
 
-from groundrule.errors import MalformedRule  # noqa: E402 - after the path
-from groundrule.rules.compile import compile_rulebook  # noqa: E402 - after the path
-from groundrule.rules.reference import decide_one, row_of, valid_until  # noqa: E402 - after the path
+from groundrule.errors import MalformedRule
+from groundrule.rules.compile import compile_rulebook
+from groundrule.rules.reference import decide_one, row_of, valid_until
 
 
 def run(books: int, rows: int, seed: int) -> dict[str, float]:

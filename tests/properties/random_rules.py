@@ -51,8 +51,9 @@ LIMITS = (-1.0, 0.0, 10.0, 20.5)
 NUMBERS = ("speed_m_s", "alt_m", "position_age_s", "stay.abroad.elapsed_days")
 LATCHES = (Latch("speed_m_s", 20.0, 18.0, 30.0), Latch("speed_m_s", 10.0, 9.0), Latch("speed_m_s", 44.0, 40.0, 5.0))
 SELECTORS = (
-    "country:UA", "country:RU", "land:UA", "sea:UA", "sea:*", "area:zone-1", "kind:zone", "tag:front", "landing:blocked",
-    "landing:not_offered", "landing:licensed", "service:never_served", "high_seas", "no_country", "anywhere",
+    "country:UA", "country:RU", "land:UA", "sea:UA", "sea:*", "area:zone-1", "kind:zone", "tag:front",
+    "landing:blocked", "landing:not_offered", "landing:licensed", "service:never_served", "high_seas", "no_country",
+    "anywhere",
 )  # fmt: skip
 BUFFERED = ("area:zone-1", "country:UA", "kind:zone")
 DOUBTS = ("plan", "list", "position", "speed_m_s", "alt_m", "stay", "*", "account_country", "verdict")
@@ -146,7 +147,9 @@ def facts(rng: random.Random) -> Any:
     for country in rng.sample(COUNTRIES, rng.choice((0, 1, 1, 2, 3))):
         side = rng.choice(tuple(Membership))
         kind = rng.choice(("country", "country", "territorial_sea"))
-        found.append(AreaFact(f"{kind}:{country}", kind, country, (), side, rng.choice((None, "served", "never_served"))))
+        found.append(
+            AreaFact(f"{kind}:{country}", kind, country, (), side, rng.choice((None, "served", "never_served")))
+        )
         if rng.random() < 0.4:
             found.append(AreaFact(f"land:{country}", "land", country, (), rng.choice(tuple(Membership))))
     if rng.random() < 0.3:
@@ -222,7 +225,9 @@ def batch(rng: random.Random, n: int, latches: int) -> EvidenceBatch:
         categories={name: column for name, column in categories.items() if rng.random() < 0.8},
         latches=None
         if rng.random() < 0.1
-        else np.array([[rng.choice((0, 1, 2, 7)) for _ in range(latches)] for _ in range(n)], np.uint8).reshape(n, latches),
+        else np.array([[rng.choice((0, 1, 2, 7)) for _ in range(latches)] for _ in range(n)], np.uint8).reshape(
+            n, latches
+        ),
     )
 
 

@@ -53,9 +53,7 @@ def _word(name: str, field: str, sentence: str, *vocabulary: str, set_valued: bo
 
 
 def _category(name: str, sentence: str, *vocabulary: str, set_valued: bool = False) -> Attribute:
-    return Attribute(
-        name, "category", "word", sentence, "", vocabulary, ((name, ONE),), set_valued=set_valued
-    )
+    return Attribute(name, "category", "word", sentence, "", vocabulary, ((name, ONE),), set_valued=set_valued)
 
 
 def _number(name: str, unit: str, sentence: str, *keys: tuple[str, Fraction]) -> Attribute:

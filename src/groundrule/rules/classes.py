@@ -32,8 +32,8 @@ class DecisionClass:
         outcome: the effective outcome.
         state: the service state that the deciding rule carries, once it is settled.
         rule_id: the deciding rule, or `default`.
-        reasons: (reason code, rule id, `decisive` or `contributing`): the deciding rule first, then the other applying rules
-            by rank; after each rule that was in doubt stand the qualifiers that say why.
+        reasons: (reason code, rule id, `decisive` or `contributing`): the deciding rule first, then the other applying
+            rules by rank; after each rule that was in doubt stand the qualifiers that say why.
         obligations: sorted `name=value`.
     """
 

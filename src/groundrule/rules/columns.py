@@ -198,8 +198,8 @@ class Tests:
 
         Args:
             values: the values.
-            leaf_truths: value to truths of `leaves` in order, and the cause of unknown ones. Whatever it raises makes all
-                leaves unknown with the cause `ERROR`: a rule that cannot be evaluated must not disappear.
+            leaf_truths: value to truths of `leaves` in order, and the cause of unknown ones. Whatever it raises makes
+                all leaves unknown with the cause `ERROR`: a rule that cannot be evaluated must not disappear.
         """
         truths = np.empty((len(values), len(self.leaves)), np.uint8)
         causes = np.empty(len(values), np.uint8)

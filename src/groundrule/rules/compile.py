@@ -1,4 +1,4 @@
-"""A rulebook compiled to columns: what `decide` costs depends on how many values differ, hardly on how many rules there are.
+"""A rulebook compiled to columns: the cost of `decide` follows the number of distinct values, hardly that of rules.
 
 1. Negation is pushed to the tests and each rule becomes terms (`normal`).
 2. Terms are ordered by rank: tier, stricter outcome, rule id.
@@ -82,8 +82,8 @@ def compile_rulebook(book: Rulebook) -> CompiledRulebook:
 class CompiledRulebook:
     """A rulebook ready to decide.
 
-    `decide` is a pure function of the batch; what the object remembers between calls saves time and numbers classes. Calls
-    from several threads take turns.
+    `decide` is a pure function of the batch; what the object remembers between calls saves time and numbers classes.
+    Calls from several threads take turns.
 
     Attributes:
         rulebook: the rulebook.

@@ -103,18 +103,12 @@ class ConditionReader:
         if "release_below" in pairs or "for_s" in pairs:
             return self._latch(node, key, name, tests, values)
         return conjunction(
-            [
-                Compare(name, cast(Any, word), values[word]) for word in tests if word in values
-            ]  # a checked literal
+            [Compare(name, cast(Any, word), values[word]) for word in tests if word in values]  # a checked literal
         )
 
-    def _latch(
-        self, node: Node, key: str, name: str, tests: list[str], values: dict[str, float]
-    ) -> Condition:
+    def _latch(self, node: Node, key: str, name: str, tests: list[str], values: dict[str, float]) -> Condition:
         if name != "speed_m_s":
-            self.reader.problem(
-                node, f"`{key}` cannot be held over time", "only speeds take release_below and for_s"
-            )
+            self.reader.problem(node, f"`{key}` cannot be held over time", "only speeds take release_below and for_s")
         if tests != ["above"]:
             self.reader.problem(
                 node,
@@ -124,9 +118,7 @@ class ConditionReader:
         above = values.get("above", 0.0)
         release = values.get("release_below", above)
         if release > above:
-            self.reader.problem(
-                node, f"`{key}` releases above its limit", "release_below must be at most `above`"
-            )
+            self.reader.problem(node, f"`{key}` releases above its limit", "release_below must be at most `above`")
         return Latch(name, above, release, values.get("for_s", 0.0))
 
     def _version(self, node: Node, key: str, name: str) -> Condition:
@@ -135,9 +127,7 @@ class ConditionReader:
             text = self.reader.text(value, f"`{key}` {word}")
             number = None if text is None else attributes.version_number(text)
             if text is not None and number is None:
-                self.reader.problem(
-                    value, f"`{text[:40]}` is not a version", 'write for instance "2025.01.01"'
-                )
+                self.reader.problem(value, f"`{text[:40]}` is not a version", 'write for instance "2025.01.01"')
             if number is not None:
                 parts.append(Compare(name, cast(Any, word), number))  # a checked literal
         if node.pairs is not None and not node.pairs:
@@ -146,9 +136,7 @@ class ConditionReader:
 
     def _list(self, node: Node) -> Condition:
         if node.pairs is None:
-            ids = [
-                self.reader.name(item, "list id", WORD) for item in self.reader.one_or_more(node, "`list`")
-            ]
+            ids = [self.reader.name(item, "list id", WORD) for item in self.reader.one_or_more(node, "`list`")]
             return disjunction([ListIn(name) for name in ids if name is not None])
         pairs = self.reader.mapping(node, LIST_KEYS, "`list`", ("id",))
         states = frozenset({"active"})
@@ -168,14 +156,10 @@ class ConditionReader:
                     f"unknown counter `{counter}`",
                     did_you_mean(counter, self.counters) if self.counters else "declare it under `counters:`",
                 )
-            for measure, (_, limits) in self.reader.mapping(
-                tests, attributes.MEASURES, f"`{counter}`"
-            ).items():
+            for measure, (_, limits) in self.reader.mapping(tests, attributes.MEASURES, f"`{counter}`").items():
                 parts.append(self._number(limits, measure, f"stay.{counter}.{measure}", attributes.ONE))
         if not parts:
-            self.reader.problem(
-                node, "`stay` states no limit", "write {COUNTER: {elapsed_days: {above: 60}}}"
-            )
+            self.reader.problem(node, "`stay` states no limit", "write {COUNTER: {elapsed_days: {above: 60}}}")
         return conjunction(parts)
 
     def _relation(self, key: str, node: Node) -> Condition:
@@ -222,9 +206,7 @@ class ConditionReader:
                 known = [*PLAIN_SELECTORS, *(f"{p}:" for p in SELECTOR_PREFIXES)]
                 self.reader.problem(node, f"`{text[:60]}` is not a place", did_you_mean(text, known))
         elif prefix not in SELECTOR_PREFIXES:
-            self.reader.problem(
-                node, f"unknown selector `{text[:60]}`", did_you_mean(prefix, SELECTOR_PREFIXES)
-            )
+            self.reader.problem(node, f"unknown selector `{text[:60]}`", did_you_mean(prefix, SELECTOR_PREFIXES))
         elif prefix in ("country", "land", "sea"):
             if text != "sea:*":
                 self.country(node, rest)

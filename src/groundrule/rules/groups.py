@@ -1,7 +1,7 @@
 """Groups of evidence columns: each turns a block of observations into rows of the pool.
 
-A group keeps what it learnt about distinct values (places, profiles, bands of numbers) from batch to batch, so that each is
-judged once. That memory is a cache: forgetting it changes nothing but time.
+A group keeps what it learnt about distinct values (places, profiles, bands of numbers) from batch to batch, so that
+each is judged once. That memory is a cache: forgetting it changes nothing but time.
 """
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# ruff: noqa: PLR0917
+# numba calls kernels by position; it has no keyword-only arguments.
 """The compiled loops of `decide`: numbers to bands, rows to classes, classes to decisions.
 
 Terms are ordered by rank, one bit each, in words of 64. Every distinct value of every column group has one *row* in a
@@ -8,8 +10,8 @@ decision class is what remains when the rows of all groups are combined; equal c
     doubt     [row][part][word]        part 0..2: terms with strength >= deny, >= review, >= restrict
                                        part 3..7: terms held in doubt by cause edge, position, attribute, stale, error
 
-A class key is the words of `settled` alone, or settled and the eight parts if some term stays in doubt. Keys are compared
-in full; their hash only says where to look first.
+A class key is the words of `settled` alone, or settled and the eight parts if some term stays in doubt. Keys are
+compared in full; their hash only says where to look first.
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ def fill_numbers(
 ) -> int:
     """Turn intervals into pool rows.
 
-    The band of x is the number of limits below it plus the number of limits at most it: even between limits, odd on one.
+    The band of x is the number of limits below it plus the number of limits at most it: even between limits, odd on
+    one.
 
     Args:
         low: lower bounds; NaN is open.
@@ -74,7 +77,7 @@ def fill_numbers(
 def _band(x: float, limits: NDArray[np.float64]) -> int:
     """Return the band of x; not-a-number gives the lowest."""
     if len(limits) > 12:
-        start = np.searchsorted(limits, x)
+        start = int(np.searchsorted(limits, x))
         band = 2 * start
         if start < len(limits) and limits[start] == x:
             band += 1
@@ -148,7 +151,8 @@ def fill_relations(
     Args:
         places: place of each row of the batch.
         countries: country of each row of the batch, an index into the second axis of `status`.
-        status: relation of place and country: 0 outside, 1 edge, 2 inside, 3 position unknown, 4 country unknown, 6 error.
+        status: relation of place and country: 0 outside, 1 edge, 2 inside, 3 position unknown, 4 country unknown, 6
+            error.
         stale: the position is stale; then what is known becomes status 5.
         rows: pool row by status, shape (7,).
         out: pool row of each row of the batch.
@@ -333,8 +337,7 @@ def judge_many(
 ) -> None:  # fmt: skip
     """Judge the entries from start to stop of a key table; see `judge`.
 
-    Args:
-        found: result by entry: deciding rule, outcome, strength of the deciding rule; shape (stop - start, 3).
+    The result goes to `found`: deciding rule, outcome and strength of the deciding rule by entry, (stop - start, 3).
     """
     strengths = np.zeros(len(rule_tier), np.uint8)
     for entry in range(start, stop):
@@ -380,8 +383,7 @@ def judge(
                     strength = 3 - part
                     break
         rule = term_rule[t]
-        if strength > strengths[rule]:
-            strengths[rule] = strength
+        strengths[rule] = max(strengths[rule], strength)
     best, best_outcome, best_tier = -1, -1, -1
     for rule in range(len(rule_tier)):  # in rank order: tier, stricter outcome, id
         if strengths[rule] == 0:

@@ -84,9 +84,7 @@ class Reader:
         if len(self.problems) >= MAX_PROBLEMS:
             self.more += 1
             return
-        self.problems.append(
-            MalformedRule(message, file=self.file, line=node.line, column=node.column, help=help)
-        )
+        self.problems.append(MalformedRule(message, file=self.file, line=node.line, column=node.column, help=help))
 
     def raise_problems(self) -> None:
         """Raise `RulebookErrors` if anything was wrong."""
@@ -117,9 +115,7 @@ class Reader:
             if name is None:
                 self.problem(key, f"a key of {what} must be a word, found {key.kind}")
             elif name in found:
-                self.problem(
-                    key, f"the key `{name}` stands twice in {what}", f"first in line {found[name][0].line}"
-                )
+                self.problem(key, f"the key `{name}` stands twice in {what}", f"first in line {found[name][0].line}")
             elif known is not None and name not in known:
                 self.problem(key, f"unknown key `{name}` in {what}", did_you_mean(name, known))
             else:
@@ -253,9 +249,7 @@ def compose(text: str, reader: Reader) -> Node:
             mark = event.start_mark
             place = start if mark is None else Node(mark.line + 1, mark.column + 1)
             if isinstance(event, yaml.DocumentStartEvent) and root is not None:
-                reader.problem(
-                    place, "a second document begins here", "one file holds one rulebook; remove the `---`"
-                )
+                reader.problem(place, "a second document begins here", "one file holds one rulebook; remove the `---`")
                 break
             if isinstance(event, yaml.CollectionEndEvent):
                 stack.pop()
@@ -275,9 +269,7 @@ def compose(text: str, reader: Reader) -> Node:
     except yaml.MarkedYAMLError as error:
         spot = error.problem_mark or error.context_mark
         where = Node(spot.line + 1, spot.column + 1) if spot else start
-        reader.problem(
-            where, f"not YAML: {error.problem or error.context}", "check indentation, quotes and brackets"
-        )
+        reader.problem(where, f"not YAML: {error.problem or error.context}", "check indentation, quotes and brackets")
         reader.raise_problems()
     except yaml.YAMLError as error:
         reader.problem(start, f"not YAML: {str(error).splitlines()[0]}", "write plain UTF-8 text")
@@ -296,9 +288,7 @@ def _node_of(event: yaml.NodeEvent, node: Node, reader: Reader) -> Node:
         node.text = ""
         return node
     if event.anchor is not None:
-        reader.problem(
-            node, f"anchor `&{event.anchor}`", "anchors are refused; write the value out where it is used"
-        )
+        reader.problem(node, f"anchor `&{event.anchor}`", "anchors are refused; write the value out where it is used")
     tag = getattr(event, "tag", None)
     if tag is not None:
         reader.problem(node, f"tag `{tag}`", "tags are refused; every scalar is text that the schema types")

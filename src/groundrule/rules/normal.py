@@ -1,9 +1,9 @@
 """Conditions as terms: an "or" of "and"s over evidence columns.
 
-A *test* is a condition all of whose leaves depend on one column (the place, the plan, the altitude …); however large, it
-is judged once per distinct value of its column. A *term* is a conjunction of at most one test per column. A rule applies
-with the greatest strength among its terms; min and max distribute over each other, so terms and the original condition
-always give the same strength.
+A *test* is a condition all of whose leaves depend on one column (the place, the plan, the altitude …); however large,
+it is judged once per distinct value of its column. A *term* is a conjunction of at most one test per column. A rule
+applies with the greatest strength among its terms; min and max distribute over each other, so terms and the original
+condition always give the same strength.
 """
 
 from __future__ import annotations

@@ -233,10 +233,8 @@ def _of_profile(profile: Profile | None, name: str, attribute: str) -> Any:
 
 def _words(row: Row, attribute: str) -> tuple[str, ...] | None:
     spec = ATTRIBUTES[attribute]
-    if spec.source == "category":
-        value = row.categories.get(attribute)
-    else:
-        value = _of_profile(row.who, spec.field, attribute)
+    of_category = spec.source == "category"
+    value = row.categories.get(attribute) if of_category else _of_profile(row.who, spec.field, attribute)
     if value is None:
         return None
     if spec.set_valued and not isinstance(value, tuple | list | set | frozenset):

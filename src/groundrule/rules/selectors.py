@@ -1,7 +1,7 @@
 """What a place says about the selectors of a rulebook: countries after claims, land and sea, kinds, tags, buffers.
 
-Truth is three-valued and ordered here: 0 no, 1 perhaps (an edge), 2 yes. The conjunction is the minimum, the disjunction
-the maximum, the negation `2 - t`; this is Kleene's logic on plain integers.
+Truth is three-valued and ordered here: 0 no, 1 perhaps (an edge), 2 yes. The conjunction is the minimum, the
+disjunction the maximum, the negation `2 - t`; this is Kleene's logic on plain integers.
 """
 
 from __future__ import annotations
@@ -90,16 +90,16 @@ def _raise_to(names: dict[str, int], name: str, truth: int) -> None:
 def count_countries(present: dict[str, int], claims: Sequence[Claim]) -> dict[str, int]:
     """Apply claims to the countries of a place.
 
-    A country does not count where all countries of a claim are found together and the claim counts others. On an edge this
-    stays open: with RU certain and UA possible, RU is possible too, because it counts only if UA does not.
+    A country does not count where all countries of a claim are found together and the claim counts others. On an edge
+    this stays open: with RU certain and UA possible, RU is possible too, because it counts only if UA does not.
 
     Args:
         present: country to truth.
         claims: claims; they all look at what the maps say, so their order means nothing.
 
     Returns:
-        Country to truth, without those that certainly do not count. If claims contradict each other so that nothing would
-        count, all countries do.
+        Country to truth, without those that certainly do not count. If claims contradict each other so that nothing
+        would count, all countries do.
     """
     counted = dict(present)
     for claim in claims:

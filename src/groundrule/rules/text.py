@@ -113,18 +113,11 @@ def load_rulebook(name_or_path: str | Path) -> Rulebook:
     shipped = resources.files("groundrule.rules") / _BOOKS / f"{name_or_path}.yaml"
     path = Path(name_or_path)
     try:
-        if (
-            isinstance(name_or_path, str)
-            and "/" not in name_or_path
-            and not path.is_file()
-            and shipped.is_file()
-        ):
+        if isinstance(name_or_path, str) and "/" not in name_or_path and not path.is_file() and shipped.is_file():
             return read_rulebook(shipped.read_text(encoding="utf-8"), file=f"{name_or_path}.yaml")
         return read_rulebook(path.read_text(encoding="utf-8"), file=str(name_or_path))
     except UnicodeDecodeError as error:
-        raise InputError(
-            f"`{name_or_path}` is not UTF-8 text at byte {error.start}", file=str(name_or_path)
-        ) from error
+        raise InputError(f"`{name_or_path}` is not UTF-8 text at byte {error.start}", file=str(name_or_path)) from error
     except OSError as error:
         raise InputError(
             f"cannot read the rulebook `{name_or_path}`: {error.strerror}",
@@ -194,10 +187,7 @@ class _Book:
         return None if word is None else Outcome[word.upper()]
 
     def _reason(self, pairs: Pairs, key: str) -> str:
-        return (
-            self._get(pairs, key, lambda node: self.reader.choice(node, tuple(reasons.CATALOGUE), "reason"))
-            or ""
-        )
+        return self._get(pairs, key, lambda node: self.reader.choice(node, tuple(reasons.CATALOGUE), "reason")) or ""
 
     def _unique(self, seen: dict[str, int], name: str | None, node: Node, what: str) -> None:
         if name is None:
@@ -222,9 +212,7 @@ class _Book:
     def _default(self, pairs: Pairs) -> tuple[Outcome, str]:
         if "default" not in pairs:
             return Outcome.SERVE, ""
-        inner = self.reader.mapping(
-            pairs["default"][1], ("outcome", "reason"), "`default`", ("outcome", "reason")
-        )
+        inner = self.reader.mapping(pairs["default"][1], ("outcome", "reason"), "`default`", ("outcome", "reason"))
         return self._outcome(inner, "outcome") or Outcome.SERVE, self._reason(inner, "reason")
 
     def _assumptions(self, pairs: Pairs) -> Assumptions:
@@ -295,9 +283,7 @@ class _Book:
         if "landing_rights" not in pairs:
             return ()
         rights = []
-        for code, (key, node) in self.reader.mapping(
-            pairs["landing_rights"][1], None, "`landing_rights`"
-        ).items():
+        for code, (key, node) in self.reader.mapping(pairs["landing_rights"][1], None, "`landing_rights`").items():
             self.conditions.country(key, code)
             inner = self.reader.mapping(node, LANDING_KEYS, f"the landing right of {code}", ("status",))
             statuses = ("licensed", "unlicensed", "blocked", "not_offered")
@@ -372,9 +358,7 @@ class _Book:
         node = pairs["rules"][1]
         items = self.reader.sequence(node, "`rules`")
         if node.items == []:
-            self.reader.problem(
-                node, "the rulebook has no rules", "write rules, or `rules: none` if that is meant"
-            )
+            self.reader.problem(node, "the rulebook has no rules", "write rules, or `rules: none` if that is meant")
         seen: dict[str, int] = {}
         rules = []
         for item in items:
@@ -389,9 +373,7 @@ class _Book:
         rule_id = self._get(pairs, "id", lambda n: reader.name(n, "rule id", ID))
         self._unique(seen, rule_id, pairs.get("id", (node, node))[1], "rule id")
         if rule_id == "default":
-            reader.problem(
-                pairs["id"][1], "the rule id `default` is taken", "it names the default of the rulebook"
-            )
+            reader.problem(pairs["id"][1], "the rule id `default` is taken", "it names the default of the rulebook")
         tier = self._get(pairs, "tier", lambda n: reader.choice(n, tiers, "tier")) if tiers else ""
         outcome = self._outcome(pairs, "outcome")
         start, until = self._effective(pairs)
@@ -475,9 +457,7 @@ class _Book:
         found: dict[str, Outcome] = {}
         for key, (node, _) in inner.items():
             if key not in names and not key.startswith("stay."):
-                self.reader.problem(
-                    node, f"`{key}` is not a fact that can be unknown", did_you_mean(key, names)
-                )
+                self.reader.problem(node, f"`{key}` is not a fact that can be unknown", did_you_mean(key, names))
                 continue
             name = attributes.DOUBT_ALIASES.get(key, key)
             if name in found:
@@ -520,11 +500,7 @@ class _Book:
 def _places_only(condition: Condition) -> bool:
     if isinstance(condition, All | AnyOf):
         return all(_places_only(part) for part in condition.parts)
-    return (
-        _places_only(condition.part)
-        if isinstance(condition, Not)
-        else isinstance(condition, Where | Relation)
-    )
+    return _places_only(condition.part) if isinstance(condition, Not) else isinstance(condition, Where | Relation)
 
 
 # --- canonical tree -----------------------------------------------------------------------------------------
