@@ -1,8 +1,9 @@
-"""Exact planar predicates: on which side of an edge is a point, and which crossings does a walk meet?
+"""Planar predicates: on which side of an edge is a point, and which crossings does a walk meet?
 
-All answers are those of real arithmetic on the float64 coordinates as given: a floating-point filter decides the easy
-cases and double-double arithmetic the rest. Formula and order of operations are those of GEOS (`CGAlgorithmsDD`,
-after Shewchuk 1997 and Ozaki et al. 2016), so that the answers equal those of shapely even where 106 bits are not enough.
+A floating-point filter decides the easy cases exactly and double-double arithmetic (106 bits) the rest. Formula and order of
+operations are those of GEOS (`CGAlgorithmsDD`, after Shewchuk 1997), so that the answers equal those of shapely bit for bit.
+Points off a line are always found on their true side. A point that lies on a line in real arithmetic may come out
+beside it if all 53 bits of the coordinates are in use, as in GEOS.
 
 Ties are broken as if every point lay at (x - e, y + e*e) for an infinitely small e. Hence the parity of crossings is
 defined for every float64 point, vertices and edges included, and a walk may take any route. That a boundary point
@@ -82,7 +83,7 @@ def orientation(ax, ay, bx, by, qx, qy):
 
     Args:
         ax, ay, bx, by, qx, qy: coordinates [degree, or any one unit].
-    Accuracy: exact for differences of ordinary coordinates; otherwise that of 106 bits, as in GEOS.
+    Accuracy: 106 bits, as in GEOS; see the module's docstring.
     """
     left = (ax - qx) * (by - qy)
     right = (ay - qy) * (bx - qx)
