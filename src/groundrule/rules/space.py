@@ -1,0 +1,496 @@
+"""All evidence that a rulebook can tell apart, as a finite space of variables for a solver.
+
+Every fact becomes a variable over the values that some rule or guarantee distinguishes, and one for all others: a
+number becomes the bands between the limits, a place a three-valued membership for every selector, a word its mentioned
+values, `other` and unknown, time the intervals between the moments at which a rule begins or ends. Two situations that
+give all variables the same values are decided alike, so a proof over the variables is a proof over all evidence.
+
+Where real maps allow less than the variables do (they hold every pair of countries possible), the space is wider than
+the world: a proof holds all the same, and a counterexample is turned back into evidence and decided again before anyone
+sees it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from groundrule.instant import MAX_NS, MIN_NS, NS_PER_DAY
+from groundrule.records import Outcome
+from groundrule.rules import attributes
+from groundrule.rules.evidence import AreaFact, Membership, Profile, Truth
+from groundrule.rules.model import (
+    All,
+    AnyOf,
+    Compare,
+    Condition,
+    In,
+    Latch,
+    ListIn,
+    Not,
+    Relation,
+    Rule,
+    Rulebook,
+    Where,
+)
+from groundrule.rules.normal import leaves_of
+from groundrule.rules.selectors import NO, PERHAPS, TRUTH_OF_TRI, YES, landing_of
+from groundrule.rules.situation import Number, Situation
+
+OTHER, UNKNOWN = "other", "unknown"
+LANDING = ("licensed", "unlicensed", "blocked", "not_offered")
+_ORDINARY = {
+    "account": "active", "registration": "registered", "screening": "clear", "class": "none", "quota": "ok",
+    "cell_state": "enabled", "verdict": "consistent", "position_source": "gnss", "motion": "still",
+}  # fmt: skip
+"""Values that a counterexample takes where nothing else is needed, so that what matters stands out."""
+
+SETTLED = 4
+Level = int
+"""1 to 3: at least a doubt with this outcome; 4: certainly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One fact.
+
+    Attributes:
+        name: its name in the solver.
+        term: the solver's integer constant.
+        values: what the integers mean.
+        usual: index of the value that counterexamples prefer.
+    """
+
+    name: str
+    term: Any
+    values: tuple[Any, ...]
+    usual: int = 0
+
+    def equals(self, value: Any) -> Any:
+        """Return the solver's test for one value."""
+        return self.term == self.values.index(value)
+
+
+@dataclass(slots=True)
+class Space:
+    """The variables of one rulebook, its conditions over them, and the way back to evidence.
+
+    Attributes:
+        z3: the solver's module.
+        rulebook: the rulebook.
+        extra: further conditions whose values must be told apart, for instance of guarantees.
+    """
+
+    z3: Any
+    rulebook: Rulebook
+    extra: Sequence[Condition] = ()
+    variables: dict[str, Variable] = field(default_factory=dict)
+    constraints: list[Any] = field(default_factory=list)
+    limits: dict[str, list[float]] = field(default_factory=dict)
+    moments: list[int] = field(default_factory=list)
+    _landing: dict[str, str] = field(default_factory=dict)
+    _countries: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._landing = landing_of(self.rulebook)
+        conditions = [rule.condition() for rule in self.rulebook.rules] + list(self.extra)
+        leaves = list(dict.fromkeys(leaf for condition in conditions for leaf in leaves_of(condition)))
+        edges = {ns for r in self.rulebook.rules for ns in (r.effective_from_ns, r.effective_until_ns)}
+        self.moments = sorted(edges - {MIN_NS, MAX_NS})
+        self._make("time", tuple(range(len(self.moments) + 1)), len(self.moments))
+        self._make("position", ("known", "unknown"))
+        self._make("register", ("registered", "unregistered"))
+        self._numbers(leaves)
+        self._words(leaves)
+        self._places(leaves)
+        self._relations(leaves)
+        self._latches([leaf for leaf in leaves if isinstance(leaf, Latch)])
+
+    # --- variables ------------------------------------------------------------------------------------------------
+
+    def _make(self, name: str, values: tuple[Any, ...], usual: int = 0) -> Variable:
+        found = self.variables.get(name)
+        if found is None:
+            found = self.variables[name] = Variable(name, self.z3.Int(name), values, usual)
+            self.constraints += [found.term >= 0, found.term < len(values)]
+        return found
+
+    def _numbers(self, leaves: Iterable[Condition]) -> None:
+        limits: dict[str, set[float]] = {"position_age_s": {self.rulebook.assumptions.max_position_age_s}}
+        for leaf in leaves:
+            if isinstance(leaf, Compare):
+                limits.setdefault(leaf.attribute, set()).add(leaf.value)
+        for name, values in sorted(limits.items()):
+            self.limits[name] = sorted(values)
+            bands = tuple(range(2 * len(values) + 1))
+            low, high = self._make(f"{name} low", bands), self._make(f"{name} high", bands)
+            self.constraints.append(low.term <= high.term)
+            if name == "software":  # a version is one number or unknown
+                unknown = self.z3.And(low.term == 0, high.term == bands[-1])
+                self.constraints.append(self.z3.Or(low.term == high.term, unknown))
+                self.constraints.append(self.z3.Implies(self._unregistered, unknown))
+
+    def _words(self, leaves: Iterable[Condition]) -> None:
+        mentioned: dict[str, set[str]] = {}
+        lists: set[str] = set()
+        for leaf in leaves:
+            if isinstance(leaf, In):
+                mentioned.setdefault(leaf.attribute, set()).update(leaf.values - {"any"})
+            elif isinstance(leaf, ListIn):
+                lists.add(leaf.list_id)
+            elif isinstance(leaf, Relation):
+                mentioned.setdefault(attributes.attribute_of(leaf), set())
+        mentioned.setdefault("registration", set())
+        for name, words in sorted(mentioned.items()):
+            attribute = attributes.ATTRIBUTES[name]
+            if attribute.set_valued:
+                for word in sorted(words):
+                    self._make(f"{name} {word}", (False, True))
+                self._make(f"{name} known", (True, False))
+                if attribute.source == "who":
+                    self.constraints.append(self._unregistered == (self.variables[f"{name} known"].term == 1))
+                continue
+            domain = attribute.vocabulary or (OTHER, *sorted(words | ({"none"} if name == "class" else set())))
+            values = (*domain, UNKNOWN)
+            usual = _ORDINARY.get(name, domain[0])
+            variable = self._make(name, values, values.index(usual) if usual in values else 0)
+            if attribute.source == "who":
+                value = "none" if name == "registration" else UNKNOWN
+                self.constraints.append(self.z3.Implies(self._unregistered, variable.equals(value)))
+        states = ("none", *(state for state in attributes.LIST_STATES if state != "none"))
+        for list_id in sorted(lists):
+            self._make(f"list {list_id}", states)
+
+    def _places(self, leaves: Iterable[Condition]) -> None:
+        named = {leaf.selector.partition(":") for leaf in leaves if isinstance(leaf, Where) and leaf.buffer_m == 0}
+        countries = {code for prefix, _, code in named if prefix in ("country", "land", "sea") and code != "*"}
+        for name in ("account_country", "activation_country"):
+            if name in self.variables:
+                countries |= set(self.variables[name].values) - {OTHER, UNKNOWN}
+        self._countries = sorted(countries)
+        tri = (NO, PERHAPS, YES)
+        for country in self._countries:
+            self._make(f"country {country}", tri)
+        for status in LANDING:
+            if self._elsewhere(status) is not None:
+                self._make(f"countries {status}", tri)
+        self._make("land", tri)
+        somewhere = self._make("some country", tri)
+        counted = [self.variables[name].term for name in self._counted_names()]
+        self.constraints += [somewhere.term >= term for term in counted]
+        self.constraints.append(self.z3.Implies(somewhere.term > 0, self.z3.Or([term > 0 for term in counted])))
+        for leaf in leaves:
+            if isinstance(leaf, Where) and (
+                leaf.buffer_m or leaf.selector.partition(":")[0] in ("area", "kind", "tag", "service")
+            ):
+                self._make(_place_name(leaf), tri)
+
+    def _counted_names(self) -> list[str]:
+        names = [f"country {country}" for country in self._countries]
+        return names + [f"countries {status}" for status in LANDING if f"countries {status}" in self.variables]
+
+    def _elsewhere(self, status: str) -> str | None:
+        """A country with a status that no selector names and no claim speaks of, or None."""
+        claimed = {country for claim in self.rulebook.claims for country in claim.countries}
+        codes = sorted(attributes.COUNTRIES - set(self._countries))
+        having = [code for code in codes if self._landing.get(code, "not_offered") == status]
+        return next((code for code in having if code not in claimed), having[0] if having else None)
+
+    def _relations(self, leaves: Iterable[Condition]) -> None:
+        z3 = self.z3
+        for name in {attributes.attribute_of(leaf) for leaf in leaves if isinstance(leaf, Relation)}:
+            inside, country = self._make(f"inside {name}", (NO, PERHAPS, YES), 2), self.variables[name]
+            mentioned = set(country.values)
+            for code in self._countries:
+                if code in mentioned:
+                    here = self.variables[f"country {code}"].term
+                    self.constraints.append(z3.Implies(country.equals(code), inside.term == here))
+            free = [n for n in self._counted_names() if n.partition(" ")[2] not in mentioned]
+            for truth in (PERHAPS, YES):
+                somewhere = z3.Or([self.variables[n].term == truth for n in free])
+                self.constraints.append(z3.Implies(z3.And(country.equals(OTHER), inside.term == truth), somewhere))
+
+    def _latches(self, latches: Sequence[Latch]) -> None:
+        for latch in sorted(latches):
+            self._make(_latch_name(latch), (NO, PERHAPS, YES))
+        for strong in latches:
+            for weak in latches:
+                if (
+                    strong != weak
+                    and strong.attribute == weak.attribute
+                    and weak.above <= strong.above
+                    and weak.release_below <= strong.release_below
+                    and weak.for_s <= strong.for_s
+                ):  # whoever has passed the stronger limit has passed the weaker one
+                    held = self.variables[_latch_name(strong)].term == YES
+                    self.constraints.append(self.z3.Implies(held, self.variables[_latch_name(weak)].term == YES))
+
+    # --- conditions -----------------------------------------------------------------------------------------------
+
+    @property
+    def _unregistered(self) -> Any:
+        return self.variables["register"].equals("unregistered")
+
+    @property
+    def _no_position(self) -> Any:
+        return self.variables["position"].equals("unknown")
+
+    @property
+    def _stale(self) -> Any:
+        limit = self.limits["position_age_s"].index(self.rulebook.assumptions.max_position_age_s)
+        return self.variables["position_age_s low"].term > 2 * limit + 1
+
+    def in_force(self, rule: Rule) -> Any:
+        """Return the test that a rule is in force."""
+        time = self.variables["time"].term
+        first = 0 if rule.effective_from_ns == MIN_NS else self.moments.index(rule.effective_from_ns) + 1
+        last = len(self.moments) if rule.effective_until_ns == MAX_NS else self.moments.index(rule.effective_until_ns)
+        return self.z3.And(time >= first, time <= last)
+
+    def holds(self, condition: Condition, rule: Rule | None, level: Level, *, negated: bool = False) -> Any:
+        """Return the test that a condition holds at least at a level, with a rule's own word for each doubt.
+
+        Args:
+            condition: the condition.
+            rule: the rule whose word on doubts counts; None counts no doubt.
+            level: 1 to 4.
+            negated: test the negation instead.
+        """
+        if isinstance(condition, All | AnyOf):
+            parts = [self.holds(part, rule, level, negated=negated) for part in condition.parts]
+            return self.z3.And(parts) if isinstance(condition, All) is not negated else self.z3.Or(parts)
+        if isinstance(condition, Not):
+            return self.holds(condition.part, rule, level, negated=not negated)
+        yes, no, doubts = self._leaf(condition)
+        settled = no if negated else yes
+        if rule is None or level == SETTLED:
+            return settled
+        counted = [test for test, word in doubts if word(rule) >= level]
+        return self.z3.Or([settled, *counted])
+
+    def _leaf(self, leaf: Condition) -> tuple[Any, Any, list[tuple[Any, Callable[[Rule], Outcome]]]]:
+        """Return the tests for true, for false and for each doubt, which exclude each other."""
+        z3 = self.z3
+        match leaf:
+            case Where("anywhere"):
+                return z3.BoolVal(True), z3.BoolVal(False), []
+            case Where():
+                return self._placed(*self._place(leaf), [])
+            case Relation():
+                name = attributes.attribute_of(leaf)
+                inside = self.variables[f"inside {name}"].term
+                yes, no = inside == YES, inside == NO
+                unknown = self.variables[name].equals(UNKNOWN)
+                return self._placed(*((yes, no) if leaf.inside else (no, yes)), [(unknown, _unknown(name))])
+            case ListIn():
+                state = self.variables[f"list {leaf.list_id}"]
+                test = z3.Or([state.equals(word) for word in sorted(leaf.states)])
+                return self._known(test, self._unregistered, "list")
+            case Latch():
+                term = self.variables[_latch_name(leaf)].term
+                return term == YES, term == NO, [(term == PERHAPS, _unknown(leaf.attribute))]
+            case In() if attributes.ATTRIBUTES[leaf.attribute].set_valued:
+                words = leaf.values
+                test = z3.Or([self.variables[f"{leaf.attribute} {word}"].term == 1 for word in sorted(words)])
+                return self._known(test, self.variables[f"{leaf.attribute} known"].term == 1, leaf.attribute)
+            case In():
+                variable = self.variables[leaf.attribute]
+                words = leaf.values | (set(variable.values) - {"none", UNKNOWN} if "any" in leaf.values else set())
+                test = z3.Or([variable.equals(word) for word in sorted(words) if word in variable.values])
+                return self._known(test, variable.equals(UNKNOWN), leaf.attribute)
+            case Compare():
+                return self._compared(leaf)
+        raise AssertionError("only leaves are encoded")
+
+    def _known(
+        self, test: Any, unknown: Any, name: str
+    ) -> tuple[Any, Any, list[tuple[Any, Callable[[Rule], Outcome]]]]:
+        z3 = self.z3
+        return z3.And(test, z3.Not(unknown)), z3.And(z3.Not(test), z3.Not(unknown)), [(unknown, _unknown(name))]
+
+    def _placed(
+        self, yes: Any, no: Any, first: list[tuple[Any, Callable[[Rule], Outcome]]]
+    ) -> tuple[Any, Any, list[tuple[Any, Callable[[Rule], Outcome]]]]:
+        z3 = self.z3
+        unknown = z3.Or([self._no_position, *(test for test, _ in first)])
+        settled = z3.And(z3.Not(unknown), z3.Not(self._stale))
+        doubts: list[tuple[Any, Callable[[Rule], Outcome]]] = [
+            (self._no_position, _unknown("position")),
+            *((z3.And(test, z3.Not(self._no_position)), word) for test, word in first),
+            (z3.And(z3.Not(unknown), self._stale), attributes.stale_outcome),
+            (z3.And(settled, z3.Not(yes), z3.Not(no)), attributes.edge_outcome),
+        ]
+        return z3.And(settled, yes), z3.And(settled, no), doubts
+
+    def _place(self, leaf: Where) -> tuple[Any, Any]:
+        """Return the tests that the known position is certainly inside and certainly outside."""
+        z3 = self.z3
+        land, somewhere = self.variables["land"].term, self.variables["some country"].term
+        prefix, _, name = leaf.selector.partition(":")
+        if leaf.buffer_m or prefix in ("area", "kind", "tag", "service"):
+            term = self.variables[_place_name(leaf)].term
+            return term == YES, term == NO
+        if leaf.selector == "no_country":
+            return somewhere == NO, somewhere == YES
+        if leaf.selector == "high_seas":
+            return z3.And(somewhere == NO, land == NO), z3.Or(somewhere == YES, land == YES)
+        if leaf.selector == "sea:*":
+            return z3.And(somewhere == YES, land == NO), z3.Or(somewhere == NO, land == YES)
+        if prefix == "landing":
+            terms = [self.variables[f"country {c}"].term for c in self._countries if self._status(c) == name]
+            if f"countries {name}" in self.variables:
+                terms.append(self.variables[f"countries {name}"].term)
+            return z3.Or([term == YES for term in terms]), z3.And([term == NO for term in terms])
+        here = self.variables[f"country {name}"].term
+        if prefix == "land":
+            return z3.And(here == YES, land == YES), z3.Or(here == NO, land == NO)
+        if prefix == "sea":
+            return z3.And(here == YES, land == NO), z3.Or(here == NO, land == YES)
+        return here == YES, here == NO
+
+    def _status(self, country: str) -> str:
+        return self._landing.get(country, "not_offered")
+
+    def _compared(self, leaf: Compare) -> tuple[Any, Any, list[tuple[Any, Callable[[Rule], Outcome]]]]:
+        low, high = self.variables[f"{leaf.attribute} low"].term, self.variables[f"{leaf.attribute} high"].term
+        at = 2 * self.limits[leaf.attribute].index(leaf.value) + 1  # the band of the limit itself
+        yes, no = {
+            "above": (low > at, high <= at),
+            "at_least": (low >= at, high < at),
+            "below": (high < at, low >= at),
+            "at_most": (high <= at, low > at),
+        }[leaf.relation]
+        neither = self.z3.And(self.z3.Not(yes), self.z3.Not(no))
+        return yes, no, [(neither, _unknown(leaf.attribute))]
+
+    # --- back to evidence -----------------------------------------------------------------------------------------
+
+    def situation(self, values: dict[str, Any]) -> Situation:
+        """Turn values of the variables into evidence."""
+        slot = values["time"]
+        now_ns = self.moments[slot - 1] if slot else (self.moments[0] - NS_PER_DAY if self.moments else 0)
+        known = values["position"] == "known"
+        return Situation(
+            now_ns=now_ns,
+            facts=self._facts(values) if known else None,
+            profile=None if values["register"] == "unregistered" else self._profile(values),
+            numbers={n: self._number(n, values) for n in self.limits if n != "software"},
+            categories=self._categories(values),
+            latches={
+                leaf: Truth(TRUTH_OF_TRI[values[_latch_name(leaf)]])
+                for rule in self.rulebook.rules
+                for leaf in leaves_of(rule.condition())
+                if isinstance(leaf, Latch)
+            },
+        )
+
+    def _facts(self, values: dict[str, Any]) -> tuple[AreaFact, ...]:
+        facts = []
+        present = [(c, values[f"country {c}"]) for c in self._countries]
+        for status in LANDING:
+            code = self._elsewhere(status)
+            if code is not None:
+                present.append((code, values[f"countries {status}"]))
+        for code, truth in present:
+            if truth != NO:
+                facts.append(AreaFact(f"country:{code}", "country", code, (), _membership(truth)))
+        if values["land"] != NO:
+            facts.append(AreaFact("example-land", "land", None, (), _membership(values["land"])))
+        for name, truth in values.items():
+            if name.startswith("place ") and truth != NO:
+                facts.append(_fact_of(name.removeprefix("place "), _membership(truth)))
+        return tuple(facts)
+
+    def _number(self, name: str, values: dict[str, Any]) -> Number:
+        limits = self.limits[name]
+        low, high = values[f"{name} low"], values[f"{name} high"]
+        if low == 0 and high == 2 * len(limits):
+            return None
+        return _in_band(limits, low), _in_band(limits, high)
+
+    def _profile(self, values: dict[str, Any]) -> Profile:
+        parts: dict[str, Any] = {}
+        for name, attribute in attributes.ATTRIBUTES.items():
+            if attribute.source == "who" and not attribute.set_valued and name in values:
+                parts[attribute.field] = None if values[name] == UNKNOWN else values[name]
+        for name in ("account_country", "activation_country"):
+            if values.get(name) == OTHER:
+                parts[name] = self._other_country(values, name)
+        if "software" in self.limits:
+            number = self._number("software", values)
+            parts["software_version"] = None if number is None else attributes.version_text(number[0])  # type: ignore[index]  # `_number` gives None or a pair
+        prefix = "programme "
+        parts["programmes"] = tuple(
+            n.removeprefix(prefix) for n, v in values.items() if n.startswith(prefix) and n != "programme known" and v
+        )
+        parts["lists"] = tuple(
+            (n.removeprefix("list "), v) for n, v in sorted(values.items()) if n.startswith("list ") and v != "none"
+        )
+        return Profile(**parts)
+
+    def _other_country(self, values: dict[str, Any], name: str) -> str:
+        inside = values.get(f"inside {name}", NO)
+        mentioned = set(self.variables[name].values)
+        here = {code: values[f"country {code}"] for code in self._countries}
+        here |= {code: values[f"countries {s}"] for s in LANDING if (code := self._elsewhere(s)) is not None}
+        free = sorted(attributes.COUNTRIES - mentioned - set(here))
+        return next((c for c, truth in here.items() if truth == inside != NO and c not in mentioned), free[0])
+
+    def _categories(self, values: dict[str, Any]) -> dict[str, object]:
+        found: dict[str, object] = {}
+        for name, attribute in attributes.ATTRIBUTES.items():
+            if attribute.source != "category":
+                continue
+            if attribute.set_valued and f"{name} known" in values:
+                words = [n.partition(" ")[2] for n, v in values.items() if n.startswith(f"{name} ") and v is True]
+                known = values[f"{name} known"]
+                found[name] = frozenset(word for word in words if word != "known") if known else None
+            elif name in values:
+                found[name] = None if values[name] == UNKNOWN else values[name]
+        return found
+
+
+def _unknown(name: str) -> Callable[[Rule], Outcome]:
+    return lambda rule: attributes.unknown_outcome(rule, name)
+
+
+def _latch_name(latch: Latch) -> str:
+    return f"limit {latch.attribute} {latch.above!r} {latch.release_below!r} {latch.for_s!r}"
+
+
+def _place_name(where: Where) -> str:
+    return f"place {where.selector}" + (f"+{where.buffer_m:g}m" if where.buffer_m else "")
+
+
+def _fact_of(selector: str, membership: Membership) -> AreaFact:
+    prefix, _, name = selector.partition(":")
+    if "+" in selector and selector.endswith("m"):
+        if prefix == "kind":
+            return AreaFact(f"example-{name}", "buffer", None, (selector.rpartition("+")[0],), membership)
+        return AreaFact(name if prefix == "area" else selector, "buffer", None, (), membership)
+    match prefix:
+        case "area":
+            return AreaFact(name, "example", None, (), membership)
+        case "kind":
+            return AreaFact(f"example-{name}", name, None, (), membership)
+        case "tag":
+            return AreaFact(f"example-{name}", "example", None, (name,), membership)
+        case _:
+            return AreaFact(f"example-{name}", "example", None, (), membership, name)
+
+
+def _membership(truth: int) -> Membership:
+    return Membership.INSIDE if truth == YES else Membership.EDGE
+
+
+def _in_band(limits: Sequence[float], band: int) -> float:
+    """Return a number in a band: even bands lie between limits, odd ones are a limit."""
+    if band % 2:
+        return limits[band // 2]
+    index = band // 2
+    if index == 0:
+        return limits[0] / 2 if limits[0] > 0 else limits[0] - 1.0
+    if index == len(limits):
+        return limits[-1] * 1.25 + 1.0 if limits[-1] >= 0 else limits[-1] + 1.0
+    return (limits[index - 1] + limits[index]) / 2
