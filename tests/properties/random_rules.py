@@ -21,6 +21,7 @@ from groundrule.rules.model import (
     Claim,
     Compare,
     Condition,
+    Counter,
     In,
     LandingRight,
     Latch,
@@ -47,6 +48,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "signals": ("clone", "any"),
     "motion": ("still", "moving"),
 }
+COUNTER = Counter("abroad", Relation("home_country", False))
 LIMITS = (-1.0, 0.0, 10.0, 20.5)
 NUMBERS = ("speed_m_s", "alt_m", "position_age_s", "stay.abroad.elapsed_days")
 LATCHES = (Latch("speed_m_s", 20.0, 18.0, 30.0), Latch("speed_m_s", 10.0, 9.0), Latch("speed_m_s", 44.0, 40.0, 5.0))

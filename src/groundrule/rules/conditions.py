@@ -115,7 +115,7 @@ class ConditionReader:
                 f"`{key}` with release_below or for_s needs `above` and nothing else",
                 "write {above: 75, release_below: 70, for_s: 30}",
             )
-        above = values.get("above", 0.0)
+        above = values.get("above", values.get("release_below", 0.0))
         release = values.get("release_below", above)
         if release > above:
             self.reader.problem(node, f"`{key}` releases above its limit", "release_below must be at most `above`")
@@ -203,8 +203,8 @@ class ConditionReader:
         prefix, colon, rest = text.partition(":")
         if not colon:
             if text not in PLAIN_SELECTORS:
-                known = [*PLAIN_SELECTORS, *(f"{p}:" for p in SELECTOR_PREFIXES)]
-                self.reader.problem(node, f"`{text[:60]}` is not a place", did_you_mean(text, known))
+                words = [*PLAIN_SELECTORS, *(f"{p}:" for p in SELECTOR_PREFIXES)]
+                self.reader.problem(node, f"`{text[:60]}` is not a place", did_you_mean(text, words))
         elif prefix not in SELECTOR_PREFIXES:
             self.reader.problem(node, f"unknown selector `{text[:60]}`", did_you_mean(prefix, SELECTOR_PREFIXES))
         elif prefix in ("country", "land", "sea"):
@@ -216,7 +216,8 @@ class ConditionReader:
             self._known(node, rest, SERVICE_STATES, "service state")
         elif re.fullmatch(r"\S+", rest) is None:
             self.reader.problem(node, f"`{text[:60]}` names nothing", f"write {prefix}:ID")
-        if buffer_m > 0 and prefix not in BUFFERED_PREFIXES:
+        known = text in PLAIN_SELECTORS or (colon and prefix in SELECTOR_PREFIXES)
+        if buffer_m > 0 and known and prefix not in BUFFERED_PREFIXES:
             self.reader.problem(
                 node,
                 f"`{text[:60]}` takes no buffer",
