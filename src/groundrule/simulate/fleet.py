@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import h3.api.numpy_int as h3
@@ -222,15 +222,25 @@ class _Reports:
 
     def _history(self) -> Iterator[pa.Table]:
         """Two reports a day of terminals that have been where they are for some days."""
-        days = self.fleet.columns["history_days"].astype(np.int64)
-        rng = np.random.default_rng([self.fleet.seed, 3])
-        n = len(self.fleet)
-        for half_days in range(2 * int(days.max(initial=0)), 0, -1):
-            told = 2 * days >= half_days
-            error = self.sigma * rng.standard_normal((2, n))
-            yield self._table(
-                -half_days * NS_PER_DAY / 2 / NS_PER_S, error, rng.standard_normal((2, n), np.float32), told
-            )
+        fleet = self.fleet
+        days = fleet.columns["history_days"].astype(np.int64)
+        rows = np.flatnonzero(days)
+        if not len(rows):
+            return
+        stayers = replace(
+            fleet,
+            columns={name: values[rows] for name, values in fleet.columns.items()},
+            paths=None,
+            timetable=None,
+            moving_rows=np.zeros(0, np.int64),
+        )
+        reports = _Reports(stayers)
+        rng = np.random.default_rng([fleet.seed, 3])
+        for half_days in range(2 * int(days.max()), 0, -1):
+            error = reports.sigma * rng.standard_normal((2, len(rows)))
+            noise = rng.standard_normal((2, len(rows)), np.float32)
+            told = 2 * days[rows] >= half_days
+            yield reports._table(-half_days * NS_PER_DAY / 2 / NS_PER_S, error, noise, told)
 
     def _table(self, t_s: float, error: Floats, noise: NDArray[np.float32], heard: NDArray[np.bool_]) -> pa.Table:
         fleet, n = self.fleet, len(self.fleet)
