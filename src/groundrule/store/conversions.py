@@ -115,7 +115,9 @@ def _has_blanks(column: Any) -> bool:
     return bool(len(octets) and (octets.min() <= 32 or octets.max() >= 128))
 
 
-def to_time(column: Any, *, unit: str | None, assume_utc: bool, file: str) -> tuple[Any, Mask, Mask]:
+def to_time(
+    column: Any, *, unit: str | None, assume_utc: bool, file: str, dates: bool = False
+) -> tuple[Any, Mask, Mask]:
     """Instants [ns since 1970, UTC], the rows that cannot be read, and the rows that have no zone.
 
     Args:
@@ -123,6 +125,7 @@ def to_time(column: Any, *, unit: str | None, assume_utc: bool, file: str) -> tu
         unit: unit of integers and fractions: ns (the default), us, ms, s.
         assume_utc: take times without a zone as UTC.
         file: name for errors.
+        dates: take a bare date as midnight UTC, as dates of contracts and laws are.
     Raises:
         InputError: the column's type has no zone and `assume_utc` is not set.
     """
@@ -132,11 +135,13 @@ def to_time(column: Any, *, unit: str | None, assume_utc: bool, file: str) -> tu
         if kind.tz is None and not assume_utc:
             raise InputError(
                 f"the times of `{file}` have no zone",
-                help="if they are UTC, say so: --assume-utc",
+                help="write them with their zone" if dates else "if they are UTC, say so: --assume-utc",
                 file=file,
                 field="observed_at",
             )
         return *_scaled(column.cast(pa.int64()), TIME_UNITS[kind.unit]), good
+    if pa.types.is_date(kind) and dates:
+        return *_scaled(column.cast(pa.timestamp("s")).cast(pa.int64()), TIME_UNITS["s"]), good
     if pa.types.is_date(kind):
         raise InputError(
             f"`{file}` has dates where instants are needed",
@@ -157,7 +162,7 @@ def to_time(column: Any, *, unit: str | None, assume_utc: bool, file: str) -> tu
         ns = np.where(ok, scaled, 0).astype(np.int64)
         return pa.array(ns, mask=~ok), ~ok & ~absent, good
     if pa.types.is_string(kind):
-        return _times_from_text(column, unit, assume_utc)
+        return _times_from_text(column, unit, assume_utc, dates)
     return *none_readable(column, pa.int64()), good
 
 
@@ -177,13 +182,17 @@ def _scaled(column: Any, factor: int) -> tuple[Any, Mask]:
     return pa.array(np.where(bad, 0, values) * np.int64(factor), mask=absent | bad), bad
 
 
-def _times_from_text(column: Any, unit: str | None, assume_utc: bool) -> tuple[Any, Mask, Mask]:
+def _times_from_text(column: Any, unit: str | None, assume_utc: bool, dates: bool) -> tuple[Any, Mask, Mask]:
     instant = pa.timestamp("ns", "UTC")
     none = np.zeros(len(column), np.bool_)
     try:
         return column.cast(instant).cast(pa.int64()), none, none
     except pa.ArrowInvalid:
         text = pc.utf8_trim_whitespace(column)
+    try:
+        return *_scaled(text.cast(pa.int64()), TIME_UNITS[unit or "ns"]), none
+    except pa.ArrowInvalid:
+        pass  # a mixture, or something that is no time
     values = np.zeros(len(column), np.int64)
     done = np.zeros(len(column), np.bool_)
     naive = np.zeros(len(column), np.bool_)
@@ -213,9 +222,9 @@ def _times_from_text(column: Any, unit: str | None, assume_utc: bool) -> tuple[A
             continue
         if _NAIVE.fullmatch(written):
             naive[row] = True
-            if not assume_utc or len(written) <= 10:
+            if not (dates if len(written) == 10 else assume_utc):
                 continue
-            written += "Z"  # noqa: PLW2901 - the text with the zone that the caller stated
+            written += "T00:00Z" if len(written) == 10 else "Z"  # noqa: PLW2901 - with the zone that is meant
         try:
             values[row] = pa.scalar(written).cast(instant).cast(pa.int64()).as_py()
             done[row] = True

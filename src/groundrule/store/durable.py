@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -35,7 +35,9 @@ def durable_file(path: Path) -> Iterator[BinaryIO]:
     except OSError as error:
         raise StoreError(f"cannot write `{path}`: {error.strerror or error}", path=str(path)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        # The first error is the one to tell; a temporary file that cannot be removed does no harm.
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def write_durably(path: Path, data: bytes) -> None:

@@ -42,7 +42,7 @@ class ParquetSource:
         columns = list(self.names) if wanted is None else sorted(set(wanted))
         first = 1
         try:
-            with pq.ParquetFile(self._path, memory_map=True) as file:
+            with pq.ParquetFile(self._path, memory_map=True, page_checksum_verification=True) as file:
                 for batch in file.iter_batches(self._limits.batch_rows, columns=columns):
                     rows = np.arange(first, first + batch.num_rows, dtype=np.int64)
                     yield RawBatch(dict(zip(batch.schema.names, batch.columns, strict=True)), rows)

@@ -278,7 +278,7 @@ def _converted(given: Mapping[str, Any], column: str, attribute: Attribute, faul
     if attribute.form == "time":
         if column not in given:
             return pa.nulls(n, pa.int64())
-        values, bad, naive = conversions.to_time(given[column], unit=None, assume_utc=False, file=file)
+        values, bad, naive = conversions.to_time(given[column], unit=None, assume_utc=False, file=file, dates=True)
         faults.flag(naive, column, "time_without_zone", "add Z for UTC or an offset such as +02:00")
         faults.flag(bad, column, "time_unreadable", "write for instance 2026-02-01T00:00:00Z")
         return values

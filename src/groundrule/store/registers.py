@@ -272,7 +272,8 @@ class Recording:
         self._recorded_at, self._governed = recorded_at_ns, governed
         self._columns = (entity.key, *entity.attributes)
         self._hash = hashlib.sha256(f"{before.digest}\n{entity.kind}\n{recorded_at_ns}\n".encode())
-        self._empty = connection.execute(sa.select(self._table.c.version).limit(1)).first() is None
+        # In a register that was empty, look-ups can be spared as long as nothing is stated twice.
+        self._new = connection.execute(sa.select(self._table.c.version).limit(1)).first() is None
         self.revision = before.revision + 1
         self.inserted = self.changed = self.unchanged = self.rejected = 0
 
@@ -283,7 +284,7 @@ class Recording:
 
     def current(self, keys: Iterable[str]) -> dict[str, list[Any]]:
         """Versions believed now, by key, in order of valid time."""
-        if self._empty:
+        if self._new:
             return {}
         table, found = self._table, dict[str, list[Any]]()
         for chosen in _in_parts(list(keys)):
@@ -299,6 +300,8 @@ class Recording:
             rows: (key, attributes in order, valid_from, valid_until); keys distinct within the call. Without a
                 valid_from (None), the first statement about a thing holds from ever, a later one from now on.
         """
+        if any(row[len(self._columns)] is not None for row in rows):
+            self._new = False  # with dates of its own, a thing may be stated more than once in one revision
         known = self.current([row[0] for row in rows])
         closed: list[int] = []
         added: list[tuple[Any, ...]] = []
