@@ -13,9 +13,9 @@ never proved.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from groundrule.errors import MissingExtra
 from groundrule.records import Outcome
@@ -23,9 +23,11 @@ from groundrule.rules import attributes, wording
 from groundrule.rules.cases import Case, check_cases, write_cases
 from groundrule.rules.model import Condition, Guarantee, Rule, Rulebook, Where
 from groundrule.rules.normal import leaves_of
-from groundrule.rules.situation import Found, Situation, decide_situation
+from groundrule.rules.selectors import YES
+from groundrule.rules.situation import Found, Judge, Situation, decide_situation
 from groundrule.rules.space import LANDING, SETTLED, Space
 
+_T = TypeVar("_T")
 Verdict = Literal["proved", "refuted", "not decided"]
 WORK = 2_000_000
 """Bound on the solver's work for one question, in its own units (some seconds on one core)."""
@@ -291,8 +293,12 @@ class _Solver:
             raise _UndecidedError
         return bool(answer == self.z3.sat)
 
-    def witness(self, *tests: Any) -> Situation | None:
-        """Return a situation in which tests hold, as ordinary as it can be, or None if there is none.
+    def witness(self, *tests: Any, ordinary: bool = True) -> Situation | None:
+        """Return a situation in which tests hold, or None if there is none.
+
+        Args:
+            tests: the tests.
+            ordinary: let every fact that does not matter take its usual value, so that what matters stands out.
 
         Raises:
             _UndecidedError: the bound was reached.
@@ -300,13 +306,14 @@ class _Solver:
         held = list(tests)
         if not self.possible(*held):
             return None
-        values: dict[str, Any] = {}
-        for variable in self.space.variables.values():
-            usual = variable.term == variable.usual
-            if self._solver.check(*held, usual) == self.z3.sat:
-                held.append(usual)
-        self.possible(*held)
+        if ordinary:
+            for variable in self.space.variables.values():
+                usual = variable.term == variable.usual
+                if self._solver.check(*held, usual) == self.z3.sat:
+                    held.append(usual)
+            self.possible(*held)
         model = self._solver.model()
+        values: dict[str, Any] = {}
         self._last = []
         for name, variable in self.space.variables.items():
             index = model.eval(variable.term, model_completion=True).as_long()
@@ -315,9 +322,31 @@ class _Solver:
                 self._last.append(variable.term == index)
         return self.space.situation(values)
 
-    def not_again(self) -> Any:
-        """Return a test that excludes the place of the last witness, which no map can show."""
-        return self.z3.Not(self.z3.And(self._last))
+    def confirmed(self, accept: Callable[[Situation], _T | None], *tests: Any, ordinary: bool = True) -> _T | None:
+        """Return what `accept` makes of a situation in which tests hold; None proves that there is no such situation.
+
+        The space is wider than the world, so a situation may turn out otherwise when it is decided as evidence. Then
+        the next one is tried, plain places first; when none is accepted the question stays undecided, because the
+        world was not exhausted.
+
+        Raises:
+            _UndecidedError: the bound was reached, or situations were found and none was confirmed.
+        """
+        refused = False
+        for assumed in ([self.space.plain_place()], []):
+            excluded: list[Any] = []
+            for _ in range(TRIES):
+                situation = self.witness(*tests, *assumed, *excluded, ordinary=ordinary)
+                if situation is None:
+                    break
+                found = accept(situation)
+                if found is not None:
+                    return found
+                refused = True
+                excluded.append(self.z3.Not(self.z3.And(self._last)))
+        if refused:
+            raise _UndecidedError
+        return None
 
 
 def _case(name: str, situation: Situation, found: Found) -> Case:
@@ -339,31 +368,39 @@ def _outcomes(rule: Rule) -> list[Outcome]:
 
 
 def _unreachable(solver: _Solver) -> Iterable[Unreachable]:
-    z3 = solver.z3
     for rule in solver.rulebook.rules:
         try:
-            if any(solver.possible(solver.decides(rule, outcome)) for outcome in _outcomes(rule)):
-                continue
-            if not solver.possible(solver.applies(rule)):
-                yield Unreachable(rule.id, False, (), f"{rule.id} never applies: its conditions exclude each other")
-                continue
-            shadows = tuple(
-                other.id
-                for other in solver.rulebook.rules
-                if other.id != rule.id
-                and solver.tier[other.id] <= solver.tier[rule.id]
-                and not any(
-                    solver.possible(solver.exactly(rule, outcome), z3.Not(solver.beaten_by(rule, outcome, other)))
-                    for outcome in _outcomes(rule)
-                )
-            )
+            found = _why_unreachable(solver, rule)
         except _UndecidedError:
             solver.undecided.append(f"whether {rule.id} ever decides")
             continue
-        by = wording.words(shadows, "and") if shadows else "several rules together"
-        yield Unreachable(
-            rule.id, True, shadows, f"{rule.id} never decides: wherever it applies, {by} decides before it"
+        if found is not None:
+            yield found
+
+
+def _why_unreachable(solver: _Solver, rule: Rule) -> Unreachable | None:
+    """Return None for a rule that decides in some confirmed situation, otherwise why it never does."""
+
+    def decided(situation: Situation) -> bool | None:
+        return True if decide_situation(solver.rulebook, situation).rule == rule.id else None
+
+    decides = solver.z3.Or([solver.decides(rule, outcome) for outcome in _outcomes(rule)])
+    if solver.confirmed(decided, decides, ordinary=False):
+        return None
+    if not solver.possible(solver.applies(rule)):
+        return Unreachable(rule.id, False, (), f"{rule.id} never applies: its conditions exclude each other")
+    earlier = [o for o in solver.rulebook.rules if o.id != rule.id and solver.tier[o.id] <= solver.tier[rule.id]]
+    shadows = tuple(
+        other.id
+        for other in earlier
+        if not any(
+            solver.possible(solver.exactly(rule, outcome), solver.z3.Not(solver.beaten_by(rule, outcome, other)))
+            for outcome in _outcomes(rule)
         )
+    )
+    by = "each of " * (len(shadows) > 1) + wording.words(shadows, "and") if shadows else "some other rule"
+    sentence = f"{rule.id} never decides: wherever it applies, {by} decides before it"
+    return Unreachable(rule.id, True, shadows, sentence)
 
 
 def _contradictions(solver: _Solver) -> Iterable[Contradiction]:
@@ -376,35 +413,45 @@ def _contradictions(solver: _Solver) -> Iterable[Contradiction]:
     ]
     for serving, denying in pairs:
         name = f"{serving.id} serves what {denying.id} denies"
+
+        def both(
+            situation: Situation, serving: Rule = serving, denying: Rule = denying, name: str = name
+        ) -> Case | None:
+            judge = Judge(solver.rulebook, situation)
+            applies = judge.outcome(serving) == Outcome.SERVE and judge.outcome(denying) == Outcome.DENY
+            return _confirmed(solver, name, situation) if applies else None
+
         try:
-            situation = solver.witness(solver.settled(serving), solver.settled(denying))
+            case = solver.confirmed(both, solver.settled(serving), solver.settled(denying))
         except _UndecidedError:
             solver.undecided.append(f"whether {name}")
             continue
-        case = None if situation is None else _confirmed(solver, name, situation)
         if case is not None:
             yield Contradiction(serving.id, denying.id, serving.tier, case)
 
 
 def _uncovered(solver: _Solver) -> Iterable[Uncovered]:
-    """Find kinds of places in which no rule applies to an ordinary, known position."""
+    """Find kinds of places in which no rule applies to a known position."""
     space = solver.space
-    known = Where("high_seas")
-    kinds: list[tuple[str, Any]] = [("the high seas", space.holds(known, None, SETTLED))]
+    kinds: list[tuple[str, Any]] = [("the high seas", space.holds(Where("high_seas"), None, SETTLED))]
     for status in LANDING:
         if f"countries {status}" in space.variables:
-            inside = space.variables[f"countries {status}"].term == 2
+            inside = space.variables[f"countries {status}"].term == YES
             here = space.variables["position"].equals("known")
             kinds.append((f"countries with status {status.replace('_', ' ')}", solver.z3.And(inside, here)))
     for place, test in kinds:
         name = f"no rule speaks of {place}"
+
+        def by_default(situation: Situation, name: str = name) -> Case | None:
+            case = _confirmed(solver, name, situation)
+            return case if case is not None and case.expect["rule"] == "default" else None
+
         try:
-            situation = solver.witness(test, solver.default_decides())
+            case = solver.confirmed(by_default, test, solver.default_decides())
         except _UndecidedError:
             solver.undecided.append(f"whether {name}")
             continue
-        case = None if situation is None else _confirmed(solver, name, situation)
-        if case is not None and case.expect["rule"] == "default":
+        if case is not None:
             yield Uncovered(place, case)
 
 
@@ -419,28 +466,24 @@ def _judge(solver: _Solver, guarantee: Guarantee) -> Judged:
     default = (solver.rulebook.default_outcome, solver.rulebook.default_reason)
     if default[0] == guarantee.never and default[1] not in guarantee.except_reasons:
         breaking.append((None, solver.default_decides()))
-    notes = []
+
+    def broken(situation: Situation) -> Case | None:
+        case = _confirmed(solver, f"breaks {guarantee.id}", situation)
+        if case is None or case.expect["outcome"] != guarantee.never.word:
+            return None
+        return None if case.expect["reason"] in guarantee.except_reasons else case
+
+    open_questions = []
     for rule_id, test in breaking:
-        excluded: list[Any] = []
-        for _ in range(TRIES):
-            try:
-                situation = solver.witness(spoken_of, test, *excluded)
-            except _UndecidedError:
-                notes.append(f"the bound was reached for {rule_id or 'the default'}")
-                break
-            if situation is None:
-                break
-            case = _confirmed(solver, f"breaks {guarantee.id}", situation)
-            if (
-                case is not None
-                and case.expect["outcome"] == guarantee.never.word
-                and (case.expect["reason"] not in guarantee.except_reasons)
-            ):
-                return Judged(guarantee, "refuted", rule_id, case)
-            excluded.append(solver.not_again())
-        else:
-            notes.append(f"no counterexample of {TRIES} for {rule_id or 'the default'} was confirmed as evidence")
-    if notes:
+        try:
+            case = solver.confirmed(broken, spoken_of, test)
+        except _UndecidedError:
+            open_questions.append(rule_id or "the default")
+            continue
+        if case is not None:
+            return Judged(guarantee, "refuted", rule_id, case)
+    if open_questions:
         solver.undecided.append(f"guarantee {guarantee.id}")
-        return Judged(guarantee, "not decided", note="; ".join(notes))
+        note = f"neither proved nor refuted for {wording.words(open_questions, 'and')}"
+        return Judged(guarantee, "not decided", note=note)
     return Judged(guarantee, "proved")

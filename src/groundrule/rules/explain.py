@@ -18,7 +18,7 @@ from groundrule.records import Outcome, ServiceState
 from groundrule.rules import wording
 from groundrule.rules.evidence import AreaFact, Profile, Truth
 from groundrule.rules.model import All, AnyOf, Condition, Latch, Not, Rule, Rulebook
-from groundrule.rules.nearest import Distances, Gap, NearMiss, finding, gap, missing, near_miss, time_gap
+from groundrule.rules.nearest import TIME_MARGIN, Distances, Gap, NearMiss, finding, gap, missing, near_miss, time_gap
 from groundrule.rules.normal import leaves_of
 from groundrule.rules.selectors import NO, landing_of
 from groundrule.rules.situation import Judge, Number, Situation, Strength, deciding
@@ -125,7 +125,7 @@ class Explanation:
         if self.audience == "owner":
             return shown
         return shown | {
-            "rule": self.rule_id,
+            "rule": self.rule_id or "default",
             "requested_by": self.requested_by,
             "source": self.source,
             "retry": self.retry,
@@ -319,7 +319,7 @@ class Explainer:
             if found is None:
                 continue
             needs, out_of_force = found
-            margin = sum(need.margin for need in needs) + out_of_force
+            margin = sum(need.margin for need in needs) + TIME_MARGIN * out_of_force
             ranked.append(
                 (-rule.outcome, len(needs) + out_of_force, margin, rule.id.encode(), rule, needs, out_of_force)
             )

@@ -24,6 +24,9 @@ Distances = Mapping[str, float] | Callable[[str], float | None]
 HALF_DISTANCE_M = 10_000.0
 """A place this far away counts as half of a missing leaf."""
 UNKNOWN_MARGIN = 0.5
+TIME_MARGIN = 0.5
+EXCEPTION_MARGIN = 0.25
+"""An exception that holds is nearer than a condition that does not: everything else speaks for the rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,10 @@ def missing(
     truth = judge.leaf(condition).truth
     if truth != PERHAPS and (truth == YES) is not negated:
         return ()
-    return (_Need(condition, negated, _margin(judge, condition, distances)),)
+    margin = _margin(judge, condition, distances)
+    if negated and truth != PERHAPS and isinstance(condition, In | ListIn):
+        margin = EXCEPTION_MARGIN
+    return (_Need(condition, negated, margin),)
 
 
 def gap(judge: Judge, need: _Need, distances: Distances | None) -> Gap:
@@ -109,8 +115,8 @@ def near_miss(
 def time_gap(rule: Rule, now_ns: int) -> Gap:
     """Write that a rule is not in force now."""
     if now_ns < rule.effective_from_ns:
-        return Gap(f"not in force before {format_instant(rule.effective_from_ns)}", 1.0)
-    return Gap(f"expired at {format_instant(rule.effective_until_ns)}", 1.0)
+        return Gap(f"not in force before {format_instant(rule.effective_from_ns)}", TIME_MARGIN)
+    return Gap(f"expired at {format_instant(rule.effective_until_ns)}", TIME_MARGIN)
 
 
 def finding(judge: Judge, leaf: Condition, *, negated: bool = False) -> str:

@@ -168,6 +168,8 @@ class Space:
         for name in ("account_country", "activation_country"):
             if name in self.variables:
                 countries |= set(self.variables[name].values) - {OTHER, UNKNOWN}
+        claims = self.rulebook.claims
+        countries |= {c for claim in claims if countries & set(claim.countries) for c in claim.countries}
         self._countries = sorted(countries)
         tri = (NO, PERHAPS, YES)
         for country in self._countries:
@@ -175,6 +177,7 @@ class Space:
         for status in LANDING:
             if self._elsewhere(status) is not None:
                 self._make(f"countries {status}", tri)
+        self._claims()
         self._make("land", tri)
         somewhere = self._make("some country", tri)
         counted = [self.variables[name].term for name in self._counted_names()]
@@ -185,6 +188,24 @@ class Space:
                 leaf.buffer_m or leaf.selector.partition(":")[0] in ("area", "kind", "tag", "service")
             ):
                 self._make(_place_name(leaf), tri)
+
+    def _claims(self) -> None:
+        """State what claims exclude: the countries of a claim never all count for certain, unless it counts them all.
+
+        A country that yields does so to one that is there, too. As long as no country yields to itself over others,
+        some country counts, so the rule for claims that contradict each other (then all count) is never met.
+        """
+        claims = self.rulebook.claims
+        yields: dict[str, set[str]] = {}
+        for claim in claims:
+            for country in set(claim.countries) - set(claim.counts_as):
+                yields.setdefault(country, set()).update(claim.counts_as)
+        if not all(claim.counts_as for claim in claims) or _has_cycle(yields):
+            return
+        for claim in claims:
+            if set(claim.countries) <= set(self._countries) and set(claim.counts_as) != set(claim.countries):
+                certain = [self.variables[f"country {country}"].term == YES for country in claim.countries]
+                self.constraints.append(self.z3.Not(self.z3.And(certain)))
 
     def _counted_names(self) -> list[str]:
         names = [f"country {country}" for country in self._countries]
@@ -225,6 +246,11 @@ class Space:
                 ):  # whoever has passed the stronger limit has passed the weaker one
                     held = self.variables[_latch_name(strong)].term == YES
                     self.constraints.append(self.z3.Implies(held, self.variables[_latch_name(weak)].term == YES))
+
+    def plain_place(self) -> Any:
+        """Return the test that no claim is in doubt: some country is as certain as the most certain that counts."""
+        somewhere = self.variables["some country"].term
+        return self.z3.Or([somewhere == NO, *(somewhere == self.variables[n].term for n in self._counted_names())])
 
     # --- conditions -----------------------------------------------------------------------------------------------
 
@@ -449,6 +475,21 @@ class Space:
             elif name in values:
                 found[name] = None if values[name] == UNKNOWN else values[name]
         return found
+
+
+def _has_cycle(graph: dict[str, set[str]]) -> bool:
+    """Say whether some node of a directed graph is reachable from itself."""
+    for start, first in graph.items():
+        reached: set[str] = set()
+        queue = sorted(first)
+        while queue:
+            node = queue.pop()
+            if node not in reached:
+                reached.add(node)
+                queue += sorted(graph.get(node, ()))
+        if start in reached:
+            return True
+    return False
 
 
 def _unknown(name: str) -> Callable[[Rule], Outcome]:
