@@ -229,6 +229,7 @@ class _Solver:
         self.space = Space(self.z3, rulebook, tuple(extra))
         self.undecided: list[str] = []
         self._last: list[Any] = []
+        self.unusual = 0  # how many facts of the last witness are not as usual
         self._solver = self.z3.SolverFor("QF_LIA")
         self._solver.set("random_seed", 0)
         self._solver.set("rlimit", work)
@@ -315,9 +316,11 @@ class _Solver:
         model = self._solver.model()
         values: dict[str, Any] = {}
         self._last = []
+        self.unusual = 0
         for name, variable in self.space.variables.items():
             index = model.eval(variable.term, model_completion=True).as_long()
             values[name] = variable.values[index]
+            self.unusual += index != variable.usual
             if name.startswith(("country ", "countries ", "some country", "land", "inside ", "place ")):
                 self._last.append(variable.term == index)
         return self.space.situation(values)
@@ -474,6 +477,7 @@ def _judge(solver: _Solver, guarantee: Guarantee) -> Judged:
         return None if case.expect["reason"] in guarantee.except_reasons else case
 
     open_questions = []
+    refuted: list[tuple[int, Judged]] = []
     for rule_id, test in breaking:
         try:
             case = solver.confirmed(broken, spoken_of, test)
@@ -481,7 +485,9 @@ def _judge(solver: _Solver, guarantee: Guarantee) -> Judged:
             open_questions.append(rule_id or "the default")
             continue
         if case is not None:
-            return Judged(guarantee, "refuted", rule_id, case)
+            refuted.append((solver.unusual, Judged(guarantee, "refuted", rule_id, case)))
+    if refuted:  # the plainest counterexample says most
+        return min(refuted, key=lambda item: item[0])[1]
     if open_questions:
         solver.undecided.append(f"guarantee {guarantee.id}")
         note = f"neither proved nor refuted for {wording.words(open_questions, 'and')}"

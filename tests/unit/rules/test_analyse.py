@@ -283,3 +283,14 @@ def test_counterexamples_read_back_from_their_file():
     cases = read_cases(book, found.cases())
     assert list(itertools.chain.from_iterable(r.problems for r in run_cases(book, found.cases()))) == []
     assert cases[0].name == "breaks protected-never-denied"
+
+
+def test_a_lapse_in_time_is_found_with_its_first_moment():
+    text = load_rulebook("world-2026").text
+    start, end = text.index("- id: humanitarian-lapsing"), text.index("- id: india-foreign-terminal")
+    found = analyse(read_rulebook(text[:start] + text[end:]))
+    refuted = {judged.guarantee.id: judged for judged in found.guarantees if judged.verdict == "refuted"}
+    assert set(refuted) == {"no-licence-no-service"}
+    situation = refuted["no-licence-no-service"].case.situation
+    assert situation.now_ns == parse_instant("2027-01-01T00:00Z")
+    assert situation.profile.lists == (("humanitarian", "active"),)
