@@ -201,8 +201,8 @@ def _gap_words(judge: Judge, leaf: Condition, negated: bool, distances: Distance
             bare = value.partition(" ")[0] if value.partition(" ")[2] == limit.partition(" ")[2] else value
             return f"{wording.attribute_name(leaf.attribute)} {bare} of {limit}"
         case In() if found.doubt is None and not negated and leaf.attribute not in ("programme", "signals"):
-            value = judge.situation.word(leaf.attribute)
-            return f"{wording.attribute_name(leaf.attribute)} is {value}, not {wording.words(leaf.values)}"
+            word = judge.situation.word(leaf.attribute)
+            return f"{wording.attribute_name(leaf.attribute)} is {word}, not {wording.words(leaf.values)}"
         case ListIn() if found.doubt is None and not negated:
             return wording.leaf(leaf, negated=True)
         case Relation() | In() | ListIn() | Latch() if found.doubt is None:

@@ -8,6 +8,8 @@ give all variables the same values are decided alike, so a proof over the variab
 Where real maps allow less than the variables do (they hold every pair of countries possible), the space is wider than
 the world: a proof holds all the same, and a counterexample is turned back into evidence and decided again before anyone
 sees it.
+
+Variables, tests and the way back to evidence stand in one module, because each must mean by a value what the others do.
 """
 
 from __future__ import annotations
