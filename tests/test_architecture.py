@@ -18,7 +18,8 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"simulate", "evidence"}),
     frozenset({"pipeline"}),
     frozenset({"engines"}),
-    frozenset({"api", "cli", "console", "__main__"}),
+    frozenset({"api", "cli", "console"}),
+    frozenset({"__main__"}),
 )
 LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}
 

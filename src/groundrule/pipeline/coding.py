@@ -73,10 +73,14 @@ class WhereCoder:
             member = self._index.members[member_index]
             if not member.valid_from_ns <= at_ns < member.valid_until_ns:
                 continue
+            base = self._areas[member.base]
+            tags = tuple(member.tags)
             service = None
-            if member.area_position >= 0:
-                service = service_state_at(self._areas[member.area_position], at_ns)
-            fact = AreaFact(member.id, member.kind, member.country, tuple(member.tags), Membership(membership), service)
+            if member.kind == "buffer":
+                tags = (*tags, f"kind:{base.kind}")
+            else:
+                service = service_state_at(base, at_ns)
+            fact = AreaFact(member.id, member.kind, member.country, tags, Membership(membership), service)
             kept.append((member_index, fact))
         kept.sort(key=lambda item: (item[1].id, item[1].membership))
         key = (tuple(i for i, _ in kept), tuple(fact for _, fact in kept))
@@ -123,10 +127,15 @@ class Interner:
         self._slots = np.full(1 << 12, _EMPTY, np.int64)
         self._codes = np.zeros(1 << 12, np.int32)
         self._count = 0
-        self.keys: list[int] = []
+        self._keys = np.empty(1 << 10, np.int64)
+
+    @property
+    def keys(self) -> NDArray[np.int64]:
+        """The distinct keys in order of first appearance."""
+        return self._keys[: self._count]
 
     def code(self, keys: NDArray[np.int64]) -> NDArray[np.int32]:
-        """Return the number of each key; new keys are appended to `keys`."""
+        """Return the number of each key; new keys are added to `keys`."""
         codes = np.empty(len(keys), np.int32)
         done = 0
         while done < len(keys):
@@ -135,7 +144,9 @@ class Interner:
             room = len(self._slots) - self._count - len(self._slots) // 4
             fresh = np.empty(min(room, len(keys) - done), np.int64)
             taken, new = _intern(keys[done:], self._slots, self._codes, self._count, codes[done:], fresh)
-            self.keys.extend(int(key) for key in fresh[:new])
+            if self._count + new > len(self._keys):
+                self._keys = np.concatenate([self.keys, np.empty(max(new, len(self._keys)), np.int64)])
+            self._keys[self._count : self._count + new] = fresh[:new]
             self._count += new
             done += taken
         return codes
@@ -144,7 +155,7 @@ class Interner:
         size = 4 * len(self._slots)
         self._slots = np.full(size, _EMPTY, np.int64)
         self._codes = np.zeros(size, np.int32)
-        known = np.array(self.keys, np.int64)
+        known = self.keys.copy()
         _intern(known, self._slots, self._codes, 0, np.empty(len(known), np.int32), np.empty(len(known), np.int64))
 
 

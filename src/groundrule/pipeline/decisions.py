@@ -6,6 +6,7 @@ a million explained decisions cost little more than a million numbers.
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from groundrule import __version__
-from groundrule.canon import digest
+from groundrule.canon import canonical_json, digest_bytes
 from groundrule.pipeline.judge import Judge, Judged
-from groundrule.records import AREA_HIT_TYPE, DECISION_SCHEMA, OUTCOME_WORDS, POSITION_SOURCES, REASON_TYPE, ServiceState
+from groundrule.records import AREA_HIT_TYPE, DECISION_SCHEMA, OUTCOME_WORDS, REASON_TYPE, ServiceState
 from groundrule.rules.evidence import Membership, Profile
 
 ENGINE = f"groundrule/{__version__}"
@@ -34,13 +35,13 @@ class DecisionWriter:
     def __init__(self, judge: Judge) -> None:
         self._judge = judge
         self._evidence_digests: list[str] = []
-        self._profile_digests: dict[int, str] = {}
+        self._profile_digests: dict[int, bytes] = {}
+        self._area_digests: dict[int, bytes] = {}
         basis = judge.basis
         self._rules = [rule.id for rule in basis.rulebook.rules] + ["default"]
         self._constants = {
             "rulebook": basis.rulebook.digest,
             "areas_version": basis.areas.digest,
-            "lists_version": basis.registers.lists_version,
             "engine": ENGINE,
         }
 
@@ -72,6 +73,9 @@ class DecisionWriter:
             "valid_until": pa.array(decided.valid_until),
         }
         zeros = pa.array(np.zeros(n, np.int32))
+        epochs, which = np.unique(judged.epoch, return_inverse=True)
+        lists = [self._judge.basis.registers.epoch(int(number)).lists_version for number in epochs]
+        columns["lists_version"] = pa.DictionaryArray.from_arrays(pa.array(which.astype(np.int32)), pa.array(lists, pa.string()))
         for name, value in self._constants.items():
             columns[name] = pa.DictionaryArray.from_arrays(zeros, pa.array([value]))
         return pa.table([columns[field.name] for field in DECISION_SCHEMA], schema=DECISION_SCHEMA)
@@ -99,27 +103,32 @@ class DecisionWriter:
         return pa.ListArray.from_arrays(pa.array(offsets), struct)
 
     def _digests(self, codes: NDArray[np.int32]) -> pa.Array:
+        """Digest of what the rules saw of each row, apart from numbers.
+
+        It is the SHA-256 of: digest of the areas with their membership, digest of the profile (32 bytes each), one byte
+        for the position source, one byte per speed limit.
+        """
         keys = self._judge.evidence_keys.keys
         while len(self._evidence_digests) < len(keys):
             where, who, source, latches = self._judge.explained_key(len(self._evidence_digests))
-            facts = self._judge.where.values[where]
-            if who not in self._profile_digests:
-                self._profile_digests[who] = _profile_digest(self._judge.profiles[who])
-            content = {
-                "areas": None if facts is None else [[f.id, _MEMBERSHIP_WORDS[f.membership]] for f in facts],
-                "profile": self._profile_digests[who],
-                "position_source": POSITION_SOURCES[source],
-                "limits": list(latches),
-            }
-            self._evidence_digests.append(digest(content))
+            content = self._area_digest(where) + self._profile_digest(who) + bytes((source, *latches))
+            self._evidence_digests.append(digest_bytes(content))
         used, local = np.unique(codes, return_inverse=True)
         return pa.array([self._evidence_digests[code] for code in used], pa.string()).take(pa.array(local.astype(np.int32)))
 
+    def _area_digest(self, where: int) -> bytes:
+        if where not in self._area_digests:
+            facts = self._judge.where.values[where]
+            content = None if facts is None else [[fact.id, _MEMBERSHIP_WORDS[fact.membership]] for fact in facts]
+            self._area_digests[where] = hashlib.sha256(canonical_json(content)).digest()
+        return self._area_digests[where]
 
-def _profile_digest(profile: Profile | None) -> str:
-    if profile is None:
-        return digest(None)
-    return digest({name: getattr(profile, name) for name in Profile.__slots__})
+    def _profile_digest(self, who: int) -> bytes:
+        if who not in self._profile_digests:
+            profile = self._judge.profiles[who]
+            content = None if profile is None else {name: getattr(profile, name) for name in Profile.__slots__}
+            self._profile_digests[who] = hashlib.sha256(canonical_json(content)).digest()
+        return self._profile_digests[who]
 
 
 @njit(cache=True, nogil=True)

@@ -19,8 +19,8 @@ from groundrule.rules.text import load_rulebook, read_rulebook
 from groundrule.store.area_store import add_areas, current_areas_digest, index_cache, load_areas, save_areas
 from groundrule.store.durable import write_durably
 from groundrule.store.home import Home
-from groundrule.store.register_view import RegisterView
 from groundrule.store.registers import Registers
+from groundrule.store.timeline import RegisterTimeline
 
 _POINTER = "current.json"
 
@@ -73,25 +73,21 @@ def basis_of(
     home: Home,
     *,
     recorded_at_ns: int,
-    valid_at_ns: int | None = None,
     rulebook: str | Rulebook | None = None,
     areas: str | None = None,
-    registers: RegisterView | None = None,
+    registers: RegisterTimeline | None = None,
 ) -> Basis:
     """Read what decisions in this home rest on.
 
     Args:
         recorded_at_ns: registers as known at this instant [ns, UTC].
-        valid_at_ns: registers as they hold at this instant [ns, UTC]; None is `recorded_at_ns`.
         rulebook: a rulebook, or the digest of one; None is the one in force.
         areas: digest of an area set; None is the one in force.
-        registers: a view that is in memory already.
+        registers: registers that are in memory already.
     """
     book = rulebook if isinstance(rulebook, Rulebook) else rulebook_of(home, rulebook)
     area_set = _areas(home, areas or current_areas_digest(home))
-    registers = registers or RegisterView.load(
-        Registers.open(home), valid_at_ns=recorded_at_ns if valid_at_ns is None else valid_at_ns, recorded_at_ns=recorded_at_ns
-    )
+    registers = registers or RegisterTimeline.load(Registers.open(home), recorded_at_ns=recorded_at_ns)
     return make_basis(book, area_set, registers, index=_index(home, area_set), cache_dir=index_cache(home))
 
 

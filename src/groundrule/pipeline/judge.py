@@ -7,7 +7,7 @@ observations in time order it returns the same decisions, however they are batch
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -19,12 +19,13 @@ from groundrule.areas.index import AreaIndex, Location
 from groundrule.areas.model import AreaSet
 from groundrule.detect.state import Motion, TerminalState, advance, count_stays, distance_m
 from groundrule.pipeline.cells import CellDiscs
-from groundrule.pipeline.coding import Interner, PairTable, WhereCoder
+from groundrule.pipeline.coding import Interner, WhereCoder
+from groundrule.pipeline.stays import StayCondition
 from groundrule.records import POSITION_SOURCES
 from groundrule.rules.compile import CompiledRulebook, Decided, compile_rulebook
 from groundrule.rules.evidence import Coded, EvidenceBatch, Interval, Profile
 from groundrule.rules.model import Rulebook
-from groundrule.store.register_view import RegisterView
+from groundrule.store.timeline import RegisterTimeline
 
 SERVICE_DISTANCE = "distance_from_service_address_m"
 _STAY_MEASURES = ("elapsed_days", "consecutive_days", "days_in_year")
@@ -41,14 +42,14 @@ class Basis:
         rulebook: rules in force.
         areas: areas with their digest.
         index: the areas compiled, with the buffers that the rulebook asks for.
-        registers: terminals, accounts and lists as columns.
+        registers: terminals, accounts and lists over time.
     """
 
     rulebook: Rulebook
     compiled: CompiledRulebook
     areas: AreaSet
     index: AreaIndex
-    registers: RegisterView
+    registers: RegisterTimeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class Judged:
         decided: outcome, rule, reasons.
         evidence_code: codes into the judge's distinct evidence.
         basis: what it was decided under.
+        epoch: which epoch of the registers held.
     """
 
     table: pa.Table
@@ -80,6 +82,7 @@ class Judged:
     decided: Decided
     evidence_code: NDArray[np.int32]
     basis: Basis
+    epoch: NDArray[np.int32]
 
 
 @dataclass(slots=True)
@@ -96,13 +99,10 @@ class Judge:
     evidence_keys: Interner = field(init=False)
     profiles: list[Profile | None] = field(init=False)
     _versions: dict[tuple[int, str], int] = field(init=False)
-    _countries: NDArray[np.int32] = field(init=False)
-    _country_pairs: list[int] = field(init=False)
-    _country_codes: dict[tuple[str | None, str | None] | None, int] = field(init=False)
-    _stays: list[PairTable] = field(init=False)
+    _stays: list[StayCondition] = field(init=False)
     _limits: NDArray[np.float64] = field(init=False)
-    _service_lat: NDArray[np.float64] = field(init=False)
-    _service_lon: NDArray[np.float64] = field(init=False)
+    _profile_code: dict[Profile, int] = field(init=False)
+    _epoch_profiles: dict[int, NDArray[np.int32]] = field(init=False)
     _discs: CellDiscs = field(init=False)
 
     def __post_init__(self) -> None:
@@ -111,16 +111,12 @@ class Judge:
         self.where = WhereCoder(self.basis.index, self.basis.areas.areas)
         self.evidence_keys = Interner()
         self._discs = CellDiscs()
-        # Code 0 is the terminal that is not registered, so that a profile code of -1 becomes 0.
-        self.profiles = [None, *self.basis.registers.profiles]
-        self._service_lat = self.basis.registers.service_lat_deg
-        self._service_lon = self.basis.registers.service_lon_deg
+        # Code 0 is the terminal that is not registered.
+        self.profiles = [None]
+        self._profile_code = {}
+        self._epoch_profiles = {}
         self._versions = {}
-        self._country_codes = {}
-        self._country_pairs = []
-        self._countries = np.zeros(0, np.int32)
-        self._code_countries()
-        self._stays = [PairTable(self._stay_answer(position)) for position in range(len(compiled.counters))]
+        self._stays = [StayCondition(compiled, counter, self.where.values, self.profiles) for counter in compiled.counters]
         self._limits = np.array([[x.above, x.release_below, x.for_s] for x in compiled.latches], np.float64).reshape(-1, 3)
 
     def judge(self, table: pa.Table, *, as_of_ns: int | None = None, like: Judged | None = None) -> Judged:
@@ -143,10 +139,13 @@ class Judge:
         now = observed_at if as_of_ns is None else np.full(n, as_of_ns, np.int64)
         location = like.location if like is not None and self._locates_like(like) else self._locate(motion)
         where = self.where.code(location.codes, now)
-        who = self._who(table, rows)
-        truth = self._stay_truth(where, who)
+        epoch = self.basis.registers.epoch_of(now)
+        who = self._who(table, rows, epoch)
+        truth = np.empty((n, len(self._stays)), np.uint8)
+        for position, stay in enumerate(self._stays):
+            truth[:, position] = stay.truth(where, who)
         stays = count_stays(self.state, rows, observed_at, truth)
-        batch = self._evidence(table, rows, now, motion, where, who, stays)
+        batch = self._evidence(table, rows, now, epoch, motion, where, who, stays)
         decided = self.basis.compiled.decide(batch)
         latch_code = np.zeros(n, np.int64)
         for k in range(motion.latches.shape[1]):
@@ -156,12 +155,12 @@ class Judge:
         key = (where.astype(np.int64) << 40) | (who.astype(np.int64) << 16) | (motion.source.astype(np.int64) << 13)
         key |= latch_code
         return Judged(
-            table, rows, now, location, where, who, motion, batch, decided, self.evidence_keys.code(key), self.basis
+            table, rows, now, location, where, who, motion, batch, decided, self.evidence_keys.code(key), self.basis, epoch
         )
 
     def explained_key(self, code: int) -> tuple[int, int, int, tuple[int, ...]]:
         """Take an evidence code apart into codes of where, who and position source, and the truth of each latch."""
-        key = self.evidence_keys.keys[code]
+        key = int(self.evidence_keys.keys[code])
         rest = key & 0x1FFF
         latches: list[int] = []
         for _ in range(len(self._limits)):
@@ -226,9 +225,14 @@ class Judge:
             np.concatenate([points.edge_probability, cells.edge_probability])[order],
         )
 
-    def _who(self, table: pa.Table, rows: NDArray[np.int32]) -> NDArray[np.int32]:
-        registers = self.basis.registers
-        codes = registers.profile_codes_of(rows) + np.int32(1)
+    def _who(self, table: pa.Table, rows: NDArray[np.int32], epoch: NDArray[np.int32]) -> NDArray[np.int32]:
+        codes = np.zeros(len(rows), np.int32)
+        for number, chosen in _parts(epoch):
+            part = self.basis.registers.epoch(number)
+            if number not in self._epoch_profiles:
+                # One element more than there are profiles: code -1, not registered, reads the last.
+                self._epoch_profiles[number] = np.array([*map(self._code_of, part.profiles), 0], np.int32)
+            codes[chosen] = self._epoch_profiles[number][part.profile_codes_of(rows[chosen])]
         versions = table.column("software_version")
         if versions.null_count == len(rows):
             return codes
@@ -244,52 +248,28 @@ class Judge:
         for position, key in enumerate(distinct):
             who, version = divmod(int(key), len(names) + 1)
             mapped[position] = who if version == 0 else self._with_version(who, names[version - 1])
-        self._code_countries()
         return mapped[inverse]
+
+    def _code_of(self, profile: Profile) -> int:
+        if profile not in self._profile_code:
+            self._profile_code[profile] = len(self.profiles)
+            self.profiles.append(profile)
+        return self._profile_code[profile]
 
     def _with_version(self, who: int, version: str) -> int:
         profile = self.profiles[who]
         if profile is None or profile.software_version == version:
             return who
         if (who, version) not in self._versions:
-            fields = {name: getattr(profile, name) for name in Profile.__slots__}
-            self._versions[who, version] = len(self.profiles)
-            self.profiles.append(Profile(**{**fields, "software_version": version}))
+            self._versions[who, version] = self._code_of(replace(profile, software_version=version))
         return self._versions[who, version]
-
-    def _code_countries(self) -> None:
-        """Number the distinct pairs of home and activation country, on which stays depend."""
-        fresh = []
-        for profile in self.profiles[len(self._countries) :]:
-            pair = None if profile is None else (profile.account_country, profile.activation_country)
-            if pair not in self._country_codes:
-                self._country_codes[pair] = len(self._country_pairs)
-                self._country_pairs.append(len(self._countries) + len(fresh))
-            fresh.append(self._country_codes[pair])
-        self._countries = np.concatenate([self._countries, np.array(fresh, np.int32)])
-
-    def _stay_answer(self, position: int):  # type: ignore[no-untyped-def]  # a closure for PairTable, typed there
-        counter = self.basis.compiled.counters[position]
-
-        def answer(where: int, countries: int) -> int:
-            profile = self.profiles[self._country_pairs[countries]]
-            return int(self.basis.compiled.counter_truth(counter, self.where.values[where], profile))
-
-        return answer
-
-    def _stay_truth(self, where: NDArray[np.int32], who: NDArray[np.int32]) -> NDArray[np.uint8]:
-        truth = np.zeros((len(where), len(self._stays)), np.uint8)
-        if self._stays:
-            countries = self._countries[who]
-            for position, table in enumerate(self._stays):
-                truth[:, position] = table.lookup(where, countries)
-        return truth
 
     def _evidence(
         self,
         table: pa.Table,
         rows: NDArray[np.int32],
         now: NDArray[np.int64],
+        epoch: NDArray[np.int32],
         motion: Motion,
         where: NDArray[np.int32],
         who: NDArray[np.int32],
@@ -307,9 +287,12 @@ class Judge:
             numbers["position_sigma_m"] = Interval(sigma, sigma)
         if SERVICE_DISTANCE in used:
             low, high = np.empty(len(rows)), np.empty(len(rows))
-            _service_distance(
-                rows, motion.lat_deg, motion.lon_deg, motion.sigma_m, self._service_lat, self._service_lon, low, high
-            )
+            for number, chosen in _parts(epoch):
+                part = self.basis.registers.epoch(number)
+                low[chosen], high[chosen] = _service_distance(
+                    rows[chosen], motion.lat_deg[chosen], motion.lon_deg[chosen], motion.sigma_m[chosen],
+                    part.service_lat_deg, part.service_lon_deg,
+                )  # fmt: skip
             numbers[SERVICE_DISTANCE] = Interval(low, high)
         for position, counter in enumerate(self.basis.compiled.counters):
             for measure, values in zip(_STAY_MEASURES, stays, strict=True):
@@ -332,7 +315,7 @@ _SOURCE_VALUES: tuple[str | None, ...] = (*POSITION_SOURCES, None)
 
 
 def make_basis(
-    rulebook: Rulebook, areas: AreaSet, registers: RegisterView, *, index: AreaIndex | None = None, cache_dir: object = None
+    rulebook: Rulebook, areas: AreaSet, registers: RegisterTimeline, *, index: AreaIndex | None = None, cache_dir: object = None
 ) -> Basis:
     """Compile a rulebook and build the index with the buffers that it asks for.
 
@@ -372,7 +355,9 @@ def _source_codes(column: pa.ChunkedArray) -> NDArray[np.uint8]:
 
 
 @njit(cache=True, nogil=True)
-def _service_distance(rows, lat, lon, sigma, home_lat, home_lon, low, high):
+def _service_distance(rows, lat, lon, sigma, home_lat, home_lon):
+    low = np.empty(len(rows))
+    high = np.empty(len(rows))
     for i in range(len(rows)):
         r = rows[i]
         if r >= len(home_lat) or np.isnan(home_lat[r]) or np.isnan(lat[i]):
@@ -383,3 +368,13 @@ def _service_distance(rows, lat, lon, sigma, home_lat, home_lon, low, high):
         doubt = 2.0 * sigma[i]
         low[i] = max(0.0, d - doubt)
         high[i] = d + doubt
+    return low, high
+
+
+def _parts(epoch: NDArray[np.int32]) -> list[tuple[int, slice | NDArray[np.bool_]]]:
+    """Split rows by epoch; a batch mostly lies in one."""
+    if not len(epoch):
+        return []
+    if epoch.min() == epoch.max():
+        return [(int(epoch[0]), slice(None))]
+    return [(int(number), epoch == number) for number in np.unique(epoch)]

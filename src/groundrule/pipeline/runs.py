@@ -183,7 +183,7 @@ def decide(
             sink.close()
     for writer in (observations, over_late, *writers):
         writer.close()
-    counts.unregistered = len(basis.registers) - basis.registers.n_registered
+    counts.unregistered = basis.registers.unregistered
     manifest = write_manifest(
         home,
         number,

@@ -65,7 +65,7 @@ def test_keys_are_numbered_by_first_appearance_in_any_batches(keys: list[int], s
     interner, codes = Interner(), []
     for start in range(0, len(keys), size):
         codes += interner.code(np.array(keys[start : start + size], np.int64)).tolist()
-    assert interner.keys == list(dict.fromkeys(keys))
+    assert interner.keys.tolist() == list(dict.fromkeys(keys))
     assert [interner.keys[code] for code in codes] == keys
 
 
@@ -73,5 +73,5 @@ def test_the_interner_grows_past_its_first_table() -> None:
     interner = Interner()
     keys = np.random.default_rng(2).permutation(200_000).astype(np.int64) * 1_000_003
     codes = interner.code(keys)
-    assert (np.array(interner.keys)[codes] == keys).all()
+    assert (interner.keys[codes] == keys).all()
     assert len(interner.keys) == len(keys)
