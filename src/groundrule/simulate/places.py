@@ -29,6 +29,10 @@ INLAND_SECTOR_DEG = 65.0
 """Homes of a coastal city lie within this angle of its bearing inland [degree]."""
 
 
+WIDE_FROM_KM = 100.0
+"""Inland cities with at least this reach stand for the wide country around them too [km]."""
+
+
 @dataclass(frozen=True, slots=True)
 class City:
     """One city.
@@ -151,7 +155,9 @@ def scatter(
     inland = np.array([np.nan if one.inland_deg is None else one.inland_deg for one in where])[which]
     turn = rng.uniform(-1.0, 1.0, len(which))
     bearing = np.radians(np.where(np.isnan(inland), 180.0 * turn, inland + INLAND_SECTOR_DEG * turn))
-    distance = reach * rng.uniform(0.0, 1.0, len(which)) ** 0.8
+    # Far from any coast, a third lives in the wide country beyond.
+    wide = np.isnan(inland) & (reach >= WIDE_FROM_KM) & (rng.uniform(0.0, 1.0, len(which)) < 0.35)
+    distance = reach * np.where(wide, 2.3, 1.0) * rng.uniform(0.0, 1.0, len(which)) ** 0.7
     return displaced(lat, lon, distance * np.cos(bearing), distance * np.sin(bearing))
 
 
