@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundrule.rules import kernel
-from groundrule.rules.attributes import profile_value
+from groundrule.rules.attributes import ATTRIBUTES, profile_value
 from groundrule.rules.columns import Cause, RowPool, Tests, ValueIndex
 from groundrule.rules.evidence import Interval
 from groundrule.rules.leaves import number_truth, word_truth
@@ -171,7 +171,7 @@ class ProfileGroup:
         if fresh and self.columns:
             parts = []
             for column in range(len(self.columns)):
-                numbers = [self._part(pool, column, profile) for profile in fresh]
+                numbers = self._column(pool, column, fresh)
                 made = self._parts[column]
                 settled = np.concatenate([part[0] for part in made])
                 doubt = np.concatenate([part[1] for part in made])
@@ -179,6 +179,18 @@ class ProfileGroup:
             self.rows = np.concatenate([self.rows, pool.combine(parts)])
         self._done = len(self.index.values)
         return ids
+
+    def _column(self, pool: RowPool, column: int, fresh: Sequence[Any]) -> list[int]:
+        """Return the number of the attribute's value for each profile; most were met before."""
+        name = self.columns[column].column.name
+        field = "lists" if name == "list" else ATTRIBUTES[name].field
+        unregistered = profile_value(None, name)
+        try:
+            values = [unregistered if profile is None else getattr(profile, field) for profile in fresh]
+            found = list(map(self._memory[column].get, values))
+        except (AttributeError, TypeError):  # some profile is malformed; look at each alone
+            found = [None] * len(fresh)
+        return [self._part(pool, column, fresh[i]) if number is None else number for i, number in enumerate(found)]
 
     def _part(self, pool: RowPool, column: int, profile: Any) -> int:
         tests = self.columns[column]

@@ -13,7 +13,7 @@ from typing import Any
 
 from groundrule import reasons
 from groundrule.records import OUTCOME_WORDS, POSITION_SOURCES, ServiceState
-from groundrule.rules import attributes, conditions, text
+from groundrule.rules import attributes, canonical, conditions, text
 
 SCHEMA_FILE = Path(__file__).with_name("rulebook.schema.json")
 NUMBER: dict[str, Any] = {"type": ["number", "string"], "pattern": r"^[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?$"}
@@ -85,7 +85,7 @@ def _book_keys() -> dict[str, Any]:
         "never": _ref("outcome"),
         "except_reasons": _some(_ref("reason")),
     }
-    assumptions: dict[str, Any] = dict.fromkeys(text.ASSUMPTION_KEYS, NUMBER)
+    assumptions: dict[str, Any] = dict.fromkeys(canonical.ASSUMPTION_KEYS, NUMBER)
     assumptions["position_sigma_m"] = _closed(dict.fromkeys(POSITION_SOURCES, NUMBER), ())
     default = {"outcome": _ref("outcome"), "reason": _ref("reason")}
     return {
