@@ -18,7 +18,18 @@ from groundrule.records import Outcome, ServiceState
 from groundrule.rules import wording
 from groundrule.rules.evidence import AreaFact, Profile, Truth
 from groundrule.rules.model import All, AnyOf, Condition, Latch, Not, Rule, Rulebook
-from groundrule.rules.nearest import TIME_MARGIN, Distances, Gap, NearMiss, finding, gap, missing, near_miss, time_gap
+from groundrule.rules.nearest import (
+    TIME_MARGIN,
+    Distances,
+    Gap,
+    NearMiss,
+    Need,
+    finding,
+    gap,
+    missing,
+    near_miss,
+    time_gap,
+)
 from groundrule.rules.normal import leaves_of
 from groundrule.rules.selectors import NO, landing_of
 from groundrule.rules.situation import Judge, Number, Situation, Strength, deciding
@@ -219,6 +230,7 @@ class Explainer:
         shared: dict[Condition, Condition] = {}
         self._conditions = {rule.id: _share(rule.condition(), shared) for rule in rulebook.rules}
         self._rules = {rule.id: rule for rule in rulebook.rules}
+        self._by_outcome = {o: [rule for rule in rulebook.rules if rule.outcome == o] for o in Outcome}
         self._tiers = {tier: index for index, tier in enumerate(rulebook.precedence)}
 
     def explain(
@@ -310,22 +322,22 @@ class Explainer:
     def _nearest(
         self, judge: Judge, outcomes: Mapping[str, Outcome], decisive: Rule | None, distances: Distances | None
     ) -> tuple[NearMiss, ...]:
-        ranked = []
-        stricter = Outcome.SERVE if decisive is None else outcomes[decisive.id]
-        for rule in self.rulebook.rules:
-            if rule.outcome <= max(stricter, Outcome.SERVE):
-                continue
-            found = near_miss(judge, rule, self._conditions[rule.id], distances)
-            if found is None:
-                continue
-            needs, out_of_force = found
-            margin = sum(need.margin for need in needs) + TIME_MARGIN * out_of_force
-            ranked.append(
-                (-rule.outcome, len(needs) + out_of_force, margin, rule.id.encode(), rule, needs, out_of_force)
-            )
-        ranked.sort(key=lambda item: item[:4])
+        reached = self.rulebook.default_outcome if decisive is None else outcomes[decisive.id]
+        ranked: list[tuple[int, float, bytes, Rule, tuple[Need, ...], int]] = []
+        for stricter in (outcome for outcome in reversed(Outcome) if outcome > reached):
+            if len(ranked) >= NEAREST:
+                break  # milder rules come after, however near they are
+            level = []
+            for rule in self._by_outcome[stricter]:
+                found = near_miss(judge, rule, self._conditions[rule.id], distances)
+                if found is None:
+                    continue
+                needs, out_of_force = found
+                margin = sum(need.margin for need in needs) + TIME_MARGIN * out_of_force
+                level.append((len(needs) + out_of_force, margin, rule.id.encode(), rule, needs, out_of_force))
+            ranked += sorted(level, key=lambda item: item[:3])
         misses = []
-        for _, _, margin, _, rule, needs, out_of_force in ranked[:NEAREST]:
+        for _, margin, _, rule, needs, out_of_force in ranked[:NEAREST]:
             gaps: tuple[Gap, ...] = tuple(gap(judge, need, distances) for need in needs)
             if out_of_force:
                 gaps = (*gaps, time_gap(rule, judge.situation.now_ns))

@@ -66,7 +66,15 @@ class NearMiss:
 
 
 @dataclass(frozen=True, slots=True)
-class _Need:
+class Need:
+    """One leaf that must change.
+
+    Attributes:
+        leaf: the leaf.
+        negated: True if it must not hold.
+        margin: how far away that is.
+    """
+
     leaf: Condition
     negated: bool
     margin: float
@@ -74,7 +82,7 @@ class _Need:
 
 def missing(
     judge: Judge, condition: Condition, distances: Distances | None, *, negated: bool = False
-) -> tuple[_Need, ...] | None:
+) -> tuple[Need, ...] | None:
     """Return the fewest leaves that must change for a condition to hold for certain.
 
     Returns:
@@ -93,17 +101,17 @@ def missing(
     margin = _margin(judge, condition, distances)
     if negated and truth != PERHAPS and isinstance(condition, In | ListIn):
         margin = EXCEPTION_MARGIN
-    return (_Need(condition, negated, margin),)
+    return (Need(condition, negated, margin),)
 
 
-def gap(judge: Judge, need: _Need, distances: Distances | None) -> Gap:
+def gap(judge: Judge, need: Need, distances: Distances | None) -> Gap:
     """Write one missing leaf in words, with the value found and the value needed."""
     return Gap(_gap_words(judge, need.leaf, need.negated, distances), need.margin)
 
 
 def near_miss(
     judge: Judge, rule: Rule, condition: Condition, distances: Distances | None
-) -> tuple[tuple[_Need, ...], int] | None:
+) -> tuple[tuple[Need, ...], int] | None:
     """Return what a rule lacks and 1 if it is not in force at this instant; None if it can never apply."""
     needs = missing(judge, condition, distances)
     if needs is None:
@@ -138,8 +146,8 @@ def finding(judge: Judge, leaf: Condition, *, negated: bool = False) -> str:
 
 def _together(
     judge: Judge, parts: tuple[Condition, ...], distances: Distances | None, negated: bool
-) -> tuple[_Need, ...] | None:
-    needs: list[_Need] = []
+) -> tuple[Need, ...] | None:
+    needs: list[Need] = []
     for part in parts:
         lacking = missing(judge, part, distances, negated=negated)
         if lacking is None:
@@ -150,7 +158,7 @@ def _together(
     return tuple(needs)
 
 
-def _cost(needs: tuple[_Need, ...]) -> tuple[int, float]:
+def _cost(needs: tuple[Need, ...]) -> tuple[int, float]:
     return len(needs), sum(need.margin for need in needs)
 
 
