@@ -1,11 +1,11 @@
 """Build the world areas that the package ships, from two npm packages of OpenStreetMap data.
 
-    1. fetch @geo-maps/countries-maritime-10m and @geo-maps/earth-lands-100m with `npm pack` (or read --countries, --land)
-    2. land: outer rings only, so that lakes and enclosed seas count as land; united on the source's grid; reaching the pole
+    1. fetch @geo-maps/countries-maritime-10m and @geo-maps/earth-lands-100m with `npm pack` (or --countries, --land)
+    2. land: outer rings only, so that lakes and enclosed seas count as land; united on the source's grid, to the pole
     3. countries: every vertex kept; invalid geometries repaired by the rule in `repair_country`
     4. write countries.pack and land.pack, decode them again, measure, and print the figures
 
-The same sources and library versions give the same bytes. Run it with `make world-pack`; about three minutes on one core.
+The same sources and libraries give the same bytes. Run it with `make world-pack`; a few minutes on one core.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def build_countries(file: Path, land: list[Polygon], target: Path) -> None:
     ]  # fmt: skip
     about = describe(COUNTRIES, file, displacement_m) | {"repaired": repaired, "islands_kept": notes}
     write(target, about, records, geometries, COUNTRIES[2])
-    say(f"countries: {lost:,} vertices of the source are no vertices any more: inside what was united, or spikes without area")
+    say(f"countries: {lost:,} vertices of the source are gone: inside what was united, or in spikes without area")
     say(f"countries: {len(codes)} codes, {len(repaired)} repaired: {' '.join(repaired)}")
     say(f"countries: nested parts kept because they are land that nobody else holds: {' '.join(notes)}")
 
@@ -131,7 +131,7 @@ def write_land(file: Path, land: list[Polygon], target: Path) -> None:
     polygons = shapely.get_parts(np.array(source, dtype=object))
     outlines = MultiPolygon(list(shapely.polygons(shapely.get_exterior_ring(polygons))))
     lost, displacement_m = farthest_m(outlines, MultiPolygon(land))
-    say(f"land: {lost:,} vertices of the source are no vertices any more: inside what was united, or spikes without area")
+    say(f"land: {lost:,} vertices of the source are gone: inside what was united, or in spikes without area")
     about = describe(LAND, file, displacement_m) | {
         "changed": "lakes and enclosed seas filled, overlaps united, land added south of 85.05 degrees south"
     }
@@ -159,7 +159,9 @@ def repair_country(
             kept.append(part)
             continue
         around = sum(p.area > part.area and p.covers(part) for p in parts if p is not part and p.is_valid)
-        own = part.difference(MultiPolygon([p for p in parts if p is not part and p.area < part.area and part.covers(p)]))
+        own = part.difference(
+            MultiPolygon([p for p in parts if p is not part and p.area < part.area and part.covers(p)])
+        )
         if around % 2 == 1 and _nobody_elses(code, own, others) and _is_land(own, land_tree, land):
             stays.append(f"{code}({part.centroid.y:.2f},{part.centroid.x:.2f})")
         else:

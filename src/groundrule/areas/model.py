@@ -131,9 +131,7 @@ class Area:
                 value=self.id[:60],
             )
         if not _KIND.fullmatch(self.kind):
-            raise MalformedArea(
-                f"`{self.kind[:60]}` cannot be the kind of an area", help="write one lower-case word"
-            )
+            raise MalformedArea(f"`{self.kind[:60]}` cannot be the kind of an area", help="write one lower-case word")
         if self.country is not None and not _COUNTRY.fullmatch(self.country):
             raise MalformedArea(
                 f"`{self.country[:60]}` is not an ISO 3166-1 alpha-2 code", help="write for instance `UA`"
@@ -205,9 +203,7 @@ class AreaSet:
 
 def area_digest(area: Area) -> str:
     """Return the digest of one version of an area: its metadata and the digest of its geometry as 2-D WKB."""
-    wkb: bytes = shapely.to_wkb(  # type: ignore[no-untyped-call]  # shapely ships no types
-        area.geometry, byte_order=1, output_dimension=2
-    )
+    wkb: bytes = shapely.to_wkb(area.geometry, byte_order=1, output_dimension=2)
     return digest(
         {
             "id": area.id,
@@ -220,12 +216,8 @@ def area_digest(area: Area) -> str:
             "point_of_view": area.point_of_view,
             # Instants exceed the integers that JSON readers share, so they are written as text.
             "valid": (str(area.valid_from_ns), str(area.valid_until_ns)),
-            "service_history": [
-                (i.state, str(i.from_ns), str(i.until_ns), i.source) for i in area.service_history
-            ],
-            "service_requests": [
-                (r.asked, r.answer, str(r.at_ns), r.source, r.note) for r in area.service_requests
-            ],
+            "service_history": [(i.state, str(i.from_ns), str(i.until_ns), i.source) for i in area.service_history],
+            "service_requests": [(r.asked, r.answer, str(r.at_ns), r.source, r.note) for r in area.service_requests],
             "properties": area.properties,
             "geometry": digest_bytes(wkb),
         }
