@@ -70,7 +70,7 @@ def hard_points(
 def shapely_pairs(
     geometries: NDArray[np.object_], lat: NDArray[np.float64], lon: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the sorted (row, geometry) pairs that shapely's `intersects_xy` finds; lon 180 and -180 are one meridian."""
+    """Return the sorted (row, geometry) pairs of shapely's `intersects_xy`; lon 180 and -180 are one meridian."""
     parts, owner = shapely.get_parts(geometries, return_index=True)
     tree = shapely.STRtree(parts)
     shapely.prepare(parts)

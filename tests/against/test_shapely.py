@@ -19,7 +19,11 @@ def differences(index, geometries, lat, lon):
     row, member = shapely_pairs(geometries, lat, lon)
     want = set(zip(row.tolist(), member.tolist(), strict=True))
     sets = [[member for member, _ in members] for members in index.sets]
-    got = {(i, member) for i, code in enumerate(index.locate_exact(lat, lon).tolist()) for member in index_members(index, sets, code)}
+    got = {
+        (i, member)
+        for i, code in enumerate(index.locate_exact(lat, lon).tolist())
+        for member in index_members(index, sets, code)
+    }
     return want ^ got, len(want)
 
 

@@ -4,12 +4,13 @@ A cell is a polygon that is star-shaped around its centre. In an equal-area plan
 
     [centre inside] - sum over edges of (the part of the cell beyond the edge, seen from the centre) / area of the cell
 
-with the sign of `probability.edge_mass`. Each edge is cut by the triangles that the centre spans with the cell's sides; in
-such a triangle the part beyond the edge is a quadrilateral. Sides longer than 30 km are densified along the great circle.
+with the sign of `probability.edge_mass`. Each edge is cut by the triangles that the centre spans with the cell's sides;
+in such a triangle the part beyond the edge is a quadrilateral. Sides longer than 30 km are densified along the great
+circle.
 
 The plane is (lon, sin lat); for cells that reach beyond 80 degrees of latitude it is Lambert's azimuthal projection at
-the pole. Both are equal-area on the sphere, whose areas differ from the ellipsoid's by a factor that is constant to 1e-3
-within a cell of resolution 2 or finer.
+the pole. Both are equal-area on the sphere, whose areas differ from the ellipsoid's by a factor that is constant to
+1e-3 within a cell of resolution 2 or finer.
 
 Accuracy: 1e-3 against sampling (tests/unit/areas/test_cells.py).
 """
@@ -25,8 +26,10 @@ from numba import njit
 from numpy.typing import NDArray
 
 from groundrule.areas.frame import DEGREE, PIECE_DEG
+from groundrule.areas.grid import Grid
 from groundrule.areas.lookup import DONE, clip_to_window, descend, new_stack, set_at
 from groundrule.areas.probability import add_mass, collect_around, settle
+from groundrule.areas.sets import SetTable, Whole
 
 POLAR_CELL_DEG = 80.0
 _LONGEST_SIDE_RAD = 30.0 / 6371.0
@@ -37,8 +40,8 @@ def outline(cell: int) -> tuple[float, float, NDArray[np.float64]] | None:
     """Return centre and boundary of an H3 cell, or None if it is not a valid cell.
 
     Returns:
-        lat, lon [degree] of the centre; (k, 2) lon, lat [degree] of the boundary counter-clockwise, without repetition of
-        the first point, long sides densified, lon continued beyond 180 where the cell crosses it.
+        lat, lon [degree] of the centre; (k, 2) lon, lat [degree] of the boundary counter-clockwise, without repetition
+        of the first point, long sides densified, lon continued beyond 180 where the cell crosses it.
     """
     try:
         lat, lon = h3.api.basic_int.cell_to_latlng(cell)
@@ -46,11 +49,15 @@ def outline(cell: int) -> tuple[float, float, NDArray[np.float64]] | None:
     except (h3.H3BaseException, OverflowError):
         return None
     xyz = np.column_stack(
-        [np.cos(boundary[:, 0]) * np.cos(boundary[:, 1]), np.cos(boundary[:, 0]) * np.sin(boundary[:, 1]), np.sin(boundary[:, 0])]
+        [
+            np.cos(boundary[:, 0]) * np.cos(boundary[:, 1]),
+            np.cos(boundary[:, 0]) * np.sin(boundary[:, 1]),
+            np.sin(boundary[:, 0]),
+        ]
     )
     following = np.roll(xyz, -1, axis=0)
     longest = float(np.linalg.norm(following - xyz, axis=1).max())
-    steps = int(math.ceil(longest / _LONGEST_SIDE_RAD))
+    steps = math.ceil(longest / _LONGEST_SIDE_RAD)
     if steps > 1:
         share = (np.arange(steps) / steps)[None, :, None]
         xyz = (xyz[:, None, :] * (1 - share) + following[:, None, :] * share).reshape(-1, 3)
@@ -61,7 +68,7 @@ def outline(cell: int) -> tuple[float, float, NDArray[np.float64]] | None:
 
 
 @njit(cache=True)
-def _equal_area(lon, lat, lon0, pole):
+def _equal_area(lon: float, lat: float, lon0: float, pole: int) -> tuple[float, float]:
     """Project to the equal-area plane; east is right and the orientation is kept."""
     if pole == 0:
         return (lon - lon0) * DEGREE, math.sin(lat * DEGREE)
@@ -71,7 +78,7 @@ def _equal_area(lon, lat, lon0, pole):
 
 
 @njit(cache=True)
-def _beyond_in_wedge(ax, ay, bx, by, cx, cy, dx, dy):
+def _beyond_in_wedge(ax: float, ay: float, bx: float, by: float, cx: float, cy: float, dx: float, dy: float) -> float:
     """Area between an edge a-b and the side c-d within the triangle (origin, c, d), signed by the turn from a to b."""
     wedge = cx * dy - cy * dx
     if wedge <= 0.0:
@@ -108,8 +115,21 @@ def _beyond_in_wedge(ax, ay, bx, by, cx, cy, dx, dy):
 
 @njit(cache=True)
 def locate_cells(
-    grid, table, lat, lon, start, boundary, edge_probability, mass, out, rows, members, probabilities, begin, used_rows
-):
+    grid: Grid,
+    table: SetTable,
+    lat: NDArray[np.float64],
+    lon: NDArray[np.float64],
+    start: NDArray[np.int64],
+    boundary: NDArray[np.float64],
+    edge_probability: float,
+    mass: NDArray[np.float64],
+    out: NDArray[np.int32],
+    rows: NDArray[np.int64],
+    members: NDArray[np.int32],
+    probabilities: NDArray[np.float32],
+    begin: int,
+    used_rows: int,
+) -> tuple[int, Whole, Whole, int]:
     """Fill `out` with the set codes of cells; see `probability.locate_uncertain` for the protocol.
 
     Args:
@@ -207,7 +227,7 @@ def locate_cells(
             return i, code, move, used_rows
         used_rows = after_rows
         out[i] = code
-    return len(lat), np.int32(0), DONE, used_rows
+    return len(lat), 0, DONE, used_rows
 
 
 class Outlines(NamedTuple):

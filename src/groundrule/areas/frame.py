@@ -1,9 +1,10 @@
 """The local plane in which metres are counted: WGS 84 radii of curvature at the point.
 
 Up to 85 degrees of latitude the plane is the affine one, east = N cos(lat) dlon and north = M dlat. It keeps straight
-edges straight and sides exact. Its scale along a parallel is off by tan(lat) * distance / radius: 0.3 % at 10 km from a
-point at 60 degrees. Nearer to a pole it is the polar azimuthal equidistant plane, in which the edge along a pole and the
-two cuts at 180 degrees fold away; its scale is off by at most 0.13 %, and long edges along a parallel are taken in pieces.
+edges straight and sides exact. Its scale along a parallel is off by tan(lat) * distance / radius: 0.3 % at 10 km from
+a point at 60 degrees. Nearer to a pole it is the polar azimuthal equidistant plane, in which the edge along a pole and
+the two cuts at 180 degrees fold away; its scale is off by at most 0.13 %, and long edges along a parallel are taken in
+pieces.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Frame(NamedTuple):
 
 
 @njit(cache=True)
-def scales(lat):
+def scales(lat: float) -> tuple[float, float]:
     """Metres per degree of longitude and of latitude at a latitude [degree]."""
     sine = math.sin(lat * DEGREE)
     q = 1.0 - ECCENTRICITY_2 * sine * sine
@@ -45,7 +46,7 @@ def scales(lat):
 
 
 @njit(cache=True)
-def frame_at(lon, lat):
+def frame_at(lon: float, lat: float) -> Frame:
     """Return the plane at a point [degree]."""
     kx, ky = scales(lat)
     if abs(lat) <= POLAR_DEG:
@@ -55,11 +56,15 @@ def frame_at(lon, lat):
 
 
 @njit(cache=True)
-def to_plane(frame, lon, lat):
+def to_plane(frame: Frame, lon: float, lat: float) -> tuple[float, float]:
     """East and north [m] of a point from the frame's origin; lon may lie beyond 180 degrees."""
     if frame.pole == 0:
         return (lon - frame.lon) * frame.kx, (lat - frame.lat) * frame.ky
-    rho = (90.0 - abs(lat)) * DEGREE * POLE_RADIUS_M if lat * frame.pole > 0 else (90.0 + abs(lat)) * DEGREE * POLE_RADIUS_M
+    rho = (
+        (90.0 - abs(lat)) * DEGREE * POLE_RADIUS_M
+        if lat * frame.pole > 0
+        else (90.0 + abs(lat)) * DEGREE * POLE_RADIUS_M
+    )
     angle = (lon - frame.lon) * DEGREE
     east = rho * math.sin(angle)
     # frame.rho - rho * cos(angle), without the cancellation for small angles
@@ -69,7 +74,7 @@ def to_plane(frame, lon, lat):
 
 
 @njit(cache=True)
-def window_around(frame, east_m, north_m):
+def window_around(frame: Frame, east_m: float, north_m: float) -> tuple[float, float]:
     """Half widths [degree] of a window of longitude and latitude that holds a box of the plane."""
     high = north_m / frame.ky * (1.0 + 1e-9)
     if frame.pole == 0:

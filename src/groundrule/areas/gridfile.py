@@ -90,7 +90,7 @@ def _read(stream: BinaryIO, key: str) -> tuple[str, tuple[Grid, CompiledSets] | 
         if header["key"] != key:
             return "it belongs to other areas or another version", None
         payload = np.fromfile(stream, np.uint8)  # writable and aligned, as the compiled kernels expect
-        if len(payload) != header["bytes"] or digest_bytes(memoryview(payload)) != header["payload"]:
+        if len(payload) != header["bytes"] or digest_bytes(payload.data) != header["payload"]:
             return "its bytes do not match its digest", None
         if [item[0] for item in described] != _NAMES:
             return "its arrays are others", None

@@ -25,9 +25,10 @@ import shapely
 from numpy.typing import ArrayLike, NDArray
 
 from groundrule.areas import cells, gridfile, lookup, nearest, probability
-from groundrule.areas.grid import COLUMNS, ROWS, Grid, compile_grid, rings_of
+from groundrule.areas.compile import compile_grid
+from groundrule.areas.grid import COLUMNS, ROWS, Grid, rings_of
 from groundrule.areas.model import Area
-from groundrule.areas.sets import AreaSets
+from groundrule.areas.sets import AreaSets, Whole
 from groundrule.errors import InputError, OutOfRange
 
 _NO_COVARIANCE = np.zeros((0, 3))
@@ -140,7 +141,7 @@ class AreaIndex:
             InputError: a buffer names an unknown area, or has no positive finite width up to 200 km.
         """
         geometries = [area.geometry for area in areas]
-        digests = [hashlib.sha256(wkb).hexdigest() for wkb in shapely.to_wkb(geometries)] if geometries else []
+        digests = [hashlib.sha256(wkb).hexdigest() for wkb in _wkb(geometries)] if geometries else []
         key = gridfile.key_of(digests)
         path = None if cache_dir is None else gridfile.path_of(cache_dir, key)
         loaded = None if path is None else gridfile.load_grid(path, key)
@@ -220,11 +221,11 @@ class AreaIndex:
         covariance = np.ascontiguousarray(covariance_m2, dtype=np.float64)
         if covariance.shape != (len(lat), 3):
             raise InputError(f"covariance has the shape {covariance.shape}", help=f"give ({len(lat)}, 3)")
-        bad = (covariance[:, 0] < 0) | (covariance[:, 2] < 0)
+        bad: NDArray[np.bool_] = (covariance[:, 0] < 0) | (covariance[:, 2] < 0)
         bad |= covariance[:, 1] ** 2 > covariance[:, 0] * covariance[:, 2] * (1 + 1e-9)
         if bad.any():
-            raise InputError(f"row {int(np.flatnonzero(bad)[0])} is not a covariance", help="it must not be indefinite")
-        covariance = np.where(np.isnan(covariance).any(axis=1)[:, None], 0.0, covariance)
+            raise InputError(f"row {int(np.argmax(bad))} is not a covariance", help="it must not be indefinite")
+        covariance = np.where(np.isnan(covariance.sum(axis=1, keepdims=True)), 0.0, covariance)
         if len(lat) == 0:
             return self._uncertain(lat, lon, _NO_SIGMA, _NO_COVARIANCE, edge_probability)
         return self._uncertain(lat, lon, _NO_SIGMA, covariance, edge_probability)
@@ -267,13 +268,17 @@ class AreaIndex:
             OutOfRange: no such member, or max_m not above 0 or above 1,000 km.
         """
         if not 0 <= member_index < len(self.members):
-            raise OutOfRange(f"no area has the index {member_index}", help=f"indices run from 0 to {len(self.members) - 1}")
+            raise OutOfRange(
+                f"no area has the index {member_index}", help=f"indices run from 0 to {len(self.members) - 1}"
+            )
         if not 0 < max_m <= 1_000_000:
             raise OutOfRange(f"max_m is {max_m}", help="give metres above 0 up to 1,000,000")
         lat, lon = _columns(lat_deg, lon_deg)
         member = self.members[member_index]
         codes = self._plain(lat, lon)
-        holds = np.array([any(item[0] == member.base for item in self._sets.members(code)) for code in range(len(self._sets))])
+        holds = np.array(
+            [any(item[0] == member.base for item in self._sets.members(code)) for code in range(len(self._sets))]
+        )
         inside = holds[codes] & (codes >= 0)
         out = np.empty(len(lat))
         reach = min(max_m + member.buffer_m, 1_200_000.0)
@@ -285,7 +290,7 @@ class AreaIndex:
 
     # -- drivers of the kernels ------------------------------------------------------------------------------------
 
-    def _drive(self, step: Callable[[int], tuple[int, int, int]], grow: Callable[[], None]) -> None:
+    def _drive(self, step: Callable[[int], tuple[int, Whole, Whole]], grow: Callable[[], None]) -> None:
         """Run a kernel until all rows are done, supplying the moves and the room it asks for."""
         begin = 0
         while True:
@@ -334,11 +339,23 @@ class AreaIndex:
         codes = np.empty(len(lat), np.int32)
         edges = _Edges(len(lat) // 8 + 64)
 
-        def step(begin: int) -> tuple[int, int, int]:
+        def step(begin: int) -> tuple[int, Whole, Whole]:
             begin, code, move, edges.used = probability.locate_uncertain(
-                self._grid, self._sets.table, lat, lon, sigma, covariance, edge_probability, self._mass, codes,
-                edges.rows, edges.members, edges.probabilities, begin, edges.used,
-            )  # fmt: skip
+                self._grid,
+                self._sets.table,
+                lat,
+                lon,
+                sigma,
+                covariance,
+                edge_probability,
+                self._mass,
+                codes,
+                edges.rows,
+                edges.members,
+                edges.probabilities,
+                begin,
+                edges.used,
+            )
             return begin, code, move
 
         self._drive(step, lambda: edges.grow(len(self.members)))
@@ -359,12 +376,26 @@ class AreaIndex:
     ) -> None:
         for buffer in self._buffers:
 
-            def step(begin: int, buffer: _Buffer = buffer) -> tuple[int, int, int]:
+            def step(begin: int, buffer: _Buffer = buffer) -> tuple[int, Whole, Whole]:
                 begin, code, move, edges.used = nearest.apply_buffer(
-                    self._grid, self._sets.table, buffer.flags, buffer.flagged_m, lat, lon, sigma, buffer.base,
-                    buffer.member, buffer.radius_m, edge_probability, codes,
-                    edges.rows, edges.members, edges.probabilities, begin, edges.used,
-                )  # fmt: skip
+                    self._grid,
+                    self._sets.table,
+                    buffer.flags,
+                    buffer.flagged_m,
+                    lat,
+                    lon,
+                    sigma,
+                    buffer.base,
+                    buffer.member,
+                    buffer.radius_m,
+                    edge_probability,
+                    codes,
+                    edges.rows,
+                    edges.members,
+                    edges.probabilities,
+                    begin,
+                    edges.used,
+                )
                 return begin, code, move
 
             self._drive(step, lambda: edges.grow(len(self.members)))
@@ -380,12 +411,23 @@ class AreaIndex:
         codes = np.empty(len(new), np.int32)
         edges = _Edges(len(new) + 64)
 
-        def step(begin: int) -> tuple[int, int, int]:
+        def step(begin: int) -> tuple[int, Whole, Whole]:
             begin, code, move, edges.used = cells.locate_cells(
-                self._grid, self._sets.table, outlines.lat, outlines.lon, outlines.start, outlines.boundary,
-                edge_probability, self._mass, codes,
-                edges.rows, edges.members, edges.probabilities, begin, edges.used,
-            )  # fmt: skip
+                self._grid,
+                self._sets.table,
+                outlines.lat,
+                outlines.lon,
+                outlines.start,
+                outlines.boundary,
+                edge_probability,
+                self._mass,
+                codes,
+                edges.rows,
+                edges.members,
+                edges.probabilities,
+                begin,
+                edges.used,
+            )
             return begin, code, move
 
         self._drive(step, lambda: edges.grow(len(self.members)))
@@ -396,6 +438,11 @@ class AreaIndex:
         return edges.location(codes, sort=bool(self._buffers))
 
 
+def _wkb(geometries: list[Any]) -> list[bytes]:
+    out: list[bytes] = shapely.to_wkb(np.array(geometries, dtype=object)).tolist()
+    return out
+
+
 def _members(areas: Sequence[Area], buffers: Sequence[tuple[str, float]]) -> tuple[Member, ...]:
     members = [
         Member(i, area.id, area.kind, area.country, tuple(area.tags), area.valid_from_ns, area.valid_until_ns, i)
@@ -403,16 +450,25 @@ def _members(areas: Sequence[Area], buffers: Sequence[tuple[str, float]]) -> tup
     ]
     for area_id, metres in dict.fromkeys((area_id, float(metres)) for area_id, metres in buffers):
         if not 0 < metres <= 200_000:
-            raise InputError(f"the buffer around `{area_id}` is {metres} m wide", help="give metres above 0 up to 200,000")
+            raise InputError(
+                f"the buffer around `{area_id}` is {metres} m wide", help="give metres above 0 up to 200,000"
+            )
         around = [member for member in members[: len(areas)] if member.id == area_id]
         if not around:
             raise InputError(f"a buffer names the unknown area `{area_id}`", help="name an area that is imported")
         for base in around:
             members.append(
                 Member(
-                    len(members), f"{area_id}+{metres:g}m", "buffer", base.country, base.tags, base.valid_from_ns,
-                    base.valid_until_ns, base.index, metres,
-                )  # fmt: skip
+                    len(members),
+                    f"{area_id}+{metres:g}m",
+                    "buffer",
+                    base.country,
+                    base.tags,
+                    base.valid_from_ns,
+                    base.valid_until_ns,
+                    base.index,
+                    metres,
+                )
             )
     return tuple(members)
 

@@ -13,19 +13,20 @@ import math
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
-from groundrule.areas.frame import MIN_KY, PIECE_DEG, POLAR_DEG, frame_at, scales, to_plane, window_around
-from groundrule.areas.grid import COLUMNS, MAX_DEPTH, ROWS, SPLIT, TOP_DEG
+from groundrule.areas.frame import MIN_KY, PIECE_DEG, POLAR_DEG, Frame, frame_at, scales, to_plane, window_around
+from groundrule.areas.grid import COLUMNS, MAX_DEPTH, ROWS, SPLIT, TOP_DEG, Grid
 from groundrule.areas.lookup import DONE, FULL, descend, new_stack, set_at
 from groundrule.areas.probability import MIN_SIGMA_M, REACH, collect_around
-from groundrule.areas.sets import INSIDE, MISSING, SET_EDGE, SET_INSIDE, membership_in, move_of, moved
+from groundrule.areas.sets import INSIDE, MISSING, SET_EDGE, SET_INSIDE, SetTable, Whole, membership_in, move_of, moved
 
 _SLACK = 1.5  # the affine scale at the point is never further off within the distances served
 FIRST_RADIUS_M = 2000.0
 
 
 @njit(cache=True)
-def _foot(au, av, bu, bv):
+def _foot(au: float, av: float, bu: float, bv: float) -> tuple[float, float]:
     """Distance from the origin to a segment, and the place of the foot (0 at a, 1 at b)."""
     du, dv = bu - au, bv - av
     length2 = du * du + dv * dv
@@ -36,7 +37,7 @@ def _foot(au, av, bu, bv):
 
 
 @njit(cache=True)
-def _edge_distance(frame, ax, ay, bx, by, best):
+def _edge_distance(frame: Frame, ax: float, ay: float, bx: float, by: float, best: float) -> float:
     """Distance [m] to an edge in degrees, or something >= best."""
     if frame.pole != 0:
         pieces = int(abs(bx - ax) / PIECE_DEG) + 1
@@ -63,8 +64,10 @@ def _edge_distance(frame, ax, ay, bx, by, best):
 
 
 @njit(cache=True)
-def _is_artificial(vertices, edges, used, edge, member, lat):
-    """Whether an edge only closes a planar ring: along a pole, or a cut at 180 degrees beyond which the area goes on."""
+def _is_artificial(
+    vertices: NDArray[np.float64], edges: NDArray[np.int32], used: int, edge: int, member: int, lat: float
+) -> bool:
+    """Whether an edge only closes a planar ring: along a pole, or a cut at 180 degrees with the area beyond it."""
     ax, ay, bx, by = vertices[edge, 0], vertices[edge, 1], vertices[edge + 1, 0], vertices[edge + 1, 1]
     if ay == by and abs(ay) == 90.0:
         return True
@@ -77,14 +80,24 @@ def _is_artificial(vertices, edges, used, edge, member, lat):
             edges[k, 1] >> 1 == member
             and vertices[other, 0] == -ax
             and vertices[other + 1, 0] == -ax
-            and min(vertices[other, 1], vertices[other + 1, 1]) <= nearest <= max(vertices[other, 1], vertices[other + 1, 1])
+            and min(vertices[other, 1], vertices[other + 1, 1])
+            <= nearest
+            <= max(vertices[other, 1], vertices[other + 1, 1])
         ):
             return True
     return False
 
 
 @njit(cache=True)
-def distance_within(grid, lon, lat, member, radius_m, stack, edges):
+def distance_within(
+    grid: Grid,
+    lon: float,
+    lat: float,
+    member: int,
+    radius_m: float,
+    stack: NDArray[np.float64],
+    edges: NDArray[np.int32],
+) -> tuple[float, NDArray[np.int32]]:
     """Distance [m] to the nearest edge of one area, or infinity if it is beyond the radius.
 
     Returns:
@@ -119,7 +132,15 @@ def distance_within(grid, lon, lat, member, radius_m, stack, edges):
 
 
 @njit(cache=True)
-def signed_distances(grid, lat, lon, inside, member, max_m, out):
+def signed_distances(
+    grid: Grid,
+    lat: NDArray[np.float64],
+    lon: NDArray[np.float64],
+    inside: NDArray[np.bool_],
+    member: int,
+    max_m: float,
+    out: NDArray[np.float64],
+) -> None:
     """Fill `out` with distances [m] to the edge of an area, negative inside, infinite beyond max_m."""
     stack = new_stack()
     edges = np.empty((64, 2), np.int32)
@@ -137,7 +158,7 @@ def signed_distances(grid, lat, lon, inside, member, max_m, out):
 
 
 @njit(cache=True)
-def flag_cells(grid, member, radius_m, flags):
+def flag_cells(grid: Grid, member: int, radius_m: float, flags: NDArray[np.uint8]) -> None:
     """Mark the top cells within a distance of an area's edge, generously, in `flags` (ROWS, COLUMNS)."""
     stack = np.empty(SPLIT * SPLIT * (MAX_DEPTH + 2), np.int32)
     for row in range(ROWS):
@@ -166,8 +187,8 @@ def flag_cells(grid, member, radius_m, flags):
                             waiting += 1
                     continue
                 leaf = (~entry) >> 1
-                for k in range(grid.leaf_start[leaf], grid.leaf_start[leaf + 1]):
-                    found = found or grid.chains[k, 2] >> 1 == member
+                for k in range(grid.leaves[leaf, 1], grid.leaves[leaf + 1, 1]):
+                    found = found or grid.chains[k, 1] >> 9 == member
             if found:
                 for near in range(max(row - high, 0), min(row + high, ROWS - 1) + 1):
                     if wide >= COLUMNS:
@@ -179,9 +200,24 @@ def flag_cells(grid, member, radius_m, flags):
 
 @njit(cache=True)
 def apply_buffer(
-    grid, table, flags, flagged_m, lat, lon, sigma, area, buffer, radius_m, edge_probability, out, rows, members,
-    probabilities, begin, used_rows
-):
+    grid: Grid,
+    table: SetTable,
+    flags: NDArray[np.uint8],
+    flagged_m: float,
+    lat: NDArray[np.float64],
+    lon: NDArray[np.float64],
+    sigma: NDArray[np.float64],
+    area: int,
+    buffer: int,
+    radius_m: float,
+    edge_probability: float,
+    out: NDArray[np.int32],
+    rows: NDArray[np.int64],
+    members: NDArray[np.int32],
+    probabilities: NDArray[np.float32],
+    begin: int,
+    used_rows: int,
+) -> tuple[int, Whole, Whole, int]:
     """Add one buffer to the codes of `out`: the points within `radius_m` of an area, its inside included.
 
     Args:
@@ -245,4 +281,4 @@ def apply_buffer(
             probabilities[used_rows] = probability
             used_rows += 1
         out[i] = after
-    return len(lat), np.int32(0), DONE, used_rows
+    return len(lat), 0, DONE, used_rows

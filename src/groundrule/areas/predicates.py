@@ -1,9 +1,9 @@
 """Planar predicates: on which side of an edge is a point, and which crossings does a walk meet?
 
-A floating-point filter decides the easy cases exactly and double-double arithmetic (106 bits) the rest. Formula and order of
-operations are those of GEOS (`CGAlgorithmsDD`, after Shewchuk 1997), so that the answers equal those of shapely bit for bit.
-Points off a line are always found on their true side. A point that lies on a line in real arithmetic may come out
-beside it if all 53 bits of the coordinates are in use, as in GEOS.
+A floating-point filter decides the easy cases exactly, and double-double arithmetic (106 bits) the rest. Formula
+and order of operations are those of GEOS (`CGAlgorithmsDD`, after Shewchuk 1997), so that the answers equal those of
+shapely bit for bit. Points off a line are found on their true side. A point that lies on a line in real arithmetic may
+come out beside it if all 53 bits of the coordinates are in use, as in GEOS.
 
 Ties are broken as if every point lay at (x - e, y + e*e) for an infinitely small e. Hence the parity of crossings is
 defined for every float64 point, vertices and edges included, and a walk may take any route. That a boundary point
@@ -12,7 +12,9 @@ belongs to a closed polygon is found separately (`ON_BOUNDARY`).
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 _SPLIT = 134217729.0  # 2**27 + 1, Dekker's constant
 _SAFE_EPSILON = 1e-15  # above the proven bound (3 + 16 u) u of the filter; the value used by GEOS
@@ -22,7 +24,7 @@ ON_BOUNDARY = 2
 
 
 @njit(cache=True, inline="never")
-def _orientation_dd(ax, ay, bx, by, qx, qy):
+def _orientation_dd(ax: float, ay: float, bx: float, by: float, qx: float, qy: float) -> int:
     """Sign of the orientation in double-double arithmetic; rarely called, so kept out of line."""
     dx1, dx1_lo = _two_difference(bx, ax)
     dy1, dy1_lo = _two_difference(by, ay)
@@ -39,12 +41,12 @@ def _orientation_dd(ax, ay, bx, by, qx, qy):
 
 
 @njit(cache=True)
-def _two_difference(p, q):
+def _two_difference(p: float, q: float) -> tuple[float, float]:
     return _add(p, 0.0, -q, 0.0)
 
 
 @njit(cache=True)
-def _add(hi, lo, yhi, ylo):
+def _add(hi: float, lo: float, yhi: float, ylo: float) -> tuple[float, float]:
     s_hi = hi + yhi
     t_hi = lo + ylo
     e = s_hi - hi
@@ -62,7 +64,7 @@ def _add(hi, lo, yhi, ylo):
 
 
 @njit(cache=True)
-def _multiply(hi, lo, yhi, ylo):
+def _multiply(hi: float, lo: float, yhi: float, ylo: float) -> tuple[float, float]:
     big = _SPLIT * hi
     hx = big - hi
     c = _SPLIT * yhi
@@ -78,7 +80,7 @@ def _multiply(hi, lo, yhi, ylo):
 
 
 @njit(cache=True)
-def orientation(ax, ay, bx, by, qx, qy):
+def orientation(ax: float, ay: float, bx: float, by: float, qx: float, qy: float) -> int:
     """Return 1 if q lies left of the line a to b, -1 if right, 0 if on it.
 
     Args:
@@ -107,7 +109,9 @@ def orientation(ax, ay, bx, by, qx, qy):
 
 
 @njit(cache=True)
-def chain_walk(vertices, start, count, fx, fy, tx, ty):
+def chain_walk(
+    vertices: NDArray[np.float64], start: int, count: int, fx: float, fy: float, tx: float, ty: float
+) -> int:
     """Walk from f to t over a chain of edges and tell the crossings.
 
     The walk goes vertically at x = fx from fy to ty and then horizontally at y = ty from fx to tx.
@@ -129,11 +133,8 @@ def chain_walk(vertices, start, count, fx, fy, tx, ty):
     for k in range(start + 1, start + count + 1):
         bx = vertices[k, 0]
         by = vertices[k, 1]
-        if by == ty:
-            if bx == tx:
-                flags |= 2
-            elif ay == ty and ((ax < tx) != (bx < tx)):
-                flags |= 2
+        if by == ty and (bx == tx or (ay == ty and ((ax < tx) != (bx < tx)))):
+            flags |= 2
         # Horizontal leg: edges that straddle its height, unless wholly to one side of it.
         if (ay > ty) != (by > ty) and (ax >= x_low or bx >= x_low) and (ax <= x_high or bx <= x_high):
             side = orientation(ax, ay, bx, by, tx, ty)

@@ -1,4 +1,4 @@
-"""Interned area sets: each distinct set of memberships has one small code, and changing a set by one member is a table look-up.
+"""Interned area sets: each distinct set of memberships has a small code, and a change of one member is a table look-up.
 
 A kernel that needs a change not yet known stops and names it; Python then makes the set, grows the table and lets the
 kernel go on at the same row. So nothing has a capacity that could overflow.
@@ -7,7 +7,7 @@ kernel go on at the same row. So nothing has a capacity that could overflow.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -23,6 +23,9 @@ TOGGLE, SET_INSIDE, SET_EDGE, SET_OUTSIDE = 0, 1, 2, 3
 
 MISSING = -1
 
+Whole = int | np.integer[Any]
+"""An integer as Python or a kernel has it."""
+
 
 class SetTable(NamedTuple):
     """What kernels see; arrays are replaced when they grow."""
@@ -34,13 +37,13 @@ class SetTable(NamedTuple):
 
 
 @njit(cache=True)
-def move_of(member, change):
+def move_of(member: int, change: int) -> Whole:
     """Return the number of a change to a member."""
     return np.int64(member) * 4 + change
 
 
 @njit(cache=True)
-def moved(table, code, move):
+def moved(table: SetTable, code: Whole, move: Whole) -> Whole:
     """Return the code of a set after a move, or MISSING if the table does not know it yet."""
     key = (np.int64(code) << 32) | np.int64(move)
     mask = len(table.keys) - 1
@@ -55,14 +58,14 @@ def moved(table, code, move):
 
 
 @njit(cache=True)
-def hash_of(key):
+def hash_of(key: Whole) -> Whole:
     """Mix a key (Fibonacci hashing, upper bits)."""
     mixed = np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
     return np.int64(mixed >> np.uint64(33))
 
 
 @njit(cache=True)
-def membership_in(table, code, member):
+def membership_in(table: SetTable, code: Whole, member: int) -> int:
     """Return 0 (outside), INSIDE or EDGE."""
     for k in range(table.start[code], table.start[code + 1]):
         item = table.items[k]
@@ -72,7 +75,7 @@ def membership_in(table, code, member):
 
 
 @njit(cache=True)
-def _insert(keys, values, key, value):
+def _insert(keys: NDArray[np.int64], values: NDArray[np.int32], key: int, value: int) -> None:
     mask = len(keys) - 1
     slot = hash_of(key) & mask
     while keys[slot] >= 0:
@@ -82,7 +85,9 @@ def _insert(keys, values, key, value):
 
 
 @njit(cache=True)
-def _rehash(old_keys, old_values, keys, values):
+def _rehash(
+    old_keys: NDArray[np.int64], old_values: NDArray[np.int32], keys: NDArray[np.int64], values: NDArray[np.int32]
+) -> None:
     for k in range(len(old_keys)):
         if old_keys[k] >= 0:
             _insert(keys, values, old_keys[k], old_values[k])

@@ -23,9 +23,16 @@ def shares(index, location, row):
 def sampled(index, cell, rng, n=60_000):
     """Shares by points spread evenly over the sphere around the cell, kept where H3 says they are in it."""
     lat0, lon0 = h3.cell_to_latlng(cell)
-    reach = max(h3.great_circle_distance((lat0, lon0), corner, unit="rads") for corner in h3.cell_to_boundary(cell)) * 1.02
-    centre = np.array([np.cos(np.radians(lat0)) * np.cos(np.radians(lon0)), np.cos(np.radians(lat0)) * np.sin(np.radians(lon0)),
-                       np.sin(np.radians(lat0))])
+    reach = (
+        max(h3.great_circle_distance((lat0, lon0), corner, unit="rads") for corner in h3.cell_to_boundary(cell)) * 1.02
+    )
+    centre = np.array(
+        [
+            np.cos(np.radians(lat0)) * np.cos(np.radians(lon0)),
+            np.cos(np.radians(lat0)) * np.sin(np.radians(lon0)),
+            np.sin(np.radians(lat0)),
+        ]
+    )
     side = np.cross(centre, [0.3, 0.5, 0.8])
     side /= np.linalg.norm(side)
     z = 1 - rng.uniform(0, 1 - np.cos(reach), n)
@@ -51,7 +58,9 @@ def test_share_against_sampling(lat, resolution):
     cell = h3.latlng_to_cell(lat, 20, resolution)
     lat0, lon0 = h3.cell_to_latlng(cell)
     size = h3.average_hexagon_edge_length(resolution, "m")
-    areas = [area(f"i{k}", star(lon0 + rng.normal(0, 0.3) * size / 111_000, lat0, 1.2 * size, 9, rng)) for k in range(3)]
+    areas = [
+        area(f"i{k}", star(lon0 + rng.normal(0, 0.3) * size / 111_000, lat0, 1.2 * size, 9, rng)) for k in range(3)
+    ]
     areas.append(area("half", box(-170, -89, lon0, 89)))
     index = AreaIndex.build(areas)
     location = index.locate_cells(np.array([cell], dtype=np.uint64), edge_probability=1e-6)
@@ -64,7 +73,9 @@ def test_share_against_an_exact_clip():
     rng = np.random.default_rng(32)
     shape = star(10, 1, 30_000, 40, rng)
     index = AreaIndex.build([area("islet", shape)])
-    found = {h3.latlng_to_cell(1 + dy, 10 + dx, 6) for dx in np.linspace(-0.3, 0.3, 15) for dy in np.linspace(-0.3, 0.3, 15)}
+    found = {
+        h3.latlng_to_cell(1 + dy, 10 + dx, 6) for dx in np.linspace(-0.3, 0.3, 15) for dy in np.linspace(-0.3, 0.3, 15)
+    }
     wanted = np.array(sorted(found), dtype=np.uint64)
     location = index.locate_cells(wanted, edge_probability=1e-6)
     partial = 0
@@ -78,11 +89,23 @@ def test_share_against_an_exact_clip():
 
 def test_antimeridian_and_pole():
     split = shapely.MultiPolygon([box(170, 50, 180, 70), box(-180, 50, -170, 70)])
-    index = AreaIndex.build([area("split", split), area("east", box(170, 50, 180, 70)), area("cap", box(-180, 85, 180, 90)),
-                             area("half cap".replace(" ", "-"), box(0, 70, 180, 90))])
+    index = AreaIndex.build(
+        [
+            area("split", split),
+            area("east", box(170, 50, 180, 70)),
+            area("cap", box(-180, 85, 180, 90)),
+            area("half cap".replace(" ", "-"), box(0, 70, 180, 90)),
+        ]
+    )
     rng = np.random.default_rng(33)
-    wanted = [h3.latlng_to_cell(60, 179.99, 4), h3.latlng_to_cell(90, 0, 4), h3.latlng_to_cell(85, 100, 3),
-              h3.latlng_to_cell(50, -180, 5), h3.latlng_to_cell(90, 0, 1), h3.latlng_to_cell(89.7, 10, 5)]
+    wanted = [
+        h3.latlng_to_cell(60, 179.99, 4),
+        h3.latlng_to_cell(90, 0, 4),
+        h3.latlng_to_cell(85, 100, 3),
+        h3.latlng_to_cell(50, -180, 5),
+        h3.latlng_to_cell(90, 0, 1),
+        h3.latlng_to_cell(89.7, 10, 5),
+    ]
     location = index.locate_cells(np.array(wanted, dtype=np.uint64), edge_probability=1e-6)
     for row, cell in enumerate(wanted):
         want = sampled(index, cell, rng, 40_000)

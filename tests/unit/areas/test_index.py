@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import shapely
@@ -41,7 +43,11 @@ def test_unknown_positions_are_minus_one_and_lose_nothing_beside_them():
 
 def test_the_antimeridian_is_one_line_and_the_poles_are_reached():
     index = AreaIndex.build(
-        [area("west", box(-180, -10, -170, 10)), area("east", box(170, -5, 180, 5)), area("cap", box(-180, 80, 180, 90))]
+        [
+            area("west", box(-180, -10, -170, 10)),
+            area("east", box(170, -5, 180, 5)),
+            area("cap", box(-180, 80, 180, 90)),
+        ]
     )
     assert ids(index, 0, 180) == ids(index, 0, -180) == ["west", "east"]
     assert ids(index, 7, 180) == ids(index, 7, -180) == ["west"]
@@ -56,7 +62,7 @@ def test_no_list_has_a_capacity():
     turn = np.linspace(0, 2 * np.pi, 401)
     fan = [
         area(f"f{i}", shapely.Polygon([(30, 30), (30 + np.cos(a), 30 + np.sin(a)), (30 + np.cos(b), 30 + np.sin(b))]))
-        for i, (a, b) in enumerate(zip(turn[:-1], turn[1:], strict=True))
+        for i, (a, b) in enumerate(pairwise(turn))
     ]
     index = AreaIndex.build(stack + fan)
     assert len(ids(index, 0, 0)) == 300
@@ -116,7 +122,7 @@ def test_edge_probability_is_checked(share):
 
 
 class TestCache:
-    @pytest.fixture()
+    @pytest.fixture
     def areas(self):
         rng = np.random.default_rng(2)
         return [area(f"a{i}", star(rng.uniform(-30, 30), rng.uniform(-30, 30), 300_000, 30, rng)) for i in range(20)]
