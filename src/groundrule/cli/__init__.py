@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 
 import typer
 
@@ -54,3 +55,9 @@ def main() -> None:
         sys.exit(0)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception:  # noqa: BLE001 - the last door: whatever comes here is a fault of ours and must say so
+        traceback.print_exc()
+        print(  # noqa: T201 - this is the command's output
+            f"groundrule {__version__}: internal error; please report it with the lines above", file=sys.stderr
+        )
+        sys.exit(3)

@@ -29,7 +29,9 @@ def import_(
     file: Annotated[Path, typer.Argument(help="GeoJSON, zipped Shapefile, GeoParquet, KML, ED-269 or MDS geography.")],
     home: HomeOption = DEFAULT_HOME,
     kind: Annotated[str, typer.Option(help="Kind of areas whose file does not say.")] = "zone",
-    source: Annotated[str | None, typer.Option(help="Where the areas come from; the default is the file's name.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Where the areas come from; the default is the file's name.")
+    ] = None,
     licence: Annotated[str, typer.Option(help="Licence of areas whose file does not say.")] = "not stated",
     prefix: Annotated[str | None, typer.Option(help="Text before each id, for instance `control:`.")] = None,
     id_property: Annotated[str | None, typer.Option(help="Property that holds the id.")] = None,
@@ -62,7 +64,9 @@ def import_(
     if as_json:
         print_json(result)
     else:
-        print_text(f"Imported {len(report.areas)} areas, repaired {len(report.repaired)}, rejected {len(report.rejected)} (ungoverned).")
+        print_text(
+            f"Imported {len(report.areas)} areas, repaired {len(report.repaired)}, rejected {len(report.rejected)} (ungoverned)."
+        )
         for name in ("repaired", "rejected"):
             for line in result[name]:
                 print_text(f"  {name}: {line}", style="yellow")
@@ -75,7 +79,9 @@ def import_(
 def list_(
     home: HomeOption = DEFAULT_HOME,
     kind: Annotated[str | None, typer.Option(help="Only areas of this kind.")] = None,
-    at: Annotated[str | None, typer.Option("--at", help="Only versions valid at this time; service as recorded by then.")] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", help="Only versions valid at this time; service as recorded by then.")
+    ] = None,
     as_json: OutputJson = False,
 ) -> None:
     """List areas with their service history: never served, served, ended, or a request refused."""
@@ -104,14 +110,18 @@ def list_(
 def locate(
     lat: Annotated[float, typer.Argument(help="Latitude [degree]; write -- before the arguments if it is negative.")],
     lon: Annotated[float, typer.Argument(help="Longitude [degree].")],
-    sigma_m: Annotated[float, typer.Option("--sigma-m", min=0, help="Standard deviation of the position per axis [m].")] = 0.0,
+    sigma_m: Annotated[
+        float, typer.Option("--sigma-m", min=0, help="Standard deviation of the position per axis [m].")
+    ] = 0.0,
     home: HomeOption = DEFAULT_HOME,
     at: Annotated[str | None, typer.Option("--at", help="As of this time; the default is now.")] = None,
     as_json: OutputJson = False,
 ) -> None:
     """Say which areas hold a place: every claimant, never one guessed."""
     if not (-90 <= lat <= 90 and -180 <= lon <= 180):
-        raise OutOfRange(f"latitude {lat} and longitude {lon} are not a place", help="latitude -90 to 90, longitude -180 to 180")
+        raise OutOfRange(
+            f"latitude {lat} and longitude {lon} are not a place", help="latitude -90 to 90, longitude -180 to 180"
+        )
     areas = _areas_of(home)
     cache = index_cache(Home.open(home)) if (home / "home.json").exists() else None
     index = AreaIndex.build(areas.areas, cache_dir=cache)
@@ -134,7 +144,13 @@ def locate(
                 "distance_to_edge_m": _distance(index, lat, lon, member_index),
             }
         )
-    answer = {"lat_deg": lat, "lon_deg": lon, "at": format_instant(moment), "areas": hits, "areas_version": areas.digest}
+    answer = {
+        "lat_deg": lat,
+        "lon_deg": lon,
+        "at": format_instant(moment),
+        "areas": hits,
+        "areas_version": areas.digest,
+    }
     if as_json:
         print_json(answer)
         return
@@ -159,7 +175,7 @@ def _areas_of(home: Path) -> AreaSet:
 
 
 def _distance(index: AreaIndex, lat: float, lon: float, member: int) -> str:
-    metres = index.edge_distance_m(lat, lon, member)
+    metres = float(index.edge_distance_m(lat, lon, member)[0])
     if not np.isfinite(metres):
         return "more than 200 km"
     return f"{abs(metres) / 1000:.3f} km {'inside' if metres < 0 else 'outside'}"

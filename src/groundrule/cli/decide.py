@@ -11,7 +11,16 @@ import pyarrow as pa
 import typer
 
 from groundrule.canon import digest_file
-from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_json, print_table, print_text, progress, warn
+from groundrule.cli.output import (
+    DEFAULT_HOME,
+    HomeOption,
+    OutputJson,
+    print_json,
+    print_table,
+    print_text,
+    progress,
+    warn,
+)
 from groundrule.cli.rules import instant_option
 from groundrule.pipeline.runs import Counts, Inputs
 from groundrule.pipeline.runs import decide as decide_run
@@ -22,15 +31,22 @@ from groundrule.store.observations import ObservationReader, expand_paths, open_
 
 
 def decide(
-    observations: Annotated[list[Path], typer.Argument(help="Parquet, CSV, JSON lines or telemetry replies; or folders of them.")],
+    observations: Annotated[
+        list[Path], typer.Argument(help="Parquet, CSV, JSON lines or telemetry replies; or folders of them.")
+    ],
     home: HomeOption = DEFAULT_HOME,
     out: Annotated[Path | None, typer.Option("--out", help="Also write the decisions into this Parquet file.")] = None,
     columns: Annotated[
-        str | None, typer.Option("--columns", help="Names in the file = our names: track_id=terminal_id,time=observed_at")
+        str | None,
+        typer.Option("--columns", help="Names in the file = our names: track_id=terminal_id,time=observed_at"),
     ] = None,
-    as_of: Annotated[str | None, typer.Option("--as-of", help="Apply rules and areas as of this time to older data.")] = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="Apply rules and areas as of this time to older data.")
+    ] = None,
     assume_utc: Annotated[bool, typer.Option("--assume-utc", help="Take times without a zone as UTC.")] = False,
-    time_unit: Annotated[str | None, typer.Option("--time-unit", help="Unit of times given as numbers: ns, us, ms, s.")] = None,
+    time_unit: Annotated[
+        str | None, typer.Option("--time-unit", help="Unit of times given as numbers: ns, us, ms, s.")
+    ] = None,
     as_json: OutputJson = False,
 ) -> None:
     """Decide every observation, with reasons, and commit the run to the home.
@@ -49,7 +65,8 @@ def decide(
             Inputs(
                 batches=_accepted(reader, rejected_path),
                 files=lambda: [
-                    {"name": path.name, "digest": digest_file(path), "bytes": path.stat().st_size} for path in expand_paths(observations)
+                    {"name": path.name, "digest": digest_file(path), "bytes": path.stat().st_size}
+                    for path in expand_paths(observations)
                 ],
                 rejected=lambda: dict(sorted(reader.counts.by_reason.items())),
             ),
@@ -91,7 +108,8 @@ def counts_dict(counts: Counts) -> dict[str, Any]:
         "over_late": counts.over_late,
         "unregistered_terminals": counts.unregistered,
         "answers": [
-            {"outcome": outcome, "state": state, "rows": rows} for (outcome, state), rows in sorted(counts.answers.items())
+            {"outcome": outcome, "state": state, "rows": rows}
+            for (outcome, state), rows in sorted(counts.answers.items())
         ],
         "reasons": dict(sorted(counts.reasons.items())),
     }
@@ -123,7 +141,10 @@ def print_counts(counts: Counts) -> None:
         "too late, stored and not decided": counts.over_late,
         "terminals not in the register": counts.unregistered,
     }
-    print_text(", ".join([f"{counts.decided:,} observations decided", *(f"{n:,} {what}" for what, n in extras.items() if n)]) + ".")
+    print_text(
+        ", ".join([f"{counts.decided:,} observations decided", *(f"{n:,} {what}" for what, n in extras.items() if n)])
+        + "."
+    )
 
 
 def _accepted(reader: ObservationReader, rejected_path: Path) -> Iterator[pa.Table]:

@@ -27,8 +27,12 @@ class For(StrEnum):
 def explain(
     terminal: Annotated[str, typer.Argument(help="Terminal id.")],
     home: HomeOption = DEFAULT_HOME,
-    at: Annotated[str | None, typer.Option("--at", help="The last decision up to this time; the default is the latest.")] = None,
-    audience: Annotated[For, typer.Option("--for", help="Owners see reason, basis, message and appeal; no thresholds.")] = For.OPERATOR,
+    at: Annotated[
+        str | None, typer.Option("--at", help="The last decision up to this time; the default is the latest.")
+    ] = None,
+    audience: Annotated[
+        For, typer.Option("--for", help="Owners see reason, basis, message and appeal; no thresholds.")
+    ] = For.OPERATOR,
     language: Annotated[str, typer.Option("--language", help="Language of the message.")] = "en",
     as_json: OutputJson = False,
 ) -> None:
@@ -39,7 +43,13 @@ def explain(
         place, basis, terminal, at_ns=instant_option(at, "--at"), audience=audience.value, language=language
     )
     if as_json:
-        print_json({"terminal": found.terminal_id, **found.explanation.as_dict(), **(place_dict(found) if audience is For.OPERATOR else {})})
+        print_json(
+            {
+                "terminal": found.terminal_id,
+                **found.explanation.as_dict(),
+                **(place_dict(found) if audience is For.OPERATOR else {}),
+            }
+        )
         return
     print_text(f"{found.terminal_id} at {format_instant(found.observed_at_ns)}")
     if audience is For.OPERATOR:

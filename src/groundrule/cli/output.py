@@ -19,7 +19,8 @@ from groundrule.errors import GroundruleError
 
 OutputJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 HomeOption = Annotated[
-    Path, typer.Option("--home", envvar="GROUNDRULE_HOME", help="Directory that holds registers, areas, rules and history.")
+    Path,
+    typer.Option("--home", envvar="GROUNDRULE_HOME", help="Directory that holds registers, areas, rules and history."),
 ]
 DEFAULT_HOME = Path("groundrule-home")
 
@@ -78,7 +79,13 @@ def progress(total: int | None = None) -> Iterator[Callable[[str, int], None]]:
         yield lambda _step, _rows: None
         return
     tasks: dict[str, Any] = {}
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bars:
 
         def update(step: str, rows: int) -> None:

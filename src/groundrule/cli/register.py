@@ -20,7 +20,9 @@ from groundrule.store.observation_columns import parse_columns
 from groundrule.store.register_import import import_register
 from groundrule.store.registers import Registers
 
-app = typer.Typer(no_args_is_help=True, help="Import and show terminals, accounts, parties, plans, programmes and lists.")
+app = typer.Typer(
+    no_args_is_help=True, help="Import and show terminals, accounts, parties, plans, programmes and lists."
+)
 Kind = StrEnum("Kind", {name.upper(): name for name in ENTITIES})  # type: ignore[misc]  # made from the one list of kinds
 
 
@@ -29,9 +31,15 @@ def import_(
     kind: Annotated[Kind, typer.Argument(help="What the file holds.")],
     file: Annotated[Path, typer.Argument(help="CSV, Parquet or JSON lines.")],
     home: HomeOption = DEFAULT_HOME,
-    columns: Annotated[str | None, typer.Option("--columns", help="Names in the file = names of the register: id=terminal_id")] = None,
-    valid_from: Annotated[str | None, typer.Option(help="From when rows hold that do not say so; the default is from ever.")] = None,
-    actor: Annotated[str | None, typer.Option(help="Who imports; the default is the user's name on this machine.")] = None,
+    columns: Annotated[
+        str | None, typer.Option("--columns", help="Names in the file = names of the register: id=terminal_id")
+    ] = None,
+    valid_from: Annotated[
+        str | None, typer.Option(help="From when rows hold that do not say so; the default is from ever.")
+    ] = None,
+    actor: Annotated[
+        str | None, typer.Option(help="Who imports; the default is the user's name on this machine.")
+    ] = None,
     as_json: OutputJson = False,
 ) -> None:
     """Import a file; every bad row is kept with its reason, and nothing that was known is forgotten."""
@@ -83,7 +91,9 @@ def show(
     key: Annotated[str | None, typer.Argument(help="Id of one thing: all its versions, what was known when.")] = None,
     home: HomeOption = DEFAULT_HOME,
     at: Annotated[str | None, typer.Option("--at", help="What held at this time; the default is now.")] = None,
-    known_at: Annotated[str | None, typer.Option("--known-at", help="As known at this time; the default is now.")] = None,
+    known_at: Annotated[
+        str | None, typer.Option("--known-at", help="As known at this time; the default is now.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Most rows shown.")] = 20,
     as_json: OutputJson = False,
 ) -> None:
@@ -115,14 +125,19 @@ def show(
 
 
 def _revision(item: Any) -> dict[str, Any]:
-    row = {name: getattr(item, name) for name in ("revision", "kind", "actor", "source", "inserted", "changed", "rejected", "governed")}
+    row = {
+        name: getattr(item, name)
+        for name in ("revision", "kind", "actor", "source", "inserted", "changed", "rejected", "governed")
+    }
     return {**row, "recorded_at": format_instant(item.recorded_at_ns), "digest": item.digest}
 
 
 def _readable(row: dict[str, Any]) -> dict[str, Any]:
     times = ("valid_from", "valid_until", "recorded_at", "superseded_at", "activated_at", "submitted_at", "expires_at")
     return {
-        name: _instant(value) if name in times and value is not None else value for name, value in row.items() if name != "version"
+        name: _instant(value) if name in times and value is not None else value
+        for name, value in row.items()
+        if name != "version"
     }
 
 

@@ -47,7 +47,10 @@ def replay(home: HomeOption = DEFAULT_HOME, from_: From = None, to: To = None, a
         if found.difference:
             print_text(difference_sentence(found.difference), style="red")
         if found.identical:
-            print_text(f"{found.rows:,} decisions of {found.runs} runs follow from their observations, byte for byte.", style="green")
+            print_text(
+                f"{found.rows:,} decisions of {found.runs} runs follow from their observations, byte for byte.",
+                style="green",
+            )
     if not found.identical:
         raise typer.Exit(1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from groundrule.cli.output import OutputJson, print_json, print_table, print_tex
 from groundrule.errors import InputError
 from groundrule.instant import parse_instant
 from groundrule.rules.analyse import analyse as analyse_rulebook
-from groundrule.rules.cases import load_cases, run_cases
+from groundrule.rules.cases import run_cases
 from groundrule.rules.compare import compare
 from groundrule.rules.compile import compile_rulebook
 from groundrule.rules.text import load_rulebook
@@ -72,7 +73,16 @@ def diff(
     changes = compare(load_rulebook(old), load_rulebook(new))
     if as_json:
         print_json(
-            [{"kind": c.kind, "subject": c.subject, "id": c.id, "sentence": c.sentence, "affects_past": c.affects_past} for c in changes]
+            [
+                {
+                    "kind": c.kind,
+                    "subject": c.subject,
+                    "id": c.id,
+                    "sentence": c.sentence,
+                    "affects_past": c.affects_past,
+                }
+                for c in changes
+            ]
         )
         return
     for change in changes:
@@ -84,15 +94,28 @@ def diff(
 @app.command()
 def test(
     rulebook: Book = "world-2026",
-    cases: Annotated[Path | None, typer.Option("--cases", help="Cases file; the default lies beside the rulebook.")] = None,
+    cases: Annotated[
+        Path | None, typer.Option("--cases", help="Cases file; the default lies beside the rulebook.")
+    ] = None,
     as_json: OutputJson = False,
 ) -> None:
     """Run the cases kept beside a rulebook; exits 1 if one fails."""
     book = load_rulebook(rulebook)
-    results = run_cases(book, *load_cases(rulebook, cases))
+    path = cases or _cases_beside(rulebook)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"the cases file `{path}` cannot be read", help="name one with --cases FILE") from error
+    results = run_cases(book, text, file=str(path))
     failed = [result for result in results if not result.passed]
     if as_json:
-        print_json({"rulebook": book.digest, "cases": len(results), "failed": [result.as_dict() for result in failed]})
+        print_json(
+            {
+                "rulebook": book.digest,
+                "cases": len(results),
+                "failed": [{"line": r.case.line, "name": r.case.name, "problems": list(r.problems)} for r in failed],
+            }
+        )
     else:
         for result in failed:
             print_text(str(result), style="red")
@@ -104,18 +127,41 @@ def test(
 @app.command()
 def analyse(
     rulebook: Book = "world-2026",
-    timeout_s: Annotated[int, typer.Option("--timeout-s", min=1, help="Longest time for one question [s].")] = 60,
+    cases: Annotated[Path | None, typer.Option("--cases", help="Write counterexamples and overlaps as a cases file.")] = None,
     as_json: OutputJson = False,
 ) -> None:
     """Find unreachable rules, contradictions and gaps, and prove or refute the declared guarantees; exits 1 on a refutation."""
     book = load_rulebook(rulebook)
-    found = analyse_rulebook(book, timeout_s=timeout_s)
+    found = analyse_rulebook(book)
+    if cases:
+        cases.write_text(found.cases(), encoding="utf-8")
     if as_json:
-        print_json(found.as_dict())
+        print_json(
+            {
+                "rulebook": book.digest,
+                "sound": found.sound,
+                "guarantees": [
+                    {"id": g.guarantee.id, "verdict": g.verdict, "broken_by": g.rule_id, "note": g.note} for g in found.guarantees
+                ],
+                "unreachable": [item.sentence for item in found.unreachable],
+                "contradictions": [{"tier": c.tier, "serving": c.serving, "denying": c.denying} for c in found.contradictions],
+                "left_to_the_default": [item.place for item in found.uncovered],
+                "countries_without_a_line": list(found.silent_countries),
+                "deny_on_a_doubt": list(found.denying_doubts),
+                "not_decided": list(found.undecided),
+            }
+        )
     else:
         print_text(found.as_text())
-    if not found.holds:
+    if not found.sound:
         raise typer.Exit(1)
+
+
+def _cases_beside(rulebook: str) -> Path:
+    path = Path(rulebook)
+    if path.suffix in {".yaml", ".yml"}:
+        return path.with_suffix(".cases.yaml")
+    return Path(str(files("groundrule.rules").joinpath("books", f"{rulebook}.cases.yaml")))
 
 
 def instant_option(text: str | None, option: str) -> int | None:

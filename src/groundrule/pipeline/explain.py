@@ -48,7 +48,13 @@ class Found:
 
 
 def explain_terminal(
-    home: Home, basis: Basis, terminal_id: str, *, at_ns: int | None = None, audience: Audience = "operator", language: str = "en"
+    home: Home,
+    basis: Basis,
+    terminal_id: str,
+    *,
+    at_ns: int | None = None,
+    audience: Audience = "operator",
+    language: str = "en",
 ) -> Found:
     """Explain the last decision of a terminal up to an instant.
 
@@ -75,7 +81,13 @@ def explain_terminal(
 
 
 def explain_row(
-    judge: Judge, judged: Judged, row: int, explainer: Explainer, *, audience: Audience = "operator", language: str = "en"
+    judge: Judge,
+    judged: Judged,
+    row: int,
+    explainer: Explainer,
+    *,
+    audience: Audience = "operator",
+    language: str = "en",
 ) -> Found:
     """Explain one row of a judged batch."""
     situation = situation_of(judge, judged, row)
@@ -125,7 +137,7 @@ def distances_from(index: AreaIndex, lat_deg: float, lon_deg: float) -> Callable
         position = members.get(name.removeprefix("area:"))
         if position is None:
             return None
-        metres = float(index.edge_distance_m(lat_deg, lon_deg, position, SEARCH_M))
+        metres = float(index.edge_distance_m(lat_deg, lon_deg, position, SEARCH_M)[0])
         return metres if np.isfinite(metres) else None
 
     return measure
@@ -137,9 +149,12 @@ def areas_of(judge: Judge, judged: Judged, row: int) -> tuple[tuple[str, str, fl
     facts, members = judge.where.values[code] or (), judge.where.members[code]
     location = judged.location
     low, high = np.searchsorted(location.edge_rows, [row, row + 1])
-    edges = dict(zip(location.edge_members[low:high].tolist(), location.edge_probability[low:high].tolist(), strict=True))
+    edges = dict(
+        zip(location.edge_members[low:high].tolist(), location.edge_probability[low:high].tolist(), strict=True)
+    )
     return tuple(
-        (fact.id, fact.membership.name.lower(), float(edges.get(member, 1.0))) for fact, member in zip(facts, members, strict=True)
+        (fact.id, fact.membership.name.lower(), float(edges.get(member, 1.0)))
+        for fact, member in zip(facts, members, strict=True)
     )
 
 

@@ -25,7 +25,9 @@ from groundrule.store.timeline import RegisterTimeline
 _POINTER = "current.json"
 
 
-def create_home(path: Path, *, rules: str = "world-2026", world: bool = True, areas: tuple[Area, ...] = ()) -> Home:
+def create_home(
+    path: Path, *, rules: str = "world-2026", world: bool = True, areas: tuple[Area, ...] = (), home_id: str | None = None
+) -> Home:
     """Make a home: the only moment at which rules come into force without anybody's approval.
 
     Args:
@@ -33,11 +35,12 @@ def create_home(path: Path, *, rules: str = "world-2026", world: bool = True, ar
         rules: name of a shipped rulebook or path of a file.
         world: whether the shipped world areas are in it.
         areas: further areas.
+        home_id: identity of the home; random if None.
     Raises:
         RulebookErrors: the rulebook cannot be used; nothing is created.
     """
     rulebook = load_rulebook(rules)
-    home = Home.create(path)
+    home = Home.create(path, home_id=home_id)
     with home.writer():
         write_durably(home.rulebooks / f"{rulebook.digest.removeprefix('sha256:')}.yaml", rulebook.text.encode())
         write_durably(home.rulebooks / _POINTER, json.dumps({"rulebook": rulebook.digest}).encode())

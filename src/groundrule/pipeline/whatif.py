@@ -47,7 +47,11 @@ class Tally:
     def empty(cls, terminals: int) -> Tally:
         """Return the tally of terminals that were not observed."""
         return cls(
-            *(np.full(terminals, fill, kind) for _ in range(2) for fill, kind in ((255, np.uint8), (0, np.uint8), (-1, np.int32), (-1, np.int32)))
+            *(
+                np.full(terminals, fill, kind)
+                for _ in range(2)
+                for fill, kind in ((255, np.uint8), (0, np.uint8), (-1, np.int32), (-1, np.int32))
+            )
         )
 
     def grow(self, terminals: int) -> None:
@@ -102,16 +106,20 @@ def what_if(
     *,
     progress: Callable[[str, int], None] | None = None,
     as_of_ns: int | None = None,
-    seen: Callable[[Judged, Judged], None] | None = None,
+    started: Callable[[tuple[Judge, Judge]], object] | None = None,
+    seen: Callable[[Judged, Judged], object] | None = None,
 ) -> WhatIf:
     """Decide observations in time order under two rulebooks and say who changes.
 
     Args:
         batches: OBSERVATION_SCHEMA, in order of time.
         before, after: the two bases; they must share the registers.
+        started: called with both judges before the first batch.
         seen: called with both results of each batch.
     """
     judges = Judge(before), Judge(after)
+    if started:
+        started(judges)
     tallies = Tally.empty(len(before.registers)), Tally.empty(len(before.registers))
     touched = np.zeros(len(before.registers), bool)
     position = np.full((len(before.registers), 2), np.nan)
@@ -161,7 +169,10 @@ def what_if(
         )
     result.by = {
         "change": Counter(f"{item['before']} → {item['after']}" for item in result.changed),
-        **{name: Counter(item[name] for item in result.changed) for name in ("country", "plan", "programme", "class", "rule_after")},
+        **{
+            name: Counter(item[name] for item in result.changed)
+            for name in ("country", "plan", "programme", "class", "rule_after")
+        },
     }
     return result
 

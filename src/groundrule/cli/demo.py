@@ -1,0 +1,100 @@
+"""`groundrule demo`."""
+
+from __future__ import annotations
+
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from groundrule.cli.decide import counts_dict, print_counts
+from groundrule.cli.explain import place_dict, place_sentence
+from groundrule.cli.output import OutputJson, print_json, print_table, print_text, progress
+from groundrule.cli.replay import difference_dict, difference_sentence, print_whatif, whatif_dict
+from groundrule.instant import format_instant
+from groundrule.pipeline.demo import Demo, make_demo
+
+
+class Incident(StrEnum):
+    """Incidents whose rival accounts are played."""
+
+    BLACK_SEA = "black-sea"
+    DRONES = "drones"
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Directory to write; an earlier demo in it is replaced.")] = Path("demo-out"),
+    terminals: Annotated[int, typer.Option("--terminals", help="Size of the generated fleet.")] = 50_000,
+    minutes: Annotated[float, typer.Option("--minutes", help="How long the fleet is watched, at one report in 15 s.")] = 30,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same bytes.")] = 2026,
+    incident: Annotated[Incident | None, typer.Option("--incident", help="Play one incident under rival accounts instead.")] = None,
+    as_json: OutputJson = False,
+) -> None:
+    """Judge a generated fleet on real borders: answers, reasons, why and why not, what-if, replay, maps. No network."""
+    started = time.perf_counter()
+    if incident is not None:
+        from groundrule.cli.incident import play  # noqa: PLC0415 - only this option needs it
+
+        play(incident.value, out, as_json=as_json)
+        return
+    with progress() as report:
+        made = make_demo(out, terminals=terminals, minutes=minutes, seed=seed, progress=report)
+    if as_json:
+        print_json(_as_dict(made))
+        return
+    _print(made, out, time.perf_counter() - started)
+
+
+def _print(made: Demo, out: Path, elapsed_s: float) -> None:
+    print_text("A generated fleet on real borders. Every person, company and terminal in it is invented.", style="bold")
+    print_text()
+    print_counts(made.counts)
+    print_text()
+    answers = ["serve", "restrict", "review", "deny", "pending_registration", "never_served"]
+    rows = [[kind.replace("_", " "), *(counter.get(a, 0) for a in answers)] for kind, counter in sorted(made.kinds.items())]
+    print_table(["kind of terminal, last answer", *[a.replace("_", " ") for a in answers]], rows)
+    for title, found in (("Why is this terminal refused?", made.refusal), ("Why is this one not?", made.acceptance)):
+        print_text()
+        print_text(title, style="bold")
+        print_text(f"{found.terminal_id} at {format_instant(found.observed_at_ns)}: {place_sentence(found)}")
+        print_text(found.explanation.as_text())
+    print_text()
+    print_text("Who would fall off if the limit over Ukraine were 60 instead of 75 km/h?", style="bold")
+    print_whatif(made.whatif)
+    print_text()
+    print_text("One stored decision altered, then replayed:", style="bold")
+    print_text(
+        f"{made.alteration.before} → {made.alteration.after} for {made.alteration.terminal_id} at "
+        f"{format_instant(made.alteration.observed_at_ns)} in {made.alteration.path.name}"
+    )
+    if made.replay.difference:
+        print_text(f"replay finds it. {difference_sentence(made.replay.difference)}", style="green")
+    print_text("The file has been put back.")
+    print_text()
+    for name, path in made.files.items():
+        print_text(f"{name}: {path}")
+    print_text(f"manifest: {made.run.manifest}")
+    print_text()
+    print_text(f"Done in {elapsed_s:.0f} s. Try:", style="bold")
+    print_text(f"  groundrule explain {made.acceptance.terminal_id} --home {out / 'home'} --for owner")
+    print_text(f"  groundrule whatif --rules {made.files['other rulebook']} --home {out / 'home'}")
+    print_text(f"  groundrule replay --home {out / 'home'}")
+
+
+def _as_dict(made: Demo) -> dict[str, object]:
+    return {
+        "counts": counts_dict(made.counts),
+        "kinds": {kind: dict(counter) for kind, counter in sorted(made.kinds.items())},
+        "refusal": {"terminal": made.refusal.terminal_id, **made.refusal.explanation.as_dict(), **place_dict(made.refusal)},
+        "acceptance": {
+            "terminal": made.acceptance.terminal_id, **made.acceptance.explanation.as_dict(), **place_dict(made.acceptance),
+        },
+        "whatif": whatif_dict(made.whatif),
+        "altered": {"terminal": made.alteration.terminal_id, "before": made.alteration.before, "after": made.alteration.after},
+        "replay": {"identical": made.replay.identical, "difference": difference_dict(made.replay.difference)},
+        "manifest": made.run.manifest,
+        "decisions": made.run.decisions,
+        "files": {name: str(path) for name, path in made.files.items()},
+    }  # fmt: skip
