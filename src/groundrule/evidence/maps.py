@@ -7,7 +7,7 @@ has a shape of its own as well, and stricter outcomes lie on top. The basemap is
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,8 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from groundrule.evidence.marks import KEYS, MARKS, Mark, answer
 from groundrule.evidence.outlines import Outlines, shipped_outlines
-from groundrule.records import ServiceState
 
 Points = Mapping[str, Any]
 """Columns by name, of equal length: lists, NumPy arrays or Arrow columns."""
@@ -28,29 +28,6 @@ Points = Mapping[str, Any]
 UKRAINE = (43.7, 52.8, 21.3, 41.3)
 """South, north, west and east of the second panel [degree]."""
 
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """How one answer is drawn: key, words, colour, matplotlib marker, relative size, opacity."""
-
-    key: str
-    words: str
-    colour: str
-    marker: str
-    size: float
-    alpha: float
-
-
-MARKS: tuple[Mark, ...] = (
-    Mark("serve", "served", "#0072B2", "o", 0.75, 0.55),
-    Mark("restrict", "restricted", "#E69F00", "D", 0.85, 0.9),
-    Mark(ServiceState.PENDING_REGISTRATION, "registration pending", "#009E73", "P", 1.2, 0.9),
-    Mark(ServiceState.DEGRADED, "degraded", "#56B4E9", "v", 1.2, 0.9),
-    Mark(ServiceState.NEVER_SERVED, "never served", "#6B6B6B", "X", 1.2, 0.9),
-    Mark("review", "served, a person looks", "#CC79A7", "^", 1.15, 0.95),
-    Mark("deny", "denied", "#C8102E", "s", 0.95, 0.95),
-)
-"""Answers in the order in which they are drawn; the service state, where it is not normal, stands for the outcome."""
 
 _SEA, _LAND, _COAST, _BORDER, _LIMIT, _INK = "#E6EEF3", "#FBFAF6", "#A9B4BB", "#B9AFA0", "#C3D3DE", "#222222"
 _PROJECTION = pyproj.Transformer.from_crs("EPSG:4326", "+proj=eqearth +lon_0=10", always_xy=True)
@@ -107,23 +84,21 @@ def whatif_map_png(
     """
     figure, world, detail = _frame(title, subtitle, outlines or shipped_outlines())
     if others is not None:
-        quiet = Mark("", "", "#9AA5AC", "o", 0.4, 0.35)
+        quiet = Mark("", "", "#9AA5AC", "#9AA5AC", "o", 0.4, 0.35)
         for axes, scale in ((world, 2.0), (detail, 6.0)):
             _scatter(axes, _numbers(others, "lon_deg"), _numbers(others, "lat_deg"), quiet, scale)
     legend = []
     nowhere = 0
-    after = np.array([str(item["after"]).partition(" ")[0] for item in changed])
-    state = np.array([str(item["after"]).partition("(")[2].rstrip(")") for item in changed])
-    answers = np.where(state != "", state, after) if len(changed) else after
+    answers = np.array([_from_words(str(item["after"])) for item in changed], np.str_)
     lat = np.array([item["lat_deg"] for item in changed], np.float64)
     lon = np.array([item["lon_deg"] for item in changed], np.float64)
     for mark in MARKS:
         rows = np.flatnonzero(answers == mark.key)
         if not len(rows):
             continue
-        legend.append((Mark(mark.key, f"now {mark.words}", mark.colour, mark.marker, mark.size, mark.alpha), len(rows)))
+        legend.append((replace(mark, words=f"now {mark.words}"), len(rows)))
         nowhere += int((~np.isfinite(lat[rows])).sum())
-        bold = Mark(mark.key, mark.words, mark.colour, mark.marker, 1.0, 1.0)
+        bold = replace(mark, size=1.0, alpha=1.0)
         for axes, scale in ((world, 16.0), (detail, 34.0)):
             _scatter(axes, lon[rows], lat[rows], bold, scale, edge="white")
     _legend(figure, legend, f"{nowhere:,} without a position are not drawn" if nowhere else None)
@@ -148,7 +123,13 @@ def _answers(points: Points) -> NDArray[np.str_]:
     if "state" not in names:
         return outcome
     state = _words(points, "state")
-    return np.where((state != "") & (state != ServiceState.NORMAL.value) & (outcome != "deny"), state, outcome)
+    return np.array([answer(*pair) for pair in zip(outcome.tolist(), state.tolist(), strict=True)], np.str_)
+
+
+def _from_words(text: str) -> str:
+    """The answer in `restrict (pending_registration)`, as what-if reports write it."""
+    outcome, _, state = text.partition(" (")
+    return answer(outcome, state.rstrip(")"))
 
 
 def _frame(title: str, subtitle: str | None, outlines: Outlines) -> tuple[Figure, Axes, Axes]:
@@ -192,7 +173,9 @@ def _detail_base(axes: Axes, outlines: Outlines) -> None:
     near = [ring for ring in outlines.land if _meets(ring)]
     axes.add_collection(PolyCollection(near, facecolors=_LAND, edgecolors=_COAST, linewidths=0.7, zorder=1))
     axes.add_collection(
-        LineCollection([line for line in outlines.sea_limits if _meets(line)], colors=_LIMIT, linewidths=0.7, zorder=1.5)
+        LineCollection(
+            [line for line in outlines.sea_limits if _meets(line)], colors=_LIMIT, linewidths=0.7, zorder=1.5
+        )
     )
     borders = [line for line in outlines.borders if _meets(line)]
     axes.add_collection(LineCollection(borders, colors=_BORDER, linewidths=0.9, zorder=2))
@@ -201,12 +184,16 @@ def _detail_base(axes: Axes, outlines: Outlines) -> None:
     axes.set_aspect(1 / np.cos(np.radians((south + north) / 2)))
     for spine in axes.spines.values():
         spine.set_color("#BBC7CE")
-    axes.text(0.015, 0.975, "Ukraine and the Black Sea", transform=axes.transAxes, fontsize=10, color="#555555", va="top")
+    axes.text(
+        0.015, 0.975, "Ukraine and the Black Sea", transform=axes.transAxes, fontsize=10, color="#555555", va="top"
+    )
     for name, lat, lon in (
         ("Kyiv", 50.45, 30.52), ("Lviv", 49.84, 24.03), ("Kharkiv", 49.99, 36.23), ("Dnipro", 48.47, 35.04),
         ("Odesa", 46.48, 30.73), ("Simferopol", 44.95, 34.1), ("Donetsk", 48.0, 37.8),
     ):  # fmt: skip
-        axes.annotate(name, (lon, lat), xytext=(3, 3), textcoords="offset points", fontsize=8, color="#444444", zorder=9)
+        axes.annotate(
+            name, (lon, lat), xytext=(3, 3), textcoords="offset points", fontsize=8, color="#444444", zorder=9
+        )
 
 
 def _scatter(
@@ -218,12 +205,19 @@ def _scatter(
         x, y = _PROJECTION.transform(_inside(lon), lat)
     else:
         x, y = lon, lat
-    axes.scatter(x, y, s=scale * mark.size**2 * 1.6, c=mark.colour, marker=mark.marker, alpha=mark.alpha,
-                 linewidths=0.5 if edge != "none" else 0, edgecolors=edge, zorder=3 + MARKS_ORDER.get(mark.key, -0.5))  # fmt: skip
-
-
-MARKS_ORDER: Mapping[str, float] = {mark.key: 0.1 * k for k, mark in enumerate(MARKS)}
-"""Drawing order by key."""
+    outlined = edge != "none"
+    height = 3 + (0.1 * KEYS.index(mark.key) if mark.key in KEYS else -0.5)
+    axes.scatter(
+        x,
+        y,
+        s=scale * mark.size**2 * 1.6,
+        c=mark.colour,
+        marker=mark.marker,
+        alpha=mark.alpha,
+        linewidths=0.5 if outlined else 0,
+        edgecolors=edge,
+        zorder=height,
+    )
 
 
 def _legend(figure: Figure, entries: Sequence[tuple[Mark, int]], note: str | None) -> None:
@@ -264,7 +258,10 @@ def _cut(line: NDArray[np.float64], *, close: bool) -> list[NDArray[np.float64]]
 def _meets(line: NDArray[np.float64]) -> bool:
     south, north, west, east = UKRAINE
     return bool(
-        line[:, 0].max() >= west and line[:, 0].min() <= east and line[:, 1].max() >= south and line[:, 1].min() <= north
+        line[:, 0].max() >= west
+        and line[:, 0].min() <= east
+        and line[:, 1].max() >= south
+        and line[:, 1].min() <= north
     )
 
 

@@ -1,6 +1,7 @@
 """Coasts, borders and limits of territorial seas as lines to look at, simplified from the world areas.
 
-Lines for looking, never for deciding: they are simplified, and a border that two countries draw differently appears twice.
+Lines for looking, never for deciding: they are simplified, and a border that two countries draw differently appears
+twice.
 
 1. Land: outer rings, simplified; islets smaller than the tolerance vanish.
 2. A stretch that two countries share vertex by vertex is a border; one that belongs to a single country is the limit of

@@ -290,9 +290,7 @@ class _Reports:
     def _fill_cells(self, rows: NDArray[np.int64], lat: Floats, lon: Floats) -> None:
         resolutions = self.fleet.columns["h3_resolution"]
         for row in rows.tolist():
-            self.cells[row] = h3.latlng_to_cell(  # type: ignore[no-untyped-call]  # h3 ships no types
-                lat[row], lon[row], int(resolutions[row])
-            )
+            self.cells[row] = h3.latlng_to_cell(lat[row], lon[row], int(resolutions[row]))
 
 
 _SCHEMA = pa.schema([field for field in OBSERVATION_SCHEMA if field.name != "source_row"])

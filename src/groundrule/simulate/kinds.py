@@ -96,7 +96,7 @@ def add_rail(p: Population) -> None:
         **CRITICAL,
     )
     n = p.count(8, least=2, most=12)
-    travel = p.travel(n, p.lanes("rail-ua"), (63.5, 71.5), accel=0.4, swell=0.012)
+    travel = p.travel(n, p.lanes("rail-ua")[:6], (63.5, 71.5), accel=0.4, swell=0.012)  # none near Moldova
     p.roster.add(
         "train_untagged",
         travel,

@@ -32,6 +32,9 @@ INLAND_SECTOR_DEG = 65.0
 WIDE_FROM_KM = 100.0
 """Inland cities with at least this reach stand for the wide country around them too [km]."""
 
+WIDE_COAST_KM = 60.0
+"""Likewise for coastal cities outside Ukraine, whose borders are near [km]."""
+
 
 @dataclass(frozen=True, slots=True)
 class City:
@@ -155,9 +158,13 @@ def scatter(
     inland = np.array([np.nan if one.inland_deg is None else one.inland_deg for one in where])[which]
     turn = rng.uniform(-1.0, 1.0, len(which))
     bearing = np.radians(np.where(np.isnan(inland), 180.0 * turn, inland + INLAND_SECTOR_DEG * turn))
-    # Far from any coast, a third lives in the wide country beyond.
-    wide = np.isnan(inland) & (reach >= WIDE_FROM_KM) & (rng.uniform(0.0, 1.0, len(which)) < 0.35)
-    distance = reach * np.where(wide, 2.3, 1.0) * rng.uniform(0.0, 1.0, len(which)) ** 0.7
+    # A third to a half lives in the wide country beyond: all around inland, and straight inland from a coast.
+    beyond = rng.uniform(0.0, 1.0, len(which))
+    coastal = np.array([one.reach_km >= WIDE_COAST_KM and one.country != "UA" for one in where])[which]
+    wide = np.isnan(inland) & (reach >= WIDE_FROM_KM) & (beyond < 0.35)
+    behind = ~np.isnan(inland) & coastal & (np.abs(turn) < 0.5) & (beyond < 0.45)
+    stretch = np.where(wide, 2.3, np.where(behind, 1.8, 1.0))
+    distance = reach * stretch * rng.uniform(0.0, 1.0, len(which)) ** 0.7
     return displaced(lat, lon, distance * np.cos(bearing), distance * np.sin(bearing))
 
 
