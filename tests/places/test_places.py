@@ -1,8 +1,8 @@
 """Hand-checked places and moments: where each truly is, reasoned from geography, and what the areas say.
 
 `places.csv` holds one place per row with the expected set of areas and the reason in words. Where the shipped areas
-differ from what an atlas, a court or a claimant would say, the reason holds the words "Pack says". Rows with a moment also
-use control areas with intervals of validity, imported from the optional real data.
+differ from what an atlas, a court or a claimant would say, the reason holds the words "Pack says". Rows with a moment
+also use control areas with intervals of validity, imported from the optional real data.
 """
 
 from __future__ import annotations

@@ -247,7 +247,9 @@ def _mended(geometry: Any, notes: list[str]) -> Any:
     by_structure = _polygons_of(shapely.make_valid(geometry, method="structure", keep_collapsed=False))
     before = abs(geometry.area)
     largest = max(before, by_line.area, by_structure.area)
-    if largest == 0 or max(abs(by_line.area - before), abs(by_structure.area - before)) > AREA_TOLERANCE * largest:
+    if max(area_m2(by_line), area_m2(by_structure)) < SLIVER_M2:
+        return by_line
+    if max(abs(by_line.area - before), abs(by_structure.area - before)) > AREA_TOLERANCE * largest:
         raise MalformedArea(f"the polygon is not valid: {where}", help=_advice(where))
     notes.append(f"mended {where} (area unchanged to a millionth)")
     return by_line

@@ -163,11 +163,11 @@ def _rows(data: bytes | None, cpg: bytes | None, layer: str) -> list[dict[str, A
     count, header, width = struct.unpack_from("<IHH", data, 4)
     fields: list[tuple[str, str, int]] = []
     position = 32
-    while position + 32 <= header and data[position] != 0x0D and len(fields) < _MAX_FIELDS:
+    while position + 32 <= min(header, len(data)) and data[position] != 0x0D and len(fields) < _MAX_FIELDS:
         raw = data[position : position + 32]
         fields.append((raw[:11].split(b"\0")[0].decode("ascii", "replace"), chr(raw[11]), raw[16]))
         position += 32
-    if 1 + sum(size for _, _, size in fields) > width or header + count * width > len(data):
+    if 1 + sum(size for _, _, size in fields) > width or header < 33 or header + count * width > len(data):
         raise InputError(f"the .dbf file of `{layer}` is cut short", help="export the layer again")
     encoding = _encoding(cpg)
     return [_row(data[header + i * width : header + (i + 1) * width], fields, encoding) for i in range(count)]
