@@ -638,29 +638,11 @@ def test_bad_geographies_are_reported(read: Read) -> None:
     assert all(r.help for r in report.rejected)
 
 
-KEYS = [
-    "type",
-    "features",
-    "geometry",
-    "geometries",
-    "coordinates",
-    "properties",
-    "id",
-    "geographies",
-    "geography_json",
-    "effective_date",
-    "identifier",
-    "horizontalProjection",
-    "applicability",
-    "startDateTime",
-    "center",
-    "radius",
-    "zoneAuthority",
-    "name",
-    "service_history",
-    "valid_from",
-    "crs",
-]
+KEYS = (
+    ("type", "features", "geometry", "geometries", "coordinates", "properties", "id", "name", "crs", "valid_from")
+    + ("geographies", "geography_json", "effective_date", "identifier", "horizontalProjection", "applicability")
+    + ("startDateTime", "center", "radius", "zoneAuthority", "service_history")
+)
 TYPES = ("FeatureCollection", "Feature", "Polygon", "MultiPolygon", "Circle", "GeometryCollection", "2022-02-24")
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.floats(allow_nan=True) | st.text(max_size=5) | st.integers() | st.just(SQUARE),
