@@ -37,6 +37,7 @@ from made_files import (
 
 from groundrule.areas import importing
 from groundrule.areas.importing import ImportReport, read_areas
+from groundrule.areas.model import service_answer
 from groundrule.areas.repair import build_polygon
 from groundrule.errors import InputError, MalformedArea
 from groundrule.instant import MAX_NS, MIN_NS, parse_instant
@@ -638,16 +639,15 @@ def test_bad_geographies_are_reported(read: Read) -> None:
     assert all(r.help for r in report.rejected)
 
 
-KEYS = (
-    ("type", "features", "geometry", "geometries", "coordinates", "properties", "id", "name", "crs", "valid_from")
-    + ("geographies", "geography_json", "effective_date", "identifier", "horizontalProjection", "applicability")
-    + ("startDateTime", "center", "radius", "zoneAuthority", "service_history")
-)
+KEYS = ("type", "features", "geometry", "geometries", "coordinates", "properties", "id", "name", "crs", "valid_from")
+ZONE_KEYS = ("geographies", "geography_json", "effective_date", "identifier", "horizontalProjection", "applicability",
+             "startDateTime", "center", "radius", "zoneAuthority", "service_history")  # fmt: skip
 TYPES = ("FeatureCollection", "Feature", "Polygon", "MultiPolygon", "Circle", "GeometryCollection", "2022-02-24")
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.floats(allow_nan=True) | st.text(max_size=5) | st.integers() | st.just(SQUARE),
     lambda inner: (
-        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(KEYS), inner | st.sampled_from(TYPES), max_size=5)
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from([*KEYS, *ZONE_KEYS]), inner | st.sampled_from(TYPES), max_size=5)
     ),
     max_leaves=25,
 )
@@ -663,6 +663,20 @@ def test_no_json_document_breaks_the_import(tmp_path_factory: pytest.TempPathFac
     except InputError:
         return
     assert len({r.feature for r in report.rejected}) + len(report.areas) >= report.features
+
+
+def test_the_example_in_the_documentation(read: Read) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "areas.md").read_text(encoding="utf-8")
+    properties = json.loads(text.split("```json")[1].split("```")[0])
+    area = one(read(feature(polygon(SQUARE), "zone:example", **properties)))
+    for when, kind in (
+        ("2022-09-01", "never_served"),
+        ("2022-10-01", "never_served_request_refused"),
+        ("2023-01-01", "served"),
+    ):
+        answer = service_answer(area, parse_instant(when))
+        assert answer.kind == kind
+        assert answer.sentence in text
 
 
 # --- real files -------------------------------------------------------------------------------------------------------
