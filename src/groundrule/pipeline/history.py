@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from groundrule.pipeline.manifests import runs
 from groundrule.records import OBSERVATION_SCHEMA
-from groundrule.store.history import read_run, read_terminals
+from groundrule.store.history import read_exactly, read_terminals
 from groundrule.store.home import Home
 from groundrule.store.ordering import Ordering, in_order
+from groundrule.store.workplace import workplace
 
 
-def all_observations(home: Home, *, from_ns: int | None = None, until_ns: int | None = None) -> Iterator[pa.Table]:
+def all_observations(
+    home: Home, *, from_ns: int | None = None, until_ns: int | None = None, of_runs: Sequence[int] | None = None
+) -> Iterator[pa.Table]:
     """Yield the decided observations of all runs in one total order of time, in batches.
 
     Args:
         from_ns, until_ns: half-open interval of `observed_at` [ns, UTC]; None is without bound.
+        of_runs: only those of these runs; None is all that are committed.
     """
+    chosen = runs(home) if of_runs is None else list(of_runs)
 
     def stored() -> Iterator[pa.Table]:
-        for run in runs(home):
-            for table in read_run(home, "observations", run):
-                exact = table.select(OBSERVATION_SCHEMA.names).cast(OBSERVATION_SCHEMA)
+        for run in chosen:
+            for table in read_exactly(home, "observations", run, OBSERVATION_SCHEMA):
+                exact = table
                 if from_ns is not None:
                     exact = exact.filter(pc.field("observed_at") >= from_ns)
                 if until_ns is not None:
@@ -32,11 +37,11 @@ def all_observations(home: Home, *, from_ns: int | None = None, until_ns: int | 
                 if len(exact):
                     yield exact
 
-    if len(runs(home)) == 1:
+    if len(chosen) == 1:
         # One run is stored in order already.
         yield from stored()
         return
-    with Ordering(home.cache / "order-all") as ordering:
+    with workplace(home.cache) as folder, Ordering(folder) as ordering:
         yield from ordering.sorted(stored())
 
 

@@ -1,21 +1,31 @@
-"""What is remembered of each terminal, kept between runs as a cache: history can always rebuild it.
+"""What is remembered of each terminal between runs, and the cache of it; history can always rebuild it.
 
-The file names the manifest after which it was taken; any other is ignored and the memory is rebuilt.
+The memory before a run is what the run before it left, as long as rulebook and areas are the same; a run under another
+rulebook or other areas starts from the whole history as these see it. `decide`, `replay` and the rebuilding of a lost
+cache all follow this one rule. The cache names the manifest after which it was taken; any other is ignored.
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from groundrule.detect.state import TerminalState
-from groundrule.pipeline.judge import Judge
-from groundrule.pipeline.manifests import latest_digest
-from groundrule.store.durable import write_durably
+from groundrule.pipeline.history import all_observations
+from groundrule.pipeline.home import basis_of
+from groundrule.pipeline.judge import Basis, Judge
+from groundrule.pipeline.lateness import decide_batches
+from groundrule.pipeline.manifests import latest_digest, read_manifest, runs
+from groundrule.records import OBSERVATION_SCHEMA
+from groundrule.store.durable import durable_file
+from groundrule.store.history import read_exactly
 from groundrule.store.home import Home
+from groundrule.store.registers import Registers
+from groundrule.store.terminal_index import text_buffers
 
 _NAME = "state.npz"
 
@@ -23,47 +33,130 @@ _NAME = "state.npz"
 def save_state(home: Home, judge: Judge, manifest: str) -> None:
     """Keep the memory of a judge as of a manifest."""
     registers = judge.basis.registers
-    rows = len(registers)
-    judge.state.grow(rows)
     ids = registers.terminal_ids
-    sink = io.BytesIO()
+    rows = len(ids)
+    judge.state.grow(rows)
+    offsets, data = text_buffers(ids)
     columns = {name: column[:rows] for name, column in judge.state.columns().items()}
-    np.savez(
-        sink,
-        manifest=np.frombuffer(manifest.encode(), np.uint8),
-        ids=np.frombuffer(b"\0".join(text.encode() for text in ids.to_pylist()), np.uint8),
-        **columns,
-    )
-    write_durably(home.cache / _NAME, sink.getvalue())
+    with durable_file(home.cache / _NAME) as stream:
+        np.savez(
+            stream,
+            manifest=np.frombuffer(manifest.encode(), np.uint8),
+            id_offsets=np.asarray(offsets[: rows + 1]),
+            id_bytes=np.asarray(data[: int(offsets[rows])]) if rows else np.zeros(0, np.uint8),
+            **columns,  # type: ignore[arg-type]  # NumPy's stub takes them for its own keyword
+        )
 
 
 def load_state(home: Home, judge: Judge, rebuild: Callable[[], Judge]) -> None:
     """Give a judge the memory as of the last run, from the cache or by rebuilding it."""
+    known = runs(home)
     latest = latest_digest(home)
     if latest is None:
         return
-    found = _read(home, latest, judge.state)
+    last = read_manifest(home, known[-1])
+    found = _read(home, latest, judge.state) if continues(last, judge.basis) else None
     if found is None:
-        other = rebuild()
-        ids, state = other.basis.registers.terminal_ids, other.state
+        carry_over(rebuild(), judge)
     else:
         ids, state = found
+        _put(judge, ids, state)
+
+
+def continues(manifest: dict[str, Any], basis: Basis) -> bool:
+    """Does a run under this basis go on with the memory that the run of the manifest left?"""
+    return bool(manifest["rulebook"] == basis.rulebook.digest and manifest["areas"] == basis.areas.digest)
+
+
+def replayed_state(home: Home, basis: Basis) -> Judge:
+    """Rebuild what is remembered of every terminal before the next run, which is to be under a basis."""
+    known = runs(home)
+    judge = Judge(basis)
+    if not known:
+        return judge
+    manifests = [read_manifest(home, run) for run in known]
+    first = len(known)
+    while first > 0 and continues(manifests[first - 1], basis):
+        first -= 1
+    remember_all(home, judge, known[:first])
+    for position in range(first, len(known)):
+        manifest = manifests[position]
+        then = Judge(basis_of_run(home, manifest, judge.basis))
+        carry_over(judge, then)
+        judge = then
+        stored = stored_observations(home, known[position])
+        for _ in decide_batches(
+            home, judge, stored, known[:position], run=known[position], as_of_ns=as_of_of(manifest)
+        ):
+            pass
+    return judge
+
+
+def remember_all(home: Home, judge: Judge, known: Sequence[int]) -> None:
+    """Let a judge remember the whole history of some runs, in order of time, as its own basis sees it."""
+    if known:
+        for batch in all_observations(home, of_runs=known):
+            judge.judge(batch)
+
+
+def basis_of_run(home: Home, manifest: dict[str, Any], present: Basis | None) -> Basis:
+    """Read what a run was decided under; the present basis is used again if it is the same.
+
+    Raises:
+        GroundruleError: rulebook, areas or registers cannot be read, or are not what their digests say.
+    """
+    recorded_at_ns = int(manifest["recorded_at_ns"])
+    if present is not None and continues(manifest, present):
+        with Registers.open(home) as registers:
+            if registers.revision(recorded_at_ns).digest == present.registers.digest:
+                return present
+    return basis_of(home, rulebook=manifest["rulebook"], areas=manifest["areas"], recorded_at_ns=recorded_at_ns)
+
+
+def as_of_of(manifest: dict[str, Any]) -> int | None:
+    """Return the instant as of which a run applied its rules [ns, UTC], or None."""
+    return None if manifest["as_of_ns"] is None else int(manifest["as_of_ns"])
+
+
+def stored_observations(home: Home, run: int) -> Iterator[pa.Table]:
+    """Yield the observations that a run decided, in order."""
+    return read_exactly(home, "observations", run, OBSERVATION_SCHEMA)
+
+
+def carry_over(before: Judge, after: Judge) -> None:
+    """Hand the memory of one judge to the next, terminal by terminal: rows may be numbered anew."""
+    if before.basis.registers is after.basis.registers:
+        after.state = before.state
+        return
+    ids = before.basis.registers.terminal_ids
+    _put(after, ids, before.state.take(np.arange(len(before.state), dtype=np.int32)))
+
+
+def _put(judge: Judge, ids: pa.StringArray, state: TerminalState) -> None:
     rows = judge.basis.registers.add(ids)
     judge.state.grow(len(judge.basis.registers))
-    judge.state.put(rows, state.take(np.arange(len(ids), dtype=np.int32)))
+    count = min(len(rows), len(state))
+    judge.state.put(rows[:count], state.take(np.arange(count, dtype=np.int32)))
 
 
 def _read(home: Home, manifest: str, like: TerminalState) -> tuple[pa.StringArray, TerminalState] | None:
+    """Read the cache; None if there is none, or if it is damaged or of another manifest."""
     try:
         with np.load(home.cache / _NAME, allow_pickle=False) as stored:
             if bytes(stored["manifest"]).decode() != manifest:
                 return None
-            raw = bytes(stored["ids"])
-            ids = pa.array(raw.decode().split("\0") if raw else [], pa.string())
+            offsets, data = stored["id_offsets"], stored["id_bytes"]
             columns = {name: stored[name] for name in like.columns()}
-    except (OSError, ValueError, KeyError):
+            ids = pa.StringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets), pa.py_buffer(data))
+            ids.validate(full=True)
+    except (OSError, ValueError, KeyError, EOFError, TypeError, NotImplementedError, zipfile.BadZipFile):
+        # pa.ArrowInvalid is a ValueError. Whatever is wrong with a cache, history has the truth.
         return None
     for name, column in like.columns().items():
-        if columns[name].dtype != column.dtype or columns[name].shape[1:] != column.shape[1:] or len(columns[name]) != len(ids):
+        if (
+            columns[name].dtype != column.dtype
+            or columns[name].shape[1:] != column.shape[1:]
+            or len(columns[name]) != len(ids)
+        ):
             return None
     return ids, TerminalState(**columns)

@@ -1,4 +1,4 @@
-"""Alters one stored decision, to show that `replay` finds it. For demonstrations and tests; it never repairs anything."""
+"""Alters one stored decision, to show that `replay` finds it. For demonstrations and tests; it repairs nothing."""
 
 from __future__ import annotations
 
@@ -50,7 +50,11 @@ def altered_decision(home: Home, run: int) -> Iterator[Alteration]:
         pq.write_table(table.set_column(position, table.schema.field(position), changed), path)
         try:
             yield Alteration(
-                path, table.column("terminal_id")[row].as_py(), table.column("observed_at")[row].as_py(), "deny", "serve"
+                path,
+                table.column("terminal_id")[row].as_py(),
+                table.column("observed_at")[row].as_py(),
+                "deny",
+                "serve",
             )
         finally:
             path.write_bytes(original)

@@ -1,12 +1,13 @@
 """Area versions in a home: content-addressed files that are written once and never changed.
 
-An area set is the shipped world areas (named by digest, not copied) and the areas imported into the home, as one Parquet
-file of WKB geometries. `areas/current.json` names the set in force.
+An area set is the shipped world areas (named by digest, not copied) and the areas imported into the home, as one
+Parquet file of WKB geometries. `areas/current.json` names the set in force.
 """
 
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def load_areas(home: Home, digest: str | None = None) -> tuple[AreaSet, tuple[Ar
     Returns:
         The whole set, and the imported areas alone.
     Raises:
-        IntegrityError: the stored set does not have this digest, or was made with other world areas than this version ships.
+        IntegrityError: the stored set does not have this digest, or was made with other world areas than are shipped.
     """
     wanted = digest or current_areas_digest(home)
     path = home.areas / f"{_hex(wanted)}.parquet"
@@ -79,10 +80,13 @@ def load_areas(home: Home, digest: str | None = None) -> tuple[AreaSet, tuple[Ar
             f"area set {wanted} was made with world areas {world}, and this version ships {load_world().digest}",
             help="use the version of groundrule that wrote it",
         )
-    imported = tuple(
-        _area(json.loads(about), shapely.from_wkb(wkb))
-        for about, wkb in zip(table["about"].to_pylist(), table["geometry"].to_pylist(), strict=True)
-    )
+    try:
+        imported = tuple(
+            _area(json.loads(about), shapely.from_wkb(wkb))
+            for about, wkb in zip(table["about"].to_pylist(), table["geometry"].to_pylist(), strict=True)
+        )
+    except (KeyError, TypeError, ValueError, shapely.errors.ShapelyError) as error:
+        raise IntegrityError(f"area set `{path}` has been changed: it cannot be read", path=str(path)) from error
     whole = AreaSet((*load_world().areas, *imported)) if world else AreaSet(imported)
     if whole.digest != wanted:
         raise IntegrityError(f"area set `{path}` has been changed: its digest is {whole.digest}", path=str(path))
@@ -102,7 +106,9 @@ def add_areas(home: Home, fresh: tuple[Area, ...]) -> tuple[AreaSet, list[str]]:
     shipped = {area.id for area in load_world().areas} if has_world else set()
     for area in fresh:
         if area.id in shipped:
-            raise ConflictError(f"`{area.id}` is an area of the shipped world", help="give the imported area another id", area=area.id)
+            raise ConflictError(
+                f"`{area.id}` is an area of the shipped world", help="give the imported area another id", area=area.id
+            )
     keys = {(a.id, a.valid_from_ns, a.valid_until_ns) for a in fresh}
     kept = [a for a in present if (a.id, a.valid_from_ns, a.valid_until_ns) not in keys]
     replaced = sorted({a.id for a in present} - {a.id for a in kept} | {a.id for a in present if a not in kept})
@@ -112,10 +118,12 @@ def add_areas(home: Home, fresh: tuple[Area, ...]) -> tuple[AreaSet, list[str]]:
         by_id.setdefault(area.id, []).append(area)
     for name, versions in by_id.items():
         ordered = sorted(versions, key=lambda a: a.valid_from_ns)
-        for earlier, later in zip(ordered, ordered[1:], strict=False):
+        for earlier, later in pairwise(ordered):
             if later.valid_from_ns < earlier.valid_until_ns:
                 raise ConflictError(
-                    f"two versions of area `{name}` overlap in time", help="end the earlier one where the later one begins", area=name
+                    f"two versions of area `{name}` overlap in time",
+                    help="end the earlier one where the later one begins",
+                    area=name,
                 )
     return save_areas(home, merged, world=has_world), replaced
 

@@ -1,11 +1,12 @@
 """The registers over time: which view of them holds at each instant, with one numbering of terminals for all.
 
-Lists begin and expire, terminals change their plan: an observation is judged by what held at its own instant. Between two
-such changes one view serves; views are loaded when an observation first needs them.
+Lists begin and expire, terminals change their plan: an observation is judged by what held at its own instant. Between
+two such changes one view serves; views are loaded when an observation first needs them.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,10 +15,15 @@ import pyarrow as pa
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
+from groundrule.canon import SCHEME, canonical_json
 from groundrule.instant import MAX_NS, MIN_NS
 from groundrule.rules.evidence import Profile
 from groundrule.store.register_view import UNREGISTERED, RegisterView
 from groundrule.store.registers import TABLES, Registers
+from groundrule.store.terminal_index import text_buffers
+
+EPOCH_BYTES = 1 << 30
+"""Memory that views of instants other than the latest needed may take together [bytes]; further ones are read again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,11 @@ class Epoch:
         codes[rows >= len(self.profile_code)] = UNREGISTERED
         return codes
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of the columns [bytes]."""
+        return self.profile_code.nbytes + self.service_lat_deg.nbytes + self.service_lon_deg.nbytes
+
 
 class RegisterTimeline:
     """Views of the registers by instant.
@@ -60,16 +71,21 @@ class RegisterTimeline:
     def __init__(self, cuts: NDArray[np.int64], view_at: Callable[[int], RegisterView], first_ns: int) -> None:
         self._cuts = cuts
         self._view_at = view_at
-        first = int(np.searchsorted(cuts, first_ns, side="right"))
+        self._first = int(np.searchsorted(cuts, first_ns, side="right"))
         self._base = view_at(first_ns)
         self.revision, self.digest, self.notes = self._base.revision, self._base.digest, self._base.notes
         base = self._base
         n = base.n_registered
         self._epochs: dict[int, Epoch] = {
-            first: Epoch(
-                base.profile_code[:n], base.profiles, base.service_lat_deg[:n], base.service_lon_deg[:n], base.lists_version
+            self._first: Epoch(
+                base.profile_code[:n],
+                base.profiles,
+                base.service_lat_deg[:n],
+                base.service_lon_deg[:n],
+                base.lists_version,
             )
         }
+        self._registered = np.ones(n, bool)
         self.lists_version = base.lists_version
 
     @classmethod
@@ -128,16 +144,53 @@ class RegisterTimeline:
             lat, lon = np.full(size, np.nan), np.full(size, np.nan)
             codes[rows] = view.profile_code[:n]
             lat[rows], lon[rows] = view.service_lat_deg[:n], view.service_lon_deg[:n]
+            self._make_room()
             self._epochs[number] = Epoch(codes, view.profiles, lat, lon, view.lists_version)
+            if size > len(self._registered):
+                self._registered = np.concatenate([self._registered, np.zeros(size - len(self._registered), bool)])
+            self._registered[rows] = True
         return self._epochs[number]
+
+    def _make_room(self) -> None:
+        """Forget views that were needed longest ago; observations come in order of time, so they are done with."""
+        others = [number for number in self._epochs if number != self._first]
+        held = sum(self._epochs[number].nbytes for number in others)
+        while others and held > EPOCH_BYTES:
+            held -= self._epochs.pop(others.pop(0)).nbytes
 
     @property
     def unregistered(self) -> int:
-        """Terminals that were met and are registered in none of the epochs needed so far."""
+        """Terminals that were met and are registered at none of the instants needed so far."""
+        return len(self) - int(self._registered.sum())
+
+    def unregistered_among(self, rows: NDArray[np.int32]) -> int:
+        """Return how many distinct rows are registered at none of the instants needed so far."""
         known = np.zeros(len(self), bool)
-        for epoch in self._epochs.values():
-            known[: len(epoch.profile_code)] |= epoch.profile_code >= 0
-        return int((~known).sum())
+        known[: len(self._registered)] = self._registered
+        return int((~known[np.unique(rows)]).sum())
+
+    @property
+    def content(self) -> str:
+        """Digest of what the rules see of the registers at the instant of loading, and of when that changes.
+
+        The register's own digest chains what was recorded; this one is of what is in it. So a row that somebody changed
+        past the register shows, where it bears on decisions.
+        """
+        base = self._base
+        n = base.n_registered
+        offsets, data = text_buffers(base.terminal_ids)
+        sink = hashlib.sha256()
+        for part in (
+            canonical_json([n, base.lists_version, [str(cut) for cut in self._cuts.tolist()]]),
+            canonical_json([{name: getattr(profile, name) for name in Profile.__slots__} for profile in base.profiles]),
+            (offsets[: n + 1] - offsets[0]).astype("<i4").data,
+            data[int(offsets[0]) : int(offsets[n])].data if n else b"",
+            base.profile_code[:n].astype("<i4").data,
+            base.service_lat_deg[:n].astype("<f8").data,
+            base.service_lon_deg[:n].astype("<f8").data,
+        ):
+            sink.update(hashlib.sha256(part).digest())
+        return SCHEME + sink.hexdigest()
 
     @property
     def nbytes(self) -> int:

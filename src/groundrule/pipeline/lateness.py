@@ -1,0 +1,190 @@
+"""Observations that come late: which of them still count, and what is decided again because of them.
+
+A terminal's observation up to `LATE_NS` behind what was already known of that terminal makes a run decide that
+terminal's later history again, as corrections. What comes later than that is stored, counted and not decided. What
+history holds already is dropped. So the final decision of an observation, that of the last run that decided it, does
+not depend on the order of delivery.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from groundrule.detect.state import TerminalState
+from groundrule.instant import MAX_NS, NS_PER_S
+from groundrule.pipeline.counts import Counts
+from groundrule.pipeline.decisions import DecisionWriter
+from groundrule.pipeline.judge import Judge
+from groundrule.records import OBSERVATION_SCHEMA
+from groundrule.store.history import count_terminals, read_terminals
+from groundrule.store.home import Home
+from groundrule.store.ordering import in_order
+
+LATE_NS = 72 * 3600 * NS_PER_S
+"""How far behind its terminal's latest known observation a late one may lie [ns]."""
+
+CORRECTION_ROWS = 1_000_000
+"""Observations decided again at a time, or those of one terminal if it has more; bounds memory."""
+
+
+def accept(
+    home: Home,
+    judge: Judge,
+    batches: Iterable[pa.Table],
+    known: Sequence[int],
+    counts: Counts,
+    over_late: Callable[[pa.Table], None],
+) -> Iterator[pa.Table]:
+    """Set aside over-late observations and drop those that history holds already.
+
+    Args:
+        judge: with its memory as of the last run.
+        batches: ordered, without repeats.
+        known: earlier runs.
+        counts: duplicates, late and over_late are counted here.
+        over_late: called with what is too late.
+    """
+    frontier = judge.state.last_observed_ns().copy()
+    registers = judge.basis.registers
+    for batch in batches:
+        seen = _seen_until(frontier, registers.add(batch.column("terminal_id")))
+        observed = batch.column("observed_at").to_numpy()
+        late = observed <= seen
+        if not late.any():
+            yield batch
+            continue
+        # Times are not negative, so the difference cannot leave the range of 64 bits.
+        too_late = late & (observed < np.maximum(seen, 0) - LATE_NS)
+        suspects = np.flatnonzero(late)
+        repeated = np.zeros(len(batch), bool)
+        repeated[suspects] = _stored_already(home, batch.take(pa.array(suspects)), known)
+        set_aside = too_late & ~repeated
+        counts.duplicates += int(repeated.sum())
+        counts.over_late += int(set_aside.sum())
+        counts.late += int((late & ~too_late & ~repeated).sum())
+        if set_aside.any():
+            over_late(batch.filter(pa.array(set_aside)))
+        kept = ~(too_late | repeated)
+        if kept.any():
+            yield batch.filter(pa.array(kept))
+
+
+def decide_batches(
+    home: Home,
+    judge: Judge,
+    batches: Iterable[pa.Table],
+    known: Sequence[int],
+    *,
+    run: int,
+    as_of_ns: int | None,
+) -> Iterator[tuple[pa.Table, bool]]:
+    """Decide observations in time order, and decide again what late ones among them change.
+
+    Args:
+        judge: with its memory as of the last run; it is advanced.
+        batches: ordered, without repeats and without over-late rows.
+        known: earlier runs, whose history the corrections read.
+        run: this run, whose observations must be readable in history once `batches` is exhausted.
+        as_of_ns: apply rules and areas as of this instant instead of each observation's own [ns, UTC].
+    Returns:
+        Tables of decisions and whether they are corrections; corrections come last.
+    """
+    writer = DecisionWriter(judge)
+    if not known:
+        for batch in batches:
+            yield writer.table(judge.judge(batch, as_of_ns=as_of_ns)), False
+        return
+    frontier = judge.state.last_observed_ns().copy()
+    registers = judge.basis.registers
+    since = np.full(len(frontier), MAX_NS, np.int64)
+    for batch in batches:
+        rows = registers.add(batch.column("terminal_id"))
+        if len(registers) > len(since):
+            since = np.concatenate([since, np.full(len(registers) + len(registers) // 4 - len(since), MAX_NS)])
+        observed = batch.column("observed_at").to_numpy()
+        late = observed <= _seen_until(frontier, rows)
+        np.minimum.at(since, rows[late], observed[late])
+        # A terminal with a late row is set aside with all its rows: its memory would run ahead of them.
+        aside = since[rows] != MAX_NS
+        if aside.any():
+            batch = batch.filter(pa.array(~aside))  # noqa: PLW2901 - the rest of the same batch
+        if len(batch):
+            yield writer.table(judge.judge(batch, as_of_ns=as_of_ns)), False
+    held = np.flatnonzero(since != MAX_NS).astype(np.int32)
+    if len(held):
+        yield from _decide_again(home, judge, writer, held, since, [*known, run], as_of_ns=as_of_ns)
+
+
+def _decide_again(
+    home: Home,
+    judge: Judge,
+    writer: DecisionWriter,
+    held: NDArray[np.int32],
+    since: NDArray[np.int64],
+    runs: Sequence[int],
+    *,
+    as_of_ns: int | None,
+) -> Iterator[tuple[pa.Table, bool]]:
+    """Decide terminals again from their first observation, and give what follows their earliest late one."""
+    registers = judge.basis.registers
+    ids = registers.ids_of(held)
+    # By id, not by row: rows are numbered in order of appearance, which is another in a replay.
+    order = pc.sort_indices(ids).to_numpy()
+    held, ids = held[order], ids.take(pa.array(order))
+    part = np.cumsum(count_terminals(home, "observations", ids, runs=runs)) // CORRECTION_ROWS
+    for number in np.unique(part):
+        chosen = np.flatnonzero(part == number)
+        stored = read_terminals(
+            home, "observations", ids.take(pa.array(chosen)), runs=runs, columns=OBSERVATION_SCHEMA.names
+        )
+        whole = in_order(stored.cast(OBSERVATION_SCHEMA))
+        state = judge.state
+        state.put(held[chosen], TerminalState.empty(len(chosen), state.since_ns.shape[1], state.stay_since_ns.shape[1]))
+        for first in range(0, len(whole), CORRECTION_ROWS):
+            judged = judge.judge(whole.slice(first, CORRECTION_ROWS), as_of_ns=as_of_ns)
+            again = judged.table.column("observed_at").to_numpy() >= since[judged.rows]
+            if again.any():
+                yield writer.table(judged).filter(pa.array(again)), True
+
+
+def _seen_until(frontier: NDArray[np.int64], rows: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Latest observation known of each row's terminal before this run [ns]; negative if there was none."""
+    if not len(frontier):
+        return np.full(len(rows), -1, np.int64)
+    seen = frontier[np.minimum(rows, len(frontier) - 1)]
+    seen[rows >= len(frontier)] = -1
+    return seen
+
+
+def _stored_already(home: Home, suspects: pa.Table, known: Sequence[int]) -> NDArray[np.bool_]:
+    """Which of some ordered observations without repeats are in history, with the same content?"""
+    ids = pc.unique(suspects.column("terminal_id"))
+    times = np.unique(suspects.column("observed_at").to_numpy())
+    position = suspects.schema.get_field_index("source_row")
+    numbers = pa.array(np.arange(len(suspects)))
+    found = np.zeros(len(suspects), bool)
+    for kind in ("observations", "over_late"):
+        stored = read_terminals(home, kind, ids, runs=known, at_ns=times, columns=OBSERVATION_SCHEMA.names)
+        if not len(stored):
+            continue
+        # Of equal rows, ordering keeps the one with the lowest source and row: here the stored one.
+        stored = _traced(stored.cast(OBSERVATION_SCHEMA), "stored", None)
+        left = in_order(pa.concat_tables([stored, _traced(suspects, "suspect", numbers)]))
+        fresh = left.filter(pc.equal(left.column("source"), "suspect")).column(position).to_numpy()
+        new = np.zeros(len(suspects), bool)
+        new[fresh] = True
+        found |= ~new
+    return found
+
+
+def _traced(table: pa.Table, source: str, numbers: pa.Array | None) -> pa.Table:
+    """Rows with another tracing, by which they are told apart after they have been ordered."""
+    rows = numbers if numbers is not None else pa.array(np.full(len(table), -1, np.int64))
+    for name, values in (("source", pa.repeat(source, len(table))), ("source_row", rows)):
+        table = table.set_column(table.schema.get_field_index(name), OBSERVATION_SCHEMA.field(name), values)
+    return table
