@@ -51,7 +51,7 @@ def outcome_map_png(
     lat, lon = _numbers(points, "lat_deg"), _numbers(points, "lon_deg")
     answers = _answers(points)
     figure, world, detail = _frame(title, subtitle, outlines or shipped_outlines())
-    legend = []
+    legend: list[tuple[Mark, int]] = []
     for mark in MARKS:
         rows = np.flatnonzero(answers == mark.key)
         if len(rows):
@@ -87,20 +87,24 @@ def whatif_map_png(
         quiet = Mark("", "", "#9AA5AC", "#9AA5AC", "o", 0.4, 0.35)
         for axes, scale in ((world, 2.0), (detail, 6.0)):
             _scatter(axes, _numbers(others, "lon_deg"), _numbers(others, "lat_deg"), quiet, scale)
-    legend = []
+    legend: list[tuple[Mark, int]] = []
     nowhere = 0
     answers = np.array([_from_words(str(item["after"])) for item in changed], np.str_)
     lat = np.array([item["lat_deg"] for item in changed], np.float64)
     lon = np.array([item["lon_deg"] for item in changed], np.float64)
-    for mark in MARKS:
-        rows = np.flatnonzero(answers == mark.key)
-        if not len(rows):
-            continue
-        legend.append((replace(mark, words=f"now {mark.words}"), len(rows)))
-        nowhere += int((~np.isfinite(lat[rows])).sum())
-        bold = replace(mark, size=1.0, alpha=1.0)
-        for axes, scale in ((world, 16.0), (detail, 34.0)):
-            _scatter(axes, lon[rows], lat[rows], bold, scale, edge="white")
+    same = answers == np.array([_from_words(str(item["before"])) for item in changed], np.str_)
+    # First, and fainter, those whose strictest answer stays and only comes at other moments.
+    for stays in (True, False):
+        for mark in MARKS:
+            rows = np.flatnonzero((answers == mark.key) & (same == stays))
+            if not len(rows):
+                continue
+            bold = replace(mark, size=0.8 if stays else 1.0, alpha=0.45 if stays else 1.0)
+            words = f"{mark.words} before too, at other moments" if stays else f"now {mark.words}"
+            legend.insert(0, (replace(bold, words=words), len(rows)))
+            nowhere += int((~np.isfinite(lat[rows]) | ~np.isfinite(lon[rows])).sum())
+            for axes, scale in ((world, 16.0), (detail, 34.0)):
+                _scatter(axes, lon[rows], lat[rows], bold, scale, edge="white")
     _legend(figure, legend, f"{nowhere:,} without a position are not drawn" if nowhere else None)
     _write(figure, path)
 
@@ -227,7 +231,14 @@ def _legend(figure: Figure, entries: Sequence[tuple[Mark, int]], note: str | Non
     axes.set_ylim(0, 1)
     x = 0.006
     for mark, count in entries:
-        axes.scatter([x], [0.66], s=70, c=mark.colour, marker=mark.marker)
+        axes.scatter(
+            [x],
+            [0.66],
+            s=70,
+            c=mark.colour,
+            marker=mark.marker,
+            alpha=max(mark.alpha, 0.8) if mark.key == "serve" else mark.alpha,
+        )
         text = f"{mark.words}  {count:,}"
         axes.text(x + 0.009, 0.66, text, fontsize=11.5, color=_INK, va="center")
         x += 0.03 + 0.0066 * len(text)

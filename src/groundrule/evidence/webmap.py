@@ -161,9 +161,14 @@ class _Sentences:
 
     def __init__(self) -> None:
         self.patterns, self.sentences, self.lists = _Table(), _Table(), _Table()
+        self._met: dict[tuple[str, ...], int] = {}
 
     def list_index(self, sentences: Iterable[str]) -> int:
-        return self.lists.index(tuple(self.sentences.index(self._split(str(one))) for one in sentences))
+        key = tuple(str(one) for one in sentences)
+        place = self._met.get(key)
+        if place is None:
+            place = self._met[key] = self.lists.index(tuple(self.sentences.index(self._split(one)) for one in key))
+        return place
 
     def _split(self, sentence: str) -> tuple[int | float | str, ...]:
         # U+0001 marks the places of numbers, so it may not occur itself.

@@ -64,7 +64,7 @@ def add_road_traffic(p: Population) -> None:
         reports_speed=True,
     )
     for kind, n, days in (("roam_abroad", p.count(300), 0), ("roam_abroad_long", p.count(24, most=60), 66)):
-        where, _ = p.homes(n, frozenset({"ES", "PT", "MX", "GR", "IT", "HR"}))
+        where, _ = p.near(["Madrid", "Seville", "Milan", "Guadalajara", "Mexico City", "Prague"], n)
         p.roster.add(
             kind,
             where,
@@ -295,6 +295,9 @@ def add_drones(p: Population) -> None:
     for kind, k, lists, country in (("drone", n - straw, [], "AE"), ("drone_straw", straw, [ALLOWED], "UA")):
         travel = p.travel(k, ways, (150, 190), accel=2.0, swell=0.02, alt_m=(200, 1500), by_length=False)
         travel.reverse[:] = False
+        # At the end of the watch each is so close to its target that it is over Ukraine.
+        ahead = p.rng.uniform(4_000, 22_000, k) + 1.03 * travel.cruise_m_s * p.horizon_s
+        travel.start_m[:] = np.maximum(0.0, np.array(p.lengths_m)[travel.path] - ahead)
         p.roster.add(
             kind,
             travel,
