@@ -142,7 +142,7 @@ def _put(judge: Judge, ids: pa.StringArray, state: TerminalState) -> None:
 def _read(home: Home, manifest: str, like: TerminalState) -> tuple[pa.StringArray, TerminalState] | None:
     """Read the cache; None if there is none, or if it is damaged or of another manifest."""
     try:
-        with np.load(home.cache / _NAME, allow_pickle=False) as stored:
+        with (home.cache / _NAME).open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             if bytes(stored["manifest"]).decode() != manifest:
                 return None
             offsets, data = stored["id_offsets"], stored["id_bytes"]
