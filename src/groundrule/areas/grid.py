@@ -128,4 +128,4 @@ class CompiledSets(NamedTuple):
 @njit(cache=True)
 def margin_of(width: float) -> float:
     """Width of the margin around a cell within which all edges are listed [degree]."""
-    return min(MARGIN_DEG, width / 16.0)
+    return min(MARGIN_DEG, width * 0.0625)

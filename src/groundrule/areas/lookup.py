@@ -306,11 +306,12 @@ def edges_in_leaf(
         for edge in range(start, start + (grid.chains[k, 1] & 255)):
             bx = grid.vertices[edge + 1, 0]
             by = grid.vertices[edge + 1, 1]
-            if not (
-                (ax < west and bx < west)
-                or (ax > east and bx > east)
-                or (ay < south and by < south)
-                or (ay > north and by > north)
+            # Without short cuts: one well predicted branch instead of four that are not.
+            if (
+                ((ax >= west) | (bx >= west))
+                & ((ax <= east) | (bx <= east))
+                & ((ay >= south) | (by >= south))
+                & ((ay <= north) | (by <= north))
             ):
                 if used == len(out):
                     longer = np.empty((2 * len(out) + 16, 2), np.int32)

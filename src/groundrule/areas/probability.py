@@ -369,7 +369,7 @@ def locate_uncertain(
             continue
         # A window that is surely wide enough, without trigonometry.
         half_lon = REACH * l11 * LON_PER_METRE[min(int((y + 90.0) * 2.0), 359)]
-        half_lat = REACH * l22 / MIN_KY
+        half_lat = l22 * (REACH / MIN_KY)
         west, east, south, north = x - half_lon, x + half_lon, y - half_lat, y + half_lat
         fits = west > -180.0 and east < 180.0 and window_fits(x0, y0, width, west, south, east, north)
         used, split, first_shift, second_shift = 0, 0, 0.0, 0.0
