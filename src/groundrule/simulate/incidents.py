@@ -288,12 +288,13 @@ def _drones(seed: int) -> Incident:
                 winding(np.array([(s.lat_deg, s.lon_deg), (t.lat_deg, t.lon_deg)]), step_km=2, sway_km=0.4, wave_km=60)
             )
             for s in places.spots("launch")
+            if s.name in ("Donetsk airport area", "Primorsko-Akhtarsk area")
             for t in (places.city("Dnipro"), places.city("Kharkiv"))
         ]
     )
     drones = p.travel(16, ways, (148, 156), accel=2.0, swell=0.01, alt_m=(250, 1200), by_length=False)
-    # The watch begins late enough that all of them are over Ukraine for most of it.
-    drones.start_m[:] = np.maximum(0.35, p.rng.uniform(0.3, 0.6, 16)) * np.array(p.lengths_m)[drones.path]
+    # The watch begins late enough that all of them are over Ukraine throughout.
+    drones.start_m[:] = p.rng.uniform(0.45, 0.6, 16) * np.array(p.lengths_m)[drones.path]
     drones.reverse[:] = False
     p.roster.add(
         "drone", drones, plan="roam", country="AE", sigma_m=4.0, active_days=12.0, reports_speed=p.rng.random(16) < 0.5

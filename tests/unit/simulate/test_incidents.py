@@ -8,6 +8,7 @@ import pytest
 import shapely
 
 from groundrule.areas.model import service_answer, service_state_at
+from groundrule.areas.world import load_world
 from groundrule.errors import InputError
 from groundrule.simulate.incidents import INCIDENTS, Incident, load_incident
 
@@ -82,6 +83,17 @@ def test_black_sea_craft_come_from_outside_and_are_70_km_off_at_the_cut() -> Non
     # Sevastopol lies in the zone and Odesa does not.
     assert shapely.contains_xy(zone, 33.52, 44.6)
     assert not shapely.contains_xy(zone, 30.72, 46.48)
+
+
+def test_drones_are_over_ukraine_throughout() -> None:
+    night = load_incident("drones")
+    ukraine = next(area.geometry for area in load_world() if area.id == "country:UA")
+    shapely.prepare(ukraine)
+    rows = np.flatnonzero(night.fleet.columns["kind"] == "drone")
+    for t_s in range(0, 1801, 300):
+        lat, lon, _, _, alt = night.fleet.positions(float(t_s))
+        assert shapely.contains_xy(ukraine, lon[rows], lat[rows]).all()
+    assert alt[rows].max() <= 1200
 
 
 def test_drones_differ_only_in_what_the_registers_say_about_the_drones() -> None:
