@@ -5,10 +5,11 @@
     python benchmarks/locate.py [--boundaries FILE.geojson[.gz] ...] [--points 500000] [--zones 1000]
                                 [--rounds 7] [--seed 1]
 
-Areas are the shipped world areas, or those of the files, and made zones near their borders. The index of all of them is
-built, saved and loaded. Peers are compared on an index of the countries and zones, without the one area `land`: all coasts of the world in one
-multipolygon of 1.8 million vertices slow sjoin down threefold and would flatter the ratio. Points are even on the sphere
-("random") or within about 30 km of a vertex ("clustered"); all are distinct and in random order.
+Areas are the shipped world areas, or those of the files, and made zones near their borders. The index of all of them
+is built, saved and loaded. Peers are compared on an index of the countries and zones, without the one area `land`: all
+coasts of the world in one multipolygon of 1.8 million vertices slow sjoin down threefold and would flatter the ratio.
+Points are even on the sphere ("random") or within about 30 km of a vertex ("clustered"); all are distinct and in random
+order.
 
 What is timed (CPU time, one thread), from columns of lat and lon to the areas of every point:
   exact    AreaIndex.locate_exact: area-set codes

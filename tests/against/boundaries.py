@@ -19,9 +19,8 @@ def load_boundaries(path: Path) -> tuple[list[Area], int]:
     Every feature becomes an area; one that has no polygon is an error, because a silent loss would change what is
     compared.
     """
-    opened = gzip.open(path) if path.suffix == ".gz" else path.open("rb")
-    with opened as stream:
-        features = json.load(stream)["features"]
+    data = path.read_bytes()
+    features = json.loads(gzip.decompress(data) if path.suffix == ".gz" else data)["features"]
     areas, repaired = [], 0
     for i, feature in enumerate(features):
         shape = shapely.from_geojson(json.dumps(feature["geometry"]))

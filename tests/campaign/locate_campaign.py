@@ -3,8 +3,8 @@
     python tests/campaign/locate_campaign.py [FILE.geojson[.gz] ...] [--random 1000000] [--hard 100000] [--seed 1]
                                              [--cases 1000]
 
-Without files the shipped world areas are used. Each file is compared by itself. Prints a line per set and one JSON line;
-exits 1 if any pair differs or a probability is off by more than 0.005.
+Without files the shipped world areas are used. Each file is compared by itself. Prints a line per set and one JSON
+line; exits 1 if any pair differs or a probability is off by more than 0.005.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def campaign(paths: list[Path], *, random: int, hard: int, seed: int, cases: int
             started = time.perf_counter()
             pairs, differ = compare(index, geometries, lat, lon)
             counts |= {f"{kind}_points": len(lat), f"{kind}_pairs": pairs, f"{kind}_differ": differ}
-            print(f"  {kind:9} {differ} of {pairs:,} pairs differ on {len(lat):,} points ({time.perf_counter() - started:.0f} s)",
-                  flush=True)  # fmt: skip
+            took = time.perf_counter() - started
+            print(f"  {kind:9} {differ} of {pairs:,} pairs differ on {len(lat):,} points ({took:.0f} s)", flush=True)
         counts["cases"], counts["worst_share_error"] = cases, sampling_error(index, areas, cases, seed + 3)
         print(f"  {cases} cases with sigma: worst probability off by {counts['worst_share_error']:.5f}", flush=True)
         out[group[0].name if group else "world"] = counts
