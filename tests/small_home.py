@@ -77,6 +77,7 @@ rules:
     unless: [{programme: rail}]
     outcome: deny
     reason: moving_too_fast_for_policy
+    unknown: {speed: serve}
     authority: {basis: "an order (invented)", illustrative: true}
     message: {en: "The terminal moves too fast."}
     appeal: write to appeals@example.org
@@ -104,6 +105,8 @@ acc-a,p1,AT,active
 acc-b,p2,BE,active
 acc-s,p3,AT,suspended
 """
+LIST = "list_id,terminal_id,state,holder,legal_class\npass,van,active,p1,individual\n"
+"""The van may pass the closed zone."""
 
 
 def make_home(path: Path, *, book: str = BOOK, areas: tuple[Area, ...] = AREAS, registers: bool = True) -> Home:

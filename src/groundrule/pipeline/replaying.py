@@ -35,6 +35,7 @@ from groundrule.records import DECISION_SCHEMA, OBSERVATION_SCHEMA
 from groundrule.store.area_store import load_areas
 from groundrule.store.history import read_exactly, run_numbers
 from groundrule.store.home import Home
+from groundrule.store.registers import EMPTY, Registers
 
 Progress = Callable[[str, int], None]
 """Called with a step's name and the rows done in it since the last call."""
@@ -99,6 +100,7 @@ def replay(
     task = _Replaying(home, _Bounds(from_ns, until_ns), progress)
     task.faults += check_chain(home)
     task.faults += _uncommitted(home, committed)
+    task.faults += _register_chain(home)
     done = 0
     try:
         for run in committed:
@@ -174,7 +176,7 @@ class _Replaying:
         try:
             self._compare(run, decided())
             if self.difference is None:
-                self._check_digests(run, manifest, observations.hexdigest(), decisions.hexdigest())
+                self._check_digests(run, manifest, observations, decisions)
             elif not self._observations_hold(run, manifest):
                 self.faults.append(f"run {run}: the stored observations are not the ones that were decided")
         except IntegrityError as error:
@@ -215,15 +217,26 @@ class _Replaying:
             return False
         return bool(found == manifest["observations"]["digest"])
 
-    def _check_digests(self, run: int, manifest: dict[str, Any], observations: str, decisions: str) -> None:
-        over_late = table_digest(read_exactly(self._home, "over_late", run, OBSERVATION_SCHEMA))
+    def _check_digests(
+        self, run: int, manifest: dict[str, Any], observations: TableDigest, decisions: TableDigest
+    ) -> None:
+        over_late = TableDigest()
+        for table in read_exactly(self._home, "over_late", run, OBSERVATION_SCHEMA):
+            over_late.update(table)
         for what, found, name in (
             ("the stored observations are not the ones that were decided", observations, "observations"),
             ("the decisions do not have the digest in the manifest", decisions, "decisions"),
             ("the observations that came too late are not the ones that were set aside", over_late, "over_late"),
         ):
-            if found != manifest[name]["digest"]:
+            if manifest[name] != {"rows": found.rows, "digest": found.hexdigest()}:
                 self.faults.append(f"run {run}: {what}")
+        counted = {
+            "decided": observations.rows,
+            "corrected": decisions.rows - observations.rows,
+            "over_late": over_late.rows,
+        }
+        if {name: manifest["counts"][name] for name in counted} != counted:
+            self.faults.append(f"run {run}: the counts in the manifest are not those of its rows")
 
     def _compare(self, run: int, fresh: Iterator[tuple[pa.Table, bool]]) -> None:
         """Compare the decisions of a run with the stored ones, up to the first difference."""
@@ -258,6 +271,21 @@ def _uncommitted(home: Home, committed: list[int]) -> list[str]:
     if not orphans or _is_being_written(home):
         return []
     return [f"run {run} has files and no manifest: it was not finished, or its manifest was removed" for run in orphans]
+
+
+def _register_chain(home: Home) -> list[str]:
+    """Does every revision of the registers name the digest of the one before?"""
+    try:
+        with Registers.open(home) as registers:
+            revisions = registers.revisions()
+    except GroundruleError as error:
+        return [str(error)]
+    before = EMPTY
+    for found in revisions:
+        if found.revision != before.revision + 1 or found.previous != before.digest:
+            return [f"revision {found.revision} of the registers does not follow revision {before.revision}"]
+        before = found
+    return []
 
 
 def _is_being_written(home: Home) -> bool:
