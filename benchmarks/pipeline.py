@@ -67,13 +67,17 @@ def zones(count: int, rng: np.random.Generator) -> tuple[Area, ...]:
     return tuple(area for area in made if area.geometry.geom_type == "Polygon")
 
 
-def registers(count: int, rng: np.random.Generator, lat: np.ndarray, lon: np.ndarray, index: AreaIndex) -> RegisterTimeline:
+def registers(
+    count: int, rng: np.random.Generator, lat: np.ndarray, lon: np.ndarray, index: AreaIndex
+) -> RegisterTimeline:
     """Terminals at home at these places: 20 profiles a country."""
     countries = sorted({a.country for a in load_world().areas if a.country})
     number_of = {name: number for number, name in enumerate(countries)}
     profiles = [
         Profile(
-            plan=str(rng.choice(["residential", "business", "roam", "ocean", "aviation"], p=[0.7, 0.1, 0.15, 0.03, 0.02])),
+            plan=str(
+                rng.choice(["residential", "business", "roam", "ocean", "aviation"], p=[0.7, 0.1, 0.15, 0.03, 0.02])
+            ),
             account_state=str(rng.choice(["active", "suspended"], p=[0.98, 0.02])),
             account_country=country,
             activation_country=country,
@@ -113,7 +117,9 @@ def _ids(numbers: np.ndarray) -> pa.Array:
 
 def places(kind: str, count: int, rng: np.random.Generator, index: AreaIndex) -> tuple[np.ndarray, np.ndarray]:
     if kind == "border":
-        vertices = np.concatenate([shapely.get_coordinates(a.geometry) for a in load_world().areas if a.kind == "country"])
+        vertices = np.concatenate(
+            [shapely.get_coordinates(a.geometry) for a in load_world().areas if a.kind == "country"]
+        )
         chosen = vertices[rng.integers(0, len(vertices), count)]
         lat = np.clip(chosen[:, 1] + rng.normal(0, 0.12, count), -89, 89)
         return lat, np.clip(chosen[:, 0] + rng.normal(0, 0.12, count), -179.9, 179.9)
@@ -131,12 +137,16 @@ def places(kind: str, count: int, rng: np.random.Generator, index: AreaIndex) ->
 def main() -> int:
     args = parse()
     rng = np.random.default_rng(args.seed)
-    print(f"python {platform.python_version()}, numpy {np.__version__}, pyarrow {pa.__version__}; seed {args.seed}; load {os.getloadavg()}")
+    print(
+        f"python {platform.python_version()}, numpy {np.__version__}, pyarrow {pa.__version__}; seed {args.seed}; load {os.getloadavg()}"
+    )
     started = time.perf_counter()
     areas = AreaSet((*load_world().areas, *zones(args.zones, rng)))
     index = AreaIndex.build(areas.areas)
     book = load_rulebook(args.rules)
-    print(f"{len(areas.areas)} areas compiled and {len(book.rules)} rules read in {time.perf_counter() - started:.1f} s")
+    print(
+        f"{len(areas.areas)} areas compiled and {len(book.rules)} rules read in {time.perf_counter() - started:.1f} s"
+    )
     results: dict[str, float] = {}
     failed = False
     for fleet in ("land", "border"):
@@ -183,13 +193,36 @@ def main() -> int:
         failed |= rate < GOAL_PER_S
         memory = (judge.state.nbytes + timeline.nbytes) / args.terminals
     peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    print(f"memory: {memory:.0f} bytes a terminal (state, ids and register), area index {index.nbytes / 1e6:.0f} MB, peak {peak_gb:.1f} GB")
-    print(f"goal: at least {GOAL_PER_S:,} observations/s on one core: {'missed' if failed else 'met'}; load {os.getloadavg()}")
-    print(json.dumps({"benchmark": "pipeline", "observations_per_s": results, "goal": GOAL_PER_S, "met": not failed, "bytes_per_terminal": memory}))
+    print(
+        f"memory: {memory:.0f} bytes a terminal (state, ids and register), area index {index.nbytes / 1e6:.0f} MB, peak {peak_gb:.1f} GB"
+    )
+    print(
+        f"goal: at least {GOAL_PER_S:,} observations/s on one core: {'missed' if failed else 'met'}; load {os.getloadavg()}"
+    )
+    print(
+        json.dumps(
+            {
+                "benchmark": "pipeline",
+                "observations_per_s": results,
+                "goal": GOAL_PER_S,
+                "met": not failed,
+                "bytes_per_terminal": memory,
+            }
+        )
+    )
     return 1 if failed else 0
 
 
-def _batch(ids: pa.Array, rows: np.ndarray, lat: np.ndarray, lon: np.ndarray, at_ns: int, rng: np.random.Generator, *, direct: bool = False) -> pa.Table:
+def _batch(
+    ids: pa.Array,
+    rows: np.ndarray,
+    lat: np.ndarray,
+    lon: np.ndarray,
+    at_ns: int,
+    rng: np.random.Generator,
+    *,
+    direct: bool = False,
+) -> pa.Table:
     n = len(rows)
     columns = {
         "terminal_id": ids.take(pa.array(rows)),

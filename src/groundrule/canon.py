@@ -61,7 +61,9 @@ def digest_file(path: Path) -> str:
 
 def _refuse_floats(value: Any, path: str) -> None:
     if isinstance(value, float):
-        raise InputError(f"float {value!r} at {path} in bytes that are digested", help="scale it to an integer or write text")
+        raise InputError(
+            f"float {value!r} at {path} in bytes that are digested", help="scale it to an integer or write text"
+        )
     if isinstance(value, dict):
         for key, item in value.items():
             _refuse_floats(item, f"{path}.{key}")

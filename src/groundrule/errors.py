@@ -62,7 +62,13 @@ class MalformedRule(InputError):
     code = "malformed_rule"
 
     def __init__(
-        self, message: str, *, file: str = "", line: int = 0, column: int = 0, help: str | None = None  # noqa: A002
+        self,
+        message: str,
+        *,
+        file: str = "",
+        line: int = 0,
+        column: int = 0,
+        help: str | None = None,  # noqa: A002
     ) -> None:
         super().__init__(message, help=help, file=file, line=line, column=column)
         self.file, self.line, self.column = file, line, column
@@ -119,5 +125,7 @@ class MissingExtra(GroundruleError):
 
     def __init__(self, extra: str, *, needed_for: str) -> None:
         super().__init__(
-            f"{needed_for} needs an optional package", help=f"install it with: pip install 'groundrule[{extra}]'", extra=extra
+            f"{needed_for} needs an optional package",
+            help=f"install it with: pip install 'groundrule[{extra}]'",
+            extra=extra,
         )

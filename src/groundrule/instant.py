@@ -44,7 +44,9 @@ def parse_instant(text: str) -> int:
         raise InputError(f"`{text[:60]}` is not a time", help="write for instance 2026-02-01T00:00Z", value=text[:60])
     year, month, day, hour, minute, second, fraction, zone = match.groups()
     if hour is not None and zone is None:
-        raise NaiveTime(f"the time `{text[:60]}` has no zone", help="add Z for UTC or an offset such as +02:00", value=text[:60])
+        raise NaiveTime(
+            f"the time `{text[:60]}` has no zone", help="add Z for UTC or an offset such as +02:00", value=text[:60]
+        )
     offset = timedelta(0)
     if zone and zone not in "Zz":
         sign = -1 if zone[0] == "-" else 1

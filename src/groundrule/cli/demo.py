@@ -37,7 +37,7 @@ def demo(
     if incident is not None:
         from groundrule.cli.incident import play  # noqa: PLC0415 - only this option needs it
 
-        play(incident.value, out, as_json=as_json)
+        play(incident.value, out, seed=seed, as_json=as_json)
         return
     with progress() as report:
         made = make_demo(out, terminals=terminals, minutes=minutes, seed=seed, progress=report)

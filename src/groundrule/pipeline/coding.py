@@ -18,6 +18,7 @@ from groundrule.areas.model import Area, service_state_at
 from groundrule.rules.evidence import AreaFact, Membership
 
 _EMPTY = np.int64(-1)
+_DENSE = 1 << 22
 
 
 class WhereCoder:
@@ -89,6 +90,23 @@ class WhereCoder:
             self.values.append(key[1])
             self.members.append(key[0])
         self._table[epoch, set_code] = self._known[key]
+
+
+def distinct_codes(codes: NDArray) -> tuple[NDArray, NDArray]:
+    """Return the distinct non-negative codes, ascending, and the place of each row's code among them.
+
+    The same as `np.unique` with its inverse, without sorting while the largest code is moderate.
+    """
+    highest = int(codes.max(initial=-1))
+    if highest > _DENSE:
+        distinct, inverse = np.unique(codes, return_inverse=True)
+        return distinct, inverse.ravel()
+    present = np.zeros(highest + 1, bool)
+    present[codes] = True
+    distinct = np.flatnonzero(present)
+    place = np.zeros(highest + 1, np.int32)
+    place[distinct] = np.arange(len(distinct), dtype=np.int32)
+    return distinct, place[codes]
 
 
 class PairTable:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from groundrule import __version__
 from groundrule.canon import canonical_json, digest_bytes
+from groundrule.pipeline.coding import distinct_codes
 from groundrule.pipeline.judge import Judge, Judged
 from groundrule.records import AREA_HIT_TYPE, DECISION_SCHEMA, OUTCOME_WORDS, REASON_TYPE, ServiceState
 from groundrule.rules.evidence import Membership, Profile
@@ -49,11 +50,14 @@ class DecisionWriter:
         """Return the decisions of one batch as a table of DECISION_SCHEMA, in the order of the observations."""
         decided = judged.decided
         n = len(judged.table)
-        used, klass = np.unique(decided.klass, return_inverse=True)
+        used, klass = distinct_codes(decided.klass)
         classes = [decided.classes[code] for code in used]
         spread = pa.array(klass.astype(np.int32))
         reasons = pa.array(
-            [[dict(zip(("code", "rule", "class"), reason, strict=True)) for reason in item.reasons] for item in classes],
+            [
+                [dict(zip(("code", "rule", "class"), reason, strict=True)) for reason in item.reasons]
+                for item in classes
+            ],
             pa.list_(REASON_TYPE),
         )
         obligations = pa.array([list(item.obligations) for item in classes], pa.list_(pa.string()))
@@ -62,7 +66,9 @@ class DecisionWriter:
             "terminal_id": judged.table.column("terminal_id"),
             "observed_at": judged.table.column("observed_at"),
             "decided_at": pa.array(judged.now_ns),
-            "outcome": pa.DictionaryArray.from_arrays(pa.array(decided.outcome.astype(np.int8)), pa.array(OUTCOME_WORDS)),
+            "outcome": pa.DictionaryArray.from_arrays(
+                pa.array(decided.outcome.astype(np.int8)), pa.array(OUTCOME_WORDS)
+            ),
             "state": pa.DictionaryArray.from_arrays(pa.array(decided.state.astype(np.int8)), pa.array(STATE_WORDS)),
             "rule": pa.DictionaryArray.from_arrays(pa.array(rule), pa.array(self._rules)),
             "reasons": reasons.take(spread),
@@ -73,9 +79,11 @@ class DecisionWriter:
             "valid_until": pa.array(decided.valid_until),
         }
         zeros = pa.array(np.zeros(n, np.int32))
-        epochs, which = np.unique(judged.epoch, return_inverse=True)
+        epochs, which = distinct_codes(judged.epoch)
         lists = [self._judge.basis.registers.epoch(int(number)).lists_version for number in epochs]
-        columns["lists_version"] = pa.DictionaryArray.from_arrays(pa.array(which.astype(np.int32)), pa.array(lists, pa.string()))
+        columns["lists_version"] = pa.DictionaryArray.from_arrays(
+            pa.array(which.astype(np.int32)), pa.array(lists, pa.string())
+        )
         for name, value in self._constants.items():
             columns[name] = pa.DictionaryArray.from_arrays(zeros, pa.array([value]))
         return pa.table([columns[field.name] for field in DECISION_SCHEMA], schema=DECISION_SCHEMA)
@@ -83,7 +91,7 @@ class DecisionWriter:
     def _areas(self, judged: Judged) -> pa.ListArray:
         """Areas of each row with membership and probability (1 where inside is certain enough)."""
         values, members = self._judge.where.values, self._judge.where.members
-        used, local = np.unique(judged.where, return_inverse=True)
+        used, local = distinct_codes(judged.where)
         facts = [values[code] or () for code in used]
         lengths = np.array([len(item) for item in facts], np.int64)
         starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
@@ -99,7 +107,9 @@ class DecisionWriter:
             location.edge_rows, location.edge_members, location.edge_probability, offsets, entry, member_of, probability
         )
         index = pa.array(entry)
-        struct = pa.StructArray.from_arrays([names.take(index), words.take(index), pa.array(probability)], fields=list(AREA_HIT_TYPE))
+        struct = pa.StructArray.from_arrays(
+            [names.take(index), words.take(index), pa.array(probability)], fields=list(AREA_HIT_TYPE)
+        )
         return pa.ListArray.from_arrays(pa.array(offsets), struct)
 
     def _digests(self, codes: NDArray[np.int32]) -> pa.Array:
@@ -113,8 +123,10 @@ class DecisionWriter:
             where, who, source, latches = self._judge.explained_key(len(self._evidence_digests))
             content = self._area_digest(where) + self._profile_digest(who) + bytes((source, *latches))
             self._evidence_digests.append(digest_bytes(content))
-        used, local = np.unique(codes, return_inverse=True)
-        return pa.array([self._evidence_digests[code] for code in used], pa.string()).take(pa.array(local.astype(np.int32)))
+        used, local = distinct_codes(codes)
+        return pa.array([self._evidence_digests[code] for code in used], pa.string()).take(
+            pa.array(local.astype(np.int32))
+        )
 
     def _area_digest(self, where: int) -> bytes:
         if where not in self._area_digests:

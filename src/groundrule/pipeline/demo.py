@@ -10,7 +10,9 @@ import shutil
 import threading
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +93,7 @@ def make_demo(
     Raises:
         ConflictError: the directory holds something that is not a demo.
     """
-    _clear(out)
+    prepare_folder(out)
     fleet = generate(terminals=terminals, minutes=minutes, seed=seed)
     recorded_at_ns = fleet.start_ns - 3_600 * NS_PER_S
     home = create_home(out / "home", home_id=f"demo-{seed}-{terminals}-{minutes:g}")
@@ -113,17 +115,17 @@ def make_demo(
 
     def tamper_and_replay() -> None:
         # Replay needs none of what follows, and works mostly outside of the interpreter's lock.
-        with altered_decision(home, run.number) as alteration:
+        with altered_decision(home, run.number, since_ns=fleet.start_ns) as alteration:
             shown.append((alteration, replay(home, progress=progress)))
 
     shown: list[tuple[Alteration, Replay]] = []
     thread = threading.Thread(target=tamper_and_replay)
+    thread.start()
     last: list[LastSeen] = []
     whatif = what_if(
         all_observations(home), basis, after, progress=progress, started=lambda judges: last.extend(map(LastSeen, judges)),
         seen=lambda a, b: (last[0].add(a), last[1].add(b)),
     )  # fmt: skip
-    thread.start()
     kinds, chosen = _by_kind(fleet, basis, last[0], whatif)
     files |= _draw(out, fleet, basis, last, whatif, run, progress)
     refusal = explain_terminal(home, basis, chosen["refusal"])
@@ -142,7 +144,12 @@ def variant(book: Rulebook, km_h: int = WHATIF_KM_H) -> Rulebook:
     return read_rulebook(book.text.replace(old, new).replace("\nversion: 1\n", "\nversion: 2\n"), file="world-2026-60-km-h.yaml")
 
 
-def _clear(out: Path) -> None:
+def prepare_folder(out: Path) -> None:
+    """Empty a directory of an earlier demo, or make it.
+
+    Raises:
+        ConflictError: it holds something that is not a demo.
+    """
     if out.exists() and any(out.iterdir()):
         if not (out / MARKER).exists():
             raise ConflictError(f"`{out}` holds something that is not a demo", help="name another directory with --out", path=str(out))
@@ -174,19 +181,21 @@ def _by_kind(fleet: Fleet, basis: Basis, last: LastSeen, whatif: WhatIf) -> tupl
     outcomes, states = last.answers(rows)
     truth = fleet.kinds
     kinds: dict[str, Counter[str]] = {}
-    refusal = acceptance = None
     changed = {item["terminal_id"] for item in whatif.changed}
+    refusals: dict[str, str] = {}
+    acceptances: dict[str, str] = {}
     for name, outcome, state in zip(ids, outcomes, states, strict=True):
         kind = truth.get(name, "unknown")
-        answer = outcome if state == "normal" else state
-        kinds.setdefault(kind, Counter())[answer] += 1
-        if outcome == "deny" and kind == "drone" and refusal is None:
-            refusal = name
-        if outcome == "serve" and name in changed and acceptance is None:
-            acceptance = name
-    denied = next((n for n, o in zip(ids, outcomes, strict=True) if o == "deny"), ids[0])
-    served = next((n for n, o in zip(ids, outcomes, strict=True) if o == "serve"), ids[0])
-    return kinds, {"refusal": refusal or denied, "acceptance": acceptance or served}
+        kinds.setdefault(kind, Counter())[outcome if state == "normal" else state] += 1
+        if outcome == "deny":
+            refusals.setdefault(kind, name)
+        elif name in changed:
+            acceptances.setdefault(kind, name)
+    # The kinds that the question is about, or the first there is in a very small fleet.
+    refusal = next((refusals[kind] for kind in ("drone", *refusals) if kind in refusals), ids[0])
+    wanted = ("hospital_bus", "train_untagged", *acceptances)
+    acceptance = next((acceptances[kind] for kind in wanted if kind in acceptances), ids[-1])
+    return kinds, {"refusal": refusal, "acceptance": acceptance}
 
 
 def _draw(
@@ -199,30 +208,52 @@ def _draw(
     progress: Callable[[str, int], None],
 ) -> dict[str, Path]:
     rows = last[0].rows()
-    ids = basis.registers.ids_of(rows.astype(np.int32)).to_pylist()
-    truth = fleet.kinds
     outcome, state = last[0].answers(rows)
     lat, lon = last[0].columns["lat"][rows], last[0].columns["lon"][rows]
     files = {name: out / f"{name.replace(' ', '-')}.{end}" for name, end in (("map", "png"), ("what-if map", "png"), ("page", "html"))}
     note = "Generated fleet; every person, company and terminal is invented"
-    outcome_map_png(
-        {"lat_deg": lat, "lon_deg": lon, "outcome": outcome, "state": state},
-        files["map"],
-        title=f"{len(rows):,} terminals under {basis.rulebook.id}",
-        subtitle=note,
-    )
-    whatif_map_png(
-        whatif.changed,
-        files["what-if map"],
-        title=f"{len(whatif.changed):,} terminals change at {WHATIF_KM_H} instead of 75 km/h over Ukraine",
-        subtitle=note,
-        others={"lat_deg": lat, "lon_deg": lon, "outcome": outcome, "state": state},
-    )
+    points = {"lat_deg": lat, "lon_deg": lon, "outcome": outcome, "state": state}
+    # The pictures are drawn in a process of their own while this one finds words.
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as painter:
+        pictures = [
+            painter.submit(
+                outcome_map_png, points, files["map"],
+                title=f"{len(rows):,} terminals under {basis.rulebook.id}", subtitle=note,
+            ),
+            painter.submit(
+                whatif_map_png, whatif.changed, files["what-if map"],
+                title=f"{len(whatif.changed):,} terminals change at {WHATIF_KM_H} instead of 75 km/h over Ukraine",
+                subtitle=note, others=points,
+            ),
+        ]  # fmt: skip
+        _write_page(files["page"], fleet, basis, last, whatif, run, note, rows, progress)
+        for picture in pictures:
+            picture.result()
+    return files
+
+
+def _write_page(  # noqa: PLR0917 - what the demo made so far, in the order in which it was made
+    path: Path,
+    fleet: Fleet,
+    basis: Basis,
+    last: list[LastSeen],
+    whatif: WhatIf,
+    run: Run,
+    note: str,
+    rows: np.ndarray,
+    progress: Callable[[str, int], None],
+) -> None:
+    ids = basis.registers.ids_of(rows.astype(np.int32)).to_pylist()
+    truth = fleet.kinds
+    outcome, state = last[0].answers(rows)
+    lat, lon = last[0].columns["lat"][rows], last[0].columns["lon"][rows]
     explained = last[0].explain(rows, Explainer(basis.rulebook), progress=lambda n: progress("explain", n))
     touched = {item["terminal_id"] for item in whatif.changed}
     changed = np.array([position for position, name in enumerate(ids) if name in touched], np.int64)
     after = dict(zip(changed.tolist(), last[1].explain(rows[changed], Explainer(last[1].judge.basis.rulebook)), strict=True)) if len(changed) else {}
     after_all = [after.get(position, item) for position, item in enumerate(explained)]
+    # Terminals share explanations, so each is put into words once.
+    words = {id(item): (_why(item), _why_not(item)) for item in {id(i): i for i in (*explained, *after_all)}.values()}
     terminals: dict[str, Any] = {
         "id": ids,
         "lat": lat.tolist(),
@@ -231,13 +262,13 @@ def _draw(
         "outcome": outcome,
         "state": state,
         "reason": [item.reason for item in explained],
-        "why": [_why(item) for item in explained],
-        "why_not": [_why_not(item) for item in explained],
+        "why": [words[id(item)][0] for item in explained],
+        "why_not": [words[id(item)][1] for item in explained],
         "after_outcome": [item.outcome.word for item in after_all],
         "after_state": [item.state.value for item in after_all],
         "after_reason": [item.reason for item in after_all],
-        "after_why": [_why(item) for item in after_all],
-        "after_why_not": [_why_not(item) for item in after_all],
+        "after_why": [words[id(item)][0] for item in after_all],
+        "after_why_not": [words[id(item)][1] for item in after_all],
     }
     text = PageText(
         title=f"Groundrule: {len(rows):,} terminals under {basis.rulebook.id}",
@@ -245,8 +276,7 @@ def _draw(
         before="75 km/h over Ukraine",
         after=f"{WHATIF_KM_H} km/h over Ukraine",
     )
-    write_webmap(files["page"], terminals, text=text)
-    return files
+    write_webmap(path, terminals, text=text)
 
 
 def _why(item: Explanation) -> list[str]:

@@ -59,7 +59,11 @@ class TableDigest:
             self._add(f"{name}[]", array.values.slice(int(offsets[0]), int(offsets[-1] - offsets[0])))
         elif pa.types.is_string(kind):
             array = pc.fill_null(array, "") if array.null_count else array
-            offsets = np.frombuffer(array.buffers()[1], np.int32, len(array) + 1, array.offset * 4) if len(array) else np.zeros(1, np.int32)
+            offsets = (
+                np.frombuffer(array.buffers()[1], np.int32, len(array) + 1, array.offset * 4)
+                if len(array)
+                else np.zeros(1, np.int32)
+            )
             self._stream(f"{name}#", np.diff(offsets).astype("<i4").tobytes())
             data = array.buffers()[2]
             if data is not None and len(array):

@@ -19,7 +19,7 @@ from groundrule.areas.index import AreaIndex, Location
 from groundrule.areas.model import AreaSet
 from groundrule.detect.state import Motion, TerminalState, advance, count_stays, distance_m
 from groundrule.pipeline.cells import CellDiscs
-from groundrule.pipeline.coding import Interner, WhereCoder
+from groundrule.pipeline.coding import Interner, WhereCoder, distinct_codes
 from groundrule.pipeline.stays import StayCondition
 from groundrule.records import POSITION_SOURCES
 from groundrule.rules.compile import CompiledRulebook, Decided, compile_rulebook
@@ -116,8 +116,12 @@ class Judge:
         self._profile_code = {}
         self._epoch_profiles = {}
         self._versions = {}
-        self._stays = [StayCondition(compiled, counter, self.where.values, self.profiles) for counter in compiled.counters]
-        self._limits = np.array([[x.above, x.release_below, x.for_s] for x in compiled.latches], np.float64).reshape(-1, 3)
+        self._stays = [
+            StayCondition(compiled, counter, self.where.values, self.profiles) for counter in compiled.counters
+        ]
+        self._limits = np.array([[x.above, x.release_below, x.for_s] for x in compiled.latches], np.float64).reshape(
+            -1, 3
+        )
 
     def judge(self, table: pa.Table, *, as_of_ns: int | None = None, like: Judged | None = None) -> Judged:
         """Locate, track and decide one batch.
@@ -155,7 +159,18 @@ class Judge:
         key = (where.astype(np.int64) << 40) | (who.astype(np.int64) << 16) | (motion.source.astype(np.int64) << 13)
         key |= latch_code
         return Judged(
-            table, rows, now, location, where, who, motion, batch, decided, self.evidence_keys.code(key), self.basis, epoch
+            table,
+            rows,
+            now,
+            location,
+            where,
+            who,
+            motion,
+            batch,
+            decided,
+            self.evidence_keys.code(key),
+            self.basis,
+            epoch,
         )
 
     def explained_key(self, code: int) -> tuple[int, int, int, tuple[int, ...]]:
@@ -243,7 +258,7 @@ class Judge:
         names = encoded.dictionary.to_pylist()
         version_code = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
         pair = codes.astype(np.int64) * (len(names) + 1) + version_code + 1
-        distinct, inverse = np.unique(pair, return_inverse=True)
+        distinct, inverse = distinct_codes(pair)
         mapped = np.empty(len(distinct), np.int32)
         for position, key in enumerate(distinct):
             who, version = divmod(int(key), len(names) + 1)
@@ -315,7 +330,12 @@ _SOURCE_VALUES: tuple[str | None, ...] = (*POSITION_SOURCES, None)
 
 
 def make_basis(
-    rulebook: Rulebook, areas: AreaSet, registers: RegisterTimeline, *, index: AreaIndex | None = None, cache_dir: object = None
+    rulebook: Rulebook,
+    areas: AreaSet,
+    registers: RegisterTimeline,
+    *,
+    index: AreaIndex | None = None,
+    cache_dir: object = None,
 ) -> Basis:
     """Compile a rulebook and build the index with the buffers that it asks for.
 

@@ -23,6 +23,8 @@ from groundrule.rules.situation import Situation
 _STATES = tuple(state.value for state in ServiceState)
 _STEPS = {"speed_m_s": 1 / 3.6, "alt_m": 100.0, "position_age_s": 60.0, "position_sigma_m": 10.0}
 """Steps to which numbers are rounded before they are explained together; others: see `_step`."""
+RESTING_M_S = 4.0
+"""A speed certainly below this is the noise of a resting receiver, and is explained as an interval from 0 [m/s]."""
 
 
 @dataclass(slots=True)
@@ -77,8 +79,7 @@ class LastSeen:
         for name in self.columns:
             if name.endswith("<"):
                 low, high = float(self.columns[name][row]), float(self.columns[name[:-1] + ">"][row])
-                step = _step(name[:-1])
-                numbers[name[:-1]] = (_floor(low, step), _floor(high, step)) if rounded else (low, high)
+                numbers[name[:-1]] = _rounded(name[:-1], low, high) if rounded else (low, high)
         latches = {
             latch: Truth(int(self.columns[f"latch{k}"][row])) for k, latch in enumerate(self.judge.basis.compiled.latches)
         }
@@ -97,11 +98,13 @@ class LastSeen:
         """Explain the last answer of each row, each distinct rounded evidence once."""
         keys = [self.columns[name][rows].astype(np.int64) for name in ("where", "who", "source", "klass")]
         keys += [self.columns[name][rows].astype(np.int64) for name in self.columns if name.startswith("latch")]
+        resting = self.columns["speed_m_s>"][rows] < RESTING_M_S
         for name in self.columns:
             if name[-1] in "<>":
                 with np.errstate(invalid="ignore"):
                     rounded = np.floor(self.columns[name][rows] / _step(name[:-1]))
-                keys.append(np.where(np.isfinite(rounded), rounded, -1).astype(np.int64))
+                key = np.where(np.isfinite(rounded), rounded, -1).astype(np.int64)
+                keys.append(np.where(resting, 0, key) if name.startswith("speed_m_s") else key)
         distinct, first, inverse = np.unique(np.column_stack(keys), axis=0, return_index=True, return_inverse=True)
         found: list[Explanation] = []
         for position in first:
@@ -126,6 +129,13 @@ class LastSeen:
                 fresh[: self._room] = self.columns[name]
             self.columns[name] = fresh
         self._room = room
+
+
+def _rounded(name: str, low: float, high: float) -> tuple[float, float]:
+    if name == "speed_m_s" and high < RESTING_M_S:
+        return 0.0, RESTING_M_S
+    step = _step(name)
+    return _floor(low, step), _floor(high, step)
 
 
 def _step(name: str) -> float:

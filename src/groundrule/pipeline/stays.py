@@ -49,7 +49,9 @@ class StayCondition:
 
     def _answer(self, place: int, profile: int) -> int:
         facts = self._places[self._place_codes.example[place]]
-        return int(self._compiled.counter_truth(self._counter, facts, self._profiles[self._profile_codes.example[profile]]))
+        return int(
+            self._compiled.counter_truth(self._counter, facts, self._profiles[self._profile_codes.example[profile]])
+        )
 
     def _relevant(self, facts: tuple[AreaFact, ...] | None) -> Any:
         """What of a place the condition can depend on: countries, land, and what its selectors name."""

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from groundrule.errors import InputError
+from groundrule.instant import MIN_NS
 from groundrule.store.history import run_files
 from groundrule.store.home import Home
 
@@ -29,8 +30,11 @@ class Alteration:
 
 
 @contextmanager
-def altered_decision(home: Home, run: int) -> Iterator[Alteration]:
+def altered_decision(home: Home, run: int, *, since_ns: int = MIN_NS) -> Iterator[Alteration]:
     """Turn the first stored denial of a run into `serve` for the length of the block, then put the file back.
+
+    Args:
+        since_ns: the first denial at or after this instant [ns, UTC].
 
     Raises:
         InputError: the run denied nobody.
@@ -39,7 +43,8 @@ def altered_decision(home: Home, run: int) -> Iterator[Alteration]:
         original = path.read_bytes()
         table = pq.ParquetFile(pa.BufferReader(original)).read()
         outcome = table.column("outcome").cast(pa.string())
-        denied = np.flatnonzero(pc.equal(outcome, "deny").to_numpy(zero_copy_only=False))
+        chosen = pc.and_(pc.equal(outcome, "deny"), pc.greater_equal(table.column("observed_at"), since_ns))
+        denied = np.flatnonzero(chosen.to_numpy(zero_copy_only=False))
         if not len(denied):
             continue
         row = int(denied[0])

@@ -31,12 +31,14 @@ from groundrule.rules.nearest import (
     time_gap,
 )
 from groundrule.rules.normal import leaves_of
-from groundrule.rules.selectors import NO, landing_of
+from groundrule.rules.selectors import NO, Place, landing_of
 from groundrule.rules.situation import Judge, Number, Situation, Strength, deciding
 
 Audience = Literal["operator", "owner"]
 NEAREST = 3
 """How many near misses an explanation names."""
+MAX_PLACES = 100_000
+"""Places that an explainer remembers."""
 
 _OWNER_OUTCOMES = {
     Outcome.SERVE: "Your terminal is served.",
@@ -227,6 +229,7 @@ class Explainer:
     def __init__(self, rulebook: Rulebook) -> None:
         self.rulebook = rulebook
         self._landing = landing_of(rulebook)
+        self._places: dict[tuple[AreaFact, ...], Place] = {}
         shared: dict[Condition, Condition] = {}
         self._conditions = {rule.id: _share(rule.condition(), shared) for rule in rulebook.rules}
         self._rules = {rule.id: rule for rule in rulebook.rules}
@@ -250,7 +253,9 @@ class Explainer:
                 of it that returns None where it knows none.
             language: preferred language of the message; English is the second choice.
         """
-        judge = Judge(self.rulebook, situation, self._landing)
+        if len(self._places) > MAX_PLACES:
+            self._places.clear()
+        judge = Judge(self.rulebook, situation, self._landing, self._places)
         outcomes = self._outcomes(judge)
         rule = deciding(self.rulebook, outcomes, [self._rules[rule_id] for rule_id in outcomes])
         outcome = self.rulebook.default_outcome if rule is None else outcomes[rule.id]

@@ -296,7 +296,12 @@ class Assumptions:
         decision_valid_s: how long a decision holds without a new observation [s].
     """
 
-    position_sigma_m: tuple[tuple[str, float], ...] = (("cell", 0.0), ("fused", 15.0), ("gnss", 15.0), ("network", 2000.0))
+    position_sigma_m: tuple[tuple[str, float], ...] = (
+        ("cell", 0.0),
+        ("fused", 15.0),
+        ("gnss", 15.0),
+        ("network", 2000.0),
+    )
     edge_probability: float = 0.01
     max_gap_s: float = 300.0
     max_position_age_s: float = 900.0

@@ -101,6 +101,8 @@ def count_countries(present: dict[str, int], claims: Sequence[Claim]) -> dict[st
         Country to truth, without those that certainly do not count. If claims contradict each other so that nothing
         would count, all countries do.
     """
+    if len(present) < 2:
+        return dict(present)
     counted = dict(present)
     for claim in claims:
         together = min((present.get(country, NO) for country in claim.countries), default=NO)

@@ -114,12 +114,24 @@ class Judge:
         rulebook: gives claims, landing rights and the greatest age of a position.
         situation: the moment.
         landing: `landing_of(rulebook)`, where the caller keeps it.
+        places: places met before, where the caller keeps them.
     """
 
-    def __init__(self, rulebook: Rulebook, situation: Situation, landing: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        rulebook: Rulebook,
+        situation: Situation,
+        landing: dict[str, str] | None = None,
+        places: dict[tuple[AreaFact, ...], Place] | None = None,
+    ) -> None:
         self.situation = situation
-        landing = landing_of(rulebook) if landing is None else landing
-        self.place = None if situation.facts is None else Place(situation.facts, rulebook.claims, landing)
+        self.place: Place | None = None
+        if situation.facts is not None:
+            self.place = None if places is None else places.get(situation.facts)
+            if self.place is None:
+                self.place = Place(situation.facts, rulebook.claims, landing_of(rulebook) if landing is None else landing)
+                if places is not None:
+                    places[situation.facts] = self.place
         age = situation.interval("position_age_s")
         self.is_stale = age is not None and age[0] > rulebook.assumptions.max_position_age_s
         self._known: dict[int, LeafTruth] = {}  # by identity: the rulebook keeps its leaves alive

@@ -5,12 +5,17 @@ Terminals are many and profiles are few. Rows are therefore folded to an interne
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
+from numpy.typing import NDArray
+from sqlalchemy.engine import Connection
 
+from groundrule.instant import MAX_NS
 from groundrule.rules.evidence import Profile
 from groundrule.store.lists import Matcher, quotas_of, resolve, version_of
 from groundrule.store.register_view import RegisterView
@@ -18,6 +23,8 @@ from groundrule.store.registers import TABLES, Registers, holds
 
 _CHUNK = 50_000
 _NO_ACCOUNT = (None, None, None, None)
+_FOLDED = ("terminals", "accounts", "parties")
+_IDENTIFIERS = ("terminal_id", "kit_number", "utid", "dish_id", "account_id")
 _COLUMNS = (
     "terminal_id",
     "kit_number",
@@ -37,43 +44,36 @@ _COLUMNS = (
 )
 
 
-def load_view(registers: Registers, *, valid_at_ns: int, recorded_at_ns: int | None) -> RegisterView:
+Remembered = dict[tuple[object, ...], Any]
+"""Parts of views that further views of the same registers can take over: they change only where a version begins or ends."""
+
+
+def load_view(
+    registers: Registers, *, valid_at_ns: int, recorded_at_ns: int | None, remembered: Remembered | None = None
+) -> RegisterView:
     """Read the registers as they hold at one instant, as known at another; see `RegisterView.load`."""
+    kept: Remembered = {} if remembered is None else remembered
     revision = registers.revision(recorded_at_ns)
-    accounts = _accounts(registers, valid_at_ns, recorded_at_ns)
     entries = list(registers.rows("list_entries", valid_at_ns=valid_at_ns, recorded_at_ns=recorded_at_ns))
     quotas = quotas_of(registers.rows("lists", valid_at_ns=valid_at_ns, recorded_at_ns=recorded_at_ns))
     matcher = Matcher.of(entries)
-    table = TABLES["terminals"]
-    query = sa.select(*(table.c[name] for name in _COLUMNS)).where(holds(table, valid_at_ns, recorded_at_ns))
-    ids: list[Any] = []
-    base_codes: list[int] = []
-    latitudes: list[float] = []
-    longitudes: list[float] = []
-    bases: dict[tuple[Any, ...], int] = {}
-    nowhere = float("nan")
-    identified = any(matcher.wanted.values())
     with registers.reading() as connection:
-        found = connection.execution_options(yield_per=_CHUNK).execute(query.order_by(table.c.terminal_id))
-        row_number = 0
-        for chunk in found.partitions():
-            ids.append(pa.array([row[0] for row in chunk], pa.string()))
-            for row in chunk:
-                if identified:
-                    matcher.meet(row_number, dict(row._mapping))
-                row_number += 1
-                base = (*row[5:13], *accounts.get(row[4], _NO_ACCOUNT))
-                base_codes.append(bases.setdefault(base, len(bases)))
-                latitudes.append(nowhere if row[13] is None else row[13])
-                longitudes.append(nowhere if row[14] is None else row[14])
+        stretch = tuple(_stretch(connection, kind, valid_at_ns, recorded_at_ns) for kind in _FOLDED)
+        if stretch not in kept:
+            kept[stretch] = _fold(connection, valid_at_ns, recorded_at_ns)
+    folded: _Folded = kept[stretch]
+    for name, values in matcher.wanted.items():
+        column = folded.identifiers[name]
+        for row in np.flatnonzero(pc.is_in(column, pa.array(sorted(values), pa.string())).to_numpy(zero_copy_only=False)):
+            matcher.meet(int(row), {key: folded.identifiers[key][int(row)].as_py() for key in folded.identifiers})
     on_lists, notes = resolve(entries, quotas, matcher, valid_at_ns=valid_at_ns)
-    codes, profiles = _profiles(np.array(base_codes, np.int32), list(bases), on_lists)
+    codes, profiles = _profiles(folded.base_codes, folded.bases, on_lists)
     return RegisterView.from_columns(
-        pa.concat_arrays(ids) if ids else pa.array([], pa.string()),
+        folded.identifiers["terminal_id"],
         codes,
         profiles,
-        service_lat_deg=np.array(latitudes),
-        service_lon_deg=np.array(longitudes),
+        service_lat_deg=folded.service_lat_deg,
+        service_lon_deg=folded.service_lon_deg,
         revision=revision.revision,
         register_digest=revision.digest,
         lists_version=version_of(entries, quotas, valid_at_ns=valid_at_ns),
@@ -81,15 +81,69 @@ def load_view(registers: Registers, *, valid_at_ns: int, recorded_at_ns: int | N
     )
 
 
-def _accounts(registers: Registers, valid_at_ns: int, recorded_at_ns: int | None) -> dict[str, tuple[Any, ...]]:
+@dataclass(frozen=True, slots=True)
+class _Folded:
+    """Terminals with account and party folded in, without lists; rows in order of terminal id."""
+
+    identifiers: dict[str, pa.StringArray]
+    base_codes: NDArray[np.int32]
+    bases: list[tuple[Any, ...]]
+    service_lat_deg: NDArray[np.float64]
+    service_lon_deg: NDArray[np.float64]
+
+
+def _fold(connection: Connection, valid_at_ns: int, recorded_at_ns: int | None) -> _Folded:
+    accounts = _accounts(connection, valid_at_ns, recorded_at_ns)
+    table = TABLES["terminals"]
+    query = sa.select(*(table.c[name] for name in _COLUMNS)).where(holds(table, valid_at_ns, recorded_at_ns))
+    identifiers: dict[str, list[Any]] = {name: [] for name in _IDENTIFIERS}
+    base_codes: list[int] = []
+    latitudes: list[float] = []
+    longitudes: list[float] = []
+    bases: dict[tuple[Any, ...], int] = {}
+    nowhere = float("nan")
+    found = connection.execution_options(yield_per=_CHUNK).execute(query.order_by(table.c.terminal_id))
+    for chunk in found.partitions():
+        columns = list(zip(*chunk, strict=True))
+        for name, column in zip(_IDENTIFIERS, columns, strict=False):
+            identifiers[name].append(pa.array(column, pa.string()))
+        for row in chunk:
+            base = (*row[5:13], *accounts.get(row[4], _NO_ACCOUNT))
+            base_codes.append(bases.setdefault(base, len(bases)))
+        latitudes += [nowhere if value is None else value for value in columns[13]]
+        longitudes += [nowhere if value is None else value for value in columns[14]]
+    return _Folded(
+        {name: pa.concat_arrays(parts) if parts else pa.array([], pa.string()) for name, parts in identifiers.items()},
+        np.array(base_codes, np.int32),
+        list(bases),
+        np.array(latitudes),
+        np.array(longitudes),
+    )
+
+
+def _stretch(connection: Connection, kind: str, valid_at_ns: int, recorded_at_ns: int | None) -> tuple[object, ...]:
+    """The last begin and the last end of a version up to an instant: between two of them nothing of the kind changes."""
+    table = TABLES[kind]
+    known = table.c.superseded_at == MAX_NS
+    if recorded_at_ns is not None:
+        known = sa.and_(table.c.recorded_at <= recorded_at_ns, table.c.superseded_at > recorded_at_ns)
+    edges = []
+    for column in (table.c.valid_from, table.c.valid_until):
+        edges.append(connection.execute(sa.select(sa.func.max(column)).where(known, column <= valid_at_ns)).scalar())
+    return (kind, recorded_at_ns, *edges)
+
+
+def _accounts(connection: Connection, valid_at_ns: int, recorded_at_ns: int | None) -> dict[str, tuple[Any, ...]]:
     """Account → (state, country, quota, screening of its party)."""
-    screening = {
-        row["party_id"]: row["screening"]
-        for row in registers.rows("parties", valid_at_ns=valid_at_ns, recorded_at_ns=recorded_at_ns)
-    }
+    parties, accounts = TABLES["parties"], TABLES["accounts"]
+    screened = sa.select(parties.c.party_id, parties.c.screening).where(holds(parties, valid_at_ns, recorded_at_ns))
+    screening = {party: found for party, found in connection.execute(screened)}  # noqa: C416 - rows are no pairs to dict
+    query = sa.select(
+        accounts.c.account_id, accounts.c.state, accounts.c.country, accounts.c.quota, accounts.c.party_id
+    ).where(holds(accounts, valid_at_ns, recorded_at_ns))
     return {
-        row["account_id"]: (row["state"], row["country"], row["quota"], screening.get(row["party_id"]))
-        for row in registers.rows("accounts", valid_at_ns=valid_at_ns, recorded_at_ns=recorded_at_ns)
+        account: (state, country, quota, screening.get(party))
+        for account, state, country, quota, party in connection.execute(query)
     }
 
 

@@ -8,7 +8,7 @@ Terminals that appear in observations and not in the register get rows of their 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -64,19 +64,29 @@ class RegisterView:
         self.notes = tuple(notes)
 
     @classmethod
-    def load(cls, registers: Registers, *, valid_at_ns: int, recorded_at_ns: int | None = None) -> RegisterView:
+    def load(
+        cls,
+        registers: Registers,
+        *,
+        valid_at_ns: int,
+        recorded_at_ns: int | None = None,
+        remembered: dict[tuple[object, ...], Any] | None = None,
+    ) -> RegisterView:
         """Read the registers as they hold at one instant, as known at another.
 
         Args:
             registers: the open registers.
             valid_at_ns: the state of the world that is asked for [ns, UTC].
             recorded_at_ns: what was known by then [ns, UTC]; None is now, everything recorded.
+            remembered: kept by a caller who loads several views of the same registers; saves reading twice.
         Raises:
             StoreError: the database failed.
         """
         from groundrule.store.profiles import load_view  # noqa: PLC0415 - profiles needs this class
 
-        return load_view(registers, valid_at_ns=valid_at_ns, recorded_at_ns=recorded_at_ns)
+        return load_view(
+            registers, valid_at_ns=valid_at_ns, recorded_at_ns=recorded_at_ns, remembered=remembered
+        )
 
     @classmethod
     def from_columns(

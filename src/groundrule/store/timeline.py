@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -97,6 +98,7 @@ class RegisterTimeline:
     def load(cls, registers: Registers, *, recorded_at_ns: int) -> RegisterTimeline:
         """Read the registers over time, as known at one instant [ns, UTC]."""
         cuts: set[int] = set()
+        remembered: dict[tuple[object, ...], Any] = {}
         with registers.reading() as connection:
             for table in TABLES.values():
                 known = sa.and_(table.c.recorded_at <= recorded_at_ns, table.c.superseded_at > recorded_at_ns)
@@ -107,7 +109,9 @@ class RegisterTimeline:
         ordered = np.array(sorted(cut for cut in cuts if MIN_NS < cut < MAX_NS), np.int64)
         return cls(
             ordered,
-            lambda at: RegisterView.load(registers, valid_at_ns=at, recorded_at_ns=recorded_at_ns),
+            lambda at: RegisterView.load(
+                registers, valid_at_ns=at, recorded_at_ns=recorded_at_ns, remembered=remembered
+            ),
             recorded_at_ns,
         )
 

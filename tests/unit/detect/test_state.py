@@ -18,7 +18,12 @@ M_PER_DEG = 111_132.95  # one degree of latitude at 45°, WGS 84
 
 
 def run(
-    state: TerminalState, seconds: list[float], north_m: list[float | None], *, sigma_m: float = 0.0, reported: list[float] | None = None,
+    state: TerminalState,
+    seconds: list[float],
+    north_m: list[float | None],
+    *,
+    sigma_m: float = 0.0,
+    reported: list[float] | None = None,
     rows: list[int] | None = None,
 ) -> Motion:
     n = len(seconds)
@@ -39,7 +44,9 @@ def run(
     )
 
 
-def steady(km_h: float, steps: int, first_s: float = 0.0, first_m: float = 0.0) -> tuple[list[float], list[float | None]]:
+def steady(
+    km_h: float, steps: int, first_s: float = 0.0, first_m: float = 0.0
+) -> tuple[list[float], list[float | None]]:
     seconds = [first_s + 15.0 * i for i in range(steps)]
     return seconds, [first_m + km_h * KM_H * (s - first_s) for s in seconds]
 
