@@ -1,4 +1,3 @@
-# ruff: noqa: E402
 # The thread counts must be set before the libraries are imported.
 """Decide, against cedarpy's batch call and a hand-written NumPy kernel on the same rules.
 

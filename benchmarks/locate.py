@@ -1,4 +1,3 @@
-# ruff: noqa: E402
 # The thread counts must be set before the libraries are imported.
 """Locate, against geopandas `sjoin` and shapely on the same areas and points.
 

@@ -22,3 +22,5 @@ if sys.version_info < (3, 11):
 PY
 [ -x "$VENV/bin/python" ] || "$PYTHON" -m venv "$VENV"
 "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -e '.[analyse,test]'
+echo "compiling groundrule's loops, once (a minute or two) ..." >&2
+"$VENV/bin/python" scripts/warm_up.py

@@ -25,11 +25,17 @@ class Incident(StrEnum):
 
 
 def demo(
-    out: Annotated[Path, typer.Option("--out", help="Directory to write; an earlier demo in it is replaced.")] = Path("demo-out"),
+    out: Annotated[Path, typer.Option("--out", help="Directory to write; an earlier demo in it is replaced.")] = Path(
+        "demo-out"
+    ),
     terminals: Annotated[int, typer.Option("--terminals", help="Size of the generated fleet.")] = 50_000,
-    minutes: Annotated[float, typer.Option("--minutes", help="How long the fleet is watched, at one report in 15 s.")] = 30,
+    minutes: Annotated[
+        float, typer.Option("--minutes", help="How long the fleet is watched, at one report in 15 s.")
+    ] = 30,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same bytes.")] = 2026,
-    incident: Annotated[Incident | None, typer.Option("--incident", help="Play one incident under rival accounts instead.")] = None,
+    incident: Annotated[
+        Incident | None, typer.Option("--incident", help="Play one incident under rival accounts instead.")
+    ] = None,
     as_json: OutputJson = False,
 ) -> None:
     """Judge a generated fleet on real borders: answers, reasons, why and why not, what-if, replay, maps. No network."""
@@ -53,7 +59,9 @@ def _print(made: Demo, out: Path, elapsed_s: float) -> None:
     print_counts(made.counts)
     print_text()
     answers = ["serve", "restrict", "review", "deny", "pending_registration", "never_served"]
-    rows = [[kind.replace("_", " "), *(counter.get(a, 0) for a in answers)] for kind, counter in sorted(made.kinds.items())]
+    rows = [
+        [kind.replace("_", " "), *(counter.get(a, 0) for a in answers)] for kind, counter in sorted(made.kinds.items())
+    ]
     print_table(["kind of terminal, last answer", *[a.replace("_", " ") for a in answers]], rows)
     for title, found in (("Why is this terminal refused?", made.refusal), ("Why is this one not?", made.acceptance)):
         print_text()

@@ -59,5 +59,7 @@ def play(name: str, out: Path, *, seed: int, as_json: bool) -> None:
     ids = [p.account.id for p in played]
     print_table(["record", *ids], [[t.record, *(t.under.get(i, "") for i in ids)] for t in incident.telling])
     print_text()
-    print_text("Ask any home: groundrule explain TERMINAL --at TIME --home HOME; groundrule areas list --kind zone --home HOME")
+    print_text(
+        "Ask any home: groundrule explain TERMINAL --at TIME --home HOME; groundrule areas list --kind zone --home HOME"
+    )
     print_text(f"Terminals that the accounts differ about: {', '.join(incident.watched)}")

@@ -91,8 +91,8 @@ def diff(
         print_text("No difference: both decide and say the same.")
 
 
-@app.command()
-def test(
+@app.command(name="test")
+def run_cases_beside(
     rulebook: Book = "world-2026",
     cases: Annotated[
         Path | None, typer.Option("--cases", help="Cases file; the default lies beside the rulebook.")
@@ -127,7 +127,9 @@ def test(
 @app.command()
 def analyse(
     rulebook: Book = "world-2026",
-    cases: Annotated[Path | None, typer.Option("--cases", help="Write counterexamples and overlaps as a cases file.")] = None,
+    cases: Annotated[
+        Path | None, typer.Option("--cases", help="Write counterexamples and overlaps as a cases file.")
+    ] = None,
     as_json: OutputJson = False,
 ) -> None:
     """Find unreachable rules, contradictions and gaps, and prove or refute the declared guarantees; exits 1 on a refutation."""
@@ -141,10 +143,13 @@ def analyse(
                 "rulebook": book.digest,
                 "sound": found.sound,
                 "guarantees": [
-                    {"id": g.guarantee.id, "verdict": g.verdict, "broken_by": g.rule_id, "note": g.note} for g in found.guarantees
+                    {"id": g.guarantee.id, "verdict": g.verdict, "broken_by": g.rule_id, "note": g.note}
+                    for g in found.guarantees
                 ],
                 "unreachable": [item.sentence for item in found.unreachable],
-                "contradictions": [{"tier": c.tier, "serving": c.serving, "denying": c.denying} for c in found.contradictions],
+                "contradictions": [
+                    {"tier": c.tier, "serving": c.serving, "denying": c.denying} for c in found.contradictions
+                ],
                 "left_to_the_default": [item.place for item in found.uncovered],
                 "countries_without_a_line": list(found.silent_countries),
                 "deny_on_a_doubt": list(found.denying_doubts),

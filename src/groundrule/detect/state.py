@@ -226,7 +226,7 @@ def distance_m(lat1: float, lon1: float, lat2: float, lon2: float) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _advance(
+def _advance(  # type: ignore[no-untyped-def]  # compiled; typed by numba
     fixes, since_ns, rows, t_ns, lat, lon, sigma, cell, cell_radius, source, reported, limits, max_gap_s,
     out_lat, out_lon, out_cell, out_sigma, out_source, out_age, out_speed, out_low, out_high, out_latch,
 ):  # fmt: skip
@@ -397,7 +397,9 @@ def year_of_day(day: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _count_stays(fixes, since_ns, last_day, run_days, year_days, rows, t_ns, truth, out_elapsed, out_run, out_year):
+def _count_stays(  # type: ignore[no-untyped-def]  # compiled; typed by numba
+    fixes, since_ns, last_day, run_days, year_days, rows, t_ns, truth, out_elapsed, out_run, out_year,
+):  # fmt: skip
     for i in range(len(rows)):
         r = rows[i]
         fix = fixes[r]

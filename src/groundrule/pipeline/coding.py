@@ -178,7 +178,7 @@ class Interner:
 
 
 @njit(cache=True, nogil=True)
-def _intern(keys, slots, slot_codes, count, out, fresh):
+def _intern(keys, slots, slot_codes, count, out, fresh):  # type: ignore[no-untyped-def]  # compiled; typed by numba
     mask = np.uint64(len(slots) - 1)
     new = 0
     for i in range(len(keys)):

@@ -144,7 +144,7 @@ class DecisionWriter:
 
 
 @njit(cache=True, nogil=True)
-def _spread(local, starts, offsets, entry):
+def _spread(local, starts, offsets, entry):  # type: ignore[no-untyped-def]  # compiled; typed by numba
     for i in range(len(local)):
         start = starts[local[i]]
         for j in range(offsets[i], offsets[i + 1]):
@@ -152,7 +152,9 @@ def _spread(local, starts, offsets, entry):
 
 
 @njit(cache=True, nogil=True)
-def _fill_probability(rows, edge_members, edge_probability, offsets, entry, member_of, probability):
+def _fill_probability(  # type: ignore[no-untyped-def]  # compiled; typed by numba
+    rows, edge_members, edge_probability, offsets, entry, member_of, probability,
+):  # fmt: skip
     for k in range(len(rows)):
         for j in range(offsets[rows[k]], offsets[rows[k] + 1]):
             if member_of[entry[j]] == edge_members[k]:

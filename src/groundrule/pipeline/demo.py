@@ -26,7 +26,7 @@ from groundrule.instant import NS_PER_S
 from groundrule.pipeline.explain import Found, explain_terminal
 from groundrule.pipeline.history import all_observations
 from groundrule.pipeline.home import basis_of, create_home
-from groundrule.pipeline.judge import Basis
+from groundrule.pipeline.judge import Basis, Judged
 from groundrule.pipeline.last_seen import LastSeen
 from groundrule.pipeline.runs import Counts, Inputs, Replay, Run, decide, replay
 from groundrule.pipeline.tamper import Alteration, altered_decision
@@ -122,9 +122,14 @@ def make_demo(
     thread = threading.Thread(target=tamper_and_replay)
     thread.start()
     last: list[LastSeen] = []
+
+    def keep(first: Judged, second: Judged) -> None:
+        last[0].add(first)
+        last[1].add(second)
+
     whatif = what_if(
         all_observations(home), basis, after, progress=progress, started=lambda judges: last.extend(map(LastSeen, judges)),
-        seen=lambda a, b: (last[0].add(a), last[1].add(b)),
+        seen=keep,
     )  # fmt: skip
     kinds, chosen = _by_kind(fleet, basis, last[0], whatif)
     files |= _draw(out, fleet, basis, last, whatif, run, progress)
@@ -141,7 +146,9 @@ def variant(book: Rulebook, km_h: int = WHATIF_KM_H) -> Rulebook:
     new = f"speed_km_h: {{above: {km_h}, release_below: {_RELEASE_KM_H}, for_s: 30}}"
     if old not in book.text:
         raise AssertionError("the shipped rulebook has no rule of 75 km/h")
-    return read_rulebook(book.text.replace(old, new).replace("\nversion: 1\n", "\nversion: 2\n"), file="world-2026-60-km-h.yaml")
+    return read_rulebook(
+        book.text.replace(old, new).replace("\nversion: 1\n", "\nversion: 2\n"), file="world-2026-60-km-h.yaml"
+    )
 
 
 def prepare_folder(out: Path) -> None:
@@ -152,13 +159,17 @@ def prepare_folder(out: Path) -> None:
     """
     if out.exists() and any(out.iterdir()):
         if not (out / MARKER).exists():
-            raise ConflictError(f"`{out}` holds something that is not a demo", help="name another directory with --out", path=str(out))
+            raise ConflictError(
+                f"`{out}` holds something that is not a demo", help="name another directory with --out", path=str(out)
+            )
         shutil.rmtree(out)
     out.mkdir(parents=True, exist_ok=True)
     (out / MARKER).write_text("This directory is written anew by every demo.\n", encoding="utf-8")
 
 
-def _import_registers(home: Home, fleet: Fleet, out: Path, recorded_at_ns: int, progress: Callable[[str, int], None]) -> None:
+def _import_registers(
+    home: Home, fleet: Fleet, out: Path, recorded_at_ns: int, progress: Callable[[str, int], None]
+) -> None:
     folder = out / "fleet"
     folder.mkdir()
     registers = Registers.open(home)
@@ -174,7 +185,9 @@ def _import_registers(home: Home, fleet: Fleet, out: Path, recorded_at_ns: int, 
     registers.close()
 
 
-def _by_kind(fleet: Fleet, basis: Basis, last: LastSeen, whatif: WhatIf) -> tuple[dict[str, Counter[str]], dict[str, str]]:
+def _by_kind(
+    fleet: Fleet, basis: Basis, last: LastSeen, whatif: WhatIf
+) -> tuple[dict[str, Counter[str]], dict[str, str]]:
     """Count last answers by kind, and choose which terminals to explain."""
     rows = last.rows()
     ids = basis.registers.ids_of(rows.astype(np.int32)).to_pylist()
@@ -210,7 +223,10 @@ def _draw(
     rows = last[0].rows()
     outcome, state = last[0].answers(rows)
     lat, lon = last[0].columns["lat"][rows], last[0].columns["lon"][rows]
-    files = {name: out / f"{name.replace(' ', '-')}.{end}" for name, end in (("map", "png"), ("what-if map", "png"), ("page", "html"))}
+    files = {
+        name: out / f"{name.replace(' ', '-')}.{end}"
+        for name, end in (("map", "png"), ("what-if map", "png"), ("page", "html"))
+    }
     note = "Generated fleet; every person, company and terminal is invented"
     points = {"lat_deg": lat, "lon_deg": lon, "outcome": outcome, "state": state}
     # The pictures are drawn in a process of their own while this one finds words.
@@ -232,7 +248,7 @@ def _draw(
     return files
 
 
-def _write_page(  # noqa: PLR0917 - what the demo made so far, in the order in which it was made
+def _write_page(
     path: Path,
     fleet: Fleet,
     basis: Basis,
@@ -250,7 +266,13 @@ def _write_page(  # noqa: PLR0917 - what the demo made so far, in the order in w
     explained = last[0].explain(rows, Explainer(basis.rulebook), progress=lambda n: progress("explain", n))
     touched = {item["terminal_id"] for item in whatif.changed}
     changed = np.array([position for position, name in enumerate(ids) if name in touched], np.int64)
-    after = dict(zip(changed.tolist(), last[1].explain(rows[changed], Explainer(last[1].judge.basis.rulebook)), strict=True)) if len(changed) else {}
+    after = (
+        dict(
+            zip(changed.tolist(), last[1].explain(rows[changed], Explainer(last[1].judge.basis.rulebook)), strict=True)
+        )
+        if len(changed)
+        else {}
+    )
     after_all = [after.get(position, item) for position, item in enumerate(explained)]
     # Terminals share explanations, so each is put into words once.
     words = {id(item): (_why(item), _why_not(item)) for item in {id(i): i for i in (*explained, *after_all)}.values()}
@@ -288,6 +310,9 @@ def _why(item: Explanation) -> list[str]:
 
 
 def _why_not(item: Explanation) -> list[str]:
-    lines = [f"{miss.rule_id} ({miss.outcome.word}): {miss.note or 'did not hold: ' + miss.sentence()}" for miss in item.nearest]
+    lines = [
+        f"{miss.rule_id} ({miss.outcome.word}): {miss.note or 'did not hold: ' + miss.sentence()}"
+        for miss in item.nearest
+    ]
     lines += [f"to be served: {line}" for line in item.relief]
     return lines

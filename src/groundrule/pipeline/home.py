@@ -7,6 +7,7 @@ imports are marked ungoverned wherever they show.
 from __future__ import annotations
 
 import json
+import threading
 from functools import lru_cache
 from pathlib import Path
 
@@ -26,7 +27,12 @@ _POINTER = "current.json"
 
 
 def create_home(
-    path: Path, *, rules: str = "world-2026", world: bool = True, areas: tuple[Area, ...] = (), home_id: str | None = None
+    path: Path,
+    *,
+    rules: str = "world-2026",
+    world: bool = True,
+    areas: tuple[Area, ...] = (),
+    home_id: str | None = None,
 ) -> Home:
     """Make a home: the only moment at which rules come into force without anybody's approval.
 
@@ -99,12 +105,13 @@ def _areas(home: Home, digest: str) -> AreaSet:
     return load_areas(home, digest)[0]
 
 
-_INDEXES: dict[str, AreaIndex] = {}
+_LOCAL = threading.local()
 
 
 def _index(home: Home, areas: AreaSet) -> AreaIndex:
-    """One index per area set and process; it grows tables of its own as it is used, and its answers do not change."""
-    if areas.digest not in _INDEXES:
-        _INDEXES.clear()
-        _INDEXES[areas.digest] = AreaIndex.build(areas.areas, cache_dir=index_cache(home))
-    return _INDEXES[areas.digest]
+    """One index per area set and thread: it grows tables of its own as it is used, and two threads must not share it."""
+    if getattr(_LOCAL, "digest", None) != areas.digest:
+        _LOCAL.index = AreaIndex.build(areas.areas, cache_dir=index_cache(home))
+        _LOCAL.digest = areas.digest
+    index: AreaIndex = _LOCAL.index
+    return index

@@ -72,7 +72,12 @@ def _play(incident: Incident, account: RivalAccount, folder: Path, progress: Cal
             path = folder / f"{kind}.parquet"
             pq.write_table(known, path)
             import_register(
-                registers, kind, path, recorded_at_ns=recorded_at_ns + position, actor="demo", rejected_folder=home.rejected
+                registers,
+                kind,
+                path,
+                recorded_at_ns=recorded_at_ns + position,
+                actor="demo",
+                rejected_folder=home.rejected,
             )
         registers.close()
         basis = basis_of(home, recorded_at_ns=recorded_at_ns + 10)
@@ -84,7 +89,10 @@ def _play(incident: Incident, account: RivalAccount, folder: Path, progress: Cal
             basis=basis,
         )
     decisions = pa.concat_tables(
-        [table.select(["terminal_id", "observed_at", "outcome", "state", "rule"]) for table in read_run(home, "decisions", run.number)]
+        [
+            table.select(["terminal_id", "observed_at", "outcome", "state", "rule"])
+            for table in read_run(home, "decisions", run.number)
+        ]
     )
     watched = decisions.filter(pc.is_in(decisions["terminal_id"], pa.array(incident.watched)))
     answers = {moment: _last_answers(watched, at_ns) for moment, at_ns in incident.moments.items()}
@@ -100,7 +108,8 @@ def _last_answers(decisions: pa.Table, at_ns: int) -> Counter[str]:
     for row in known.take(pc.sort_indices(known, [("observed_at", "ascending")])).to_pylist():
         rows[row["terminal_id"]] = row
     return Counter(
-        f"{row['outcome']} ({row['rule'] if row['state'] == 'normal' else row['state'] + ', ' + row['rule']})" for row in rows.values()
+        f"{row['outcome']} ({row['rule'] if row['state'] == 'normal' else row['state'] + ', ' + row['rule']})"
+        for row in rows.values()
     )
 
 

@@ -196,9 +196,9 @@ class Judge:
         lat, lon = _numpy(table, "lat_deg", np.float64), _numpy(table, "lon_deg", np.float64)
         source = _source_codes(table.column("position_source"))
         assumed = np.zeros(len(POSITION_SOURCES) + 1, np.float32)
-        for name, sigma in assumptions.position_sigma_m:
+        for name, sigma_m in assumptions.position_sigma_m:
             if name in POSITION_SOURCES:
-                assumed[POSITION_SOURCES.index(name)] = sigma
+                assumed[POSITION_SOURCES.index(name)] = sigma_m
         sigma = _numpy(table, "position_sigma_m", np.float32)
         sigma = np.where(np.isnan(sigma), assumed[source], sigma)
         cell = np.zeros(n, np.uint64)
@@ -375,7 +375,7 @@ def _source_codes(column: pa.ChunkedArray) -> NDArray[np.uint8]:
 
 
 @njit(cache=True, nogil=True)
-def _service_distance(rows, lat, lon, sigma, home_lat, home_lon):
+def _service_distance(rows, lat, lon, sigma, home_lat, home_lon):  # type: ignore[no-untyped-def]  # compiled; typed by numba
     low = np.empty(len(rows))
     high = np.empty(len(rows))
     for i in range(len(rows)):

@@ -81,7 +81,8 @@ class LastSeen:
                 low, high = float(self.columns[name][row]), float(self.columns[name[:-1] + ">"][row])
                 numbers[name[:-1]] = _rounded(name[:-1], low, high) if rounded else (low, high)
         latches = {
-            latch: Truth(int(self.columns[f"latch{k}"][row])) for k, latch in enumerate(self.judge.basis.compiled.latches)
+            latch: Truth(int(self.columns[f"latch{k}"][row]))
+            for k, latch in enumerate(self.judge.basis.compiled.latches)
         }
         return Situation(
             now_ns=int(self.columns["now"][row]),

@@ -127,7 +127,7 @@ class _Bounds:
         return pa.array((times >= low) & (times < high))
 
 
-class _StopReplay(Exception):  # noqa: N818 - not an error of the program: what follows cannot be replayed
+class _StopReplay(Exception):
     """A fault after which the later runs have no ground to stand on."""
 
 

@@ -46,13 +46,9 @@ class Tally:
     @classmethod
     def empty(cls, terminals: int) -> Tally:
         """Return the tally of terminals that were not observed."""
-        return cls(
-            *(
-                np.full(terminals, fill, kind)
-                for _ in range(2)
-                for fill, kind in ((255, np.uint8), (0, np.uint8), (-1, np.int32), (-1, np.int32))
-            )
-        )
+        unseen, state = np.full(terminals, 255, np.uint8), np.zeros(terminals, np.uint8)
+        none = np.full(terminals, -1, np.int32)
+        return cls(unseen, state, none, none.copy(), unseen.copy(), state.copy(), none.copy(), none.copy())
 
     def grow(self, terminals: int) -> None:
         """Make room for more terminals."""
@@ -153,7 +149,7 @@ def what_if(
     ids = before.registers.ids_of(changed.astype(np.int32)).to_pylist()
     for row, name in zip(changed, ids, strict=True):
         profile = judges[0].profiles[who[row]]
-        answers = [_answer(tally, row) for tally in tallies]
+        answers = [_answer(tally, int(row)) for tally in tallies]
         result.changed.append(
             {
                 "terminal_id": name,

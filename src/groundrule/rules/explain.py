@@ -369,7 +369,7 @@ class Explainer:
         return tuple(lines)
 
 
-def explain(  # noqa: PLR0917 - the seven parts of one row of evidence, in its order
+def explain(
     rulebook: Rulebook,
     facts: tuple[AreaFact, ...] | None,
     profile: Profile | None,

@@ -1,4 +1,3 @@
-# ruff: noqa: PLR0917
 # numba calls kernels by position; it has no keyword-only arguments.
 """The compiled loops of `decide`: numbers to bands, rows to classes, classes to decisions.
 

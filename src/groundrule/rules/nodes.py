@@ -45,7 +45,7 @@ class Node:
         return "a list" if self.items is not None else "a mapping"
 
 
-class RulebookErrors(InputError):  # noqa: N818 - it carries several errors
+class RulebookErrors(InputError):
     """Everything that is wrong with one rulebook.
 
     Args:

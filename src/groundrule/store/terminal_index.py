@@ -72,7 +72,7 @@ def _slot_of(h, size):  # type: ignore[no-untyped-def]  # compiled; typed by num
 
 
 @njit(cache=True)
-def _find(  # type: ignore[no-untyped-def]  # noqa: PLR0917 - compiled; typed by numba, which has no keywords
+def _find(  # type: ignore[no-untyped-def]
     offsets, data, first, count, table, base_offsets, base_data, extra_offsets, extra_data, n_base, rows
 ):
     """Write the row of each id offsets[first:first+count] to rows, -1 where unknown."""
@@ -128,7 +128,7 @@ def _find(  # type: ignore[no-untyped-def]  # noqa: PLR0917 - compiled; typed by
 
 
 @njit(cache=True)
-def _place(  # type: ignore[no-untyped-def]  # noqa: PLR0917 - compiled; typed by numba, which has no keywords
+def _place(  # type: ignore[no-untyped-def]
     offsets, data, first, last, table, row_shift
 ):
     """Put ids first..last-1 into the table without comparing; their rows are row_shift + position."""

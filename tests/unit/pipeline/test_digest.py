@@ -27,7 +27,9 @@ def test_batches_slices_and_dictionaries_do_not_change_the_digest() -> None:
 
 
 def test_any_number_of_batches_without_nulls_gives_the_same_digest() -> None:
-    table = pa.table({"id": [f"t{i}" for i in range(1000)], "n": list(range(1000)), "l": [["x"] * (i % 3) for i in range(1000)]})
+    table = pa.table(
+        {"id": [f"t{i}" for i in range(1000)], "n": list(range(1000)), "l": [["x"] * (i % 3) for i in range(1000)]}
+    )
     for size in (1, 7, 999):
         assert table_digest(table.slice(i, size) for i in range(0, 1000, size)) == table_digest([table])
 
