@@ -17,8 +17,8 @@ from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_js
 from groundrule.cli.rules import instant_option
 from groundrule.errors import InputError, OutOfRange
 from groundrule.instant import MAX_NS, MIN_NS, format_instant
-from groundrule.pipeline.home import import_areas
-from groundrule.store.area_store import index_cache, load_areas
+from groundrule.pipeline.home import import_areas, index_folder
+from groundrule.store.area_store import load_areas
 from groundrule.store.home import Home
 
 app = typer.Typer(no_args_is_help=True, help="Import, list and look up areas.")
@@ -106,9 +106,9 @@ def list_(
     print_text(f"{len(rows)} areas; {areas.digest}; world areas: {ATTRIBUTION}")
 
 
-@app.command()
+@app.command(context_settings={"ignore_unknown_options": True})  # a negative coordinate is no option
 def locate(
-    lat: Annotated[float, typer.Argument(help="Latitude [degree]; write -- before the arguments if it is negative.")],
+    lat: Annotated[float, typer.Argument(help="Latitude [degree].")],
     lon: Annotated[float, typer.Argument(help="Longitude [degree].")],
     sigma_m: Annotated[
         float, typer.Option("--sigma-m", min=0, help="Standard deviation of the position per axis [m].")
@@ -123,8 +123,8 @@ def locate(
             f"latitude {lat} and longitude {lon} are not a place", help="latitude -90 to 90, longitude -180 to 180"
         )
     areas = _areas_of(home)
-    cache = index_cache(Home.open(home)) if (home / "home.json").exists() else None
-    index = AreaIndex.build(areas.areas, cache_dir=cache)
+    place = Home.open(home) if (home / "home.json").exists() else None
+    index = AreaIndex.build(areas.areas, cache_dir=index_folder(place, areas))
     moment = instant_option(at, "--at")
     if moment is None:
         moment = time.time_ns()
@@ -141,7 +141,7 @@ def locate(
                 "kind": member.kind,
                 "membership": "inside" if membership == 1 else "edge",
                 "probability": round(probability.get(member_index, 1.0), 3),
-                "distance_to_edge_m": _distance(index, lat, lon, member_index),
+                "distance_to_edge_m": _distance_m(index, lat, lon, member_index),
             }
         )
     answer = {
@@ -154,12 +154,13 @@ def locate(
     if as_json:
         print_json(answer)
         return
-    if not hits:
-        print_text("In no area: high seas, or land that no country in the area set covers.")
-    else:
+    if not any(h["kind"] == "country" for h in hits):
+        land = any(h["kind"] == "land" for h in hits)
+        print_text("In no country: " + ("land that no country of the area set covers." if land else "the high seas."))
+    if hits:
         print_table(
             ["area", "kind", "membership", "probability", "to the edge"],
-            [[h["id"], h["kind"], h["membership"], h["probability"], h["distance_to_edge_m"]] for h in hits],
+            [[h["id"], h["kind"], h["membership"], h["probability"], _words(h["distance_to_edge_m"])] for h in hits],
         )
     countries = sorted(h["id"] for h in hits if h["kind"] == "country")
     if len(countries) > 1:
@@ -174,9 +175,14 @@ def _areas_of(home: Path) -> AreaSet:
     return load_world()
 
 
-def _distance(index: AreaIndex, lat: float, lon: float, member: int) -> str:
+def _distance_m(index: AreaIndex, lat: float, lon: float, member: int) -> float | None:
+    """Signed distance to the edge [m; negative inside], None beyond 200 km."""
     metres = float(index.edge_distance_m(lat, lon, member)[0])
-    if not np.isfinite(metres):
+    return round(metres, 1) if np.isfinite(metres) else None
+
+
+def _words(metres: float | None) -> str:
+    if metres is None:
         return "more than 200 km"
     return f"{abs(metres) / 1000:.3f} km {'inside' if metres < 0 else 'outside'}"
 

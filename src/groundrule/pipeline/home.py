@@ -7,12 +7,14 @@ imports are marked ungoverned wherever they show.
 from __future__ import annotations
 
 import json
+import os
 import threading
 from functools import lru_cache
 from pathlib import Path
 
 from groundrule.areas.index import AreaIndex
 from groundrule.areas.model import Area, AreaSet
+from groundrule.areas.world import load_world
 from groundrule.errors import IntegrityError, StoreError
 from groundrule.pipeline.judge import Basis, make_basis
 from groundrule.rules.model import Rulebook
@@ -97,7 +99,7 @@ def basis_of(
     book = rulebook if isinstance(rulebook, Rulebook) else rulebook_of(home, rulebook)
     area_set = _areas(home, areas or current_areas_digest(home))
     registers = registers or RegisterTimeline.load(Registers.open(home), recorded_at_ns=recorded_at_ns)
-    return make_basis(book, area_set, registers, index=_index(home, area_set), cache_dir=index_cache(home))
+    return make_basis(book, area_set, registers, index=_index(home, area_set), cache_dir=index_folder(home, area_set))
 
 
 @lru_cache(maxsize=2)
@@ -111,7 +113,27 @@ _LOCAL = threading.local()
 def _index(home: Home, areas: AreaSet) -> AreaIndex:
     """One index per area set and thread: it grows tables of its own as it is used, and two threads must not share it."""
     if getattr(_LOCAL, "digest", None) != areas.digest:
-        _LOCAL.index = AreaIndex.build(areas.areas, cache_dir=index_cache(home))
+        _LOCAL.index = AreaIndex.build(areas.areas, cache_dir=index_folder(home, areas))
         _LOCAL.digest = areas.digest
     index: AreaIndex = _LOCAL.index
     return index
+
+
+def index_folder(home: Home | None, areas: AreaSet) -> Path | None:
+    """Return where the compiled index is kept: that of the shipped world serves every home of this user.
+
+    Args:
+        home: whose areas they are; None without a home.
+        areas: the set that is compiled.
+    Returns:
+        A folder, or None if there is none to write to.
+    """
+    if areas.digest == load_world().digest:
+        try:
+            folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "groundrule"
+            folder.mkdir(parents=True, exist_ok=True)
+        except (OSError, RuntimeError):
+            return index_cache(home) if home else None
+        if os.access(folder, os.W_OK):
+            return folder
+    return index_cache(home) if home else None
