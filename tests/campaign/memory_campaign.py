@@ -1,9 +1,9 @@
-"""Memory of `decide` over streams of 2 and of 8 million rows; then a JSON line.
+"""Memory of `decide` over streams of 6 and of 16 million rows; then a JSON line.
 
     python tests/campaign/memory_campaign.py [--terminals N]
 
 Each stream runs in a process of its own, in batches of a million rows, in order of time or shuffled within an hour. Exits 1
-where the longer stream takes more than a quarter more memory than the shorter one.
+where the longer stream takes more than a tenth more memory than the shorter one. Six million fill the sorting memory.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def main() -> int:
         return 0
     found: dict[str, dict[str, float]] = {}
     for shuffled in (0, 1):
-        for count in (2, 8):
+        for count in (6, 16):
             done = subprocess.run(
                 [sys.executable, __file__, "--terminals", str(args.terminals), "--child", str(count), str(shuffled)],
                 capture_output=True, text=True, check=True,
@@ -93,7 +93,7 @@ def main() -> int:
             found[name] = json.loads(done.stdout.splitlines()[-1])
             print(f"{name}: peak {found[name]['peak_mb']:,.0f} MB, {found[name]['seconds']:.1f} s", flush=True)
     peaks = [one["peak_mb"] for one in found.values()]
-    good = peaks[1] <= 1.25 * peaks[0] and peaks[3] <= 1.25 * peaks[2]
+    good = peaks[1] <= 1.1 * peaks[0] and peaks[3] <= 1.1 * peaks[2]
     print(json.dumps({"campaign": "memory", "terminals": args.terminals, **found, "passed": good}))
     return 0 if good else 1
 
