@@ -8,12 +8,17 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import sys
 from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, get_args, get_origin, get_type_hints
 
 import typer
+from typer.models import OptionInfo
 
 from groundrule.cli import app
 from groundrule.reasons import CATALOGUE, Reason
@@ -43,10 +48,10 @@ def reasons() -> str:
         GENERATED,
         "# Reasons",
         "",
-        "Every decision names at least one of these codes. The sentence is what an owner reads; it holds no threshold. *Alert* is the",
-        "code and name in the operators' telemetry, *terminal* the value that the terminal's own interface shows, both as third parties",
-        f"have transcribed them. The last column names the rules of [{SHIPPED}]({SHIPPED}.md) that give the reason; `{DECISION_WITHOUT_A_RULE}`",
-        "is what holds where no rule applies. A reason without a rule there may be used by other rulebooks, or is a qualifier.",
+        "Every decision names at least one of these codes. The sentence is what an owner reads; it holds no threshold. *Alert* is",
+        "the code and name in the operators' telemetry, *terminal* the value that the terminal's own interface shows, both as third",
+        f"parties have transcribed them. The last column names the rules of [{SHIPPED}]({SHIPPED}.md) that give the reason, and",
+        f"`{DECISION_WITHOUT_A_RULE}` where no rule applies. A reason without an entry there is for other rulebooks, or a qualifier.",
         "",
         "Qualifiers (`edge_of_area`, `position_unknown`, `attribute_unknown`, `stale_evidence`, `rule_error`) stand after the reason of a",
         "rule that could not be settled and say why; see *Doubt* in [rules.md](rules.md).",
@@ -73,51 +78,92 @@ def commands() -> str:
         "refuted); 2 wrong usage or bad input, with file, line and what would be right; 3 an internal error. Progress goes to stderr and",
         "only to a terminal. Every command that prints also prints JSON with `--json`.",
     ]
-    for words, command in walk(typer.main.get_command(app), ("groundrule",)):
-        arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
-        options = [parameter for parameter in command.params if parameter.param_type_name == "option"]
-        usage = " ".join([*words, *(shown(argument) for argument in arguments)])
-        lines += ["", f"## {usage}" if arguments else f"## {' '.join(words)}", "", " ".join((command.help or "").split())]
-        rows = [f"| `{shown(argument)}` | {about(argument)} | {default(argument)} |" for argument in arguments]
-        rows += [f"| `{'`, `'.join(option.opts)}` | {about(option)} | {default(option)} |" for option in options]
-        if rows:
-            lines += ["", "| | meaning | default |", "|---|---|---|", *rows]
+    for words, function in walk(app, ("groundrule",)):
+        parameters = parameters_of(function)
+        arguments = [parameter for parameter in parameters if not parameter.options]
+        lines += ["", f"## {' '.join([*words, *(parameter.shown for parameter in arguments)])}", "", said(function)]
+        if parameters:
+            lines += ["", "| | meaning | default |", "|---|---|---|"]
+            lines += [f"| `{parameter.shown}` | {parameter.about} | {parameter.default} |" for parameter in parameters]
     return "\n".join(lines) + "\n"
 
 
-def walk(command: Any, words: tuple[str, ...]) -> list[tuple[tuple[str, ...], Any]]:
-    """Return the command and all below it, each with the words that call it."""
-    found = [(words, command)]
-    for name, inner in getattr(command, "commands", {}).items():
-        found += walk(inner, (*words, name))
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One argument or option of a command.
+
+    Attributes:
+        options: how it is written, `--home`; empty for an argument.
+        shown: what stands in the table.
+        about: its meaning.
+        default: its default, as text of a table.
+    """
+
+    options: tuple[str, ...]
+    shown: str
+    about: str
+    default: str
+
+
+def walk(place: typer.Typer, words: tuple[str, ...]) -> list[tuple[tuple[str, ...], Callable[..., object]]]:
+    """Return the functions behind all commands, each with the words that call it."""
+    found: list[tuple[tuple[str, ...], Callable[..., object]]] = []
+    if place.registered_callback and place.registered_callback.callback:
+        found.append((words, place.registered_callback.callback))
+    for command in place.registered_commands:
+        assert command.callback is not None
+        name = command.name or command.callback.__name__.replace("_", "-")
+        found.append(((*words, name), command.callback))
+    for group in place.registered_groups:
+        assert group.typer_instance is not None
+        found += walk(group.typer_instance, (*words, str(group.name)))
     return found
 
 
-def shown(argument: Any) -> str:
-    """An argument as in a usage line."""
-    name = (argument.metavar or argument.name).rstrip("_").upper()
-    name += "…" if argument.nargs == -1 else ""
-    return name if argument.required else f"[{name}]"
+def parameters_of(function: Callable[..., object]) -> list[Parameter]:
+    """Return arguments and options of a command, arguments first."""
+    found = []
+    for name, hint in get_type_hints(function, include_extras=True).items():
+        if name == "return":
+            continue
+        default = inspect.signature(function).parameters[name].default
+        kind, *notes = get_args(hint) if get_origin(hint) is Annotated else (hint, default)
+        info = notes[0]
+        if info is default:
+            default = info.default
+        options: tuple[str, ...] = ()
+        if isinstance(info, OptionInfo):
+            # In `Annotated`, Typer takes the first name for the default, and sorts it out when the program starts.
+            written = () if info.default is default or not isinstance(info.default, str) else (info.default,)
+            options = (*written, *(info.param_decls or ())) or (f"--{name.strip('_').replace('_', '-')}",)
+            shown = ", ".join(options)
+        else:
+            needed = default in (inspect.Parameter.empty, ...)
+            shown = (info.metavar or name).strip("_").upper() + ("…" if get_origin(kind) is list else "")
+            shown = shown if needed else f"[{shown}]"
+        about = " ".join((info.help or "").split())
+        values = [str(item.value) for part in (kind, *get_args(kind)) if is_enum(part) for item in part]
+        about += f" One of {', '.join(f'`{value}`' for value in values)}." if values else ""
+        about += f" Also by the variable `{info.envvar}`." if info.envvar else ""
+        found.append(Parameter(options, shown, about.replace("|", "\\|"), default_text(default)))
+    return sorted(found, key=lambda parameter: bool(parameter.options))
 
 
-def about(parameter: Any) -> str:
-    """What a parameter means, with the values it may have and the variable that sets it."""
-    text = " ".join((getattr(parameter, "help", None) or "").split())
-    choices = getattr(parameter.type, "choices", None)
-    if choices:
-        values = [getattr(choice, "value", choice) for choice in choices]
-        text += f" One of {', '.join(f'`{value}`' for value in values)}."
-    if parameter.envvar:
-        text += f" Also by the variable `{parameter.envvar}`."
-    return text.replace("|", "\\|")
+def is_enum(kind: object) -> bool:
+    """Is this a closed set of values?"""
+    return isinstance(kind, type) and issubclass(kind, Enum)
 
 
-def default(parameter: Any) -> str:
-    """The default as it would be written."""
-    value = parameter.default
-    if value is None or value is False or value == "" or parameter.required or callable(value):
+def said(function: Callable[..., object]) -> str:
+    """The first paragraphs of a command's help on one line."""
+    return " ".join((inspect.getdoc(function) or "").split())
+
+
+def default_text(value: object) -> str:
+    """A default as it would be written; nothing for what must be given, is off or is not set."""
+    if value is None or value is False or value in (inspect.Parameter.empty, ...):
         return ""
-    return f"`{getattr(value, 'value', value)}`"
+    return f"`{value.value if isinstance(value, Enum) else value}`"
 
 
 def main() -> int:

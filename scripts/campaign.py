@@ -1,0 +1,215 @@
+"""Run the long counts and write docs/campaign.md; exits 1 if any of them finds a difference.
+
+    python scripts/campaign.py [--only NAME] [--quick]
+
+Every script of tests/campaign runs as a process of its own and prints one JSON line last. Counts of differences are the
+numbers under keys that end in `differ` or `different`. Optional files of real data are looked for in the
+folder `GROUNDRULE_SHARED_DATA`, or beside the project where the tests look for them; without them their counts are left out,
+and the report says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "tests" / "campaign"
+REPORT = ROOT / "docs" / "campaign.md"
+LIBRARIES = ("groundrule", "numpy", "numba", "pyarrow", "shapely", "h3", "duckdb", "z3-solver")
+OPTIONAL = {
+    "locate_campaign": (
+        "boundaries/ne_10m_admin_0_countries.geojson.gz",
+        "boundaries/osm_countries_with_territorial_sea.geojson.gz",
+    ),
+    "tracks_campaign": ("tracks/tracks.parquet",),
+}
+"""Files that a script is run with, once for each."""
+
+ALSO_WITHOUT = {"locate_campaign"}
+"""Scripts of `OPTIONAL` that are run without a file as well."""
+
+QUICK = {
+    "locate_campaign": ["--random", "20000", "--hard", "5000", "--cases", "20"],
+    "rules_campaign": ["--books", "100"],
+    "late_campaign": ["--seeds", "8"],
+}
+"""Arguments that try every script within a minute; they prove nothing and are not written into the report."""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """One script with its arguments, and what came of it.
+
+    Attributes:
+        name: script without suffix.
+        arguments: as given, files by name only.
+        exit_code: 0 is no difference.
+        seconds: wall time.
+        result: its last JSON line, or None if there was none.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    exit_code: int
+    seconds: float
+    result: dict[str, Any] | None
+
+    @property
+    def differences(self) -> int:
+        """Differences in all of its counts."""
+        return sum(int(value) for key, value in flat(self.result or {}) if key.endswith(("differ", "different")))
+
+    @property
+    def failed(self) -> bool:
+        """Did it find a difference, or not say what it found?"""
+        return self.exit_code != 0 or self.result is None or self.differences > 0
+
+
+def main() -> int:
+    """Run all counts one after the other."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", help="run the scripts whose name contains this; the report is printed, not written")
+    parser.add_argument(
+        "--quick", action="store_true", help="small counts, to see that all scripts run; nothing is written"
+    )
+    asked = parser.parse_args()
+    scripts = [
+        path
+        for path in sorted(FOLDER.glob("*.py"))
+        if not path.name.startswith("_") and (asked.only or "") in path.name
+    ]
+    if not scripts:
+        print(f"no campaign in {FOLDER.relative_to(ROOT)} has `{asked.only}` in its name", file=sys.stderr)
+        return 2
+    counts, missing = [], []
+    for script in scripts:
+        files, absent = optional_files(script.stem)
+        missing += absent
+        alone = script.stem not in OPTIONAL or script.stem in ALSO_WITHOUT
+        for extra in [*([[]] if alone else []), *([str(path)] for path in files)]:
+            counts.append(run(script, [*extra, *(QUICK.get(script.stem, []) if asked.quick else [])]))
+    text = report(counts, missing)
+    print(text)
+    if not asked.only and not asked.quick:
+        REPORT.write_text(text, encoding="utf-8")
+    return 1 if any(count.failed for count in counts) else 0
+
+
+def optional_files(name: str) -> tuple[list[Path], list[str]]:
+    """Return the optional files of a script that are there, and the names of those that are not."""
+    beside = ROOT.parent / "shared" / "data"
+    folder = Path(os.environ.get("GROUNDRULE_SHARED_DATA", beside))
+    wanted = [folder / path for path in OPTIONAL.get(name, ())]
+    return [path for path in wanted if path.is_file()], [path.name for path in wanted if not path.is_file()]
+
+
+def run(script: Path, arguments: list[str]) -> Count:
+    """Run one script, show its output as it comes, and keep its last JSON line."""
+    names = tuple(Path(argument).name for argument in arguments)
+    print(f"== {' '.join([script.stem, *names])}", flush=True)
+    started = time.perf_counter()
+    result = None
+    with subprocess.Popen(
+        [sys.executable, str(script), *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            result = json_object(line) or result
+    return Count(script.stem, names, process.returncode, time.perf_counter() - started, result)
+
+
+def json_object(line: str) -> dict[str, Any] | None:
+    """Return the JSON object that a line is, or None."""
+    if not line.startswith("{"):
+        return None
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def flat(value: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the leaves of nested objects with dotted names."""
+    for key, item in value.items():
+        if isinstance(item, dict):
+            yield from flat(item, f"{path}{key}.")
+        else:
+            yield f"{path}{key}", item
+
+
+def report(counts: list[Count], missing: list[str]) -> str:
+    """Write the report."""
+    versions = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
+    lines = [
+        "# Campaign",
+        "",
+        "Written by `make campaign`: counts that take too long for the test suite. Each compares the product with something that is",
+        "independent of it and obviously right; 0 differences is the only pass.",
+        "",
+        f"- {datetime.now(UTC):%Y-%m-%d}, commit {commit()}",
+        f"- Python {platform.python_version()}, {versions}",
+        f"- {platform.system()} {platform.machine()}, {processor()}, {os.cpu_count()} cores",
+        *[f"- not counted, because the optional file is not there: {name}" for name in missing],
+        "",
+        "| count | arguments | differences | seconds | result |",
+        "|---|---|---|---|---|",
+    ]
+    for count in counts:
+        outcome = f"FAILED, exit code {count.exit_code}" if count.failed else "passed"
+        arguments = " ".join(count.arguments) or "defaults"
+        lines.append(f"| {count.name} | {arguments} | {count.differences} | {count.seconds:.0f} | {outcome} |")
+    for count in counts:
+        lines += ["", f"## {' '.join([count.name, *count.arguments])}", "", "| what | value |", "|---|---|"]
+        lines += [f"| {key} | {figure(value)} |" for key, value in flat(count.result or {}) if key != "campaign"]
+    return "\n".join(lines) + "\n"
+
+
+def figure(value: object) -> str:
+    """A value as it stands in a table."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value).replace("|", "\\|")
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
+
+
+def commit() -> str:
+    """Return the commit that was measured, marked if files differ from it."""
+    try:
+        ran = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:
+        return "unknown"
+    return ran.stdout.strip() or "unknown"
+
+
+def processor() -> str:
+    """Return the processor's name, if the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or "unknown processor"
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown processor"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
