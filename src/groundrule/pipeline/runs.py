@@ -7,7 +7,9 @@ stored decisions follow from the stored observations.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from groundrule.errors import InputError, StoreError
+from groundrule.instant import MIN_NS
 from groundrule.pipeline.counts import Counts
 from groundrule.pipeline.decisions import ENGINE
 from groundrule.pipeline.digests import TableDigest
@@ -48,6 +51,10 @@ __all__ = [
 ]
 
 
+SCRIBE_QUEUE = 2
+"""Tables that wait to be written; each is at most one batch."""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """A committed run.
@@ -73,11 +80,14 @@ class Inputs:
         batches: tables of OBSERVATION_SCHEMA, bad rows already set aside.
         files: name, digest and rows of every input file, for the manifest.
         rejected: number of rows set aside by reason, read after the last batch.
+        in_order: no batch holds an observation earlier than one in a batch before it; checked, and spares the sorting
+            of the whole.
     """
 
     batches: Iterable[pa.Table]
     files: Callable[[], list[dict[str, Any]]]
     rejected: Callable[[], dict[str, int]]
+    in_order: bool = False
 
 
 def decide(
@@ -152,6 +162,31 @@ def decide(
     return Run(number, manifest, counts, digests["decisions"].hexdigest())
 
 
+class Scribe:
+    """Does tasks one after the other on a thread of its own, so that writing goes on beside deciding."""
+
+    def __init__(self) -> None:
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="scribe")
+        self._pending: deque[Future[None]] = deque()
+
+    def __enter__(self) -> Scribe:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        self._worker.shutdown(wait=True, cancel_futures=kind is not None)
+
+    def do(self, task: Callable[..., None], *arguments: object) -> None:
+        """Queue a task; waits while two are waiting, which bounds memory, and raises what an earlier one raised."""
+        self._pending.append(self._worker.submit(task, *arguments))
+        while len(self._pending) > SCRIBE_QUEUE:
+            self._pending.popleft().result()
+
+    def finish(self) -> None:
+        """Wait until everything queued is done, and raise what it raised."""
+        while self._pending:
+            self._pending.popleft().result()
+
+
 class _Task:
     """One run in the making: everything before its manifest."""
 
@@ -163,6 +198,7 @@ class _Task:
         self._read = 0
         self._rows = np.zeros(0, bool)
         self._observations = HistoryWriter(home, "observations", number)
+        self._scribe = Scribe()
         self.counts = Counts()
         self.digests = {name: TableDigest() for name in ("observations", "decisions", "over_late")}
 
@@ -185,18 +221,16 @@ class _Task:
                     pq.ParquetWriter(stream, DECISION_SCHEMA, compression="zstd", compression_level=1)
                 )
             ordering = stack.enter_context(Ordering(stack.enter_context(workplace(home.cache))))
-            ordered: Iterable[pa.Table] = ordering.sorted(self._counted())
+            stack.enter_context(self._scribe)
+            ordered = self._each_in_order(ordering) if self._inputs.in_order else ordering.sorted(self._counted())
             if self._known:
                 ordered = accept(home, self._judge, ordered, self._known, self.counts, set_aside)
             for table, correction in decide_batches(
                 home, self._judge, self._stored(ordered), self._known, run=number, as_of_ns=as_of_ns
             ):
-                (again if correction else first).append(table)
-                self.digests["decisions"].update(table)
-                self.counts.add(table)
-                if sink:
-                    sink.write_table(table)
+                self._scribe.do(self._record, table, again if correction else first, sink)
                 self._progress("decide", len(table))
+            self._scribe.finish()
             self.counts.duplicates += ordering.duplicates
             # Each new observation has one decision, among the corrections where its terminal was late.
             self.counts.decided = self.digests["observations"].rows
@@ -215,11 +249,30 @@ class _Task:
             self._progress("read", len(batch))
             yield batch
 
+    def _record(self, decisions: pa.Table, writer: HistoryWriter, sink: pq.ParquetWriter | None) -> None:
+        writer.append(decisions)
+        self.digests["decisions"].update(decisions)
+        self.counts.add(decisions)
+        if sink:
+            sink.write_table(decisions)
+
+    def _accepted(self, observations: pa.Table) -> None:
+        self._observations.append(observations)
+        self.digests["observations"].update(observations)
+
+    def _each_in_order(self, ordering: Ordering) -> Iterator[pa.Table]:
+        latest = MIN_NS
+        for batch in self._counted():
+            for table in ordering.sorted([batch]):
+                if table["observed_at"][0].as_py() <= latest:
+                    raise InputError("observations that were said to be in order are not", help="leave `in_order` out")
+                latest = table["observed_at"][-1].as_py()
+                yield table
+
     def _stored(self, batches: Iterable[pa.Table]) -> Iterator[pa.Table]:
         registers = self._judge.basis.registers
         for batch in batches:
-            self._observations.append(batch)
-            self.digests["observations"].update(batch)
+            self._scribe.do(self._accepted, batch)
             rows = registers.add(batch.column("terminal_id"))
             if len(registers) > len(self._rows):
                 self._rows = np.concatenate(
@@ -228,6 +281,7 @@ class _Task:
             self._rows[rows] = True
             yield batch
         # Corrections read what this run accepted back from history.
+        self._scribe.finish()
         self._observations.flush()
 
     def _nothing_usable(self) -> InputError:

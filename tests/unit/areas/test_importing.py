@@ -15,7 +15,7 @@ import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_files import (
+from area_files import (
     HOLE,
     SQUARE,
     WGS84_PRJ,
