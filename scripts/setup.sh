@@ -20,7 +20,7 @@ import sys
 if sys.version_info < (3, 11):
     sys.exit(f"groundrule needs Python 3.11 or newer, this is {sys.version.split()[0]}; set PYTHON=python3.11 (or newer)")
 PY
-[ -x "$VENV/bin/python" ] || "$PYTHON" -m venv "$VENV"
+"$VENV/bin/python" -m pip --version >/dev/null 2>&1 || "$PYTHON" -m venv --clear "$VENV"  # also after an interrupted attempt
 "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -e '.[analyse,test]'
 echo "compiling groundrule's loops, once (a minute or two) ..." >&2
 "$VENV/bin/python" scripts/warm_up.py

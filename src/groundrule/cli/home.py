@@ -36,4 +36,4 @@ def init(
     print_text(f"  areas    {result['areas']}")
     if book.notice:
         print_text(f"  notice   {book.notice}")
-    print_text("Next: groundrule register import FILE --kind terminals, then groundrule decide OBSERVATIONS")
+    print_text("Next: groundrule register import terminals FILE, then groundrule decide OBSERVATIONS")
