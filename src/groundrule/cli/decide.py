@@ -22,12 +22,16 @@ from groundrule.cli.output import (
     warn,
 )
 from groundrule.cli.rules import instant_option
+from groundrule.instant import NS_PER_S
 from groundrule.pipeline.runs import Counts, Inputs
 from groundrule.pipeline.runs import decide as decide_run
 from groundrule.reasons import CATALOGUE
 from groundrule.store.home import Home
 from groundrule.store.observation_columns import parse_columns
 from groundrule.store.observations import ObservationReader, expand_paths, open_observations
+
+CLOCK_TOLERANCE_NS = 3_600 * NS_PER_S
+"""How far ahead of ours the clock of a device may go before its observation is set aside [ns]."""
 
 
 def decide(
@@ -54,11 +58,18 @@ def decide(
     Rows that cannot be used are kept in HOME/rejected with file, row, field and reason, and lose nothing beside them.
     """
     place = Home.open(home)
-    reader = open_observations(
-        observations, columns=parse_columns(columns) if columns else None, assume_utc=assume_utc, time_unit=time_unit
-    )
     moment = time.time_ns()
+    reader = open_observations(
+        observations,
+        columns=parse_columns(columns) if columns else None,
+        assume_utc=assume_utc,
+        time_unit=time_unit,
+        latest_ns=moment + CLOCK_TOLERANCE_NS,
+    )
+    for path, error in reader.unreadable:
+        warn(f"{path} is left out: {error}")
     rejected_path = place.rejected / f"observations-{moment}.jsonl"
+    unread = {path for path, _ in reader.unreadable}
     with place.writer(), progress() as report:
         run = decide_run(
             place,
@@ -67,6 +78,7 @@ def decide(
                 files=lambda: [
                     {"name": path.name, "digest": digest_file(path), "bytes": path.stat().st_size}
                     for path in expand_paths(observations)
+                    if path not in unread
                 ],
                 rejected=lambda: dict(sorted(reader.counts.by_reason.items())),
             ),
@@ -83,6 +95,7 @@ def decide(
         "decisions": run.decisions,
         "out": str(out) if out else None,
         "rejected": dict(reader.counts.by_reason),
+        "unreadable_files": {str(path): str(error) for path, error in reader.unreadable},
         "rejected_rows": str(rejected_path) if reader.counts.total else None,
         **counts_dict(run.counts),
     }

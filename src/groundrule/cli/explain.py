@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from enum import StrEnum
 from typing import Annotated
 
@@ -13,7 +12,6 @@ from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_js
 from groundrule.cli.rules import instant_option
 from groundrule.instant import format_instant
 from groundrule.pipeline.explain import Found, explain_terminal
-from groundrule.pipeline.home import basis_of
 from groundrule.store.home import Home
 
 
@@ -38,9 +36,8 @@ def explain(
 ) -> None:
     """Say why a terminal is or is not served, and which rule came nearest to a denial."""
     place = Home.open(home)
-    basis = basis_of(place, recorded_at_ns=time.time_ns())
     found = explain_terminal(
-        place, basis, terminal, at_ns=instant_option(at, "--at"), audience=audience.value, language=language
+        place, terminal, at_ns=instant_option(at, "--at"), audience=audience.value, language=language
     )
     if as_json:
         print_json(

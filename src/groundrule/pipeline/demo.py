@@ -135,8 +135,8 @@ def make_demo(
     )  # fmt: skip
     kinds, chosen = _by_kind(fleet, basis, last[0], whatif)
     files |= _draw(out, fleet, basis, last, whatif, run, progress)
-    refusal = explain_terminal(home, basis, chosen["refusal"])
-    acceptance = explain_terminal(home, basis, chosen["acceptance"])
+    refusal = explain_terminal(home, chosen["refusal"], basis=basis)
+    acceptance = explain_terminal(home, chosen["acceptance"], basis=basis)
     thread.join()
     alteration, found = shown[0]
     return Demo(fleet, home, run, kinds, refusal, acceptance, whatif, alteration, found, files)

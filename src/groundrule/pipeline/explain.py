@@ -7,18 +7,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from groundrule.areas.index import AreaIndex
-from groundrule.errors import InputError
+from groundrule.errors import InputError, IntegrityError
 from groundrule.instant import format_instant
 from groundrule.pipeline.history import observations_of
+from groundrule.pipeline.home import basis_of
 from groundrule.pipeline.judge import Basis, Judge, Judged
+from groundrule.pipeline.manifests import read_manifest, runs
 from groundrule.records import OUTCOME_WORDS
 from groundrule.rules.compile import CompiledRulebook
 from groundrule.rules.evidence import Interval, Truth
 from groundrule.rules.explain import Audience, Explainer, Explanation
 from groundrule.rules.situation import Situation
+from groundrule.store.history import read_terminals
 from groundrule.store.home import Home
 
 SEARCH_M = 200_000.0
@@ -49,9 +51,9 @@ class Found:
 
 def explain_terminal(
     home: Home,
-    basis: Basis,
     terminal_id: str,
     *,
+    basis: Basis | None = None,
     at_ns: int | None = None,
     audience: Audience = "operator",
     language: str = "en",
@@ -60,7 +62,8 @@ def explain_terminal(
 
     Args:
         home: where its observations are.
-        basis: what it was decided under.
+        basis: what it was decided under, if that is in memory; None takes the rulebook, areas and registers of the run
+            that decided it.
         at_ns: the instant [ns, UTC]; None is the last observation.
         audience: operator or owner.
         language: preferred language of the message.
@@ -75,9 +78,30 @@ def explain_terminal(
             help="check the id, or decide a file that holds it first",
             terminal=terminal_id[:80],
         )
+    as_of_ns = None
+    if basis is None:
+        manifest = read_manifest(home, _deciding_run(home, terminal_id, table.column("observed_at")[-1].as_py()))
+        as_of_ns = None if manifest["as_of_ns"] is None else int(manifest["as_of_ns"])
+        basis = basis_of(
+            home,
+            rulebook=manifest["rulebook"],
+            areas=manifest["areas"],
+            recorded_at_ns=int(manifest["recorded_at_ns"]),
+        )
     judge = Judge(basis)
-    judged = judge.judge(table)
+    judged = judge.judge(table, as_of_ns=as_of_ns)
     return explain_row(judge, judged, len(table) - 1, Explainer(basis.rulebook), audience=audience, language=language)
+
+
+def _deciding_run(home: Home, terminal_id: str, observed_at_ns: int) -> int:
+    """The last run that decided an observation: a correction stands in the place of what it corrects."""
+    found = read_terminals(home, "decisions", [terminal_id], runs=runs(home), at_ns=np.array([observed_at_ns]))
+    if not len(found):
+        raise IntegrityError(
+            f"no decision is stored for terminal `{terminal_id[:80]}` at {format_instant(observed_at_ns)}",
+            help="run `groundrule replay` to see what was changed",
+        )
+    return int(max(found.column("run").to_pylist()))
 
 
 def explain_row(
@@ -160,8 +184,3 @@ def areas_of(judge: Judge, judged: Judged, row: int) -> tuple[tuple[str, str, fl
 
 def _interval(value: Interval, row: int) -> tuple[float, float]:
     return float(value.low[row]), float(value.high[row])
-
-
-def single(table: pa.Table, row: int) -> pa.Table:
-    """Return one row as a batch of one."""
-    return table.slice(row, 1)

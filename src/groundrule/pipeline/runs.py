@@ -80,8 +80,8 @@ class Inputs:
         batches: tables of OBSERVATION_SCHEMA, bad rows already set aside.
         files: name, digest and rows of every input file, for the manifest.
         rejected: number of rows set aside by reason, read after the last batch.
-        in_order: no batch holds an observation earlier than one in a batch before it; checked, and spares the sorting
-            of the whole.
+        in_order: every observation of a batch is later than all of the batches before it; checked, and spares the
+            sorting of the whole.
     """
 
     batches: Iterable[pa.Table]

@@ -42,10 +42,13 @@ class TimeReading:
     Attributes:
         unit: unit of times given as numbers: ns, us, ms or s; None is ns for integers, and refuses fractions.
         assume_utc: take times without a zone as UTC, because the caller says so.
+        latest_ns: an observation after this instant cannot have been made yet [ns, UTC]; None accepts any. One made in
+            the far future would make everything the terminal reports afterwards look too late.
     """
 
     unit: str | None = None
     assume_utc: bool = False
+    latest_ns: int | None = None
 
 
 class Faults:
@@ -171,6 +174,8 @@ def _time(columns: Mapping[str, Any], faults: Faults, made: dict[str, Any], time
     faults.flag(is_null(ns), "observed_at", "time_missing", "every observation has its time")
     values = pc.fill_null(ns, 0).to_numpy(zero_copy_only=False)
     faults.flag(values < 0, "observed_at", "time_out_of_range", "an observation is made after 1970-01-01")
+    if time.latest_ns is not None:
+        faults.flag(values > time.latest_ns, "observed_at", "time_in_the_future", "look at the clock of the device")
     made["observed_at"] = ns
 
 

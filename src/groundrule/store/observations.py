@@ -112,11 +112,13 @@ class ObservationReader:
         sources: the files, in order.
         rows: observations handed out so far.
         counts: rejected rows so far, by reason.
+        unreadable: files that could not be opened, with the reason; good files beside them are read.
     """
 
     sources: Sequence[MappedSource]
     rows: int = 0
     counts: RejectCounts = field(default_factory=RejectCounts)
+    unreadable: Sequence[tuple[Path, InputError]] = ()
 
     def __iter__(self) -> Iterator[tuple[pa.Table, Rejects]]:
         for source in self.sources:
@@ -138,6 +140,7 @@ def open_observations(
     batch_rows: int = BATCH_ROWS,
     assume_utc: bool = False,
     time_unit: str | None = None,
+    latest_ns: int | None = None,
     max_line_bytes: int = MAX_LINE_BYTES,
     block_bytes: int = BLOCK_BYTES,
 ) -> ObservationReader:
@@ -149,13 +152,15 @@ def open_observations(
         batch_rows: most observations per batch [> 0].
         assume_utc: take times without a zone as UTC.
         time_unit: unit of times given as numbers: ns (the default), us, ms, s.
+        latest_ns: rows later than this are rejected [ns, UTC]; None accepts any time.
         max_line_bytes: longest line of a text file that is read.
         block_bytes: text files are read in blocks of this size.
     Returns:
         A reader: iterate over it for (table of OBSERVATION_SCHEMA, Rejects). `source_row` counts from 1: rows of a
         Parquet file, lines of a text file (the header is line 1), rows of a telemetry file's replies.
     Raises:
-        InputError: no such file, no such format, a truncated Parquet file, or columns that cannot be matched.
+        InputError: no such file, or none of the files can be read: its format is not known, it is truncated, or its
+            columns cannot be matched.
     """
     if time_unit is not None and time_unit not in ("ns", "us", "ms", "s"):
         raise InputError(f"`{time_unit}` is not a unit of time", help="one of ns, us, ms, s", value=time_unit)
@@ -163,12 +168,18 @@ def open_observations(
     files = expand_paths(paths)
     names = [file.name for file in files]
     limits = Limits(batch_rows, max_line_bytes, block_bytes)
-    time = TimeReading(time_unit, assume_utc)
-    sources = []
+    time = TimeReading(time_unit, assume_utc, latest_ns)
+    sources: list[MappedSource] = []
+    unreadable: list[tuple[Path, InputError]] = []
     for file in files:
         name = file.name if names.count(file.name) == 1 else str(file)
-        sources.append(MappedSource(open_source(file, name, limits), columns or {}, time))
-    return ObservationReader(sources)
+        try:
+            sources.append(MappedSource(open_source(file, name, limits), columns or {}, time))
+        except InputError as error:
+            unreadable.append((file, error))
+    if not sources:
+        raise unreadable[0][1]
+    return ObservationReader(sources, unreadable=unreadable)
 
 
 def expand_paths(paths: Path | str | Iterable[Path | str]) -> list[Path]:

@@ -13,8 +13,6 @@ import numpy as np
 import pyproj
 import pytest
 import shapely
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from area_files import (
     HOLE,
     SQUARE,
@@ -34,6 +32,8 @@ from area_files import (
     zipped,
     zone,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from groundrule.areas import importing
 from groundrule.areas.importing import ImportReport, read_areas

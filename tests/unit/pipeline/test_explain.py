@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from groundrule.errors import InputError
-from groundrule.instant import NS_PER_S
+from groundrule.instant import NS_PER_S, parse_instant
 from groundrule.pipeline.explain import Found, explain_terminal
 from groundrule.pipeline.home import basis_of
 from groundrule.store.home import Home
@@ -29,7 +29,7 @@ def decided(home: Home) -> Home:
 
 
 def explain(home: Home, name: str, **options: object) -> Found:
-    return explain_terminal(home, basis_of(home, recorded_at_ns=RECORDED), name, **options)  # type: ignore[arg-type]
+    return explain_terminal(home, name, basis=basis_of(home, recorded_at_ns=RECORDED), **options)  # type: ignore[arg-type]
 
 
 def test_the_operator_sees_the_deciding_rule_and_the_measured_speed(decided: Home) -> None:
@@ -86,3 +86,11 @@ def test_a_terminal_without_observations_is_an_input_error(decided: Home) -> Non
         with pytest.raises(InputError, match=f"no observation of terminal `{name}`") as raised:
             explain(decided, name, **options)
         assert raised.value.exit_code == 2
+
+
+
+def test_without_a_basis_it_is_explained_as_the_run_that_decided_it(home: Home) -> None:
+    run(home, table([observation("van", 0, 5, 15)]), as_of_ns=parse_instant("2026-03-02T12:30Z"))
+    found = explain_terminal(home, "van")
+    assert (found.outcome, found.explanation.rule_id) == ("deny", "bland-window")
+    assert stored(home, 1)[0]["rule"] == "bland-window"

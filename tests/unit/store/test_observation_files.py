@@ -17,6 +17,7 @@ import pytest
 from made_files import read, reasons
 
 from groundrule.errors import InputError
+from groundrule.instant import parse_instant
 from groundrule.records import OBSERVATION_SCHEMA
 from groundrule.store import open_observations, parse_columns
 from groundrule.store.cells import is_cell
@@ -297,7 +298,7 @@ def test_a_truncated_parquet_file_is_named_before_anything_is_read(tmp_path: Pat
     path = parquet(tmp_path, terminal_id=["a"], observed_at=[T])
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(InputError, match=r"seen\.parquet` is not a whole Parquet file") as caught:
-        open_observations([csv(tmp_path, GOOD), path])
+        open_observations([path])
     assert caught.value.exit_code == 2
 
 
@@ -438,3 +439,22 @@ def test_every_fix_of_the_real_tracks_is_read(shared_data: Path) -> None:
     reader = open_observations(shared_data / "tracks" / "tracks.parquet", columns={"track_id": "terminal_id"})
     assert sum(table.num_rows for table, _ in reader) == 257_612
     assert reader.counts.total == 0
+
+
+def test_an_observation_from_the_future_is_rejected_and_kept(tmp_path: Path) -> None:
+    path = tmp_path / "future.csv"
+    path.write_text("terminal_id,observed_at\nut-1,2026-03-01T12:00Z\nut-1,2099-01-01T00:00Z\n", encoding="utf-8")
+    reader = open_observations(path, latest_ns=parse_instant("2026-03-01T13:00Z"))
+    assert sum(len(good) for good, _ in reader) == 1
+    assert dict(reader.counts.by_reason) == {"time_in_the_future": 1}
+
+
+def test_a_truncated_file_loses_nothing_good_beside_it(tmp_path: Path) -> None:
+    good, bad = tmp_path / "a.csv", tmp_path / "b.parquet"
+    good.write_text("terminal_id,observed_at\nut-1,2026-03-01T12:00Z\n", encoding="utf-8")
+    bad.write_bytes(b"PAR1 and then nothing")
+    reader = open_observations([bad, good])
+    assert sum(len(table) for table, _ in reader) == 1
+    assert [path.name for path, _ in reader.unreadable] == ["b.parquet"]
+    with pytest.raises(InputError, match="b.parquet"):
+        open_observations([bad])
