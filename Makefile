@@ -15,7 +15,7 @@ demo: $(VENV)/.ready          ## 50,000 terminals judged on real borders, with m
 test: $(VENV)/.ready          ## format, lint, types, then every test
 	$(BIN)/ruff check src tests benchmarks scripts
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: test
 

@@ -456,5 +456,5 @@ def test_a_truncated_file_loses_nothing_good_beside_it(tmp_path: Path) -> None:
     reader = open_observations([bad, good])
     assert sum(len(table) for table, _ in reader) == 1
     assert [path.name for path, _ in reader.unreadable] == ["b.parquet"]
-    with pytest.raises(InputError, match="b.parquet"):
+    with pytest.raises(InputError, match=r"b\.parquet"):
         open_observations([bad])
