@@ -78,7 +78,7 @@ class Session:
             assert "\t$(BIN)/groundrule demo --out demo-out\n" in makefile
             return self.groundrule(["demo", "--out", "demo-out", *SMALL_DEMO])
         if command == "make test":
-            assert "\t$(BIN)/python -m pytest\n" in makefile
+            assert re.search(r"^test:.*\n(?:\t.*\n)*\t\$\(BIN\)/python -m pytest\b", makefile, re.MULTILINE)
             return ""
         if command == ". .venv/bin/activate":
             assert "VENV   ?= .venv\n" in makefile
