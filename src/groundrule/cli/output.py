@@ -24,12 +24,17 @@ HomeOption = Annotated[
 ]
 DEFAULT_HOME = Path("groundrule-home")
 
+PIPE_COLUMNS = 1_000
+"""Width of a table that is not shown on a terminal [characters]."""
 OUTCOME_STYLES = {"serve": "green", "restrict": "cyan", "review": "yellow", "deny": "red"}
 
 
 def console() -> Console:
     """Return a console on the present standard output."""
-    return Console(file=sys.stdout, highlight=False, soft_wrap=not sys.stdout.isatty())
+    if sys.stdout.isatty():
+        return Console(file=sys.stdout, highlight=False)
+    # A pipe has no width: lines stay whole, and tables are as wide as their content.
+    return Console(file=sys.stdout, highlight=False, soft_wrap=True, width=PIPE_COLUMNS)
 
 
 def print_json(value: Any) -> None:

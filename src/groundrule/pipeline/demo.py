@@ -304,7 +304,7 @@ def _write_page(
 
 
 def _why(item: Explanation) -> list[str]:
-    lines = [item.reason_sentence]
+    lines = []
     for rule in item.applied:
         found = f": {'; '.join(rule.findings)}" if rule.findings else ""
         lines.append(f"{'decides' if rule.decisive else 'also applies'}: {rule.rule_id} ({rule.outcome.word}){found}")

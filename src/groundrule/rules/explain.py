@@ -183,7 +183,7 @@ class Explanation:
         if self.message:
             lines.append(f"Message: {self.message}")
         if self.obligations:
-            lines.append(f"What binds you: {', '.join(item.replace('_', ' ') for item in self.obligations)}")
+            lines.append(f"What binds you: {', '.join(item.replace('_', ' ').replace('=', ': ') for item in self.obligations)}")
         if self.appeal:
             lines.append(f"Appeal: {self.appeal}")
         return "\n".join(lines)
