@@ -168,11 +168,16 @@ def stream(seed: int, rows: int = 120) -> pa.Table:
     made: list[dict[str, Any]] = []
     for name in ("car", "train", "guest", "van", "late payer", "stranger"):
         at, lat, lon = rng.uniform(0, 3600), rng.uniform(-1, 4), rng.uniform(1, 12)
-        for _ in range(rows // 6):
+        km_h = 0
+        for step in range(rows // 6):
+            km_h = rng.choice([0, 40, 100]) if step % 5 == 0 else km_h
             gap = rng.choice([15, 60, 600, 30 * 3600], p=[0.7, 0.15, 0.05, 0.1])
+            if name == "car" and step < 6:
+                # Long enough above the limit that it is reached whatever the seed.
+                gap, km_h, lat = 30, 100, 5.0
             at += gap
             lat = float(np.clip(lat + rng.normal(0, 0.3) * (gap > 500), -1.9, 9.9))
-            lon = float(np.clip(lon + rng.choice([0, 40, 100]) / 3.6 * gap / 111_320, 0, 20))
+            lon = float(np.clip(lon + km_h / 3.6 * gap / 111_320, 0, 20))
             place = (None, None) if rng.random() < 0.1 else (lat, lon)
             said = float(rng.choice([0.0, 12.0, 30.0])) if rng.random() < 0.2 else None
             made.append(observation(name, at, *place, speed_m_s=said))

@@ -53,6 +53,11 @@ def main() -> None:
         # The reader of our output has gone (for instance `| head`); that is not an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        print(  # noqa: T201 - this is the command's output
+            f"groundrule: cannot use `{error.filename}`: {error.strerror}", file=sys.stderr
+        )
+        sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception:  # noqa: BLE001 - the last door: whatever comes here is a fault of ours and must say so

@@ -23,7 +23,7 @@ from groundrule.cli.output import (
 )
 from groundrule.cli.rules import instant_option
 from groundrule.instant import NS_PER_S
-from groundrule.pipeline.runs import Counts, Inputs
+from groundrule.pipeline.runs import Counts, Inputs, Run
 from groundrule.pipeline.runs import decide as decide_run
 from groundrule.reasons import CATALOGUE
 from groundrule.store.home import Home
@@ -56,6 +56,7 @@ def decide(
     """Decide every observation, with reasons, and commit the run to the home.
 
     Rows that cannot be used are kept in HOME/rejected with file, row, field and reason, and lose nothing beside them.
+    A file that cannot be read at all is left out and named; the others are decided, and the exit code is 2.
     """
     place = Home.open(home)
     moment = time.time_ns()
@@ -101,12 +102,22 @@ def decide(
     }
     if as_json:
         print_json(result)
-        return
+    else:
+        _print(run, reader, rejected_path, out)
+    if reader.unreadable:
+        raise typer.Exit(2)
+
+
+def _print(run: Run, reader: ObservationReader, rejected_path: Path, out: Path | None) -> None:
     print_counts(run.counts)
     if reader.counts.total:
         warn(f"{reader.counts.total:,} rows could not be used; each with its reason in {rejected_path}")
         for reason, rows in sorted(reader.counts.by_reason.items(), key=lambda item: -item[1])[:10]:
             warn(f"  {rows:,} × {reason}")
+    if out:
+        print_text(f"Decisions: {out}")
+    if run.counts.unregistered:
+        warn("terminals that are not in the register are reviewed: groundrule register import terminals FILE")
     print_text(f"Run {run.number} committed; manifest {run.manifest}")
     print_text("Next: groundrule explain TERMINAL, groundrule replay, groundrule whatif --rules FILE")
 

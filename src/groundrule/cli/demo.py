@@ -13,6 +13,7 @@ from groundrule.cli.decide import counts_dict, print_counts
 from groundrule.cli.explain import place_dict, place_sentence
 from groundrule.cli.output import OutputJson, print_json, print_table, print_text, progress
 from groundrule.cli.replay import difference_dict, difference_sentence, print_whatif, whatif_dict
+from groundrule.errors import InputError
 from groundrule.instant import format_instant
 from groundrule.pipeline.demo import Demo, make_demo
 
@@ -41,6 +42,8 @@ def demo(
     """Judge a generated fleet on real borders: answers, reasons, why and why not, what-if, replay, maps. No network."""
     started = time.perf_counter()
     if incident is not None:
+        if (terminals, minutes) != (50_000, 30):
+            raise InputError("an incident has its own fleet and duration", help="leave out --terminals and --minutes")
         from groundrule.cli.incident import play  # noqa: PLC0415 - only this option needs it
 
         play(incident.value, out, seed=seed, as_json=as_json)

@@ -62,4 +62,4 @@ def play(name: str, out: Path, *, seed: int, as_json: bool) -> None:
     print_text(
         "Ask any home: groundrule explain TERMINAL --at TIME --home HOME; groundrule areas list --kind zone --home HOME"
     )
-    print_text(f"Terminals that the accounts differ about: {', '.join(incident.watched)}")
+    print_text(f"Terminals that the accounts are about: {', '.join(incident.watched)}")

@@ -12,7 +12,11 @@ does not depend on how the observations were batched.
 Speed comes from two fixes at least `MIN_BASE_S` and at most `max_gap_s` apart, because the noise of two fixes a fraction of
 a second apart says more about the receiver than about motion. It is an interval: the distance is known to within twice the
 combined standard deviation of the fixes (95 %), or to within the cells' radii where only cells are known. A reported speed
-inside that interval replaces it; one outside of it does not make a terminal slower than its positions show.
+inside that interval replaces it; one below does not make a terminal slower than its positions show, and one above only
+widens the interval.
+
+A limit switches on after its time and after `EXCESSES` estimates in a row, so that one displaced fix never does it. It
+becomes a doubt when the positions grow too vague to tell, so that jamming keeps nobody at rest under a denial.
 """
 
 from __future__ import annotations
@@ -48,6 +52,10 @@ FIX_DTYPE = np.dtype(
     ]
 )  # fmt: skip
 
+EXCESSES = 3
+"""Estimates in a row, from fixes that follow each other, that must lie above a limit before it switches on: one displaced
+fix makes two, the jump there and the jump back."""
+
 MAX_LATCHES = 8
 """Speed limits with hysteresis in one rulebook: their state is one byte of flags a terminal."""
 
@@ -59,6 +67,7 @@ class TerminalState:
     Attributes:
         fixes: structured array of FIX_DTYPE, shape (n,).
         since_ns: start of the present excess per latch [ns], shape (n, latches).
+        excesses: estimates in the present excess, up to EXCESSES, shape (n, latches).
         stay_since_ns: start of the present stay per counter [ns; MIN_NS none], shape (n, counters).
         stay_last_day: last UTC day counted [days since 1970], shape (n, counters).
         stay_run_days: days in a row up to that day, shape (n, counters).
@@ -67,6 +76,7 @@ class TerminalState:
 
     fixes: NDArray[np.void]
     since_ns: NDArray[np.int64]
+    excesses: NDArray[np.uint8]
     stay_since_ns: NDArray[np.int64]
     stay_last_day: NDArray[np.int32]
     stay_run_days: NDArray[np.int32]
@@ -83,6 +93,7 @@ class TerminalState:
         return cls(
             fixes,
             np.full((terminals, latches), MIN_NS, np.int64),
+            np.zeros((terminals, latches), np.uint8),
             np.full((terminals, counters), MIN_NS, np.int64),
             np.full((terminals, counters), np.iinfo(np.int32).min // 2, np.int32),
             np.zeros((terminals, counters), np.int32),
@@ -189,7 +200,7 @@ def advance(
         np.empty(n), np.empty(n), np.empty(n), np.empty((n, len(limits)), np.uint8),
     )  # fmt: skip
     _advance(
-        state.fixes, state.since_ns, rows, observed_at_ns, lat_deg, lon_deg, sigma_m, cell, cell_radius_m, source,
+        state.fixes, state.since_ns, state.excesses, rows, observed_at_ns, lat_deg, lon_deg, sigma_m, cell, cell_radius_m, source,
         reported_speed_m_s, np.ascontiguousarray(limits, np.float64).reshape(len(limits), 3), max_gap_s,
         motion.lat_deg, motion.lon_deg, motion.cell, motion.sigma_m, motion.source, motion.age_s,
         motion.speed_m_s, motion.speed_low_m_s, motion.speed_high_m_s, motion.latches,
@@ -227,7 +238,7 @@ def distance_m(lat1: float, lon1: float, lat2: float, lon2: float) -> float:
 
 @njit(cache=True, nogil=True)
 def _advance(  # type: ignore[no-untyped-def]  # compiled; typed by numba
-    fixes, since_ns, rows, t_ns, lat, lon, sigma, cell, cell_radius, source, reported, limits, max_gap_s,
+    fixes, since_ns, excesses, rows, t_ns, lat, lon, sigma, cell, cell_radius, source, reported, limits, max_gap_s,
     out_lat, out_lon, out_cell, out_sigma, out_source, out_age, out_speed, out_low, out_high, out_latch,
 ):  # fmt: skip
     n_latches = limits.shape[0]
@@ -239,6 +250,8 @@ def _advance(  # type: ignore[no-untyped-def]  # compiled; typed by numba
     for i in range(len(rows)):
         fix = fixes[rows[i]]
         t = t_ns[i]
+        stepped = False
+        by_fixes = False
         fix.t_seen = t
         low = np.nan
         high = np.nan
@@ -259,6 +272,7 @@ def _advance(  # type: ignore[no-untyped-def]  # compiled; typed by numba
                 fix.err_new = err
                 fix.hard_new = hard
             elif t - fix.t_new >= base_ns:
+                stepped = True
                 fix.t_old = fix.t_new
                 fix.lat_old = fix.lat_new
                 fix.lon_old = fix.lon_new
@@ -280,6 +294,7 @@ def _advance(  # type: ignore[no-untyped-def]  # compiled; typed by numba
                 high = (distance + doubt) / seconds
                 value = distance / seconds
                 began = fix.t_old
+                by_fixes = True
             fix.t_pos = t
             fix.lat_pos = lat[i]
             fix.lon_pos = lon[i]
@@ -313,12 +328,14 @@ def _advance(  # type: ignore[no-untyped-def]  # compiled; typed by numba
                 high = said
                 value = said
                 began = t
+            elif said > high:
+                # More than the positions show: neither is believed over the other.
+                high = said
             elif said >= low:
-                if said > high:
-                    began = t
                 low = said
                 high = said
                 value = said
+                by_fixes = False
         out_speed[i] = value
         out_low[i] = low
         out_high[i] = high
@@ -342,13 +359,20 @@ def _advance(  # type: ignore[no-untyped-def]  # compiled; typed by numba
             if fix.latched & bit:
                 if high < limits[k, 1]:
                     fix.latched &= ~bit
+                elif low < limits[k, 1] and high > limits[k, 0]:
+                    # Too vague to say on which side: with worse accuracy a limit in force becomes a doubt.
+                    truth = np.uint8(2)
                 else:
                     truth = np.uint8(1)
             elif low > limits[k, 0]:
                 if not fix.timing & bit:
                     fix.timing |= bit
                     since_ns[rows[i], k] = began
-                if (t - since_ns[rows[i], k]) * 1e-9 >= limits[k, 2]:
+                    excesses[rows[i], k] = 1
+                elif stepped and excesses[rows[i], k] < EXCESSES:
+                    excesses[rows[i], k] += 1
+                enough = excesses[rows[i], k] >= EXCESSES or not by_fixes
+                if enough and (t - since_ns[rows[i], k]) * 1e-9 >= limits[k, 2]:
                     fix.latched |= bit
                     fix.timing &= ~bit
                     truth = np.uint8(1)

@@ -69,6 +69,7 @@ def explain_terminal(
         language: preferred language of the message.
     Raises:
         InputError: the home holds no observation of this terminal up to then.
+        IntegrityError: the stored decision is not what the observations give.
     """
     table = observations_of(home, terminal_id, until_ns=at_ns)
     if not len(table):
@@ -79,8 +80,10 @@ def explain_terminal(
             terminal=terminal_id[:80],
         )
     as_of_ns = None
+    stored: set[tuple[str, str]] | None = None
     if basis is None:
-        manifest = read_manifest(home, _deciding_run(home, terminal_id, table.column("observed_at")[-1].as_py()))
+        run, stored = _deciding_rows(home, terminal_id, table.column("observed_at")[-1].as_py())
+        manifest = read_manifest(home, run)
         as_of_ns = None if manifest["as_of_ns"] is None else int(manifest["as_of_ns"])
         basis = basis_of(
             home,
@@ -90,18 +93,29 @@ def explain_terminal(
         )
     judge = Judge(basis)
     judged = judge.judge(table, as_of_ns=as_of_ns)
-    return explain_row(judge, judged, len(table) - 1, Explainer(basis.rulebook), audience=audience, language=language)
+    found = explain_row(judge, judged, len(table) - 1, Explainer(basis.rulebook), audience=audience, language=language)
+    given = (found.outcome, found.explanation.rule_id or "default")
+    if stored is not None and given not in stored:
+        said = " or ".join(f"{outcome} by {rule}" for outcome, rule in sorted(stored))
+        raise IntegrityError(
+            f"the decision stored for terminal `{terminal_id[:80]}` at {format_instant(found.observed_at_ns)} is "
+            f"{said}, and its observations give {given[0]} by {given[1]}",
+            help="run `groundrule replay` to see what was changed",
+        )
+    return found
 
 
-def _deciding_run(home: Home, terminal_id: str, observed_at_ns: int) -> int:
-    """The last run that decided an observation: a correction stands in the place of what it corrects."""
+def _deciding_rows(home: Home, terminal_id: str, observed_at_ns: int) -> tuple[int, set[tuple[str, str]]]:
+    """The last run that decided an observation, and what it stored: several answers if observations of one instant differ."""
     found = read_terminals(home, "decisions", [terminal_id], runs=runs(home), at_ns=np.array([observed_at_ns]))
     if not len(found):
         raise IntegrityError(
             f"no decision is stored for terminal `{terminal_id[:80]}` at {format_instant(observed_at_ns)}",
             help="run `groundrule replay` to see what was changed",
         )
-    return int(max(found.column("run").to_pylist()))
+    rows: list[dict[str, Any]] = found.select(["run", "outcome", "rule"]).to_pylist()
+    last = max(int(row["run"]) for row in rows)
+    return last, {(row["outcome"], row["rule"]) for row in rows if row["run"] == last}
 
 
 def explain_row(

@@ -19,13 +19,19 @@ import pyarrow.parquet as pq
 
 from groundrule.areas.model import service_answer
 from groundrule.instant import NS_PER_S, format_instant
+from groundrule.pipeline.history import observations_of
 from groundrule.pipeline.home import basis_of, create_home
+from groundrule.pipeline.judge import Basis, Judge
 from groundrule.pipeline.runs import Inputs, decide
+from groundrule.records import OUTCOME_WORDS
 from groundrule.simulate.incidents import Incident, RivalAccount, load_incident
 from groundrule.store.history import read_run
 from groundrule.store.home import Home
 from groundrule.store.register_import import import_register
 from groundrule.store.registers import Registers
+
+RECENT_NS = 3_600 * NS_PER_S
+"""An answer older than this is not given as the answer of a moment [ns]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +102,34 @@ def _play(incident: Incident, account: RivalAccount, folder: Path, progress: Cal
     )
     watched = decisions.filter(pc.is_in(decisions["terminal_id"], pa.array(incident.watched)))
     answers = {moment: _last_answers(watched, at_ns) for moment, at_ns in incident.moments.items()}
+    for moment, at_ns in incident.moments.items():
+        if not answers[moment]:
+            answers[moment] = _answers_as_of(home, basis, incident, at_ns)
     latest = max(incident.moments.values())
     service = {f"{area.id}: {area.name}": service_answer(area, latest).sentence for area in account.areas}
     return Played(account, home, answers, service, run.manifest)
 
 
+def _answers_as_of(home: Home, basis: Basis, incident: Incident, at_ns: int) -> Counter[str]:
+    """What the last reports of the watched terminals would be answered under the rules and lists of a later moment."""
+    judge = Judge(basis)
+    found: Counter[str] = Counter()
+    for terminal in incident.watched:
+        table = observations_of(home, terminal)
+        if len(table):
+            judged = judge.judge(table, as_of_ns=at_ns)
+            position = int(judged.decided.rule[-1])
+            rule = basis.rulebook.rules[position].id if position >= 0 else "default"
+            found[
+                f"no report then; its last ones would be {OUTCOME_WORDS[int(judged.decided.outcome[-1])]} ({rule})"
+            ] += 1
+    return found
+
+
 def _last_answers(decisions: pa.Table, at_ns: int) -> Counter[str]:
-    """Last answer of each terminal up to an instant, counted."""
-    known = decisions.filter(pc.less_equal(decisions["observed_at"], at_ns))
+    """Last answer of each terminal in the hour up to an instant, counted."""
+    recent = pc.greater(decisions["observed_at"], at_ns - RECENT_NS)
+    known = decisions.filter(pc.and_(pc.less_equal(decisions["observed_at"], at_ns), recent))
     rows: dict[str, dict[str, Any]] = {}
     for row in known.take(pc.sort_indices(known, [("observed_at", "ascending")])).to_pylist():
         rows[row["terminal_id"]] = row

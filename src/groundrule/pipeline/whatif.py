@@ -153,8 +153,8 @@ def what_if(
         result.changed.append(
             {
                 "terminal_id": name,
-                "lat_deg": float(position[row, 0]),
-                "lon_deg": float(position[row, 1]),
+                "lat_deg": _known(position[row, 0]),
+                "lon_deg": _known(position[row, 1]),
                 "before": answers[0],
                 "after": answers[1],
                 "rule_before": _rule(before, int(tallies[0].rule[row])),
@@ -171,6 +171,10 @@ def what_if(
         },
     }
     return result
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def _answer(tally: Tally, row: int) -> str:

@@ -178,7 +178,11 @@ def read_terminals(
     parts: list[pa.Table] = []
     for path in _files_of(home, kind, runs):
         try:
-            table = ds.dataset(str(path), format="parquet").to_table(filter=condition, columns=columns)
+            table = ds.dataset(str(path), format="parquet").to_table(
+                filter=condition,
+                columns=columns,
+                use_threads=False,  # a damaged file must end in an error, not in a thread
+            )
         except (OSError, pa.ArrowException) as error:
             raise IntegrityError(
                 f"history file `{path}` cannot be read", help="restore it from a backup", path=str(path)

@@ -65,8 +65,8 @@ def test_speed_interval_is_twice_the_combined_sigma() -> None:
 
 def test_limit_switches_on_after_thirty_seconds_and_off_below_the_release() -> None:
     state = TerminalState.empty(1, 1, 0)
-    seconds, metres = steady(90, 4)
-    assert run(state, seconds, metres).latches[:, 0].tolist() == [2, 0, 1, 1]
+    seconds, metres = steady(90, 5)
+    assert run(state, seconds, metres).latches[:, 0].tolist() == [2, 0, 0, 1, 1], "30 s, and three estimates in a row"
     at_72 = steady(72, 3, seconds[-1] + 15, metres[-1] + 72 * KM_H * 15)
     assert run(state, *at_72).latches[:, 0].tolist() == [1, 1, 1], "between release and limit it stays on"
     at_60 = steady(60, 2, at_72[0][-1] + 15, at_72[1][-1] + 60 * KM_H * 15)
@@ -77,6 +77,29 @@ def test_one_fast_interval_is_no_proof_of_motion() -> None:
     jump = [0.0, 0.0, 1000.0, 1000.0, 1000.0]
     motion = run(TerminalState.empty(1, 1, 0), [0, 15, 30, 45, 60], jump)
     assert 1 not in motion.latches[:, 0]
+
+
+@given(st.floats(200, 50_000), st.sampled_from([15.0, 60.0, 120.0, 290.0]), st.integers(1, 6))
+@settings(deadline=None)
+def test_one_displaced_fix_never_switches_a_limit_on_at_any_cadence(jump_m: float, every_s: float, where: int) -> None:
+    metres: list[float | None] = [jump_m if i == where else 0.0 for i in range(8)]
+    motion = run(TerminalState.empty(1, 1, 0), [every_s * i for i in range(8)], metres, sigma_m=5.0)
+    assert 1 not in motion.latches[:, 0]
+
+
+def test_a_limit_in_force_becomes_a_doubt_when_accuracy_is_lost_at_rest() -> None:
+    state = TerminalState.empty(1, 1, 0)
+    seconds, metres = steady(130, 8)
+    assert run(state, seconds, metres, sigma_m=5.0).latches[-1, 0] == 1
+    resting = run(state, [seconds[-1] + 15.0 * i for i in range(1, 40)], [metres[-1]] * 39, sigma_m=300.0)
+    assert 1 not in resting.latches[2:, 0], "nobody stays denied because positions have become vague"
+
+
+def test_a_reported_speed_above_what_the_positions_show_is_a_doubt_and_no_proof() -> None:
+    motion = run(
+        TerminalState.empty(1, 1, 0), [15.0 * i for i in range(6)], [0.0] * 6, sigma_m=5.0, reported=[110.0] * 6
+    )
+    assert motion.latches[1:, 0].tolist() == [2] * 5
 
 
 def test_speed_near_the_limit_within_the_noise_is_unknown_not_true() -> None:

@@ -84,7 +84,8 @@ def test_a_cache_that_does_not_fit_is_not_used(decided: Home, damage: str) -> No
     np.savez(path, **arrays)
     if damage == "bytes":
         content = bytearray(path.read_bytes())
-        content[len(content) // 2] ^= 0xFF
+        for place in range(len(content) // 4, 3 * len(content) // 4, 97):
+            content[place] ^= 0xFF
         path.write_bytes(bytes(content))
     used: list[bool] = []
 

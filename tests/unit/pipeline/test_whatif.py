@@ -48,7 +48,7 @@ def test_a_lower_limit_hits_the_car_and_nobody_else(home: Home) -> None:
     assert (car["terminal_id"], car["before"], car["after"]) == ("car", "serve", "deny")
     assert (car["rule_before"], car["rule_after"]) == ("default", "too-fast")
     assert (car["country"], car["plan"], car["programme"], car["class"]) == ("AT", "roam", "none", "none")
-    assert found.changed_observations == 4
+    assert found.changed_observations == 3
     assert found.by["change"] == {"serve → deny": 1}
     assert found.by["plan"] == {"roam": 1}
     assert found.by["country"] == {"AT": 1}
