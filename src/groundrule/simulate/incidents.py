@@ -384,7 +384,7 @@ def _drones(seed: int) -> Incident:
         TellingRecord(
             "What the list of February 2026 answers for them",
             {
-                "straw": "active until the straw registration is revoked: only the speed rule stops them",
+                "straw": "denied here, where no entry is recorded; with a straw registration active until it is revoked",
                 "abroad": "not on the list: denied from 2026-02-05 at rest too",
                 "no-rule": "not on the list unless the custodian registered them",
             },
