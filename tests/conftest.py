@@ -2,7 +2,8 @@
 
 Strategy: tests build their own small inputs. What needs the optional real data sets asks for `shared_data`, the only
 place that knows where they may lie; without them such a test is skipped with a plain message. Nothing opens a network
-connection. Compiled kernels are cached by numba between runs.
+connection. Compiled kernels are cached by numba between runs. Property tests draw the same examples in every run, so that a
+red suite is red again; `GROUNDRULE_RANDOM=1` draws new ones, and the campaign draws many.
 """
 
 from __future__ import annotations
@@ -11,6 +12,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("same", derandomize=True)
+if "GROUNDRULE_RANDOM" not in os.environ:
+    settings.load_profile("same")
 
 
 @pytest.fixture(scope="session")

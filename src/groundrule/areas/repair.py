@@ -32,6 +32,7 @@ _M2_PER_SQUARE_DEGREE = 1.2364e10
 _POLAR_DEG = 60.0
 
 
+@np.errstate(all="ignore")  # GEOS leaves floating-point flags behind, which shapely would report as warnings
 def build_polygon(
     polygons: Sequence[Sequence[Any]], *, winding: bool = False
 ) -> tuple[Polygon | MultiPolygon, list[str]]:

@@ -128,7 +128,7 @@ def zipped(**files: bytes | str) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in files.items():
-            archive.writestr(".".join(name.rsplit("_", 1)), data)
+            archive.writestr(zipfile.ZipInfo(".".join(name.rsplit("_", 1))), data, zipfile.ZIP_DEFLATED)
     return out.getvalue()
 
 
