@@ -20,6 +20,17 @@ import sys
 if sys.version_info < (3, 11):
     sys.exit(f"groundrule needs Python 3.11 or newer, this is {sys.version.split()[0]}; set PYTHON=python3.11 (or newer)")
 PY
+# The suite checks our proofs with Go's sumdb and injects faults with strace; without root both checks are skipped, and say so.
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    missing=""
+    command -v go >/dev/null 2>&1 || missing="$missing golang-go"
+    [ -d /usr/share/gocode/src/golang.org/x/mod ] || missing="$missing golang-golang-x-mod-dev"
+    command -v strace >/dev/null 2>&1 || missing="$missing strace"
+    if [ -n "$missing" ]; then
+        { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing; } >/dev/null ||
+            echo "groundrule: could not install$missing; the tests that need them are skipped" >&2
+    fi
+fi
 "$VENV/bin/python" -m pip --version >/dev/null 2>&1 || "$PYTHON" -m venv --clear "$VENV"  # also after an interrupted attempt
 "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -e '.[analyse,test]'
 echo "compiling groundrule's loops, once (a minute or two) ..." >&2

@@ -9,6 +9,7 @@
     ├ ConflictError            the state already held contradicts the request
     ├ StoreError               wraps every exception of a storage backend
     ├ IntegrityError           stored bytes do not match their digest
+    │ └ ProofFailed            a proof, signature, quorum or commitment does not hold
     └ MissingExtra             an optional package is not installed
 
 A verdict (deny, review) is a value and never an exception. Only the command line turns these into exit codes.
@@ -115,6 +116,12 @@ class IntegrityError(GroundruleError):
 
     code = "integrity"
     exit_code = 1
+
+
+class ProofFailed(IntegrityError):
+    """A proof, signature, quorum or commitment does not hold."""
+
+    code = "proof_failed"
 
 
 class MissingExtra(GroundruleError):
