@@ -24,6 +24,7 @@ TILE_WIDTH = 256
 TILE_BYTES = TILE_WIDTH * tree.HASH_SIZE
 MAX_ENTRY_BYTES = 65_535
 MAX_LEVEL = 63
+_INNER = range(8)  # a tile holds eight levels of the tree
 
 ReadResource = Callable[[str], bytes]
 """Gives the bytes behind a path such as `tile/0/000`; raises LookupError, OSError or StoreError for a missing one."""
@@ -199,6 +200,7 @@ class TileTree:
         self._read = read
         self._cached_tiles = max(1, cached_tiles)
         self._tiles: dict[tuple[int, int], list[bytes]] = {}
+        self._edges: dict[int, bytes] = {}
         self._bundle: tuple[int, list[bytes]] = (-1, [])
         self._lock = threading.Lock()
 
@@ -231,10 +233,38 @@ class TileTree:
         return tree.root_at(size, self.hash)
 
     def inclusion_path(self, index: int, size: int | None = None) -> list[bytes]:
-        """Prove leaf `index` in the tree, or in the earlier tree of `size` leaves."""
-        if size is not None:
+        """Prove leaf `index` in the tree, or in the earlier tree of `size` leaves.
+
+        Gives what `tree.inclusion_path` gives; eight siblings at a time come out of each tile.
+
+        Raises:
+            OutOfRange: there is no such leaf or size.
+        """
+        if size is not None and size != self.size:
             self._within(size)
-        return tree.inclusion_path(index, self.size if size is None else size, self.hash)
+            return tree.inclusion_path(index, size, self.hash)
+        if type(index) is not int or not 0 <= index < self.size:
+            return tree.inclusion_path(index, self.size, self.hash)  # says what is wrong
+        path: list[bytes] = []
+        node, last, row = index, self.size - 1, 0
+        while last:
+            inside = node & 255
+            if node >> 8 < last >> 8:  # a full tile: all siblings are in it
+                rows = self._rows(row, node >> 8, 7)
+                path += [
+                    below[at : at + 32]
+                    for at, below in zip([(inside >> k ^ 1) << 5 for k in _INNER], rows, strict=True)
+                ]
+            else:
+                for inner in _INNER:
+                    sibling = node >> inner ^ 1
+                    if sibling < last >> inner:
+                        at = (inside >> inner ^ 1) << 5
+                        path.append(self._rows(row, node >> 8, inner)[inner][at : at + 32])
+                    elif sibling == last >> inner:
+                        path.append(self._edge(8 * row + inner))
+            node, last, row = node >> 8, last >> 8, row + 1
+        return path
 
     def consistency_path(self, old: int, size: int | None = None) -> list[bytes]:
         """Prove that the tree, or its first `size` leaves, extends the tree of its first `old` leaves."""
@@ -286,6 +316,14 @@ class TileTree:
                 f"size `{size!r:.40}` is not within a tree of {self.size} leaves",
                 help=f"sizes run from 0 to {self.size}",
             )
+
+    def _edge(self, level: int) -> bytes:
+        """Root of the leaves under the last node of a level, which need not be 2^level."""
+        found = self._edges.get(level)
+        if found is None:
+            found = tree.range_root(self.size - 1 >> level << level, self.size, self.hash)
+            self._edges[level] = found
+        return found
 
     def _width(self, level: int, number: int) -> int:
         width = min(TILE_WIDTH, (self.size >> 8 * level) - number * TILE_WIDTH) if level <= 7 else 0

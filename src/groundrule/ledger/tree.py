@@ -133,6 +133,9 @@ def root_at(size: int, read: HashReader) -> bytes:
 
 def range_root(start: int, end: int, read: HashReader) -> bytes:
     """Compute the root over leaves [start, end), where `start` is a multiple of a power of two that is ≥ end-start."""
+    level = (end - start).bit_length() - 1
+    if end - start == 1 << level:
+        return read(level, start >> level)
     return _fold([read(level, index) for level, index in _perfect(start, end)])
 
 
