@@ -1,38 +1,162 @@
 """Canonical bytes and digests: the same content always gives the same bytes.
 
 Objects are written as RFC 8785 JSON with one restriction: no floats, because two writers may print them differently.
-Numbers with fractions are scaled to integers or written as text by the caller.
+Numbers with fractions are scaled to integers or written as text by the caller. What is signed is read back strictly:
+bytes that are not exactly what the writer would have written are refused, so that one content has one digest. The same
+holds for the two other texts inside signed things, base64 and decimal numbers.
+
+Source: RFC 8785 sections 3.2.2 and 3.2.3; RFC 4648 section 4.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
+import json
+import re
 from pathlib import Path
-from typing import Any
-
-import rfc8785
+from typing import Any, NoReturn
 
 from groundrule.errors import InputError
 
 SCHEME = "sha256:"
+MAX_INTEGER = 2**53 - 1
+"""Largest integer that every JSON reader keeps exactly (IEEE 754 binary64)."""
+MAX_DEPTH = 64
+"""Deepest nesting of arrays and objects in signed JSON; no document of Groundrule comes near it."""
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+_LITERAL_ORDER = json.JSONEncoder(ensure_ascii=False, sort_keys=False, separators=(",", ":"), allow_nan=False)
+_LONG_NUMBER = re.compile(r"[0-9]{16}")
+_ABOVE_BMP = re.compile("[\U00010000-\U0010ffff]")
+_DECIMAL = re.compile(r"0|[1-9][0-9]{0,19}")
 
 
 def canonical_json(value: Any) -> bytes:
     """Write a JSON value as RFC 8785 bytes.
 
     Args:
-        value: dict, list, tuple, str, int, bool or None, nested; floats are refused.
+        value: dict, list, tuple, str, int within ±(2^53 - 1), bool or None, nested; floats are refused.
     Raises:
-        InputError: a float or a value that JSON does not have.
+        InputError: a float, an integer too large, or a value that JSON does not have.
     Example:
         >>> canonical_json({"b": 1, "a": ["x", None]})
         b'{"a":["x",null],"b":1}'
     """
-    _refuse_floats(value, "$")
     try:
-        return rfc8785.dumps(value)
-    except rfc8785.CanonicalizationError as error:
+        _refuse_unfit(value, "$")
+        # The encoder sorts keys by code point; RFC 8785 by UTF-16 unit, which differs only above U+FFFF.
+        text = _ENCODER.encode(value)
+        if _ABOVE_BMP.search(text) is not None:
+            text = _LITERAL_ORDER.encode(_in_utf16_order(value))
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError("not canonical JSON: text with a lone surrogate") from error
+    except RecursionError as error:
+        raise InputError("not canonical JSON: nested too deeply") from error
+    except (TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"not canonical JSON: {error}") from error
+
+
+def canonical_signed(value: Any) -> bytes:
+    """Write a JSON value that will be signed or logged: canonical, and never deeper than its readers accept.
+
+    Raises:
+        InputError: as `canonical_json`, or nested more than MAX_DEPTH deep.
+    """
+    data = canonical_json(value)
+    if _may_be_deep(data) and _depth(value) > MAX_DEPTH:
+        raise InputError(f"JSON nested more than {MAX_DEPTH} deep", help="flatten it or refer to it by digest")
+    return data
+
+
+def parse_canonical(data: bytes) -> Any:
+    """Read JSON that must be exactly the bytes that `canonical_signed` would write.
+
+    Duplicate keys, other orders of keys, white space, escapes that need not be, `-0` and a byte-order mark all change
+    the bytes and are caught by writing the value again.
+
+    Args:
+        data: UTF-8 bytes, any JSON value at the top.
+    Returns:
+        The value; objects as dict, arrays as list.
+    Raises:
+        InputError: not canonical JSON, a float, an integer beyond ±(2^53 - 1) or nested more than MAX_DEPTH deep.
+    Example:
+        >>> parse_canonical(b'{"a":[1,"x"]}')
+        {'a': [1, 'x']}
+    """
+    try:
+        text = data.decode()
+        value, end = _DECODER.raw_decode(text)
+        if end != len(text):
+            raise InputError(f"not canonical JSON: more text after the value at character {end}")
+        if _LONG_NUMBER.search(text) is not None:
+            _refuse_unfit(value, "$")
+        if _may_be_deep(data) and _depth(value) > MAX_DEPTH:
+            raise InputError(f"JSON nested more than {MAX_DEPTH} deep")
+        written = _ENCODER.encode(value).encode()
+        if written != data and (_ABOVE_BMP.search(text) is None or canonical_json(value) != data):
+            raise InputError("not canonical JSON", help="write it in RFC 8785 form: sorted unique keys, no spaces")
+    except UnicodeDecodeError as error:
+        raise InputError(f"not canonical JSON: invalid UTF-8 at byte {error.start}") from None
+    except UnicodeEncodeError:
+        raise InputError("not canonical JSON: text with a lone surrogate") from None
+    except RecursionError:
+        raise InputError(f"JSON nested more than {MAX_DEPTH} deep") from None
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"not canonical JSON: {error}") from None
+    return value
+
+
+def parse_base64(text: str, *, what: str = "base64") -> bytes:
+    """Read standard base64 that must be exactly what `format_base64` would write (RFC 4648 section 4, padded).
+
+    Args:
+        text: the characters, nothing around them.
+        what: name of the field, for the message.
+    Raises:
+        InputError: other alphabet, missing padding, white space, or left-over bits that are not zero.
+    """
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        data = b""
+    if format_base64(data) != text:
+        raise InputError(f"{what} is not canonical base64", value=text[:60])
+    return data
+
+
+def format_base64(data: bytes) -> str:
+    """Write bytes as standard base64 with padding."""
+    return base64.b64encode(data).decode("ascii")
+
+
+def parse_decimal(text: str, *, what: str = "number", maximum: int = 2**63 - 1) -> int:
+    """Read a decimal number of ASCII digits without sign, spaces or leading zeros.
+
+    Args:
+        text: the digits.
+        what: name of the field, for the message.
+        maximum: largest value accepted.
+    Raises:
+        InputError: anything else.
+    Example:
+        >>> parse_decimal("1234")
+        1234
+    """
+    if _DECIMAL.fullmatch(text) is None or int(text) > maximum:
+        raise InputError(
+            f"{what} `{text[:40]}` is not a decimal number from 0 to {maximum}",
+            help="write ASCII digits without sign, spaces or leading zeros",
+            value=text[:40],
+        )
+    return int(text)
 
 
 def digest_bytes(data: bytes | memoryview) -> str:
@@ -59,14 +183,54 @@ def digest_file(path: Path) -> str:
     return SCHEME + hasher.hexdigest()
 
 
-def _refuse_floats(value: Any, path: str) -> None:
-    if isinstance(value, float):
+def _refuse_number(text: str) -> NoReturn:
+    raise InputError(f"float `{text[:40]}` in JSON that is signed", help="scale it to an integer or write text")
+
+
+_DECODER = json.JSONDecoder(parse_float=_refuse_number, parse_constant=_refuse_number)
+
+
+def _refuse_unfit(value: Any, path: str) -> None:
+    """Refuse what the encoder would write but RFC 8785 or this project does not allow."""
+    if value is None or isinstance(value, str | bool):
+        return
+    if isinstance(value, int):
+        if not -MAX_INTEGER <= value <= MAX_INTEGER:
+            raise InputError(f"integer at {path} is beyond ±(2^53 - 1)", help="write it as text")
+    elif isinstance(value, float):
         raise InputError(
             f"float {value!r} at {path} in bytes that are digested", help="scale it to an integer or write text"
         )
-    if isinstance(value, dict):
+    elif isinstance(value, dict):
         for key, item in value.items():
-            _refuse_floats(item, f"{path}.{key}")
+            if not isinstance(key, str):
+                raise InputError(f"not canonical JSON: a key at {path} is not text")
+            _refuse_unfit(item, f"{path}.{key}")
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
-            _refuse_floats(item, f"{path}[{index}]")
+            _refuse_unfit(item, f"{path}[{index}]")
+
+
+def _in_utf16_order(value: Any) -> Any:
+    if isinstance(value, dict):
+        ordered = sorted(value.items(), key=lambda pair: pair[0].encode("utf-16-be"))
+        return {key: _in_utf16_order(item) for key, item in ordered}
+    if isinstance(value, list | tuple):
+        return [_in_utf16_order(item) for item in value]
+    return value
+
+
+def _may_be_deep(data: bytes) -> bool:
+    return data.count(b"[") + data.count(b"{") > MAX_DEPTH
+
+
+def _depth(value: Any) -> int:
+    """Return the number of arrays and objects around the innermost value, without recursion."""
+    deepest, todo = 0, [(value, 1)]
+    while todo:
+        item, level = todo.pop()
+        if isinstance(item, dict | list | tuple):
+            deepest = max(deepest, level)
+            parts = item.values() if isinstance(item, dict) else item
+            todo.extend((part, level + 1) for part in parts)
+    return deepest
