@@ -19,6 +19,13 @@ from typing import Any, Self
 from groundrule.errors import ConflictError, InputError, StoreError
 
 _WAIT_S = 10.0
+_PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "secure_delete=ON",
+    "foreign_keys=ON",
+    "cache_size=-65536",  # KiB; a large transaction with random keys would else write the same pages again and again
+)
 _SCRUB = "CREATE TABLE scrub (due INTEGER PRIMARY KEY CHECK (due = 1))"
 
 
@@ -92,7 +99,8 @@ class SqliteFile:
             if read_only:
                 opened.run("PRAGMA query_only=ON")
             elif opened.rows("SELECT due FROM scrub"):
-                opened.scrub()
+                with suppress(ConflictError):  # a reader delays it; it stays due
+                    opened.scrub()
         except (InputError, StoreError, ConflictError):
             opened.close()
             raise
@@ -179,7 +187,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     try:
         connection = sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
         try:
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON", "foreign_keys=ON"):
+            for pragma in _PRAGMAS:
                 connection.execute(f"PRAGMA {pragma}")
         except sqlite3.Error:
             connection.close()
