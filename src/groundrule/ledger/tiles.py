@@ -326,7 +326,7 @@ class TileTree:
         return found
 
     def _width(self, level: int, number: int) -> int:
-        width = min(TILE_WIDTH, (self.size >> 8 * level) - number * TILE_WIDTH) if level <= 7 else 0
+        width = min(TILE_WIDTH, (self.size >> 8 * level) - number * TILE_WIDTH) if 0 <= level <= 7 else 0
         if number < 0 or width <= 0:
             raise OutOfRange(
                 f"tile {number} of level {level} is not in a tree of {self.size} leaves",
@@ -413,7 +413,7 @@ class TileBuilder:
             level += 1
         return builder
 
-    def extend(self, leaves: Sequence[bytes]) -> Iterator[tuple[TilePath, bytes]]:
+    def extend(self, leaves: Iterable[bytes]) -> Iterator[tuple[TilePath, bytes]]:
         """Append leaf hashes and yield every new full tile and the new partial tiles, level by level.
 
         Everything is appended before the first tile is yielded.
@@ -421,9 +421,7 @@ class TileBuilder:
         Raises:
             InputError: something in `leaves` is not a hash of 32 bytes; nothing was appended.
         """
-        hashes = list(leaves)
-        if any(type(leaf) is not bytes or len(leaf) != tree.HASH_SIZE for leaf in hashes):
-            raise InputError("a leaf hash does not have 32 bytes", help="leaf_hash(entry) makes leaf hashes")
+        hashes = tree.checked_hashes(leaves)
         if self.size + len(hashes) > tree.MAX_SIZE:
             raise OutOfRange(f"the log would grow beyond {tree.MAX_SIZE} entries", help="start another log")
         made: list[tuple[TilePath, bytes]] = []
@@ -456,7 +454,7 @@ def tile_root(hashes: Sequence[bytes]) -> bytes:
 
 
 def new_tiles(
-    old_size: int, read_tile: ReadResource, new_leaf_hashes: Sequence[bytes]
+    old_size: int, read_tile: ReadResource, new_leaf_hashes: Iterable[bytes]
 ) -> Iterator[tuple[TilePath, bytes]]:
     """Yield the tiles that appear when leaves are appended to a stored log of `old_size` leaves."""
     return TileBuilder.at(old_size, read_tile).extend(new_leaf_hashes)

@@ -13,7 +13,6 @@ section 4.
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 
@@ -55,7 +54,7 @@ def root_of(leaves: Iterable[bytes]) -> bytes:
     Raises:
         InputError: something in `leaves` is not a hash of 32 bytes.
     """
-    level = _checked(leaves)
+    level = checked_hashes(leaves)
     if not level:
         return EMPTY_ROOT
     while len(level) > 1:
@@ -102,7 +101,7 @@ class Frontier:
             InputError: something in `leaves` is not a hash of 32 bytes; nothing was appended.
             OutOfRange: the tree would grow beyond 2^63-1 leaves; nothing was appended.
         """
-        nodes = _checked(leaves)
+        nodes = checked_hashes(leaves)
         _check_size(self.size + len(nodes))
         level, self.size, before = 0, self.size + len(nodes), self.size
         while nodes:
@@ -227,7 +226,7 @@ def verify_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes],
         last >>= 1
     if last:
         raise ProofFailed(f"inclusion: the proof has {len(proof)} hashes, too few for leaf {index} of {size}")
-    if not hmac.compare_digest(result, root):
+    if result != root:
         raise ProofFailed(f"inclusion: leaf {index} does not lead to the root of the tree of {size} leaves")
 
 
@@ -259,7 +258,7 @@ def verify_consistency(old: int, new: int, old_root: bytes | None, new_root: byt
     if old in (0, new):
         if proof:
             raise ProofFailed(f"consistency: from {old} to {new} leaves the proof must be empty", hashes=len(proof))
-        if old == new and not hmac.compare_digest(old_root, new_root):
+        if old == new and old_root != new_root:
             raise ProofFailed(f"consistency: two trees of {new} leaves have different roots")
         return
     _climb(0, old, new, old_root, new_root, proof)
@@ -331,9 +330,9 @@ def _climb(start: int, end: int, size: int, subtree_root: bytes, root: bytes, pr
         first, last, top = first >> 1, last >> 1, top >> 1
     if top:
         raise ProofFailed(f"{what}: the proof has too few hashes", hashes=len(proof))
-    if not hmac.compare_digest(small, subtree_root):
+    if small != subtree_root:
         raise ProofFailed(f"{what}: the proof does not lead to the earlier root")
-    if not hmac.compare_digest(large, root):
+    if large != root:
         raise ProofFailed(f"{what}: the proof does not lead to the later root")
 
 
@@ -363,10 +362,14 @@ def _fold(roots: Sequence[bytes]) -> bytes:
     return result
 
 
-def _checked(leaves: Iterable[bytes]) -> list[bytes]:
-    """Copy leaf hashes into a list, each known to have 32 bytes."""
+def checked_hashes(leaves: Iterable[bytes]) -> list[bytes]:
+    """Copy leaf hashes into a list, each known to have 32 bytes.
+
+    Raises:
+        InputError: something in `leaves` is not a hash of 32 bytes.
+    """
     level = list(leaves)
-    if any(type(leaf) is not bytes or len(leaf) != HASH_SIZE for leaf in level):
+    if not (set(map(type, level)) <= {bytes} and set(map(len, level)) <= {HASH_SIZE}):
         at = next(i for i, leaf in enumerate(level) if type(leaf) is not bytes or len(leaf) != HASH_SIZE)
         raise InputError(f"leaf {at} is not a hash", help="a leaf hash is 32 bytes: leaf_hash(entry)", index=at)
     return level
