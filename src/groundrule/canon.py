@@ -26,9 +26,9 @@ MAX_INTEGER = 2**53 - 1
 MAX_DEPTH = 64
 """Deepest nesting of arrays and objects in signed JSON; no document of Groundrule comes near it."""
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
-_LITERAL_ORDER = json.JSONEncoder(ensure_ascii=False, sort_keys=False, separators=(",", ":"), allow_nan=False)
-_LONG_NUMBER = re.compile(r"[0-9]{16}")
+# Values are walked before they are written, which finds circles already.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), check_circular=False)
+_LITERAL_ORDER = json.JSONEncoder(ensure_ascii=False, sort_keys=False, separators=(",", ":"), check_circular=False)
 _ABOVE_BMP = re.compile("[\U00010000-\U0010ffff]")
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,19}")
 
@@ -45,7 +45,7 @@ def canonical_json(value: Any) -> bytes:
         b'{"a":["x",null],"b":1}'
     """
     try:
-        _refuse_unfit(value, "$")
+        _refuse_unfit(value)
         # The encoder sorts keys by code point; RFC 8785 by UTF-16 unit, which differs only above U+FFFF.
         text = _ENCODER.encode(value)
         if _ABOVE_BMP.search(text) is not None:
@@ -94,8 +94,6 @@ def parse_canonical(data: bytes) -> Any:
         value, end = _DECODER.raw_decode(text)
         if end != len(text):
             raise InputError(f"not canonical JSON: more text after the value at character {end}")
-        if _LONG_NUMBER.search(text) is not None:
-            _refuse_unfit(value, "$")
         if _may_be_deep(data) and _depth(value) > MAX_DEPTH:
             raise InputError(f"JSON nested more than {MAX_DEPTH} deep")
         written = _ENCODER.encode(value).encode()
@@ -183,32 +181,53 @@ def digest_file(path: Path) -> str:
     return SCHEME + hasher.hexdigest()
 
 
+def _read_integer(text: str) -> int:
+    # 2^53 - 1 has 16 digits; the length is looked at first, because reading a very long number takes long.
+    if len(text) > 17 or not -MAX_INTEGER <= int(text) <= MAX_INTEGER:
+        raise InputError(f"integer `{text[:40]}` is beyond ±(2^53 - 1)", help="write it as text")
+    return int(text)
+
+
 def _refuse_number(text: str) -> NoReturn:
     raise InputError(f"float `{text[:40]}` in JSON that is signed", help="scale it to an integer or write text")
 
 
-_DECODER = json.JSONDecoder(parse_float=_refuse_number, parse_constant=_refuse_number)
+_DECODER = json.JSONDecoder(parse_int=_read_integer, parse_float=_refuse_number, parse_constant=_refuse_number)
 
 
-def _refuse_unfit(value: Any, path: str) -> None:
+_ALWAYS_FIT = frozenset((str, bool, type(None)))
+_Path = tuple[()] | tuple[Any, str | int]
+"""Steps from the top, innermost last; it becomes text only when something is wrong."""
+
+
+def _refuse_unfit(value: Any, path: _Path = ()) -> None:
     """Refuse what the encoder would write but RFC 8785 or this project does not allow."""
-    if value is None or isinstance(value, str | bool):
+    if type(value) in _ALWAYS_FIT or isinstance(value, str):
         return
-    if isinstance(value, int):
-        if not -MAX_INTEGER <= value <= MAX_INTEGER:
-            raise InputError(f"integer at {path} is beyond ±(2^53 - 1)", help="write it as text")
-    elif isinstance(value, float):
-        raise InputError(
-            f"float {value!r} at {path} in bytes that are digested", help="scale it to an integer or write text"
-        )
-    elif isinstance(value, dict):
+    if isinstance(value, dict):
         for key, item in value.items():
             if not isinstance(key, str):
-                raise InputError(f"not canonical JSON: a key at {path} is not text")
-            _refuse_unfit(item, f"{path}.{key}")
+                raise InputError(f"not canonical JSON: a key at {_shown(path)} is not text")
+            _refuse_unfit(item, (path, key))
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
-            _refuse_unfit(item, f"{path}[{index}]")
+            _refuse_unfit(item, (path, index))
+    elif isinstance(value, int):
+        if not -MAX_INTEGER <= value <= MAX_INTEGER:
+            raise InputError(f"integer at {_shown(path)} is beyond ±(2^53 - 1)", help="write it as text")
+    elif isinstance(value, float):
+        raise InputError(
+            f"float {value!r} at {_shown(path)} in bytes that are digested",
+            help="scale it to an integer or write text",
+        )
+
+
+def _shown(path: _Path) -> str:
+    text = ""
+    while path:
+        path, step = path
+        text = (f"[{step}]" if isinstance(step, int) else f".{step}") + text
+    return "$" + text
 
 
 def _in_utf16_order(value: Any) -> Any:

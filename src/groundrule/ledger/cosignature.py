@@ -128,5 +128,7 @@ def _message(key: VerifierKey, checkpoint: Checkpoint, text: bytes, time_s: int)
 def _short(name: str) -> bytes:
     data = name.encode()
     if len(data) > 255:
-        raise InputError(f"the name `{name[:40]}…` has {len(data)} bytes", help="ML-DSA-44 cosignatures take at most 255")
+        raise InputError(
+            f"the name `{name[:40]}…` has {len(data)} bytes", help="ML-DSA-44 cosignatures take at most 255"
+        )
     return bytes((len(data),)) + data

@@ -36,6 +36,7 @@ ECDSA = 2
 KEY_ID_SIZE = 4
 MAX_SIGNATURES = 100
 MAX_NOTE_BYTES = 1_000_000
+_CONTROLS = bytes(set(range(0x20)) - {0x0A})
 _DASH = "— "
 _PRIVATE = "PRIVATE+KEY+"
 
@@ -172,7 +173,9 @@ class Signature:
     def __post_init__(self) -> None:
         check_name(self.name)
         if len(self.key_id) != KEY_ID_SIZE or not self.blob:
-            raise InputError(f"the signature of `{self.name}` is too short", help="four bytes of key id, then a signature")
+            raise InputError(
+                f"the signature of `{self.name}` is too short", help="four bytes of key id, then a signature"
+            )
 
     @classmethod
     def parse(cls, line: str) -> Signature:
@@ -331,6 +334,6 @@ def _decode(data: bytes) -> str:
         text = data.decode()
     except UnicodeDecodeError as error:
         raise InputError(f"a note that is not UTF-8 (byte {error.start})") from None
-    if any(char < " " and char != "\n" for char in set(text)):
+    if len(data.translate(None, _CONTROLS)) != len(data):
         raise InputError("a note with a control character", help="only line feeds are allowed")
     return text

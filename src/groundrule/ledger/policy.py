@@ -7,7 +7,7 @@
 
 Fields are separated by spaces and tabs, lines end in LF, `#` starts a comment line. Names are opaque octets; they are held
 as text in which octets that are not UTF-8 are surrogate escapes. Each name is a member at most once, so that no witness
-counts twice.
+counts twice. Beyond the specification, no witness may have the public key of a log: whoever stole it would count twice.
 
 Source: C2SP tlog-policy.md.
 """
@@ -116,9 +116,7 @@ class Policy:
         return reader.policy()
 
     @staticmethod
-    def format_simple(
-        log_vkeys: Iterable[str], witnesses: Sequence[tuple[str, str, str | None]], k: int | None
-    ) -> str:
+    def format_simple(log_vkeys: Iterable[str], witnesses: Sequence[tuple[str, str, str | None]], k: int | None) -> str:
         """Write the usual file: some logs, some witnesses, any `k` of them.
 
         Args:
@@ -185,9 +183,7 @@ class Policy:
         times, wrong = cosignatures(signed.note, signed.checkpoint, names)
         failed = tuple(names[key] for key in wrong)
         if strict and failed:
-            raise ProofFailed(
-                f"wrong cosignatures of {_listed(failed)}", help="without --strict they are only not counted"
-            )
+            raise ProofFailed(f"wrong cosignatures of {_listed(failed)}", help="if not strict, they only do not count")
         by_name = {names[key]: time_s for key, time_s in times.items()}
         return CheckedCheckpoint(signed.checkpoint, signed.note, by_name, failed, self.satisfied_by(by_name))
 
@@ -204,7 +200,7 @@ class Policy:
             wrong = f"; wrong cosignatures of {_listed(checked.failed)}" if checked.failed else ""
             raise ProofFailed(
                 f"the checkpoint of size {checked.checkpoint.size} is cosigned by {have}{wrong}, "
-                f"which does not satisfy the quorum `{_shown(self.quorum or NONE)}`",
+                f"too few for the quorum `{_shown(self.quorum or NONE)}`",
                 help="ask the log for a checkpoint that more witnesses have cosigned",
                 have=tuple(checked.times),
             )
@@ -279,11 +275,11 @@ class _Reader:
         if not self.quorums:
             raise InputError("the policy has no quorum line", help="write `quorum <name>`, or `quorum none` on purpose")
         quorum = self.quorums[0]
+        if self.witness_keys & self.logs.keys():
+            raise InputError("a witness has the public key of a log", help="a log cannot witness itself")
         check_unambiguous([log.key for log in self.logs.values()])
         check_unambiguous([witness.key for witness in self.witnesses.values()])
-        return Policy(
-            tuple(self.logs.values()), self.witnesses, self.groups, None if quorum == NONE else quorum
-        )
+        return Policy(tuple(self.logs.values()), self.witnesses, self.groups, None if quorum == NONE else quorum)
 
     def _log(self, vkey: str, url: str | None = None) -> None:
         key = _key(vkey, LOG_KEY_TYPES, "log")
