@@ -208,6 +208,10 @@ class RecordStore:
         )
         return [Queued(*row) for row in rows]
 
+    def logged_until(self) -> int:
+        """Return how many entries the log has as far as this store knows: one more than the highest index noted."""
+        return int(self._database.one("SELECT coalesce(max(log_index) + 1, 0) FROM outbox")[0])
+
     def mark_logged(self, indexes: Mapping[int, int]) -> None:
         """Note where entries are in the log; batches and manifests get the index too. Marking twice does no harm.
 
@@ -286,6 +290,20 @@ class RecordStore:
             (terminal_id, _latest(at_ns)),
         )
         return found[0] if found else None
+
+    def record_in_force(self, terminal_id: str, observed_at_ns: int | None = None) -> Record | None:
+        """Return the record that says what holds for a terminal's observation of an instant [ns, UTC].
+
+        A later run corrects what earlier runs recorded from the observation on with which its own records begin; so the
+        highest run counts that has a record up to the instant, and in it the latest record.
+        """
+        columns = ", ".join(f"record.{name.strip()}" for name in RECORD_COLUMNS.split(","))
+        rows = self._database.rows(
+            f"SELECT {columns} FROM record JOIN batch ON batch.batch_id=record.batch_id "
+            "WHERE terminal_id=? AND observed_at<=? ORDER BY run DESC, observed_at DESC, record.rowid DESC LIMIT 1",
+            (terminal_id, _latest(observed_at_ns)),
+        )
+        return Record(*rows[0]) if rows else None
 
     def records_of_subject(self, subject: str, month: str) -> list[Record]:
         """Return the records of a subject and month, as an erasure would find them."""
