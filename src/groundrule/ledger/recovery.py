@@ -1,0 +1,250 @@
+"""Open a log directory: find out what is really stored, then repair what an unfinished append left, or refuse with a reason.
+
+What a crash may leave is known, because the steps of an append have a fixed order: files beyond the size in the tree
+state, which nobody was told about, and temporary files. They are removed. Everything else that is not as it should be is
+damage or a roll-back, and a log is never signed again over either: opening refuses.
+
+1. The small files are there and say something.
+2. The tree state is not behind what was signed, nor that behind what was published.
+3. Every tile and bundle of the size is there in its length; the right edge has the root of the tree state, its entries
+   have the hashes of their leaves. (`fsck` reads the rest; opening must not take longer than the log is long.)
+4. What was signed and published are roots of this tree.
+5. Leftovers are removed, durably, before anything new is written.
+6. The streams stand where their entries say.
+7. The tree state is written once more: after a crash or a failed fsync it may have been read from memory only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from groundrule.errors import ConflictError, GroundruleError, InputError, IntegrityError
+from groundrule.ledger.disk import TEMPORARY, Disk
+from groundrule.ledger.durable import RESTORE, check_edge, check_leaves, check_present, damage, missing_is_damage
+from groundrule.ledger.entry import Entry, Streams
+from groundrule.ledger.policy import CheckedCheckpoint, Policy
+from groundrule.ledger.state import (
+    CHECKPOINT,
+    EMPTY,
+    POLICY,
+    SIGNED,
+    STATE,
+    STREAMS,
+    TREE_STATE,
+    VERSION,
+    Header,
+    StreamsAt,
+    TreeState,
+)
+from groundrule.ledger.tiles import TILE_WIDTH, TilePath, TileTree
+
+MAX_APPEND = 65_536
+"""Most entries of one append; leftovers that reach further are not those of one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What opening found.
+
+    Attributes:
+        header, policy, state, signed: as stored.
+        published: the checkpoint published last, checked, or None.
+        published_data: its bytes.
+        streams: where each stream stands; empty for a raw log.
+        edge: entries of the last bundle, if it is not full.
+        repairs: what was removed or rebuilt, in words.
+    """
+
+    header: Header
+    policy: Policy
+    state: TreeState
+    signed: TreeState
+    published: CheckedCheckpoint | None
+    published_data: bytes | None
+    streams: Streams
+    edge: list[bytes]
+    repairs: tuple[str, ...]
+
+
+def read_header(disk: Disk) -> Header:
+    """Read what kind of log this is.
+
+    Raises:
+        InputError: there is no log here, or one of another format. ConflictError: its creation was not finished.
+    """
+    try:
+        return Header.parse(disk.read(VERSION))
+    except FileNotFoundError:
+        if disk.list(STATE):
+            raise ConflictError(
+                "the log was not completely created", help="create it again; nothing was recorded in it yet"
+            ) from None
+        raise InputError("there is no log in this folder", help="create one first, or give its folder") from None
+
+
+def recover(disk: Disk) -> Recovered:
+    """Check a log directory, remove what an unfinished append left, and return where the log stands.
+
+    Args:
+        disk: its storage; the caller holds the writer's lock.
+    Raises:
+        IntegrityError: something that was recorded is damaged or missing.
+        ConflictError: the directory was rolled back: what was signed or published is larger than what is there.
+        StoreError: the disk fails, or is too full to remove leftovers.
+    """
+    header = read_header(disk)
+    with missing_is_damage():
+        policy = Policy.parse(disk.read(POLICY))
+        state = TreeState.parse(TREE_STATE, disk.read(TREE_STATE))
+        signed = TreeState.parse(SIGNED, disk.read(SIGNED))
+    data = _optional(disk, CHECKPOINT)
+    published = None if data is None else _published(policy, header, data)
+    _check_order(state, signed, published)
+    check_present(disk, state.size)
+    tree = check_edge(disk, state)
+    _check_heads(tree, signed, published)
+    repairs = list(clear_leftovers(disk, state.size))
+    streams, rebuilt = (Streams(), ()) if header.raw else _streams(disk, tree, state)
+    disk.replace(TREE_STATE, state.format())
+    edge = tree.bundle(state.size // TILE_WIDTH) if state.size % TILE_WIDTH else []
+    return Recovered(header, policy, state, signed, published, data, streams, edge, (*repairs, *rebuilt))
+
+
+def clear_leftovers(disk: Disk, size: int) -> Iterator[str]:
+    """Remove temporary files, and tiles and bundles beyond `size`; durable when done.
+
+    Returns:
+        One sentence for each kind of file that was removed.
+    Raises:
+        ConflictError: they reach further than one append does, so that the tree state must be older than the tiles.
+    """
+    temporary: list[str] = []
+    beyond: list[str] = []
+    for path in _near_edge(disk, size):
+        if path.rpartition("/")[2].startswith(TEMPORARY):
+            temporary.append(path)
+            continue
+        try:
+            tile = TilePath.parse(path)
+        except InputError:
+            continue  # not ours
+        if tile.end() > size:
+            if tile.end() > size + MAX_APPEND:
+                raise _rolled_back(f"`{path}` belongs to a log of at least {tile.end()} entries", size)
+            beyond.append(path)
+    if sum(path.startswith("tile/entries/") and ".p/" in path for path in beyond) > 1:
+        raise _rolled_back("bundles of several later sizes are there", size)
+    if temporary or beyond:
+        disk.remove([*temporary, *beyond])
+    if temporary:
+        yield f"removed {len(temporary)} temporary files of an interrupted write"
+    if beyond:
+        yield f"removed {len(beyond)} files of an unfinished append beyond {size} entries"
+
+
+def _near_edge(disk: Disk, size: int) -> Iterator[str]:
+    """Yield the files in every folder that an append to `size` entries may have touched."""
+    for folder in ("", STATE):
+        for name in disk.list(folder):
+            if name.startswith(TEMPORARY):
+                yield f"{folder}/{name}" if folder else name
+    for kind in disk.list("tile"):
+        level = None if kind == "entries" else int(kind) if kind.isdecimal() and int(kind) < 8 else -1
+        if level == -1:
+            continue
+        full = (size >> 8 * (level or 0)) // TILE_WIDTH
+        reach = full + MAX_APPEND // TILE_WIDTH + 1
+        folders = {str(TilePath(level, index)).rpartition("/")[0] for index in (full, reach)}
+        for folder in sorted(folders):
+            for name in disk.list(folder):
+                if name.startswith(TEMPORARY):
+                    yield f"{folder}/{name}"
+                elif name[:3].isdecimal() and (name.endswith(".p") or len(name) == 3):
+                    index = _index(f"{folder}/{name[:3]}")
+                    if index >= full and len(name) == 3:
+                        yield f"{folder}/{name}"
+                    elif index >= full:
+                        for width in disk.list(f"{folder}/{name}"):
+                            yield f"{folder}/{name}/{width}"
+
+
+def _index(path: str) -> int:
+    try:
+        return TilePath.parse(path).index
+    except InputError:
+        return -1
+
+
+def _optional(disk: Disk, path: str) -> bytes | None:
+    try:
+        return disk.read(path)
+    except FileNotFoundError:
+        return None
+
+
+def _published(policy: Policy, header: Header, data: bytes) -> CheckedCheckpoint:
+    try:
+        checked = policy.check(data)
+    except GroundruleError as error:
+        raise damage(f"the published checkpoint does not hold: {error.message}", path=CHECKPOINT) from error
+    if checked.checkpoint.origin != header.origin:
+        raise damage(f"the published checkpoint is of `{checked.checkpoint.origin[:80]}`", path=CHECKPOINT)
+    return checked
+
+
+def _check_order(state: TreeState, signed: TreeState, published: CheckedCheckpoint | None) -> None:
+    size = 0 if published is None else published.checkpoint.size
+    if state.size < signed.size:
+        raise _rolled_back(f"a checkpoint of {signed.size} entries was signed", state.size)
+    if state.size < size:
+        raise _rolled_back(f"a checkpoint of {size} entries is published", state.size)
+    if signed.size < size:
+        raise ConflictError(
+            f"a checkpoint of {size} entries is published, but only {signed.size} are noted as signed",
+            help=RESTORE,
+            published=size,
+            signed=signed.size,
+        )
+
+
+def _check_heads(tree: TileTree, signed: TreeState, published: CheckedCheckpoint | None) -> None:
+    with missing_is_damage():
+        if tree.root_at(signed.size) != signed.root:
+            raise damage(f"the first {signed.size} leaves do not have the root that was signed")
+        if published is not None and tree.root_at(published.checkpoint.size) != published.checkpoint.root:
+            raise damage(f"the first {published.checkpoint.size} leaves do not have the root that was published")
+
+
+def _rolled_back(what: str, size: int) -> ConflictError:
+    return ConflictError(
+        f"the log was rolled back: {what}, and the tree state says {size}",
+        help="restore the newest copy; a log that forgets what it signed would fork",
+        size=size,
+    )
+
+
+def _streams(disk: Disk, tree: TileTree, state: TreeState) -> tuple[Streams, tuple[str, ...]]:
+    """Take the cached positions and go on from there; without a usable cache, from the first entry."""
+    known, why = StreamsAt(EMPTY, {}), ""
+    data = _optional(disk, STREAMS)
+    if data is None:
+        why = "it was missing" if state.size else ""
+    else:
+        try:
+            known = StreamsAt.parse(data)
+            if known.state.size > state.size or tree.root_at(known.state.size) != known.state.root:
+                known, why = StreamsAt(EMPTY, {}), "it belonged to another tree"
+        except IntegrityError:
+            why = "it was damaged"
+    streams = known.streams()
+    with missing_is_damage():
+        check_leaves(tree, known.state.size, state.size)
+        for index, data in enumerate(tree.entries(known.state.size), known.state.size):
+            try:
+                entry = Entry.decode(data)
+                streams.check(entry)
+            except GroundruleError as error:
+                raise damage(f"entry {index} cannot follow what is recorded: {error.message}", index=index) from error
+            streams.advance(entry)
+    return streams, (f"rebuilt the positions of the streams from {state.size} entries, because {why}",) if why else ()
