@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from groundrule.canon import canonical_signed, parse_base64, parse_canonical
+from groundrule.canon import MAX_DEPTH, canonical_signed, parse_base64, parse_canonical
 from groundrule.errors import ConflictError, InputError
 
 VERSION = 1
@@ -86,9 +86,20 @@ class Entry:
         """
         _check_head(self.kind, self.stream, self.seq, self.t)
         check_body(self.kind, self.body)
-        data = canonical_signed(
-            {"body": self.body, "kind": self.kind, "seq": self.seq, "stream": self.stream, "t": self.t, "v": VERSION}
-        )
+        body = canonical_signed(self.body)
+        if body.count(b"[") + body.count(b"{") < MAX_DEPTH:
+            # The other fields are plain ASCII without escapes, in this order in RFC 8785 form.
+            data = b'{"body":%b,"kind":"%b","seq":%d,"stream":"%b","t":"%b","v":%d}' % (
+                body,
+                self.kind.encode(),
+                self.seq,
+                self.stream.encode(),
+                self.t.encode(),
+                VERSION,
+            )
+        else:  # may be nested deeper with the entry around it than readers accept
+            head = {"kind": self.kind, "seq": self.seq, "stream": self.stream, "t": self.t, "v": VERSION}
+            data = canonical_signed({"body": self.body, **head})
         _check_length(data)
         return data
 
@@ -218,11 +229,16 @@ def check_kind(kind: object) -> None:
 
 def check_stream(stream: object) -> None:
     """Raise InputError unless it can name a stream."""
-    if not isinstance(stream, str) or _STREAM.fullmatch(stream) is None:
+    if not isinstance(stream, str) or not _names_stream(stream):
         raise InputError(
             f"`{stream!s:.80}` names no stream",
             help="`governance` or `decisions.<engine id>`: 1 to 64 of a-z, 0-9, dot, hyphen, underscore",
         )
+
+
+@lru_cache(maxsize=1024)
+def _names_stream(text: str) -> bool:
+    return _STREAM.fullmatch(text) is not None
 
 
 def check_body(kind: str, body: object) -> None:
