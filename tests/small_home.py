@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import shapely
 from groundrule.areas.model import Area
 from groundrule.instant import NS_PER_S, parse_instant
 from groundrule.pipeline.home import create_home
+from groundrule.pipeline.home_ledger import LedgerSetup, ledger_of
 from groundrule.pipeline.runs import Inputs, Run, decide
 from groundrule.records import OBSERVATION_SCHEMA
 from groundrule.store.history import read_run
@@ -109,11 +111,18 @@ LIST = "list_id,terminal_id,state,holder,legal_class\npass,van,active,p1,individ
 """The van may pass the closed zone."""
 
 
-def make_home(path: Path, *, book: str = BOOK, areas: tuple[Area, ...] = AREAS, registers: bool = True) -> Home:
-    """Make a home with the small world in it."""
+def make_home(
+    path: Path,
+    *,
+    book: str = BOOK,
+    areas: tuple[Area, ...] = AREAS,
+    registers: bool = True,
+    ledger: LedgerSetup | None = None,
+) -> Home:
+    """Make a home with the small world in it; without a log, unless one is asked for."""
     rules = path.parent / f"{path.name}-rules.yaml"
     rules.write_text(book, encoding="utf-8")
-    home = create_home(path, rules=str(rules), world=False, areas=areas)
+    home = create_home(path, rules=str(rules), world=False, areas=areas, ledger=ledger)
     if registers:
         register(home, "accounts", ACCOUNTS)
         register(home, "terminals", TERMINALS)
@@ -193,8 +202,10 @@ def inputs(*batches: pa.Table, rejected: Mapping[str, int] | None = None) -> Inp
 
 def run(home: Home, *batches: pa.Table, **options: Any) -> Run:
     """Decide batches in one run."""
-    with home.writer():
-        return decide(home, inputs(*batches), recorded_at_ns=options.pop("recorded_at", RECORDED), **options)
+    with home.writer(), ledger_of(home) or nullcontext() as ledger:
+        return decide(
+            home, inputs(*batches), recorded_at_ns=options.pop("recorded_at", RECORDED), ledger=ledger, **options
+        )
 
 
 def stored(home: Home, number: int, *, corrections: bool = False) -> list[dict[str, Any]]:

@@ -22,36 +22,27 @@ VERSION = 1
 OWNER_FIELDS = frozenset(
     {
         "account_id",
-        "altitude_m",
-        "areas_version",
-        "class",
         "country",
         "decided_at",
-        "engine",
-        "evaluator",
         "h3_r7",
-        "lists_version",
         "obligations",
         "observed_at",
         "outcome",
         "owner_tag",
-        "policy_digest",
+        "policy",
         "position",
         "reasons",
-        "register_revision",
-        "rulebook",
-        "snapshot_seq",
-        "speed_kmh",
+        "register",
+        "rule",
         "state",
         "terminal_id",
-        "valid_until",
     }
 )
 """What an owner's receipt opens: what they sent, what was answered, and under which versions.
 
-Everything else stays closed to owners (`rule`, `alerts`, `location_check`, `evidence`, `inputs_sha256`, and any field
-added later): which detector saw what teaches whoever misuses a terminal how not to be seen. A court gets those fields by an
-enacted disclosure.
+Everything else stays closed to owners (`speed_kmh`, `altitude_m`, `evaluator`, `inputs_sha256`, `corrects`, and any field
+added later, such as alerts): what was measured, and how, teaches whoever misuses a terminal how to stay below a limit. The
+rule's id is in the published rulebook. A court gets the other fields by an enacted disclosure.
 """
 
 

@@ -16,6 +16,7 @@ from groundrule.areas.index import AreaIndex
 from groundrule.areas.model import Area, AreaSet
 from groundrule.areas.world import load_world
 from groundrule.errors import IntegrityError, StoreError
+from groundrule.pipeline.home_ledger import HomeLedger, LedgerSetup, ledger_of
 from groundrule.pipeline.judge import Basis, make_basis
 from groundrule.rules.model import Rulebook
 from groundrule.rules.text import load_rulebook, read_rulebook
@@ -35,6 +36,7 @@ def create_home(
     world: bool = True,
     areas: tuple[Area, ...] = (),
     home_id: str | None = None,
+    ledger: LedgerSetup | None = LedgerSetup(),  # noqa: B008 - frozen
 ) -> Home:
     """Make a home: the only moment at which rules come into force without anybody's approval.
 
@@ -44,6 +46,7 @@ def create_home(
         world: whether the shipped world areas are in it.
         areas: further areas.
         home_id: identity of the home; random if None.
+        ledger: how its log is made; None leaves the home without one, and nothing it decides can be proved.
     Raises:
         RulebookErrors: the rulebook cannot be used; nothing is created.
     """
@@ -54,12 +57,26 @@ def create_home(
         write_durably(home.rulebooks / _POINTER, json.dumps({"rulebook": rulebook.digest}).encode())
         save_areas(home, areas, world=world)
         Registers.create(home)
+        if ledger is not None:
+            with HomeLedger.create(home, rulebook=rulebook.digest, setup=ledger) as made:
+                made.commit()
     return home
 
 
 def import_areas(home: Home, areas: tuple[Area, ...]) -> tuple[AreaSet, list[str]]:
-    """Add areas to those in force; see `store.area_store.add_areas`."""
-    return add_areas(home, areas)
+    """Add areas to those in force, once the log says so; see `store.area_store.add_areas`."""
+    ledger = ledger_of(home)
+    if ledger is None:
+        return add_areas(home, areas)
+    with ledger:
+        rulebook = rulebook_of(home).digest
+
+        def announce(after: AreaSet) -> None:
+            if after.digest != current_areas_digest(home):
+                ledger.announce_policy(rulebook, after.digest, note="areas imported")
+                ledger.commit()
+
+        return add_areas(home, areas, before=announce)
 
 
 def rulebook_of(home: Home, digest: str | None = None) -> Rulebook:

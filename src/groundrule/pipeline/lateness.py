@@ -9,6 +9,7 @@ not depend on the order of delivery.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +20,7 @@ from groundrule.detect.state import TerminalState
 from groundrule.instant import MAX_NS, NS_PER_S
 from groundrule.pipeline.counts import Counts
 from groundrule.pipeline.decisions import DecisionWriter
-from groundrule.pipeline.judge import Judge
+from groundrule.pipeline.judge import Judge, Judged
 from groundrule.records import OBSERVATION_SCHEMA
 from groundrule.store.history import count_terminals, read_terminals
 from groundrule.store.home import Home
@@ -30,6 +31,26 @@ LATE_NS = 72 * 3600 * NS_PER_S
 
 CORRECTION_ROWS = 1_000_000
 """Observations decided again at a time, or those of one terminal if it has more; bounds memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedBatch:
+    """Decisions of one batch with what they rest on.
+
+    Attributes:
+        table: the decisions.
+        judged: the columns behind them.
+        chosen: which rows of `judged` they are, where it holds more; None is all.
+    """
+
+    table: pa.Table
+    judged: Judged
+    chosen: NDArray[np.bool_] | None = None
+
+    @property
+    def correction(self) -> bool:
+        """Were these decided before, and are decided again because of a late observation?"""
+        return self.chosen is not None
 
 
 def accept(
@@ -82,7 +103,7 @@ def decide_batches(
     *,
     run: int,
     as_of_ns: int | None,
-) -> Iterator[tuple[pa.Table, bool]]:
+) -> Iterator[DecidedBatch]:
     """Decide observations in time order, and decide again what late ones among them change.
 
     Args:
@@ -92,12 +113,13 @@ def decide_batches(
         run: this run, whose observations must be readable in history once `batches` is exhausted.
         as_of_ns: apply rules and areas as of this instant instead of each observation's own [ns, UTC].
     Returns:
-        Tables of decisions and whether they are corrections; corrections come last.
+        The decisions, batch after batch; corrections come last.
     """
     writer = DecisionWriter(judge)
     if not known:
         for batch in batches:
-            yield writer.table(judge.judge(batch, as_of_ns=as_of_ns)), False
+            judged = judge.judge(batch, as_of_ns=as_of_ns)
+            yield DecidedBatch(writer.table(judged), judged)
         return
     frontier = judge.state.last_observed_ns().copy()
     registers = judge.basis.registers
@@ -114,7 +136,8 @@ def decide_batches(
         if aside.any():
             batch = batch.filter(pa.array(~aside))  # noqa: PLW2901 - the rest of the same batch
         if len(batch):
-            yield writer.table(judge.judge(batch, as_of_ns=as_of_ns)), False
+            judged = judge.judge(batch, as_of_ns=as_of_ns)
+            yield DecidedBatch(writer.table(judged), judged)
     held = np.flatnonzero(since != MAX_NS).astype(np.int32)
     if len(held):
         yield from _decide_again(home, judge, writer, held, since, [*known, run], as_of_ns=as_of_ns)
@@ -129,7 +152,7 @@ def _decide_again(
     runs: Sequence[int],
     *,
     as_of_ns: int | None,
-) -> Iterator[tuple[pa.Table, bool]]:
+) -> Iterator[DecidedBatch]:
     """Decide terminals again from their first observation, and give what follows their earliest late one."""
     registers = judge.basis.registers
     ids = registers.ids_of(held)
@@ -149,7 +172,7 @@ def _decide_again(
             judged = judge.judge(whole.slice(first, CORRECTION_ROWS), as_of_ns=as_of_ns)
             again = judged.table.column("observed_at").to_numpy() >= since[judged.rows]
             if again.any():
-                yield writer.table(judged).filter(pa.array(again)), True
+                yield DecidedBatch(writer.table(judged).filter(pa.array(again)), judged, again)
 
 
 def _seen_until(frontier: NDArray[np.int64], rows: NDArray[np.int32]) -> NDArray[np.int64]:

@@ -33,14 +33,18 @@ def runs(home: Home) -> list[int]:
     return sorted(int(match.group(1)) for match in found if match)
 
 
-def write_manifest(home: Home, run: int, content: dict[str, Any]) -> str:
-    """Write the manifest of a run durably and return its digest.
+def compose_manifest(home: Home, run: int, content: dict[str, Any]) -> dict[str, Any]:
+    """Return the whole manifest of the next run.
 
     Args:
         content: canonical JSON content without `run` and `previous`, which are added.
     """
-    body = {**content, "v": VERSION, "home": home.id, "run": run, "previous": latest_digest(home)}
-    data = canonical_json(body)
+    return {**content, "v": VERSION, "home": home.id, "run": run, "previous": latest_digest(home)}
+
+
+def write_manifest(home: Home, run: int, manifest: dict[str, Any]) -> str:
+    """Write the manifest of a run durably, as `compose_manifest` made it, and return its digest."""
+    data = canonical_json(manifest)
     write_durably(manifest_path(home, run), data)
     return digest_bytes(data)
 

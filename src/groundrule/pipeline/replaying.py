@@ -167,11 +167,9 @@ class _Replaying:
 
         def decided() -> Iterator[tuple[pa.Table, bool]]:
             as_of_ns = as_of_of(manifest)
-            for table, correction in decide_batches(
-                self._home, judge, batches(), self._known, run=run, as_of_ns=as_of_ns
-            ):
-                decisions.update(table)
-                yield table, correction
+            for batch in decide_batches(self._home, judge, batches(), self._known, run=run, as_of_ns=as_of_ns):
+                decisions.update(batch.table)
+                yield batch.table, batch.correction
 
         try:
             self._compare(run, decided())

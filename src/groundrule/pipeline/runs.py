@@ -25,9 +25,12 @@ from groundrule.pipeline.counts import Counts
 from groundrule.pipeline.decisions import ENGINE
 from groundrule.pipeline.digests import TableDigest
 from groundrule.pipeline.home import basis_of
+from groundrule.pipeline.home_ledger import Committed, HomeLedger
+from groundrule.pipeline.journal import Journal, accounts_of
 from groundrule.pipeline.judge import Basis, Judge
-from groundrule.pipeline.lateness import LATE_NS, accept, decide_batches
-from groundrule.pipeline.manifests import runs, write_manifest
+from groundrule.pipeline.lateness import LATE_NS, DecidedBatch, accept, decide_batches
+from groundrule.pipeline.manifests import compose_manifest, runs, write_manifest
+from groundrule.pipeline.private_records import Excerpt
 from groundrule.pipeline.replaying import Difference, Progress, Replay, no_progress, replay
 from groundrule.pipeline.snapshots import load_state, replayed_state, save_state
 from groundrule.records import DECISION_SCHEMA
@@ -64,12 +67,14 @@ class Run:
         manifest: digest of its manifest.
         counts: what became of the observations.
         decisions: digest of the decision table.
+        committed: the log after the run; None where the home has none.
     """
 
     number: int
     manifest: str
     counts: Counts
     decisions: str
+    committed: Committed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +104,7 @@ def decide(
     out: Path | None = None,
     progress: Progress = no_progress,
     basis: Basis | None = None,
+    ledger: HomeLedger | None = None,
 ) -> Run:
     """Decide a set of observations and commit the run.
 
@@ -110,6 +116,7 @@ def decide(
         out: also write the decisions into this Parquet file.
         progress: told of rows done.
         basis: what to decide under, if it is already in memory; otherwise what is in force in the home.
+        ledger: the home's log, open, into which the run is committed; None only where the home has none.
     Raises:
         InputError: the inputs cannot be read at all, or hold no row that can be used; nothing is committed.
         StoreError: the disk refused; nothing is committed.
@@ -121,14 +128,15 @@ def decide(
     basis = basis or basis_of(home, recorded_at_ns=recorded_at_ns)
     judge = Judge(basis)
     load_state(home, judge, lambda: replayed_state(home, basis))
-    task = _Task(home, inputs, judge, number, known, progress)
+    journal = Journal(ledger, judge, number, accounts_of(home, recorded_at_ns)) if ledger else None
+    task = _Task(home, inputs, judge, number, known, progress, journal)
     try:
         task.run(as_of_ns, out)
     except BaseException:
         remove_uncommitted(home, known)
         raise
     counts, digests = task.counts, task.digests
-    manifest = write_manifest(
+    content = compose_manifest(
         home,
         number,
         {
@@ -156,10 +164,14 @@ def decide(
             "governed": False,
         },
     )
+    if journal:
+        journal.close(content)
+    manifest = write_manifest(home, number, content)
     # The run is committed. Without its cache, the next one rebuilds the memory from history.
     with suppress(StoreError):
         save_state(home, judge, manifest)
-    return Run(number, manifest, counts, digests["decisions"].hexdigest())
+    committed = ledger.commit() if ledger else None
+    return Run(number, manifest, counts, digests["decisions"].hexdigest(), committed)
 
 
 class Scribe:
@@ -191,9 +203,16 @@ class _Task:
     """One run in the making: everything before its manifest."""
 
     def __init__(
-        self, home: Home, inputs: Inputs, judge: Judge, number: int, known: list[int], progress: Progress
+        self,
+        home: Home,
+        inputs: Inputs,
+        judge: Judge,
+        number: int,
+        known: list[int],
+        progress: Progress,
+        journal: Journal | None,
     ) -> None:
-        self._home, self._inputs, self._judge = home, inputs, judge
+        self._home, self._inputs, self._judge, self._journal = home, inputs, judge, journal
         self._number, self._known, self._progress = number, known, progress
         self._read = 0
         self._rows = np.zeros(0, bool)
@@ -225,11 +244,13 @@ class _Task:
             ordered = self._each_in_order(ordering) if self._inputs.in_order else ordering.sorted(self._counted())
             if self._known:
                 ordered = accept(home, self._judge, ordered, self._known, self.counts, set_aside)
-            for table, correction in decide_batches(
+            for batch in decide_batches(
                 home, self._judge, self._stored(ordered), self._known, run=number, as_of_ns=as_of_ns
             ):
-                self._scribe.do(self._record, table, again if correction else first, sink)
-                self._progress("decide", len(table))
+                self._scribe.do(
+                    self._record, batch, self._excerpt(batch), again if batch.correction else first, sink
+                )
+                self._progress("decide", len(batch.table))
             self._scribe.finish()
             self.counts.duplicates += ordering.duplicates
             # Each new observation has one decision, among the corrections where its terminal was late.
@@ -249,7 +270,15 @@ class _Task:
             self._progress("read", len(batch))
             yield batch
 
-    def _record(self, decisions: pa.Table, writer: HistoryWriter, sink: pq.ParquetWriter | None) -> None:
+    def _excerpt(self, batch: DecidedBatch) -> Excerpt | None:
+        return self._journal.excerpt(batch) if self._journal else None
+
+    def _record(
+        self, batch: DecidedBatch, part: Excerpt | None, writer: HistoryWriter, sink: pq.ParquetWriter | None
+    ) -> None:
+        decisions = batch.table
+        if self._journal and part:
+            self._journal.write(part)
         writer.append(decisions)
         self.digests["decisions"].update(decisions)
         self.counts.add(decisions)

@@ -7,6 +7,7 @@ Parquet file of WKB geometries. `areas/current.json` names the set in force.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,19 @@ from groundrule.store.home import Home
 _POINTER = "current.json"
 
 
-def save_areas(home: Home, imported: tuple[Area, ...], *, world: bool) -> AreaSet:
+def _nothing(_areas: AreaSet) -> None:
+    """Do nothing before a set comes into force."""
+
+
+def save_areas(
+    home: Home, imported: tuple[Area, ...], *, world: bool, before: Callable[[AreaSet], None] = _nothing
+) -> AreaSet:
     """Store a set of areas and make it the one in force.
 
     Args:
         imported: all areas of the set apart from the shipped world.
         world: whether the shipped world areas belong to the set.
+        before: called when the set is stored, and before it comes into force; what it raises keeps the old one in force.
     Returns:
         The whole set.
     """
@@ -46,6 +54,7 @@ def save_areas(home: Home, imported: tuple[Area, ...], *, world: bool) -> AreaSe
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink, compression="zstd")
         write_durably(path, sink.getvalue().to_pybytes())
+    before(whole)
     write_durably(home.areas / _POINTER, json.dumps({"areas": whole.digest}).encode())
     return whole
 
@@ -93,9 +102,14 @@ def load_areas(home: Home, digest: str | None = None) -> tuple[AreaSet, tuple[Ar
     return whole, imported
 
 
-def add_areas(home: Home, fresh: tuple[Area, ...]) -> tuple[AreaSet, list[str]]:
+def add_areas(
+    home: Home, fresh: tuple[Area, ...], *, before: Callable[[AreaSet], None] = _nothing
+) -> tuple[AreaSet, list[str]]:
     """Add imported areas to the set in force; a version with the same id and interval of validity is replaced.
 
+    Args:
+        fresh: the imported areas.
+        before: as for `save_areas`.
     Returns:
         The new set, and the ids of versions that were replaced.
     Raises:
@@ -125,7 +139,7 @@ def add_areas(home: Home, fresh: tuple[Area, ...]) -> tuple[AreaSet, list[str]]:
                     help="end the earlier one where the later one begins",
                     area=name,
                 )
-    return save_areas(home, merged, world=has_world), replaced
+    return save_areas(home, merged, world=has_world, before=before), replaced
 
 
 def _hex(digest: str) -> str:

@@ -264,6 +264,13 @@ class RecordStore:
         )
         return Batch(*rows[0]), [Record(*row) for row in records]
 
+    def batch_of(self, batch_id: str) -> Batch:
+        """Return a batch without its records; InputError if there is none."""
+        rows = self._database.rows(f"SELECT {BATCH_COLUMNS} FROM batch WHERE batch_id=?", (batch_id,))
+        if not rows:
+            raise InputError(f"no batch `{batch_id[:80]}`", help="take its id from a record")
+        return Batch(*rows[0])
+
     def batches(self, *, run: int | None = None) -> list[Batch]:
         """Return all batches, or those of one run, in the order in which they were written."""
         where, values = ("", ()) if run is None else (" WHERE run=?", (run,))

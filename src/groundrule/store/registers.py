@@ -247,6 +247,15 @@ class Registers:
                 for row in connection.execution_options(yield_per=10_000).execute(part).mappings():
                     yield dict(row)
 
+    def owners(self, *, recorded_at_ns: int | None = None) -> Iterator[tuple[str, str | None, int, int]]:
+        """Terminal, its account or None, valid from and until [ns, UTC], of all versions as known at an instant."""
+        table = table_of("terminals")
+        columns = (table.c.terminal_id, table.c.account_id, table.c.valid_from, table.c.valid_until)
+        query = sa.select(*columns).where(_known(table, recorded_at_ns)).order_by(table.c.version)
+        with self.reading() as connection:
+            for row in connection.execution_options(yield_per=10_000).execute(query):
+                yield row[0], row[1], row[2], row[3]
+
     def versions(self, kind: str, key: str) -> list[dict[str, Any]]:
         """Every version of one thing, in the order in which they were recorded."""
         table = table_of(kind)
@@ -392,12 +401,16 @@ class Recording:
 
 def holds(table: sa.Table, valid_at_ns: int, recorded_at_ns: int | None) -> sa.ColumnElement[bool]:
     """The condition that a version holds at one instant, as known at another."""
-    known = (
-        table.c.superseded_at == MAX_NS
-        if recorded_at_ns is None
-        else sa.and_(table.c.recorded_at <= recorded_at_ns, table.c.superseded_at > recorded_at_ns)
+    return sa.and_(
+        _known(table, recorded_at_ns), table.c.valid_from <= valid_at_ns, table.c.valid_until > valid_at_ns
     )
-    return sa.and_(known, table.c.valid_from <= valid_at_ns, table.c.valid_until > valid_at_ns)
+
+
+def _known(table: sa.Table, recorded_at_ns: int | None) -> sa.ColumnElement[bool]:
+    """The condition that a version was known at an instant, now if None."""
+    if recorded_at_ns is None:
+        return table.c.superseded_at == MAX_NS
+    return sa.and_(table.c.recorded_at <= recorded_at_ns, table.c.superseded_at > recorded_at_ns)
 
 
 def table_of(kind: str) -> sa.Table:

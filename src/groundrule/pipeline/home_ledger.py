@@ -1,0 +1,318 @@
+"""The log of a home: its genesis, and the way of every entry from the home's outbox into it.
+
+    HOME/ledger/           the public log: checkpoint, tiles, policy (and a private folder `.state`)
+    HOME/records.sqlite    private records, batches, and the outbox of entries on their way into the log
+    HOME-keys/             keys: apart from the home, so that a copy of one is no copy of the other
+
+Every entry goes through the outbox: written there with what it is about, in one transaction, then appended. So nothing is
+in the log that the home does not know of, and a crash between the two only delays an entry.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from groundrule.canon import canonical_json
+from groundrule.errors import ConflictError, GroundruleError, InputError, IntegrityError, StoreError
+from groundrule.ledger.entry import Entry, check_body, check_kind, check_stream, format_time
+from groundrule.ledger.log import PATIENCE_S, Item, Log
+from groundrule.ledger.note import COSIGNATURE_ML_DSA_44, ED25519, NoteSigner
+from groundrule.ledger.policy import Policy
+from groundrule.ledger.witness_client import WitnessClient
+from groundrule.pipeline.manifests import runs
+from groundrule.pipeline.private_records import policy_digest
+from groundrule.signing import SigningKey
+from groundrule.store.area_store import current_areas_digest
+from groundrule.store.home import Home
+from groundrule.store.keys import KeyService
+from groundrule.store.records import Outgoing, Queued, RecordStore
+
+GOVERNANCE: Final = "governance"
+DECISIONS: Final = "decisions.main"
+POLICY_FILE: Final = "policy"
+GROUP: Final = 1_000
+"""Entries appended in one durable step."""
+
+Clock = Callable[[], int]
+
+
+def log_folder(home: Home) -> Path:
+    """Return the folder of the home's log; it is public but for `.state`."""
+    return home.path / "ledger"
+
+
+def keys_folder(home: Home) -> Path:
+    """Return the folder of the home's keys: `GROUNDRULE_KEYS`, or `<home>-keys` beside the home."""
+    named = os.environ.get("GROUNDRULE_KEYS")
+    place = home.path.resolve()
+    return Path(named) if named else place.with_name(f"{place.name}-keys")
+
+
+def has_ledger(home: Home) -> bool:
+    """Does the home have a log?"""
+    return (log_folder(home) / POLICY_FILE).exists()
+
+
+def policy_of(home: Home) -> Policy:
+    """Read which keys and witnesses the home's log has."""
+    path = log_folder(home) / POLICY_FILE
+    try:
+        return Policy.parse(path.read_bytes())
+    except FileNotFoundError:
+        raise InputError(f"`{home.path}` has no log", help="make one with: groundrule ledger init") from None
+    except OSError as error:
+        raise StoreError(f"cannot read `{path}`: {error.strerror}", path=str(path)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """The log after a commit.
+
+    Attributes:
+        size: its entries.
+        checkpoint: the newest signed checkpoint, with the cosignatures it has.
+        witnessed: a quorum of witnesses has cosigned it; never where the policy asks for none.
+        accepted: the policy is satisfied.
+        published: it is the public one; without its quorum it waits for witnesses first.
+        trouble: why each witness that did not cosign did not.
+    """
+
+    size: int
+    checkpoint: bytes
+    witnessed: bool
+    accepted: bool
+    published: bool
+    trouble: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerSetup:
+    """How the log of a new home is to be made.
+
+    Attributes:
+        origin: name of the log: the address it will be published under, without scheme; invented if None.
+        signers: keys of the log; drawn if None.
+        policy: text of its policy file; None names the keys and no witness.
+    """
+
+    origin: str | None = None
+    signers: Sequence[NoteSigner] | None = None
+    policy: str | None = None
+
+
+def new_signers(origin: str) -> tuple[NoteSigner, NoteSigner]:
+    """Draw the two keys of a log, Ed25519 and ML-DSA-44."""
+    return (
+        NoteSigner(origin, ED25519, SigningKey.generate("ed25519")),
+        NoteSigner(origin, COSIGNATURE_ML_DSA_44, SigningKey.generate("ml-dsa-44")),
+    )
+
+
+class HomeLedger:
+    """The log of one home, open for writing; the caller holds the home's write lock.
+
+    Make one with `create` or `open`; a context manager.
+
+    Attributes:
+        home: whose log it is.
+        keys: keys of subjects, batches and the log.
+        records: private records and the outbox.
+        log: the log itself.
+        policy: keys of the log and its witnesses.
+        clock: gives the time [ns since 1970, UTC].
+    """
+
+    def __init__(self, home: Home, keys: KeyService, records: RecordStore, log: Log, policy: Policy, clock: Clock) -> None:
+        self.home, self.keys, self.records, self.log, self.policy, self.clock = home, keys, records, log, policy, clock
+        self._client = WitnessClient(policy)
+
+    @classmethod
+    def create(
+        cls,
+        home: Home,
+        *,
+        rulebook: str,
+        setup: LedgerSetup | None = None,
+        clock: Clock = time.time_ns,
+    ) -> Self:
+        """Make the log of a home and record its genesis: its keys, and the rules and areas in force.
+
+        Args:
+            rulebook: digest of the rulebook in force.
+            setup: name, keys and policy, where they are chosen.
+        Raises:
+            ConflictError: the home has a log already.
+            InputError: the policy does not name the log's keys.
+        """
+        if has_ledger(home):
+            raise ConflictError(f"`{home.path}` has a log already", help="see it with: groundrule ledger status")
+        wanted = setup or LedgerSetup()
+        chosen = tuple(wanted.signers or new_signers(wanted.origin or f"localhost/groundrule/{home.id}"))
+        text = wanted.policy or Policy.format_simple([str(signer.verifier) for signer in chosen], (), None)
+        parsed = Policy.parse(text)
+        if {signer.verifier for signer in chosen} - set(parsed.log_keys):
+            raise InputError("the policy does not name all keys of the log", help="add a `log` line for each")
+        folder = keys_folder(home)
+        keys = KeyService.open(folder) if (folder / "wrap.key").exists() else KeyService.create(folder)
+        keys.put_log_signers(chosen[0].name, [signer.format() for signer in chosen])
+        place = home.path / "records.sqlite"
+        records = RecordStore.open(place) if place.exists() else RecordStore.create(place)
+        log = Log.create(log_folder(home), signers=chosen, policy=text, clock=clock)
+        made = cls(home, keys, records, log, parsed, clock)
+        now = format_time(clock())
+        for signer in chosen:
+            made.queue("key-event", {"event": "added", "from": now, "to": None, "vkey": str(signer.verifier)})
+        made.announce_policy(rulebook, current_areas_digest(home), note="genesis")
+        made.flush()
+        return made
+
+    @classmethod
+    def open(cls, home: Home, *, clock: Clock = time.time_ns) -> Self:
+        """Open the log of a home and bring it up to date with the home.
+
+        Raises:
+            InputError: the home has none, or its keys are missing.
+            IntegrityError: log and home contradict each other.
+        """
+        policy = policy_of(home)
+        folder = keys_folder(home)
+        keys = KeyService.open(folder)
+        signers = [NoteSigner.parse(text) for text in keys.log_signers(policy.logs[0].key.name)]
+        records = RecordStore.open(home.path / "records.sqlite")
+        log = Log.open(log_folder(home), signers=signers, clock=clock)
+        opened = cls(home, keys, records, log, policy, clock)
+        try:
+            opened.recover()
+        except BaseException:
+            opened.close()
+            raise
+        return opened
+
+    def close(self) -> None:
+        """Let the log and its files go."""
+        self.log.close()
+        self.records.close()
+        self.keys.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- entries ------------------------------------------------------------------------------------------------------
+
+    def queue(self, kind: str, body: Mapping[str, Any], *, stream: str = GOVERNANCE) -> None:
+        """Queue one entry; `flush` appends it."""
+        self.records.queue([Outgoing(kind, stream, canonical_json(dict(body)).decode())])
+
+    def announce_policy(self, rulebook: str, areas: str, *, note: str) -> str:
+        """Queue the entry that says which rules and areas come into force.
+
+        Args:
+            rulebook, areas: digests.
+            note: how they came into force.
+        Returns:
+            The policy's digest [64 hex digits].
+        """
+        digest = policy_digest(rulebook, areas)
+        body = {
+            "areas": areas, "governed": False, "note": note, "policy_digest": digest, "rulebook": rulebook,
+        }  # fmt: skip
+        self.queue("snapshot-published", body)
+        return digest
+
+    def flush(self) -> int:
+        """Append what is queued, durably; return how many entries that were."""
+        pending = self.records.pending_outbox()
+        if not pending:
+            return 0
+        for first in range(0, len(pending), GROUP):
+            group = pending[first : first + GROUP]
+            appended = self.log.append([Item(each.kind, each.stream, json.loads(each.body)) for each in group])
+            self.records.mark_logged(dict(zip((each.id for each in group), appended.indexes, strict=True)))
+        return len(pending)
+
+    def recover(self) -> None:
+        """Find queued entries that a crash left unmarked in the log; remove what unfinished runs left; append the rest.
+
+        Raises:
+            IntegrityError: the log holds an entry that this home did not write, or ends before one that it did.
+        """
+        size, known = self.log.size, self.records.logged_until()
+        if known > size:
+            raise IntegrityError(
+                f"the log ends at {size} entries, and this home wrote {known}",
+                help="the log was rolled back: restore it from a copy; never sign this one",
+            )
+        if known < size:
+            tail = [Entry.decode(data) for data in self.log.tree().entries(known, size)]
+            self.records.mark_logged(_matched(tail, self.records.pending_outbox(len(tail)), known))
+        removed = self.records.remove_uncommitted(set(runs(self.home)))
+        if removed:
+            self.keys.remove_batch_secrets(removed)
+        self.flush()
+
+    def commit(self, *, patience_s: int = PATIENCE_S) -> Committed:
+        """Append what is queued, sign the log as it stands, have it witnessed, and publish the checkpoint.
+
+        Args:
+            patience_s: how long to wait for a quorum before a checkpoint is published without it [s], counted over the
+                calls on this object; 0 publishes at once.
+        """
+        self.flush()
+        client = self._client if self.policy.witnesses else None
+        found = self.log.commit(client, patience_s=patience_s)
+        errors = client.last.errors if client and client.last else {}
+        return Committed(
+            self.log.size, found.checkpoint, found.witnessed, found.accepted, found.published,
+            tuple(f"{name}: {error.what}" for name, error in sorted(errors.items())),
+        )  # fmt: skip
+
+
+def _matched(tail: Sequence[Entry], pending: Sequence[Queued], first: int) -> dict[int, int]:
+    """Which queued entries the last entries of the log are."""
+    if len(pending) < len(tail):
+        raise IntegrityError(
+            f"entry {first + len(pending)} of the log was not written by this home",
+            help="compare the log and the home with backups",
+        )
+    for place, (entry, queued) in enumerate(zip(tail, pending, strict=False)):
+        if (entry.kind, entry.stream, canonical_json(dict(entry.body)).decode()) != queued[1:4]:
+            raise IntegrityError(
+                f"entry {first + place} of the log is not what this home was about to write",
+                help="compare the log and the home with backups",
+            )
+    return {queued.id: first + place for place, queued in enumerate(pending[: len(tail)])}
+
+
+def ledger_of(home: Home, *, clock: Clock = time.time_ns) -> HomeLedger | None:
+    """Open the log of a home, or return None where it has none."""
+    return HomeLedger.open(home, clock=clock) if has_ledger(home) else None
+
+
+def append_items(ledger: HomeLedger, items: Iterable[tuple[str, str, Mapping[str, Any]]]) -> int:
+    """Queue entries given by hand as (kind, stream, body), after checking every one; return how many.
+
+    Raises:
+        InputError: one cannot be an entry; none is queued.
+    """
+    given = list(items)
+    for number, (kind, stream, body) in enumerate(given, 1):
+        try:
+            check_kind(kind)
+            check_stream(stream)
+            check_body(kind, body)
+        except GroundruleError as error:
+            raise InputError(f"entry {number}: {error.message}", help=error.help) from error
+    ledger.records.queue([Outgoing(kind, stream, canonical_json(dict(body)).decode()) for kind, stream, body in given])
+    return ledger.flush()

@@ -1,0 +1,166 @@
+"""Receipts: what one decision was, provable to whoever holds the public log and nothing else.
+
+A receipt opens chosen fields of the private record that holds for an observation, and shows that the record was committed
+to in the log. It is made from the record store, the keys and the log; the stored decision is compared with the record
+first, so that a changed database cannot give a receipt.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from groundrule.errors import ConflictError, InputError, IntegrityError
+from groundrule.instant import format_instant
+from groundrule.ledger.batch import close_batch
+from groundrule.ledger.checkpoint import Checkpoint
+from groundrule.ledger.log import read_log
+from groundrule.ledger.note import Note
+from groundrule.ledger.proof import Proof
+from groundrule.ledger.receipt import make_receipt, owner_fields
+from groundrule.pipeline.home_ledger import keys_folder, log_folder, policy_of
+from groundrule.pipeline.manifests import runs
+from groundrule.rules.classes import DECISIVE
+from groundrule.store.history import read_terminals
+from groundrule.store.home import Home
+from groundrule.store.keys import KeyService
+from groundrule.store.records import Record, RecordStore
+
+Recipient = Literal["operator", "owner"]
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A receipt.
+
+    Attributes:
+        proof: the file, in the form of a tlog-proof whose `extra` line is the receipt.
+        terminal_id: whose decision.
+        observed_at_ns: the observation asked about [ns, UTC].
+        since_ns: the observation with which this answer began [ns, UTC].
+        fields: what the receipt opens.
+        batch_index: entry of the log that commits to it.
+        size: entries of the log at the checkpoint in the receipt.
+    """
+
+    proof: bytes
+    terminal_id: str
+    observed_at_ns: int
+    since_ns: int
+    fields: dict[str, Any]
+    batch_index: int
+    size: int
+
+
+def issue_receipt(
+    home: Home,
+    terminal_id: str,
+    *,
+    at_ns: int | None = None,
+    recipient: Recipient = "operator",
+    fields: Iterable[str] | None = None,
+) -> Issued:
+    """Make the receipt of the decision that held for a terminal at an instant.
+
+    Args:
+        at_ns: the last observation up to this instant [ns, UTC]; None is the latest.
+        recipient: an owner's receipt leaves closed what would teach how to stay below a limit.
+        fields: open only these; None opens what the recipient may see.
+    Raises:
+        InputError: no such decision, or a field that is not to be opened.
+        ConflictError: the record is not in a published checkpoint yet.
+        IntegrityError: stored decision, record, keys and log do not agree; the message says which.
+    """
+    policy_of(home)
+    with RecordStore.open(home.path / "records.sqlite") as records, KeyService.open(keys_folder(home)) as keys:
+        found = records.record_in_force(terminal_id, at_ns)
+        if found is None:
+            raise InputError(
+                f"no record of terminal `{terminal_id[:80]}`" + ("" if at_ns is None else f" up to {format_instant(at_ns)}"),
+                help="check the id; records of erased subjects cannot be found again",
+                terminal=terminal_id[:80],
+            )
+        content = _content(found)
+        observed_ns = _agrees(home, found, content, at_ns)
+        batch, members = records.batch(found.batch_id)
+        index = batch.log_index
+        if index is None:
+            raise ConflictError(
+                "the record waits for its place in the log", help="bring it there with: groundrule ledger checkpoint"
+            )
+        secret = keys.batch_secret(found.batch_id)
+        subject_key = keys.subject_key(found.subject or "", found.month or "")
+        if secret is None or subject_key is None or found.record_id is None:
+            raise IntegrityError(
+                f"the keys of terminal `{terminal_id[:80]}` are gone, so its records cannot be opened",
+                help="they were destroyed by an erasure, or the folder of keys is an older copy",
+            )
+        log = read_log(log_folder(home))
+        checkpoint = log.checkpoint
+        size = 0 if checkpoint is None else Checkpoint.parse(Note.parse(checkpoint).text).size
+        if checkpoint is None or index >= size:
+            raise ConflictError(
+                f"entry {index} of the log is not covered by the published checkpoint, which has size {size}",
+                help="publish a newer one with: groundrule ledger checkpoint",
+            )
+        tree = log.tree(size)
+        inner = close_batch([member.leaf for member in members], secret)
+        names = sorted(set(fields)) if fields is not None else sorted(content)
+        if recipient == "owner":
+            allowed = owner_fields(content)
+            if fields is None:
+                names = allowed
+            elif closed := sorted(set(names) - set(allowed)):
+                raise InputError(
+                    f"an owner's receipt does not open `{closed[0][:60]}`", help=f"it opens {', '.join(allowed)}"
+                )
+        receipt = make_receipt(
+            tree.entry(index), index, content, subject_key, found.record_id, inner, found.leaf_index, names
+        )
+        proof = Proof(index, tuple(tree.inclusion_path(index)), checkpoint, receipt)
+        return Issued(
+            proof.format(), terminal_id, observed_ns, int(found.observed_at_ns or 0),
+            {name: content[name] for name in names}, index, size,
+        )  # fmt: skip
+
+
+def _content(record: Record) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(record.content or "{}")
+    return content
+
+
+def _agrees(home: Home, record: Record, content: dict[str, Any], at_ns: int | None) -> int:
+    """Check that the stored decision says what the record says; return its observation's time.
+
+    Raises:
+        IntegrityError: it does not, or there is none.
+    """
+    name = str(record.terminal_id)
+    stored = read_terminals(home, "decisions", [name], runs=runs(home), until_ns=at_ns)
+    if not len(stored):
+        raise IntegrityError(
+            f"the log holds a record of terminal `{name[:80]}`, and no decision of it is stored",
+            help="run `groundrule replay` to see what was changed",
+        )
+    times = stored.column("observed_at").to_numpy()
+    at = stored.filter(np.asarray(times == times.max())).select(["run", "outcome", "state", "rule", "reasons", "obligations"])
+    rows: list[dict[str, Any]] = at.to_pylist()
+    last = max(int(row["run"]) for row in rows)
+    answers = [_answer(row) for row in rows if row["run"] == last]
+    if _answer(content) not in answers:
+        said = " or ".join(f"{row['outcome']} by {row['rule']}" for row in rows if row["run"] == last)
+        raise IntegrityError(
+            f"the decision stored for terminal `{name[:80]}` at {format_instant(int(times.max()))} is {said}, and the record "
+            f"committed to the log says {content['outcome']} by {content['rule']}",
+            help="run `groundrule replay` to see what was changed",
+        )
+    return int(times.max())
+
+
+def _answer(row: dict[str, Any]) -> tuple[Any, ...]:
+    decisive = [(reason["code"], reason["rule"]) for reason in row["reasons"] if reason["class"] == DECISIVE]
+    return row["outcome"], row["state"], row["rule"], decisive, list(row["obligations"])
