@@ -203,22 +203,25 @@ class Witness:
         """
         try:
             request = AddCheckpoint.parse(body)
-            note = Note.parse(request.checkpoint)
-            origin = _origin_of_false_empty(note)
-            checkpoint = None if origin is not None else Checkpoint.parse(note.text)
+            text = request.checkpoint[: request.checkpoint.rfind(b"\n\n") + 1]
+            origin = _origin_of_false_empty(text)
+            checkpoint = None if origin is not None else Checkpoint.parse(text)
         except InputError as error:
             return _text(400, str(error))
-        origin = origin if checkpoint is None else checkpoint.origin
+        if checkpoint is not None:
+            origin = checkpoint.origin
         assert origin is not None
         keys = self._log_keys.get(origin)
         if keys is None:
             return _text(404, "unknown log")
         try:
+            note = Note.parse(request.checkpoint)
             if checkpoint is None:
                 _require_text_signature(note, keys)
             else:
                 open_checkpoint(request.checkpoint, keys, origin=origin)
-        except ProofFailed as error:
+        except (InputError, ProofFailed) as error:
+            # A line that cannot be read is no valid signature either.
             return _text(403, f"invalid signature: {error}")
         size = 0 if checkpoint is None else checkpoint.size
         if request.old > size:
@@ -358,12 +361,12 @@ def signature_lines(signatures: Iterable[Signature]) -> bytes:
     return "".join(item.format() + "\n" for item in signatures).encode()
 
 
-def _origin_of_false_empty(note: Note) -> str | None:
+def _origin_of_false_empty(text: bytes) -> str | None:
     """Return the origin of a checkpoint that gives size 0 a root that no empty tree has; None for every other text.
 
     `Checkpoint` refuses such a text. For a witness it is not malformed: signed by the log, it is evidence (422).
     """
-    origin, _, rest = note.text.partition(b"\n")
+    origin, _, rest = text.partition(b"\n")
     size, _, rest = rest.partition(b"\n")
     root, _, extensions = rest.partition(b"\n")
     if size != b"0" or root == format_base64(EMPTY_ROOT).encode():
