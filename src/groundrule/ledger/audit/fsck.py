@@ -12,12 +12,11 @@ writer's own state lies beside the tiles, the walk goes to that size and checks 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from groundrule.canon import parse_base64
+from groundrule.canon import parse_base64, parse_canonical
 from groundrule.errors import GroundruleError, InputError
 from groundrule.ledger.audit.heads import Head, examine, policy_of
 from groundrule.ledger.audit.sequence import SequenceCheck, StreamEnd
@@ -32,10 +31,13 @@ CHECKPOINT = "checkpoint"
 STATE_FOLDER = ".state/"
 TREE_STATE = ".state/treeState"
 SIGNED = ".state/signed"
+STREAMS = ".state/streams"
 MAX_FAULTS = 100_000
 """Faults kept; a log with more is counted to the end, and the report says how many more there are."""
 
 _BESIDE = frozenset({CHECKPOINT, "policy"})
+_EXTENT = frozenset({CHECKPOINT, TREE_STATE})
+_STATE_FIELDS = frozenset({"size", "root", "streams"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +127,12 @@ class _Check:
     more: int = 0
     entries: int = 0
     split_view: tuple[bytes, bytes] | None = None
+    positions: tuple[int, object] | None = None
 
     def run(
         self, pinned: Sequence[bytes], other: Sequence[bytes], progress: Callable[[int], None] | None
     ) -> FsckReport:
-        state = {name: self._state(name) for name in (TREE_STATE, SIGNED)}
+        state = {name: self._state(name) for name in (TREE_STATE, SIGNED, STREAMS)}
         head = self._head(state)
         earlier = [(f"pinned checkpoint {i}", self._foreign(data, f"pinned checkpoint {i}"), False)
                    for i, data in enumerate(pinned, 1)]  # fmt: skip
@@ -139,10 +142,10 @@ class _Check:
         if head is not None and head.checkpoint is not None:
             own.insert(0, (CHECKPOINT, (head.checkpoint.size, head.checkpoint.root)))
         # Without the writer's state only the checkpoint says how far the log goes.
-        size = max((size for name, (size, _) in own if name != SIGNED), default=None)
+        size = max((size for name, (size, _) in own if name in _EXTENT), default=None)
         if size is None:
             size = self._size_of_files()
-        sequence = SequenceCheck(lambda index, what: self._entry_fault(index, what, size))
+        sequence = SequenceCheck(lambda index, _, what: self._entry_fault(index, what, size))
         walk = TreeWalk(
             self.source,
             size,
@@ -155,6 +158,7 @@ class _Check:
         walk.run()
         for name, (at, root) in own:
             self._compare_own(name, at, root, size, walk.roots)
+        self._compare_positions(size, sequence)
         if head is not None and head.checkpoint is not None:
             self._right_edge(head.checkpoint.size, size)
             for name, each, is_other in earlier:
@@ -238,6 +242,13 @@ class _Check:
         elif computed != root:
             self._fault(name, None, f"its root is not that of the first {at} entries")
 
+    def _compare_positions(self, size: int, sequence: SequenceCheck) -> None:
+        """The writer's note of where the streams stand must be what the entries say, if it is of this size."""
+        if self.raw or self.positions is None or self.positions[0] != size:
+            return
+        if self.positions[1] != {name: [end.next_seq, end.t] for name, end in sequence.streams.items()}:
+            self._fault(STREAMS, None, "the streams do not stand where it says")
+
     def _compare_heads(
         self, name: str, found: Head, head: Head, roots: Mapping[int, bytes | None], size: int, *, is_other: bool
     ) -> None:
@@ -274,13 +285,15 @@ class _Check:
             self._fault(path, None, f"cannot be read: {reason(error)}")
             return None
         try:
-            value = json.loads(data)
+            value = parse_canonical(data.removesuffix(b"\n"))
             size, root = value["size"], parse_base64(value["root"])
-            if type(size) is not int or not 0 <= size < 2**63 or len(root) != HASH_SIZE:
+            if type(size) is not int or size < 0 or len(root) != HASH_SIZE or not value.keys() <= _STATE_FIELDS:
                 raise ValueError
-        except (ValueError, KeyError, TypeError, RecursionError):
-            self._fault(path, None, "is not a size and a root")
+        except (ValueError, KeyError, TypeError, AttributeError):
+            self._fault(path, None, "is damaged: not a size and a root")
             return None
+        if path == STREAMS:
+            self.positions = (size, value.get("streams"))
         return size, root
 
     def _size_of_files(self) -> int:

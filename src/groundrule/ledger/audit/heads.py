@@ -60,12 +60,21 @@ def examine(data: bytes, policy: Policy, *, strict: bool = False, quorum: bool =
         problems.append(error.message)
     checkpoint = checked.checkpoint if checked is not None else _claimed(data)
     if checked is not None:
-        problems += [f"the cosignature of witness `{name}` does not verify" for name in checked.failed]
-        for damaged, line in _unknown_lines(checked, policy):
-            (problems if damaged else remarks).append(line)
+        bad, unusual = lines_of(checked, policy)
+        problems += bad
+        remarks += unusual
         if quorum and not checked.quorum_met:
             problems.append(f"the quorum of the policy is not met: {cosigners(checked)}")
     return Head(data, checkpoint, checked, tuple(problems), tuple(remarks))
+
+
+def lines_of(checked: CheckedCheckpoint, policy: Policy) -> tuple[list[str], list[str]]:
+    """Look at every signature line; return what is wrong and what is merely unknown."""
+    problems = [f"the cosignature of witness `{name}` does not verify" for name in checked.failed]
+    remarks: list[str] = []
+    for damaged, line in _unknown_lines(checked, policy):
+        (problems if damaged else remarks).append(line)
+    return problems, remarks
 
 
 def cosigners(checked: CheckedCheckpoint) -> str:
@@ -103,9 +112,7 @@ def _signed_by(key: VerifierKey, signature: Signature, checked: CheckedCheckpoin
     if key.type == ED25519:
         return verify("ed25519", key.public, signature.blob, checked.note.text)
     try:
-        verify_cosignature(
-            checked.note, checked.checkpoint, key, Signature(key.name, key.key_id, signature.blob)
-        )
+        verify_cosignature(checked.note, checked.checkpoint, key, Signature(key.name, key.key_id, signature.blob))
     except (InputError, ProofFailed):
         return False
     return True

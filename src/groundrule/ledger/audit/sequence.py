@@ -17,6 +17,8 @@ from groundrule.canon import parse_canonical
 from groundrule.errors import InputError
 from groundrule.ledger.entry import KINDS, MAX_BYTES
 
+OnFault = Callable[[int, str, str], None]
+"""Takes the index of an entry, `bad-entry`, `gap-seq` or `order`, and what is wrong."""
 OnEntry = Callable[[int, dict[str, Any]], None]
 """Takes the index of an entry that is well formed and the entry."""
 
@@ -39,20 +41,21 @@ class StreamEnd:
     t: str = ""
     kinds: dict[str, int] = field(default_factory=dict)
     seen: int = 0
+    """Stretches of unreadable entries before the last entry; after one more, `seq` may have risen unseen."""
 
 
 class SequenceCheck:
     """Checks entries in the order of the log.
 
     Args:
-        fault: called with the index of an entry and what is wrong with it.
+        fault: called with each entry that is wrong.
         on_entry: called with each entry that can be read.
         streams: where the streams stand before the first entry; none for the beginning of a log.
     """
 
     def __init__(
         self,
-        fault: Callable[[int, str], None],
+        fault: OnFault,
         on_entry: OnEntry | None = None,
         streams: dict[str, StreamEnd] | None = None,
     ) -> None:
@@ -71,17 +74,21 @@ class SequenceCheck:
             try:
                 entry = _read(data)
             except InputError as error:
-                self._fault(index, error.message)
+                self._fault(index, "bad-entry", error.message)
                 self._gaps += 1
                 continue
             stream = streams.get(entry["stream"])
             if stream is None:
-                stream = streams[entry["stream"]] = StreamEnd(seen=0)
+                stream = streams[entry["stream"]] = StreamEnd()
             seq, t, kind = entry["seq"], entry["t"], entry["kind"]
             if seq != stream.next_seq and not (seq > stream.next_seq and stream.seen != self._gaps):
-                self._fault(index, _misnumbered(entry["stream"], seq, stream.next_seq))
+                self._fault(index, "gap-seq", _misnumbered(entry["stream"], seq, stream.next_seq))
             if t < stream.t:
-                self._fault(index, f"time {t} in stream `{entry['stream']}` is before {stream.t} of the entry before it")
+                self._fault(
+                    index,
+                    "order",
+                    f"time {t} in stream `{entry['stream']}` is before {stream.t} of the entry before it",
+                )
             else:
                 stream.t = t
             stream.seen = self._gaps
