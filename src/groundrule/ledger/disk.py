@@ -103,11 +103,11 @@ class Disk(Protocol):
     def make_folder(self, folder: str) -> None:
         """Create a folder with its parents; durable when it returns."""
 
-    def remove(self, paths: Sequence[str]) -> None:
-        """Remove files, and folders that become empty; durable when it returns."""
+    def remove(self, paths: Sequence[str], folders: Sequence[str] = ()) -> None:
+        """Remove files, then those of the folders that are empty; durable when it returns."""
 
-    def discard(self, paths: Sequence[str]) -> None:
-        """Remove files that nobody needs, and folders that become empty, without waiting for the medium."""
+    def discard(self, paths: Sequence[str], folders: Sequence[str] = ()) -> None:
+        """Do the same with files that nobody needs, without waiting for the medium."""
 
     def sync(self, folders: Sequence[str]) -> None:
         """Make the names in these folders durable."""
@@ -221,25 +221,19 @@ class DurableDisk:
         with self._step() as touched:
             self._make_folders(folder, touched)
 
-    def remove(self, paths: Sequence[str]) -> None:
-        """Remove files, and folders that become empty; durable when it returns."""
-        with self._step() as touched:
-            for path in paths:
-                folder, name = _split(path)
-                with self._change(path):
-                    self._calls.unlink(folder, name)
-                touched[folder] = None
-            self._remove_empty(list(touched), touched)
+    def remove(self, paths: Sequence[str], folders: Sequence[str] = ()) -> None:
+        """Remove files, then those of the folders that are empty, inner ones first; durable when it returns.
 
-    def discard(self, paths: Sequence[str]) -> None:
-        """Remove files that nobody needs any more, and folders that become empty, without waiting for the medium."""
+        Raises:
+            StoreError: the disk failed or was stopped before.
+        """
         with self._step() as touched:
-            for path in paths:
-                folder, name = _split(path)
-                with self._change(path):
-                    self._calls.unlink(folder, name)
-                touched[folder] = None
-            self._remove_empty(list(touched), touched)
+            self._remove(paths, folders, touched)
+
+    def discard(self, paths: Sequence[str], folders: Sequence[str] = ()) -> None:
+        """Do as `remove` with files that nobody needs any more, without waiting for the medium."""
+        with self._step() as touched:
+            self._remove(paths, folders, touched)
             touched.clear()
 
     def sync(self, folders: Sequence[str]) -> None:
@@ -342,15 +336,18 @@ class DurableDisk:
             path=path,
         )
 
-    def _remove_empty(self, folders: Sequence[str], touched: dict[str, None]) -> None:
-        for folder in folders:
-            if not folder.endswith(".p"):
-                continue
+    def _remove(self, paths: Sequence[str], folders: Sequence[str], touched: dict[str, None]) -> None:
+        for path in paths:
+            folder, name = _split(path)
+            with self._change(path):
+                self._calls.unlink(folder, name)
+            touched[folder] = None
+        for folder in sorted(folders, key=lambda path: path.count("/"), reverse=True):
             with self._change(folder):
                 if self._calls.names(folder):
                     continue
                 self._calls.remove_folder(folder)
-            touched.pop(folder)
+            touched.pop(folder, None)
             self._known.discard(folder)
             touched[_split(folder)[0]] = None
 

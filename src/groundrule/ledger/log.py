@@ -566,14 +566,13 @@ class Log:
 
     def _discard_partials(self, before: int, size: int) -> None:
         """Remove partial tiles whose full tile is public now; readers cut what they need from the full one."""
-        paths = []
+        folders = []
         for level in (None, *range(8)):
             old, new = before >> 8 * (level or 0) + 8, size >> 8 * (level or 0) + 8
-            for index in range(old, new):
-                folder = f"{TilePath(level, index)}.p"
-                paths += [f"{folder}/{name}" for name in self._disk.list(folder)]
+            folders += [f"{TilePath(level, index)}.p" for index in range(old, new)]
+        paths = [f"{folder}/{name}" for folder in folders for name in self._disk.list(folder)]
         if paths:
-            self._disk.discard(paths)
+            self._disk.discard(paths, [folder for folder in folders if self._disk.list(folder)])
 
 
 def _origin(signers: Sequence[NoteSigner], policy: Policy) -> str:

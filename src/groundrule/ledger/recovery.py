@@ -114,59 +114,67 @@ def recover(disk: Disk) -> Recovered:
 def clear_leftovers(disk: Disk, size: int) -> Iterator[str]:
     """Remove temporary files, and tiles and bundles beyond `size`; durable when done.
 
-    Returns:
+    Yields:
         One sentence for each kind of file that was removed.
     Raises:
         ConflictError: they reach further than one append does, so that the tree state must be older than the tiles.
     """
     temporary: list[str] = []
     beyond: list[str] = []
-    for path in _near_edge(disk, size):
-        if path.rpartition("/")[2].startswith(TEMPORARY):
-            temporary.append(path)
-            continue
-        try:
-            tile = TilePath.parse(path)
-        except InputError:
-            continue  # not ours
-        if tile.end() > size:
-            if tile.end() > size + MAX_APPEND:
-                raise _rolled_back(f"`{path}` belongs to a log of at least {tile.end()} entries", size)
-            beyond.append(path)
+    folders = _folders_near_edge(disk, size)
+    for folder in folders:
+        for name in disk.list(folder):
+            path = f"{folder}/{name}" if folder else name
+            if name.startswith(TEMPORARY):
+                temporary.append(path)
+            elif (end := _end(path)) > size:
+                if end > size + MAX_APPEND:
+                    raise _rolled_back(f"`{path}` belongs to a log of at least {end} entries", size)
+                beyond.append(path)
     if sum(path.startswith("tile/entries/") and ".p/" in path for path in beyond) > 1:
         raise _rolled_back("bundles of several later sizes are there", size)
-    if temporary or beyond:
-        disk.remove([*temporary, *beyond])
+    # A folder without files may never have reached the medium, although it can be seen: it is made again when needed.
+    gone = {*temporary, *beyond}
+    empty: list[str] = []
+    for folder in sorted(folders, key=lambda path: path.count("/"), reverse=True):
+        if folder.startswith("tile/") and all(f"{folder}/{name}" in gone for name in disk.list(folder)):
+            empty.append(folder)
+            gone.add(folder)
+    if gone:
+        disk.remove([*temporary, *beyond], empty)
     if temporary:
         yield f"removed {len(temporary)} temporary files of an interrupted write"
     if beyond:
         yield f"removed {len(beyond)} files of an unfinished append beyond {size} entries"
 
 
-def _near_edge(disk: Disk, size: int) -> Iterator[str]:
-    """Yield the files in every folder that an append to `size` entries may have touched."""
-    for folder in ("", STATE):
-        for name in disk.list(folder):
-            if name.startswith(TEMPORARY):
-                yield f"{folder}/{name}" if folder else name
+def _folders_near_edge(disk: Disk, size: int) -> list[str]:
+    """Return every folder that an append to `size` entries may have touched."""
+    found = ["", STATE]
     for kind in disk.list("tile"):
-        level = None if kind == "entries" else int(kind) if kind.isdecimal() and int(kind) < 8 else -1
-        if level == -1:
+        if kind != "entries" and not (kind.isdecimal() and int(kind) < 8):
             continue
+        level = None if kind == "entries" else int(kind)
         full = (size >> 8 * (level or 0)) // TILE_WIDTH
         reach = full + MAX_APPEND // TILE_WIDTH + 1
-        folders = {str(TilePath(level, index)).rpartition("/")[0] for index in (full, reach)}
-        for folder in sorted(folders):
-            for name in disk.list(folder):
-                if name.startswith(TEMPORARY):
-                    yield f"{folder}/{name}"
-                elif name[:3].isdecimal() and (name.endswith(".p") or len(name) == 3):
-                    index = _index(f"{folder}/{name[:3]}")
-                    if index >= full and len(name) == 3:
-                        yield f"{folder}/{name}"
-                    elif index >= full:
-                        for width in disk.list(f"{folder}/{name}"):
-                            yield f"{folder}/{name}/{width}"
+        groups = {_group(level, full), _group(level, reach)} | {f"tile/{kind}"}
+        for folder in sorted(groups):
+            found.append(folder)
+            partials = [name for name in disk.list(folder) if name.endswith(".p")]
+            found += [f"{folder}/{name}" for name in partials if _index(f"{folder}/{name[:-2]}") >= full]
+    return found
+
+
+def _group(level: int | None, index: int) -> str:
+    return str(TilePath(level, index)).rpartition("/")[0]
+
+
+def _end(path: str) -> int:
+    """Return the end of what a tile or bundle covers; 0 for other files."""
+    try:
+        return TilePath.parse(path).end()
+    except InputError:
+        return 0
 
 
 def _index(path: str) -> int:
