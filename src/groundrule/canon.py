@@ -46,11 +46,7 @@ def canonical_json(value: Any) -> bytes:
     """
     try:
         _refuse_unfit(value)
-        # The encoder sorts keys by code point; RFC 8785 by UTF-16 unit, which differs only above U+FFFF.
-        text = _ENCODER.encode(value)
-        if _ABOVE_BMP.search(text) is not None:
-            text = _LITERAL_ORDER.encode(_in_utf16_order(value))
-        return text.encode()
+        return _write(value).encode()
     except UnicodeEncodeError as error:
         raise InputError("not canonical JSON: text with a lone surrogate") from error
     except RecursionError as error:
@@ -96,8 +92,7 @@ def parse_canonical(data: bytes) -> Any:
             raise InputError(f"not canonical JSON: more text after the value at character {end}")
         if _may_be_deep(data) and _depth(value) > MAX_DEPTH:
             raise InputError(f"JSON nested more than {MAX_DEPTH} deep")
-        written = _ENCODER.encode(value).encode()
-        if written != data and (_ABOVE_BMP.search(text) is None or canonical_json(value) != data):
+        if _write(value).encode() != data:
             raise InputError("not canonical JSON", help="write it in RFC 8785 form: sorted unique keys, no spaces")
     except UnicodeDecodeError as error:
         raise InputError(f"not canonical JSON: invalid UTF-8 at byte {error.start}") from None
@@ -228,6 +223,14 @@ def _shown(path: _Path) -> str:
         path, step = path
         text = (f"[{step}]" if isinstance(step, int) else f".{step}") + text
     return "$" + text
+
+
+def _write(value: Any) -> str:
+    # The encoder sorts keys by code point; RFC 8785 by UTF-16 unit, which differs only above U+FFFF.
+    text = _ENCODER.encode(value)
+    if not text.isascii() and _ABOVE_BMP.search(text) is not None:
+        text = _LITERAL_ORDER.encode(_in_utf16_order(value))
+    return text
 
 
 def _in_utf16_order(value: Any) -> Any:
