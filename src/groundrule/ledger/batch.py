@@ -11,12 +11,12 @@ themselves have been erased.
 from __future__ import annotations
 
 import hmac
-from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
+from groundrule.canon import format_base64
 from groundrule.errors import InputError
 
 MIN_BUCKET = 256
@@ -107,7 +107,7 @@ def public_body(
     return {
         "bucket_size": inner.bucket_size,
         "evaluator_digest": evaluator_digest,
-        "inner_root": b64encode(inner.root).decode(),
+        "inner_root": format_base64(inner.root),
         "minute": minute,
         "policy_digest": policy_digest,
     }

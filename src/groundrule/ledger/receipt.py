@@ -9,11 +9,10 @@ log by `groundrule.ledger.audit.receipts`.
 from __future__ import annotations
 
 import json
-from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from groundrule.canon import canonical_json
+from groundrule.canon import canonical_json, canonical_signed, format_base64
 from groundrule.errors import ConflictError, InputError, IntegrityError
 from groundrule.ledger.batch import InnerTree
 from groundrule.ledger.commitment import commitments_of, field_salt, record_key, record_leaf
@@ -85,7 +84,7 @@ def make_receipt(
             f"the record has no field `{missing[0][:60]}`", help=f"it has {', '.join(sorted(record))}"
         )
     path = inner.path(leaf_index)
-    if _inner_root(entry) != b64encode(inner.root).decode():
+    if _inner_root(entry) != format_base64(inner.root):
         raise ConflictError(
             f"the batch of entry {batch_index} has another root than the records and secret kept for it",
             help="check that the batch secret and all leaves of the batch are the stored ones",
@@ -98,16 +97,16 @@ def make_receipt(
             help="a field, the key of its subject or its id was changed after it was logged; compare with a backup",
         )
     salts = record_key(subject_key, record_id)
-    return canonical_json(
+    return canonical_signed(
         {
             "v": VERSION,
-            "entry": _text(entry),
+            "entry": format_base64(entry),
             "batch_index": batch_index,
             "leaf_index": leaf_index,
-            "commitments": [_text(each) for each in commitments],
-            "inner_path": [_text(each) for each in path],
+            "commitments": [format_base64(each) for each in commitments],
+            "inner_path": [format_base64(each) for each in path],
             "fields": [
-                {"name": name, "value": record[name], "salt": _text(field_salt(salts, name))}
+                {"name": name, "value": record[name], "salt": format_base64(field_salt(salts, name))}
                 for name in names
             ],
         }
@@ -121,7 +120,3 @@ def _inner_root(entry: bytes) -> str:
         raise InputError(
             "the entry is not that of a batch", help="give the bytes of a decision-batch entry"
         ) from error
-
-
-def _text(data: bytes) -> str:
-    return b64encode(data).decode()
