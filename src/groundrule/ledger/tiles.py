@@ -151,7 +151,7 @@ def decode_bundle(data: bytes, count: int) -> list[bytes]:
     for number in range(count):
         start = at + 2
         at = start + int.from_bytes(data[at:start], "big")
-        if at > end or start > end:
+        if at > end:
             raise InputError(
                 f"the bundle ends within entry {number} of {count}", help="a bundle is complete", entry=number
             )
@@ -216,7 +216,7 @@ class TileTree:
         rows = self._rows(row, index << inner >> 8, inner)
         at = (index & (255 >> inner)) * 32
         found = rows[inner][at : at + 32]
-        if len(found) != 32 or index < 0:
+        if len(found) != 32:
             raise OutOfRange(
                 f"subtree {index} of level {level} is not in a tree of {self.size} leaves",
                 help="ask for a subtree that is complete",

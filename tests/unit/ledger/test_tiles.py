@@ -291,6 +291,10 @@ def test_a_partial_tile_that_filled_up_is_cut_from_the_full_one() -> None:
     source = TileTree(grown.__getitem__, 300)
     assert source.root() == tree.root_of(LEAVES[:300])
     assert list(source.entries()) == entries_of(300)
+    assert len(source.bundle(1)) == 44
+    assert len(source.tile(0, 1)) == 44 * 32
+    with pytest.raises(OutOfRange):
+        source.hash(0, 300)
     assert source.inclusion_path(299) == TileTree(stored(300).__getitem__, 300).inclusion_path(299)
 
 

@@ -222,6 +222,9 @@ def test_the_largest_tree_is_not_too_large() -> None:
     tree.verify_inclusion(0, size, LEAVES[0], siblings, root)
     assert rejected(tree.verify_inclusion, 0, size, LEAVES[0], siblings[:-1], root)
     tree.verify_consistency(1, size, LEAVES[0], root, siblings)
+    assert rejected(tree.verify_inclusion, 0, size + 1, LEAVES[0], siblings, root)
+    assert rejected(tree.verify_consistency, 1, size + 1, LEAVES[0], root, siblings)
+    assert rejected(tree.verify_subtree_consistency, 0, 1, size + 1, LEAVES[0], root, siblings)
 
 
 def test_consistency_from_the_empty_tree() -> None:
@@ -233,6 +236,16 @@ def test_consistency_from_the_empty_tree() -> None:
     assert rejected(tree.verify_consistency, 0, 0, LEAVES[0], LEAVES[0], [])
     assert rejected(tree.verify_consistency, 0, 0, None, LEAVES[0], [])
     assert rejected(tree.verify_consistency, 3, 7, None, mth(0, 7), subproof(3, 0, 7, True))
+
+
+def test_an_empty_subtree_is_in_every_tree_that_reaches_it() -> None:
+    for start, size in ((0, 0), (0, 7), (3, 7), (7, 7)):
+        root = mth(0, size)
+        tree.verify_subtree_consistency(start, start, size, tree.EMPTY_ROOT, root, [])
+        assert rejected(tree.verify_subtree_consistency, start, start, size, LEAVES[0], root, [])
+        assert rejected(tree.verify_subtree_consistency, start, start, size, tree.EMPTY_ROOT, root, [root])
+        assert rejected(tree.verify_subtree_inclusion, start, start, start, LEAVES[0], [], tree.EMPTY_ROOT)
+    assert rejected(tree.verify_subtree_consistency, 8, 8, 7, tree.EMPTY_ROOT, mth(0, 7), [])
 
 
 def test_failures_say_what_is_wrong() -> None:
