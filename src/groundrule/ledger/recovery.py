@@ -11,7 +11,7 @@ damage or a roll-back, and a log is never signed again over either: opening refu
 4. What was signed and published are roots of this tree.
 5. Leftovers are removed, durably, before anything new is written.
 6. The streams stand where their entries say.
-7. The tree state is written once more: after a crash or a failed fsync it may have been read from memory only.
+7. The mutable files are written once more: after a crash or a failed fsync they may have been read from memory only.
 """
 
 from __future__ import annotations
@@ -107,6 +107,9 @@ def recover(disk: Disk) -> Recovered:
     repairs = list(clear_leftovers(disk, state.size))
     streams, rebuilt = (Streams(), ()) if header.raw else _streams(disk, tree, state)
     disk.replace(TREE_STATE, state.format())
+    disk.replace(SIGNED, signed.format())
+    if data is not None:
+        disk.replace(CHECKPOINT, data)
     edge = tree.bundle(state.size // TILE_WIDTH) if state.size % TILE_WIDTH else []
     return Recovered(header, policy, state, signed, published, data, streams, edge, (*repairs, *rebuilt))
 
