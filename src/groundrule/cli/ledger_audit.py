@@ -72,10 +72,11 @@ def verify(
     pinned_bytes = None if pinned is None else _read(pinned, MAX_NOTE_BYTES)
     consistency = None if log is None else _consistency(log)
     try:
+        if is_receipt(data) != (entry_bytes is None):
+            what = "a plain proof needs the entry that it proves" if entry_bytes is None else "a receipt carries its entry"
+            raise InputError(what, help="give --entry with a plain proof, and only then")
         if entry_bytes is None:
             verified = verify_receipt(data, trusted, pinned=pinned_bytes, consistency=consistency, strict=strict)
-        elif is_receipt(data):
-            raise InputError("the receipt carries its entry already", help="leave --entry out, or give a plain proof")
         else:
             verified = verify_entry(
                 data, entry_bytes, trusted, pinned=pinned_bytes, consistency=consistency, strict=strict
@@ -251,10 +252,7 @@ def _monitor_dict(report: MonitorReport) -> dict[str, object]:
 def _print_monitor(report: MonitorReport, folder: Path) -> None:
     for remark in report.remarks:
         warn(f"  {remark}")
-    if report.pinned_size is None:
-        seen = "first seen now"
-    else:
-        seen = f"{report.pinned_size:,} entries pinned before"
+    seen = "first seen now" if report.pinned_size is None else f"{report.pinned_size:,} entries pinned before"
     size = "no head" if report.size is None else f"{report.size:,} entries"
     print_text(
         f"{'FINE' if report.ok else 'ALERT'}: {report.origin or folder}, {size}, {seen}",
