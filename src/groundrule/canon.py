@@ -15,6 +15,7 @@ import binascii
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -225,9 +226,22 @@ def _shown(path: _Path) -> str:
     return "$" + text
 
 
+_make_encoder = getattr(json.encoder, "c_make_encoder", None)
+if _make_encoder is None:  # an interpreter without the C encoder
+    _encode: Callable[[Any], str] = _ENCODER.encode
+else:
+    # `_ENCODER.encode` makes this object anew at each call, which takes longer than writing a small entry.
+    _parts = _make_encoder(
+        None, _ENCODER.default, json.encoder.encode_basestring, None, ":", ",", True, False, False
+    )
+
+    def _encode(value: Any) -> str:
+        return "".join(_parts(value, 0))
+
+
 def _write(value: Any) -> str:
     # The encoder sorts keys by code point; RFC 8785 by UTF-16 unit, which differs only above U+FFFF.
-    text = _ENCODER.encode(value)
+    text = _encode(value)
     if not text.isascii() and _ABOVE_BMP.search(text) is not None:
         text = _LITERAL_ORDER.encode(_in_utf16_order(value))
     return text
