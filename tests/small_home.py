@@ -15,7 +15,7 @@ import shapely
 from groundrule.areas.model import Area
 from groundrule.instant import NS_PER_S, parse_instant
 from groundrule.pipeline.home import create_home
-from groundrule.pipeline.home_ledger import LedgerSetup, ledger_of
+from groundrule.pipeline.home_ledger import LedgerSetup, keys_folder, ledger_of
 from groundrule.pipeline.runs import Inputs, Run, decide
 from groundrule.records import OBSERVATION_SCHEMA
 from groundrule.store.history import read_run
@@ -132,6 +132,8 @@ def make_home(
 def copy_home(template: Home, path: Path) -> Home:
     """Copy a home, which is quicker than making one."""
     shutil.copytree(template.path, path)
+    if keys_folder(template).exists():
+        shutil.copytree(keys_folder(template), keys_folder(Home.open(path)))
     return Home.open(path)
 
 

@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from hashlib import sha256
 from typing import Any
 
-from groundrule.canon import MAX_DEPTH, canonical_signed, parse_base64, parse_canonical
+from groundrule.canon import MAX_DEPTH, SCHEME, canonical_json, canonical_signed, parse_base64, parse_canonical
 from groundrule.errors import ConflictError, InputError
 
 VERSION = 1
@@ -177,6 +178,19 @@ class Streams:
     def copy(self) -> Streams:
         """Return streams at the same place."""
         return Streams(self._positions)
+
+
+def policy_digest(rulebook: str, areas: str) -> str:
+    """Return the digest of a policy [64 hex digits]: the SHA-256 of its manifest, which names rules and areas.
+
+    Args:
+        rulebook, areas: their digests, with or without `sha256:` before the 64 hex digits.
+    """
+    objects = [
+        {"id": "areas", "sha256": areas.removeprefix(SCHEME), "type": "area-set"},
+        {"id": "rulebook", "sha256": rulebook.removeprefix(SCHEME), "type": "rulebook"},
+    ]
+    return sha256(canonical_json({"objects": objects, "v": 1})).hexdigest()
 
 
 def format_time(instant_ns: int) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,18 +22,18 @@ from typing import Any, Final, Self
 
 from groundrule.canon import canonical_json
 from groundrule.errors import ConflictError, GroundruleError, InputError, IntegrityError, StoreError
-from groundrule.ledger.entry import Entry, check_body, check_kind, check_stream, format_time
+from groundrule.ledger.commitment import SALT_BYTES, seal_commitment
+from groundrule.ledger.entry import Entry, check_body, check_kind, check_stream, format_time, policy_digest
 from groundrule.ledger.log import PATIENCE_S, Item, Log
 from groundrule.ledger.note import COSIGNATURE_ML_DSA_44, ED25519, NoteSigner
 from groundrule.ledger.policy import Policy
 from groundrule.ledger.witness_client import WitnessClient
-from groundrule.pipeline.manifests import runs
-from groundrule.pipeline.private_records import policy_digest
+from groundrule.pipeline.manifests import read_manifest, runs
 from groundrule.signing import SigningKey
 from groundrule.store.area_store import current_areas_digest
 from groundrule.store.home import Home
 from groundrule.store.keys import KeyService
-from groundrule.store.records import Outgoing, Queued, RecordStore
+from groundrule.store.records import Outgoing, Queued, RecordStore, RunProof
 
 GOVERNANCE: Final = "governance"
 DECISIONS: Final = "decisions.main"
@@ -170,6 +171,8 @@ class HomeLedger:
         for signer in chosen:
             made.queue("key-event", {"event": "added", "from": now, "to": None, "vkey": str(signer.verifier)})
         made.announce_policy(rulebook, current_areas_digest(home), note="genesis")
+        for run in runs(home):
+            made.commit_manifest(run, read_manifest(home, run))
         made.flush()
         return made
 
@@ -230,6 +233,15 @@ class HomeLedger:
         }  # fmt: skip
         self.queue("snapshot-published", body)
         return digest
+
+    def commit_manifest(self, run: int, manifest: Mapping[str, Any]) -> None:
+        """Queue the entry that commits to the manifest of a run, under a salt that stays in the records."""
+        salt = os.urandom(SALT_BYTES)
+        commitment = seal_commitment(salt, dict(manifest))
+        body = canonical_json({"commitment": b64encode(commitment).decode(), "run": run}).decode()
+        self.records.add(
+            run, proof=RunProof(run, salt, commitment), outbox=[Outgoing("manifest", DECISIONS, body, run)]
+        )
 
     def flush(self) -> int:
         """Append what is queued, durably; return how many entries that were."""

@@ -8,21 +8,14 @@ run that is broken off leaves nothing in it.
 from __future__ import annotations
 
 import os
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from groundrule.canon import canonical_json
 from groundrule.instant import NS_PER_S
 from groundrule.ledger.batch import close_batch, public_body
-from groundrule.ledger.commitment import (
-    RECORD_ID_BYTES,
-    SALT_BYTES,
-    commit_records,
-    owner_tag,
-    seal_commitment,
-)
-from groundrule.ledger.entry import format_time
+from groundrule.ledger.commitment import RECORD_ID_BYTES, commit_records, owner_tag
+from groundrule.ledger.entry import format_time, policy_digest
 from groundrule.pipeline.home_ledger import DECISIONS, HomeLedger
 from groundrule.pipeline.judge import Judge
 from groundrule.pipeline.lateness import DecidedBatch
@@ -34,11 +27,10 @@ from groundrule.pipeline.private_records import (
     RecordMaker,
     evaluator_digest,
     excerpt,
-    policy_digest,
 )
 from groundrule.pipeline.transitions import Transitions
 from groundrule.store.home import Home
-from groundrule.store.records import Batch, Last, Outgoing, Record, RunProof
+from groundrule.store.records import Batch, Last, Outgoing, Record
 from groundrule.store.registers import Registers
 
 BATCH_RECORDS: Final = 65_536
@@ -73,7 +65,7 @@ class Journal:
         self._evaluator = evaluator_digest()
         self._waiting: list[PrivateRecord] = []
         self._minute = ledger.clock() // _MINUTE_NS
-        self._batches = 0
+        self._closed = -1
 
     def excerpt(self, batch: DecidedBatch) -> Excerpt | None:
         """Take the transitions out of a batch; None if it has none. Batches come in the order of the run."""
@@ -96,21 +88,15 @@ class Journal:
             manifest: its whole content.
         """
         self._until(self._ledger.clock() // _MINUTE_NS)
-        if self._waiting or not self._batches:
+        if self._waiting or self._closed != self._minute:
             self._close(len(self._waiting))
-        salt = os.urandom(SALT_BYTES)
-        commitment = seal_commitment(salt, dict(manifest))
-        body = canonical_json({"commitment": b64encode(commitment).decode(), "run": self._run}).decode()
-        self._ledger.records.add(
-            self._run,
-            proof=RunProof(self._run, salt, commitment),
-            outbox=[Outgoing("manifest", DECISIONS, body, self._run)],
-        )
+        self._ledger.commit_manifest(self._run, manifest)
 
     def _until(self, minute: int) -> None:
         """Close the minutes before this one, also those without records."""
         while self._minute < minute:
-            self._close(len(self._waiting))
+            if self._waiting or self._closed != self._minute:
+                self._close(len(self._waiting))
             self._minute += 1
 
     def _close(self, count: int) -> None:
@@ -145,7 +131,7 @@ class Journal:
             outbox=[Outgoing("decision-batch", DECISIONS, canonical_json(body).decode(), self._run, batch_id)],
             last=last,
         )  # fmt: skip
-        self._batches += 1
+        self._closed = self._minute
 
     def _complete(self, records: Sequence[PrivateRecord]) -> list[Last]:
         """Fill in what a record says about others: its number, and what it corrects; return the last of each terminal."""

@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from groundrule.canon import SCHEME, canonical_json, digest_bytes
+from groundrule.canon import canonical_json
 from groundrule.instant import NS_PER_S
 from groundrule.ledger.entry import format_time
 from groundrule.pipeline.decisions import ENGINE
@@ -131,7 +131,7 @@ class RecordMaker:
         self._basis = basis
         registers = {"digest": basis.registers.digest, "revision": basis.registers.revision}
         self._register = canonical_json(registers)
-        self._evaluator = canonical_json(ENGINE)
+        self._evaluator = canonical_json(evaluator_digest())
         self._texts: dict[Any, bytes] = {}
 
     def records(self, part: Excerpt) -> list[PrivateRecord]:
@@ -209,22 +209,9 @@ class Accounts:
         return None
 
 
-def policy_digest(rulebook: str, areas: str) -> str:
-    """Return the digest of a policy [64 hex digits]: the SHA-256 of its manifest, which names rules and areas.
-
-    Args:
-        rulebook, areas: digests, `sha256:…`.
-    """
-    objects = [
-        {"id": "areas", "sha256": areas.removeprefix(SCHEME), "type": "area-set"},
-        {"id": "rulebook", "sha256": rulebook.removeprefix(SCHEME), "type": "rulebook"},
-    ]
-    return digest_bytes(canonical_json({"objects": objects, "v": 1})).removeprefix(SCHEME)
-
-
 def evaluator_digest() -> str:
     """Return the digest of the engine that decides [64 hex digits]."""
-    return digest_bytes(canonical_json({"engine": ENGINE})).removeprefix(SCHEME)
+    return hashlib.sha256(canonical_json({"engine": ENGINE})).hexdigest()
 
 
 _REASON = ("code", "rule", "class")

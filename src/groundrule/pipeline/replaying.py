@@ -1,8 +1,8 @@
 """Replay: the stored observations decided again, and every decision compared with the stored one.
 
-It follows the same steps as `decide`, so that what differs was changed afterwards. Files, manifests, rulebook, areas
-and registers are checked against the digests that the manifests name. Whatever somebody did to the files is reported as
-a fault or as the first difference.
+It follows the same steps as `decide`, so that what differs was changed afterwards. Files, rulebook, areas and registers
+are checked against the digests that the manifests name, and manifests and private records against the log. Whatever
+somebody did to the files is reported as a fault or as the first difference.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from groundrule.pipeline.decisions import ENGINE
 from groundrule.pipeline.digests import TableDigest, table_digest
 from groundrule.pipeline.judge import Judge
 from groundrule.pipeline.lateness import decide_batches
+from groundrule.pipeline.log_check import RecordCheck, check_log
 from groundrule.pipeline.manifests import check_chain, read_manifest, runs
 from groundrule.pipeline.snapshots import (
     as_of_of,
@@ -99,6 +100,7 @@ def replay(
     committed = runs(home)
     task = _Replaying(home, _Bounds(from_ns, until_ns), progress)
     task.faults += check_chain(home)
+    task.faults += check_log(home)
     task.faults += _uncommitted(home, committed)
     task.faults += _register_chain(home)
     done = 0
@@ -110,6 +112,8 @@ def replay(
                 break
     except _StopReplay as stop:
         task.faults.append(str(stop))
+    finally:
+        task.records.close()
     return Replay(done, task.compared, task.difference is None and not task.faults, task.difference, tuple(task.faults))
 
 
@@ -139,6 +143,7 @@ class _Replaying:
         self._judge: Judge | None = None
         self._known: list[int] = []
         self._areas_read: set[str] = set()
+        self.records = RecordCheck(home)
         self.faults: list[str] = []
         self.compared = 0
         self.difference: Difference | None = None
@@ -169,12 +174,15 @@ class _Replaying:
             as_of_ns = as_of_of(manifest)
             for batch in decide_batches(self._home, judge, batches(), self._known, run=run, as_of_ns=as_of_ns):
                 decisions.update(batch.table)
+                self.records.see(batch)
                 yield batch.table, batch.correction
 
+        self.records.begin(run, judge)
         try:
             self._compare(run, decided())
             if self.difference is None:
                 self._check_digests(run, manifest, observations, decisions)
+                self.faults += self.records.faults(run)
             elif not self._observations_hold(run, manifest):
                 self.faults.append(f"run {run}: the stored observations are not the ones that were decided")
         except IntegrityError as error:

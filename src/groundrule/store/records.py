@@ -312,6 +312,16 @@ class RecordStore:
         )
         return Record(*rows[0]) if rows else None
 
+    def records_of_run(self, run: int) -> Iterator[Record]:
+        """Yield the records of a run in the order in which they were made, erased ones too."""
+        columns = ", ".join(f"record.{name.strip()}" for name in RECORD_COLUMNS.split(","))
+        rows = self._database.rows(
+            f"SELECT {columns} FROM record JOIN batch ON batch.batch_id=record.batch_id WHERE run=? ORDER BY record.rowid",
+            (run,),
+        )
+        for row in rows:
+            yield Record(*row)
+
     def records_of_subject(self, subject: str, month: str) -> list[Record]:
         """Return the records of a subject and month, as an erasure would find them."""
         return self._records("subject=? AND month=? ORDER BY batch_id, leaf_index", (subject, month))

@@ -24,7 +24,7 @@ from groundrule.errors import GroundruleError, InputError, ProofFailed
 from groundrule.ledger.audit.heads import lines_of
 from groundrule.ledger.checkpoint import Checkpoint
 from groundrule.ledger.commitment import COMMITMENTS, MAX_FIELDS, SALT_BYTES, commit, record_leaf
-from groundrule.ledger.entry import Entry
+from groundrule.ledger.entry import Entry, policy_digest
 from groundrule.ledger.policy import CheckedCheckpoint, Policy, existed_before
 from groundrule.ledger.proof import Proof
 from groundrule.ledger.tree import HASH_SIZE, leaf_hash, verify_consistency, verify_inclusion
@@ -273,6 +273,11 @@ def _check_agreement(fields: Mapping[str, Any], body: Mapping[str, Any]) -> None
         value = fields.get(name)
         if isinstance(value, str) and _hex(value) != _hex(body[public]):
             _fail("entry", f"the record names {name} {value[:80]}, its batch {body[public]}", field=name)
+    named = fields.get("policy")
+    if isinstance(named, Mapping) and isinstance(named.get("rulebook"), str) and isinstance(named.get("areas"), str):
+        digest = policy_digest(named["rulebook"], named["areas"])
+        if digest != _hex(body["policy_digest"]):
+            _fail("entry", f"the record's rules and areas are policy {digest}, its batch has {body['policy_digest']}", field="policy")
 
 
 def _compare_pinned(

@@ -1,0 +1,154 @@
+"""Is the home what its log says? Manifests, batches and private records, each compared with what was committed to.
+
+The database and the files of a home can be changed by whoever runs the machine; the log cannot, once outsiders have seen
+its head. So where they differ, the log is right.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode
+from collections.abc import Sequence
+from typing import Any
+
+from groundrule.errors import GroundruleError
+from groundrule.instant import format_instant
+from groundrule.ledger.audit.fsck import fsck
+from groundrule.ledger.batch import close_batch
+from groundrule.ledger.commitment import seal_commitment
+from groundrule.ledger.entry import Entry
+from groundrule.ledger.log import LogReader, read_log
+from groundrule.pipeline.home_ledger import has_ledger, keys_folder, log_folder, policy_of
+from groundrule.pipeline.judge import Judge
+from groundrule.pipeline.lateness import DecidedBatch
+from groundrule.pipeline.manifests import read_manifest, runs
+from groundrule.pipeline.transitions import Transitions
+from groundrule.rules.classes import DECISIVE
+from groundrule.store.home import Home
+from groundrule.store.keys import KeyService
+from groundrule.store.records import Record, RecordStore
+
+
+def check_log(home: Home) -> list[str]:
+    """Compare manifests and batches of a home with its log; one sentence per fault, none where it has no log."""
+    if not has_ledger(home):
+        return []
+    try:
+        policy = policy_of(home)
+        log = read_log(log_folder(home))
+        with RecordStore.open(home.path / "records.sqlite") as records, KeyService.open(keys_folder(home)) as keys:
+            # Whether witnesses have seen the newest head is said by `ledger status`; it is no fault of the home.
+            faults = [f"the log: {fault}" for fault in fsck(log.folder, policy.log_keys).faults] if log.checkpoint else []
+            return faults + _Comparison(home, records, keys).faults(log)
+    except GroundruleError as error:
+        return [f"the log: {error}"]
+
+
+class _Comparison:
+    """Home and log, entry by entry."""
+
+    def __init__(self, home: Home, records: RecordStore, keys: KeyService) -> None:
+        self._home, self._records, self._keys = home, records, keys
+        self._known = set(runs(home))
+
+    def faults(self, log: LogReader) -> list[str]:
+        size = log.integrated_size
+        if size is None:
+            return ["the log has lost its state; restore it from a copy"]
+        if (written := self._records.logged_until()) > size:
+            return [f"the log ends at {size} entries, and this home wrote {written}: it was rolled back"]
+        found: list[str] = []
+        logged: set[int] = set()
+        for index, data in enumerate(log.tree(size).entries()):
+            entry = Entry.decode(data)
+            if entry.kind == "manifest":
+                logged.add(int(entry.body["run"]))
+                found += self._manifest(index, entry.body)
+            elif entry.kind == "decision-batch":
+                found += self._batch(index, entry.body)
+        return found + [f"run {run} is not in the log" for run in sorted(self._known - logged)]
+
+    def _manifest(self, index: int, body: Any) -> Sequence[str]:
+        run = int(body["run"])
+        proof = self._records.run_proof(run)
+        if run not in self._known:
+            return [f"entry {index} of the log is the manifest of run {run}, which is not there"]
+        if proof is None:
+            return [f"run {run}: what opens its manifest in the log is gone from the records"]
+        if seal_commitment(proof.salt, read_manifest(self._home, run)) != b64decode(body["commitment"]):
+            return [f"run {run}: its manifest is not the one that entry {index} of the log commits to"]
+        return ()
+
+    def _batch(self, index: int, body: Any) -> Sequence[str]:
+        batch = self._records.batch_at(index)
+        secret = self._keys.batch_secret(batch.batch_id) if batch else None
+        if batch is None or secret is None:
+            return [f"the records behind entry {index} of the log are gone"]
+        inner = close_batch([record.leaf for record in self._records.batch(batch.batch_id)[1]], secret)
+        if inner.root != b64decode(body["inner_root"]):
+            return [f"run {batch.run}: the records kept for entry {index} of the log are not those it commits to"]
+        return ()
+
+
+class RecordCheck:
+    """Compares the private records of a home with what a replay decides.
+
+    Args:
+        home: with a log; without one nothing is compared.
+    """
+
+    def __init__(self, home: Home) -> None:
+        self._store = RecordStore.open(home.path / "records.sqlite") if has_ledger(home) else None
+        self._last: dict[str, bytes] = {}
+        self._expected: list[tuple[str, int, tuple[Any, ...]]] = []
+        self._transitions: Transitions | None = None
+
+    def close(self) -> None:
+        """Let the records go."""
+        if self._store:
+            self._store.close()
+
+    def begin(self, run: int, judge: Judge) -> None:
+        """Begin a run; one that has no batches was decided before there was a log."""
+        self._expected = []
+        recorded = self._store is not None and bool(self._store.batches(run=run))
+        self._transitions = Transitions(judge, self._last) if recorded else None
+
+    def see(self, batch: DecidedBatch) -> None:
+        """Take note of the transitions of a batch, in the order of the run."""
+        if self._transitions is None:
+            return
+        judged = batch.judged
+        rows = self._transitions.of(judged, chosen=batch.chosen)
+        names = judged.table.column("terminal_id")
+        times = judged.table.column("observed_at")
+        for row in rows.tolist():
+            name = names[row].as_py()
+            self._last[name] = self._transitions.answer(judged, row)
+            item = judged.decided.classes[int(judged.decided.klass[row])]
+            decisive = [[code, rule] for code, rule, kind in item.reasons if kind == DECISIVE]
+            answer = (item.outcome.word, item.state.value, item.rule_id, decisive, list(item.obligations))
+            self._expected.append((name, times[row].as_py(), answer))
+
+    def faults(self, run: int) -> list[str]:
+        """What differs in the records of the run that was seen; the first difference only, since others follow from it."""
+        if self._store is None or self._transitions is None:
+            return []
+        stored = list(self._store.records_of_run(run))
+        for record, (name, observed_ns, answer) in zip(stored, self._expected, strict=False):
+            if record.content is None:
+                continue  # erased; its leaf is checked with its batch
+            said = _said(record)
+            if (record.terminal_id, record.observed_at_ns, said) != (name, observed_ns, answer):
+                where = f"terminal {record.terminal_id} at {format_instant(int(record.observed_at_ns or 0))}"
+                given = f"{answer[0]} by {answer[2]} for terminal {name} at {format_instant(observed_ns)}"
+                return [f"run {run}: a record says {said[0]} by {said[2]} for {where}, and the observations give {given}"]
+        if len(stored) != len(self._expected):
+            return [f"run {run} has {len(stored):,} records, and its observations give {len(self._expected):,}"]
+        return []
+
+
+def _said(record: Record) -> tuple[Any, ...]:
+    content = json.loads(record.content or "{}")
+    decisive = [[item["code"], item["rule"]] for item in content["reasons"] if item["class"] == DECISIVE]
+    return content["outcome"], content["state"], content["rule"], decisive, content["obligations"]
