@@ -179,6 +179,8 @@ def digest_file(path: Path) -> str:
 
 def _read_integer(text: str) -> int:
     # 2^53 - 1 has 16 digits; the length is looked at first, because reading a very long number takes long.
+    if len(text) < 16:
+        return int(text)
     if len(text) > 17 or not -MAX_INTEGER <= int(text) <= MAX_INTEGER:
         raise InputError(f"integer `{text[:40]}` is beyond ±(2^53 - 1)", help="write it as text")
     return int(text)
