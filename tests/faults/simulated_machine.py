@@ -72,15 +72,17 @@ class SimulatedMachine:
     Args:
         seed: decides what survives a power loss and which calls fail.
         block: bytes that reach the medium together, 512 or 4096.
-        content_synced: False models a program that forgot to sync what it wrote.
-        folders_synced: False models a program that forgot to sync its folders.
+
+    Attributes:
+        content_synced: False models a program that forgets to sync what it writes.
+        folders_synced: False models a program that forgets to sync its folders.
     """
 
-    def __init__(self, seed: int, *, block: int = 512, content_synced: bool = True, folders_synced: bool = True) -> None:
+    def __init__(self, seed: int, *, block: int = 512) -> None:
         self.random = random.Random(f"machine/{seed}")
         self.block = block
-        self.content_synced = content_synced
-        self.folders_synced = folders_synced
+        self.content_synced = True
+        self.folders_synced = True
         self.root = Folder()
         self.locks: set[str] = set()
         self.calls = 0
@@ -165,7 +167,7 @@ class SimulatedMachine:
     def _missing(path: str) -> NoReturn:
         raise FileNotFoundError(errno.ENOENT, "simulated", path)
 
-    def read(self, path: str, *, cold: bool) -> bytes:
+    def read(self, path: str, *, cold: bool) -> bytes:  # noqa: ARG002 - both copies are in memory here
         self._call(changes=False)
         self._end()
         return self._file(path).content

@@ -13,7 +13,7 @@ from groundrule.errors import IntegrityError, StoreError
 from groundrule.ledger.disk import Disk
 from groundrule.ledger.state import TreeState
 from groundrule.ledger.tiles import TILE_WIDTH, ReadResource, TileBuilder, TilePath, TileTree, decode_bundle, resources
-from groundrule.ledger.tree import Frontier, leaf_hashes
+from groundrule.ledger.tree import HASH_SIZE, Frontier, leaf_hashes
 
 CHUNK = 65_536
 """Entries that are re-read at a time."""
@@ -39,7 +39,8 @@ def recompute(disk: Disk, signed: TreeState, state: TreeState) -> None:
         frontier = Frontier.at(signed.size, tree.hash)
         if frontier.root() != signed.root:
             raise damage(f"the first {signed.size} leaves do not have the root that was signed")
-        builder = TileBuilder.at(signed.size, read)
+        # Its partial tiles are cut from those of now: the older ones need not be kept.
+        builder = TileBuilder.at(signed.size, lambda path: _cut(tree, TilePath.parse(path)))
         for start in range(signed.size, state.size, CHUNK):
             end = min(state.size, start + CHUNK)
             hashes = list(leaves(tree, start, end))
@@ -50,6 +51,10 @@ def recompute(disk: Disk, signed: TreeState, state: TreeState) -> None:
                     raise damage(f"`{path}` does not hold the hashes of its entries", path=str(path))
         if frontier.root() != state.root or tree.root() != state.root:
             raise damage(f"the stored tree of {state.size} leaves does not have the root of the tree state")
+
+
+def _cut(tree: TileTree, path: TilePath) -> bytes:
+    return tree.tile(path.level or 0, path.index)[: HASH_SIZE * path.width]
 
 
 def leaves(tree: TileTree, start: int, end: int) -> Iterator[bytes]:
@@ -79,7 +84,7 @@ def check_present(disk: Disk, size: int) -> None:
         except FileNotFoundError:
             wrong.append(f"`{path}` is missing")
             continue
-        if (length < 2 * path.width) if path.level is None else (length != 32 * path.width):
+        if (length < 2 * path.width) if path.level is None else (length != HASH_SIZE * path.width):
             wrong.append(f"`{path}` has {length:,} bytes")
     if wrong:
         more = f", and {len(wrong) - 1} more files are wrong" if len(wrong) > 1 else ""
