@@ -326,6 +326,11 @@ class RecordStore:
         """Return the records of a subject and month, as an erasure would find them."""
         return self._records("subject=? AND month=? ORDER BY batch_id, leaf_index", (subject, month))
 
+    def months_of(self, subject: str) -> list[str]:
+        """Return the months in which a subject has records, in order; with those of its keys, all that can be erased."""
+        rows = self._database.rows("SELECT DISTINCT month FROM record WHERE subject=? ORDER BY month", (subject,))
+        return [month for (month,) in rows]
+
     def _records(self, where: str, values: Sequence[str | int]) -> list[Record]:
         return [
             Record(*row)

@@ -269,7 +269,9 @@ def test_an_erased_record_leaves_its_leaf_and_nothing_else(filled: RecordStore, 
 def test_only_the_month_named_is_erased(store: RecordStore) -> None:
     other = record("b1", 2)._replace(month="2026-04")
     store.add_batch(batch("b1"), [record("b1", 1), other])
+    assert store.months_of("acc-1") == [MONTH, "2026-04"]
     erase(store, "acc-1")
+    assert store.months_of("acc-1") == ["2026-04"]
     assert store.records_of("ut-1") == [other]
     assert store.records_of_subject("acc-1", "2026-04") == [other]
     assert erase(store, "acc-1") == [], "erasing twice does no harm"
