@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ import pyarrow as pa
 import typer
 
 from groundrule.canon import digest_file
+from groundrule.cli.ledger import committed_dict, print_committed
 from groundrule.cli.output import (
     DEFAULT_HOME,
     HomeOption,
@@ -22,7 +24,9 @@ from groundrule.cli.output import (
     warn,
 )
 from groundrule.cli.rules import instant_option
+from groundrule.errors import GroundruleError
 from groundrule.instant import NS_PER_S
+from groundrule.pipeline.home_ledger import HomeLedger, has_ledger
 from groundrule.pipeline.runs import Counts, Inputs, Run
 from groundrule.pipeline.runs import decide as decide_run
 from groundrule.reasons import CATALOGUE
@@ -71,7 +75,7 @@ def decide(
         warn(f"{path} is left out: {error}")
     rejected_path = place.rejected / f"observations-{moment}.jsonl"
     unread = {path for path, _ in reader.unreadable}
-    with place.writer(), progress() as report:
+    with place.writer(), _ledger(place) as ledger, progress() as report:
         run = decide_run(
             place,
             Inputs(
@@ -87,6 +91,7 @@ def decide(
             as_of_ns=instant_option(as_of, "--as-of"),
             out=out,
             progress=report,
+            ledger=ledger,
         )
     for note in reader.notes:
         warn(note)
@@ -98,6 +103,7 @@ def decide(
         "rejected": dict(reader.counts.by_reason),
         "unreadable_files": {str(path): str(error) for path, error in reader.unreadable},
         "rejected_rows": str(rejected_path) if reader.counts.total else None,
+        "log": committed_dict(run.committed) if run.committed else None,
         **counts_dict(run.counts),
     }
     if as_json:
@@ -119,7 +125,26 @@ def _print(run: Run, reader: ObservationReader, rejected_path: Path, out: Path |
     if run.counts.unregistered:
         warn("terminals that are not in the register are reviewed: groundrule register import terminals FILE")
     print_text(f"Run {run.number} committed; manifest {run.manifest}")
-    print_text("Next: groundrule explain TERMINAL, groundrule replay, groundrule whatif --rules FILE")
+    if run.committed:
+        print_committed(run.committed)
+    print_text("Next: groundrule explain TERMINAL, groundrule ledger prove TERMINAL, groundrule replay")
+
+
+@contextmanager
+def _ledger(place: Home) -> Iterator[HomeLedger | None]:
+    """The home's log, or None where there is none or it is out of reach: decisions do not wait for it."""
+    if not has_ledger(place):
+        yield None
+        return
+    try:
+        ledger = HomeLedger.open(place)
+    except GroundruleError as error:
+        warn(f"the log is out of reach: {error}")
+        warn("the run is decided without it, and enters the log, late, with the next run that finds it")
+        yield None
+        return
+    with ledger:
+        yield ledger
 
 
 def counts_dict(counts: Counts) -> dict[str, Any]:

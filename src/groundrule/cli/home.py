@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from groundrule.cli.ledger import ledger_state
 from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_json, print_text
 from groundrule.pipeline.home import create_home, rulebook_of
 from groundrule.store.area_store import current_areas_digest
@@ -26,6 +27,7 @@ def init(
         "id": made.id,
         "rulebook": {"id": book.id, "version": book.version, "digest": book.digest, "rules": len(book.rules)},
         "areas": current_areas_digest(made),
+        "ledger": ledger_state(made),
         "governed": False,
     }
     if as_json:
@@ -34,6 +36,8 @@ def init(
     print_text(f"Home {made.path} is ready: rulebook {book.id} version {book.version} with {len(book.rules)} rules.")
     print_text(f"  rulebook {book.digest}")
     print_text(f"  areas    {result['areas']}")
+    if state := ledger_state(made):
+        print_text(f"  log      {state['log']}, without witnesses yet; its keys are in {state['keys']}")
     if book.notice:
         print_text(f"  notice   {book.notice}")
     print_text("Next: groundrule register import terminals FILE, then groundrule decide OBSERVATIONS")

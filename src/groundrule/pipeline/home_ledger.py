@@ -31,6 +31,7 @@ from groundrule.ledger.witness_client import WitnessClient
 from groundrule.pipeline.manifests import read_manifest, runs
 from groundrule.signing import SigningKey
 from groundrule.store.area_store import current_areas_digest
+from groundrule.store.durable import write_durably
 from groundrule.store.home import Home
 from groundrule.store.keys import KeyService
 from groundrule.store.records import Outgoing, Queued, RecordStore, RunProof
@@ -70,6 +71,23 @@ def policy_of(home: Home) -> Policy:
         raise InputError(f"`{home.path}` has no log", help="make one with: groundrule ledger init") from None
     except OSError as error:
         raise StoreError(f"cannot read `{path}`: {error.strerror}", path=str(path)) from error
+
+
+def set_policy(home: Home, text: bytes) -> Policy:
+    """Replace the policy file of the home's log; the caller holds the home's write lock.
+
+    Raises:
+        InputError: it is no policy, or does not name the keys that sign the log.
+    """
+    parsed = Policy.parse(text)
+    missing = [str(key) for key in policy_of(home).log_keys if key not in parsed.log_keys]
+    if missing:
+        raise InputError(
+            f"the new policy does not name the log's key {missing[0][:100]}",
+            help="keep the `log` lines of the present one; see it with: groundrule ledger policy",
+        )
+    write_durably(log_folder(home) / POLICY_FILE, text)
+    return parsed
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +189,7 @@ class HomeLedger:
         for signer in chosen:
             made.queue("key-event", {"event": "added", "from": now, "to": None, "vkey": str(signer.verifier)})
         made.announce_policy(rulebook, current_areas_digest(home), note="genesis")
-        for run in runs(home):
-            made.commit_manifest(run, read_manifest(home, run))
-        made.flush()
+        made.recover()
         return made
 
     @classmethod
@@ -269,10 +285,22 @@ class HomeLedger:
         if known < size:
             tail = [Entry.decode(data) for data in self.log.tree().entries(known, size)]
             self.records.mark_logged(_matched(tail, self.records.pending_outbox(len(tail)), known))
-        removed = self.records.remove_uncommitted(set(runs(self.home)))
+        finished = runs(self.home)
+        removed = self.records.remove_uncommitted(set(finished))
         if removed:
             self.keys.remove_batch_secrets(removed)
+        for run in finished:
+            # Decided while the log or its keys were out of reach.
+            if self.records.run_proof(run) is None:
+                self.commit_manifest(run, read_manifest(self.home, run))
         self.flush()
+
+    def try_commit(self) -> Committed:
+        """Commit, or say what stood in the way: entries stay queued, and nothing that was decided is lost."""
+        try:
+            return self.commit()
+        except (StoreError, IntegrityError, ConflictError) as error:
+            return Committed(self.log.size, b"", False, False, False, (str(error),))
 
     def commit(self, *, patience_s: int = PATIENCE_S) -> Committed:
         """Append what is queued, sign the log as it stands, have it witnessed, and publish the checkpoint.

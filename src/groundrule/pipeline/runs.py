@@ -170,7 +170,7 @@ def decide(
     # The run is committed. Without its cache, the next one rebuilds the memory from history.
     with suppress(StoreError):
         save_state(home, judge, manifest)
-    committed = ledger.commit() if ledger else None
+    committed = ledger.try_commit() if ledger else None
     return Run(number, manifest, counts, digests["decisions"].hexdigest(), committed)
 
 
