@@ -102,7 +102,7 @@ def verify_receipt(
         policy: whom to trust.
         pinned: a checkpoint of the log that was seen earlier.
         consistency: gives consistency proofs, where the log itself is at hand.
-        strict: refuse where a configured witness signed badly, or agreement with `pinned` cannot be shown.
+        strict: refuse where any signature line is damaged, or agreement with `pinned` cannot be shown.
     Raises:
         ProofFailed: naming the step that fails and why; context `step`.
     """
@@ -179,6 +179,8 @@ def _verified(
     except ProofFailed as error:
         _fail("inclusion", f"the entry is not entry {proof.index} of the log: {error.message}")
     remarks = lines_of(checked, policy)[0]
+    if strict and remarks:
+        _fail("checkpoint", remarks[0])
     agrees = None
     if pinned is not None:
         agrees, remark = _compare_pinned(head, pinned, policy, consistency, strict)
@@ -277,7 +279,11 @@ def _check_agreement(fields: Mapping[str, Any], body: Mapping[str, Any]) -> None
     if isinstance(named, Mapping) and isinstance(named.get("rulebook"), str) and isinstance(named.get("areas"), str):
         digest = policy_digest(named["rulebook"], named["areas"])
         if digest != _hex(body["policy_digest"]):
-            _fail("entry", f"the record's rules and areas are policy {digest}, its batch has {body['policy_digest']}", field="policy")
+            _fail(
+                "entry",
+                f"the record's rules and areas are policy {digest}, its batch has {body['policy_digest']}",
+                field="policy",
+            )
 
 
 def _compare_pinned(
