@@ -99,7 +99,7 @@ def parse_key(text):
 
 def parse_policy(data):
     """Lines log, witness, group and quorum; nothing is used before it is defined, nor twice (tlog-policy)."""
-    check(not re.search(rb"[^\t\n\x20-\x7e\x80-\xff]", data), "the policy holds a control character")
+    check(data.endswith(b"\n") and not re.search(rb"[^\t\n\x20-\x7e\x80-\xff]", data), "a control character, or no end of the last line")
     logs, witnesses, groups, free, quorum = [], [], {}, set(), None
     for line in data.decode(errors="surrogateescape").split("\n"):
         match re.split("[ \t]+", line.strip(" \t")):
@@ -116,10 +116,10 @@ def parse_policy(data):
                 quorum = name
             case [word, *_]:
                 check(not word or word.startswith("#"), f"the line {line[:60]!a} of the policy is not in order")
-    for known in (logs, [key for _, key in witnesses]):
+    for known, types in ((logs, {*range(256)} - {4}), ([key for _, key in witnesses], {4, 6})):
+        check({key.type for key in known} <= types, "the policy has a key of a type that does not fit its use")
         check(quorum and len({k.public for k in known}) == len({k[:2] for k in known}) == len(known), "no quorum line, or a key twice")
-    witnesses = {key[:2]: (name, key) for name, key in witnesses if key.type in (4, 6)}
-    return Policy({key[:2]: key for key in logs if key.type in (1, 6)}, witnesses, groups, quorum)
+    return Policy({k[:2]: k for k in logs if k.type in (1, 6)}, {k[:2]: (name, k) for name, k in witnesses}, groups, quorum)
 
 def reached(policy, seen, name):
     """Whether the witnesses seen satisfy the group or witness of that name (tlog-policy)."""
