@@ -75,8 +75,8 @@ class Conduct:
     erasures: int = 0
     kinds: dict[str, int] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
-    heads: Sequence[tuple[int, int]] = ()
-    trusted_keys: frozenset[str] = frozenset()
+    heads: Sequence[tuple[int, int]] = field(default=(), repr=False, compare=False)
+    trusted_keys: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
 
     def take(self, index: int, entry: Mapping[str, Any]) -> None:
         """Take up the next entry, which is well formed except perhaps for its body."""
