@@ -28,7 +28,9 @@ MAX_DEPTH = 64
 """Deepest nesting of arrays and objects in signed JSON; no document of Groundrule comes near it."""
 
 # Values are walked before they are written, which finds circles already.
-_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), check_circular=False)
+_ENCODER = json.JSONEncoder(
+    ensure_ascii=False, sort_keys=True, separators=(",", ":"), check_circular=False, allow_nan=False
+)
 _LITERAL_ORDER = json.JSONEncoder(ensure_ascii=False, sort_keys=False, separators=(",", ":"), check_circular=False)
 _ABOVE_BMP = re.compile("[\U00010000-\U0010ffff]")
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,19}")
@@ -233,9 +235,7 @@ if _make_encoder is None:  # an interpreter without the C encoder
     _encode: Callable[[Any], str] = _ENCODER.encode
 else:
     # `_ENCODER.encode` makes this object anew at each call, which takes longer than writing a small entry.
-    _parts = _make_encoder(
-        None, _ENCODER.default, json.encoder.encode_basestring, None, ":", ",", True, False, False
-    )
+    _parts = _make_encoder(None, _ENCODER.default, json.encoder.encode_basestring, None, ":", ",", True, False, False)
 
     def _encode(value: Any) -> str:
         return "".join(_parts(value, 0))

@@ -205,6 +205,8 @@ def test_a_witness_signature_under_the_name_of_the_log_is_not_the_log() -> None:
     assert outcome(opened, data) is ProofFailed
     assert outcome(open_checkpoint, data, [same_key.verifier]) is ProofFailed
     assert outcome(open_checkpoint, data, [*LOG_KEYS, same_key.verifier]) is ProofFailed
+    beside = cosigned(checkpoint_of(), [(same_key, 5)])
+    assert open_checkpoint(beside, [*LOG_KEYS, same_key.verifier]).log_keys_verified == tuple(LOG_KEYS)
 
 
 def test_no_log_keys_no_log() -> None:
@@ -247,6 +249,8 @@ def test_a_cosignature_holds_for_one_checkpoint_cosigner_and_time(kind: int) -> 
         (Checkpoint("other.example", 1000, checkpoint.root), each.verifier, line),
         (checkpoint_of(root=ROOT), each.verifier, line),
         (checkpoint, witness(2, kind).verifier, line),
+        (checkpoint, each.verifier, Signature("other.example", line.key_id, line.blob)),
+        (checkpoint, each.verifier, Signature(line.name, bytes(4), line.blob)),
         (checkpoint, each.verifier, Signature(line.name, line.key_id, (501).to_bytes(8, "big") + line.blob[8:])),
         (checkpoint, each.verifier, Signature(line.name, line.key_id, bytes(8) + line.blob[8:])),
         (checkpoint, each.verifier, Signature(line.name, line.key_id, (2**63).to_bytes(8, "big") + line.blob[8:])),
@@ -280,21 +284,20 @@ def test_the_name_is_covered_by_ml_dsa_only() -> None:
         assert (renamed in failed) is not counts
 
 
-def test_a_zero_time_is_no_cosignature_even_if_signed() -> None:
-    for kind in (COSIGNATURE_ED25519, COSIGNATURE_ML_DSA_44):
-        checkpoint, each = checkpoint_of(), witness(1, kind)
-        if kind == COSIGNATURE_ED25519:
-            message = b"cosignature/v1\ntime 0\n" + checkpoint.format()
-        else:
-            names = b"".join(bytes((len(name),)) + name.encode() + bytes(8) for name in (each.name, ORIGIN))
-            message = b"subtree/v1\n\0" + names + (1000).to_bytes(8, "big") + checkpoint.root
-        line = each.signature(bytes(8) + each.key.sign(message))
-        times, failed = cosignatures(Note(checkpoint.format(), (line,)), checkpoint, [each.verifier])
-        assert (times, failed) == ({}, (each.verifier,))
-        with pytest.raises(InputError, match="time"):
-            cosign(checkpoint, checkpoint.format(), each, 0)
+@pytest.mark.parametrize("time_s", [0, 2**63, 2**64 - 1])
+@pytest.mark.parametrize("kind", [COSIGNATURE_ED25519, COSIGNATURE_ML_DSA_44])
+def test_times_out_of_range_are_no_cosignature_even_if_signed(kind: int, time_s: int) -> None:
+    checkpoint, each, stamp = checkpoint_of(), witness(1, kind), time_s.to_bytes(8, "big")
+    if kind == COSIGNATURE_ED25519:
+        message = b"cosignature/v1\ntime %d\n" % time_s + checkpoint.format()
+    else:
+        cosigner, origin = (bytes((len(name),)) + name.encode() for name in (each.name, ORIGIN))
+        message = b"subtree/v1\n\0" + cosigner + stamp + origin + bytes(8) + (1000).to_bytes(8, "big") + checkpoint.root
+    line = each.signature(stamp + each.key.sign(message))
+    times, failed = cosignatures(Note(checkpoint.format(), (line,)), checkpoint, [each.verifier])
+    assert (times, failed) == ({}, (each.verifier,))
     with pytest.raises(InputError, match="time"):
-        cosign(checkpoint_of(), b"", witness(1), 2**63)
+        cosign(checkpoint, checkpoint.format(), each, time_s)
 
 
 def test_each_witness_counts_once_with_its_earliest_time() -> None:
@@ -308,8 +311,9 @@ def test_a_failed_cosignature_is_reported_and_a_good_one_beside_it_counts() -> N
     one, two = witness(1), witness(2)
     note = Note.parse(cosigned(checkpoint_of(), [(one, 50), (two, 51)]))
     wrong = one.signature(b"\0\0\0\0\0\0\0\7" + bytes(64))
+    other = one.signature(b"\0\0\0\0\0\0\0\7" + bytes(63) + b"\1")
     times, failed = cosignatures(
-        Note(note.text, (wrong, wrong, *note.signatures)), checkpoint_of(), [one.verifier, two.verifier]
+        Note(note.text, (wrong, other, *note.signatures)), checkpoint_of(), [one.verifier, two.verifier]
     )
     assert times == {one.verifier: 50, two.verifier: 51}
     assert failed == (one.verifier,)

@@ -25,6 +25,7 @@ from groundrule.ledger.note import (
     key_id,
     open_note,
     sign_note,
+    verify_text,
 )
 from groundrule.signing import SigningKey
 
@@ -289,6 +290,13 @@ def test_only_plain_signatures_count_on_plain_notes() -> None:
             sign_note(TEXT, [each])
         data = Note(TEXT, (each.signature(each.key.sign(TEXT)),)).format()
         assert outcome(open_note, data, [each.verifier]) is ProofFailed
+
+
+def test_a_text_is_covered_by_type_1_only() -> None:
+    note = Note.parse(sign_note(TEXT, [ALICE]))
+    assert verify_text(note, ALICE.verifier, note.signatures[0])
+    for kind in (2, COSIGNATURE_ED25519):
+        assert not verify_text(note, VerifierKey(ALICE.name, kind, ALICE.key.public), note.signatures[0])
 
 
 def test_a_note_cannot_be_made_that_cannot_be_read() -> None:

@@ -53,6 +53,7 @@ def test_comments_tabs_and_empty_lines() -> None:
     [
         "",
         "quorum W0",  # cut off
+        "quorum W0 ",
         "quorum\n",
         "quorum W0 W1\n",
         "quorum W9\n",
