@@ -495,12 +495,21 @@ class _FileLock:
         self._descriptor: int | None = descriptor
 
     def release(self) -> None:
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        """Let another writer in.
+
+        Raises:
+            StoreError: the system reports an error; nothing was written through the lock's file.
+        """
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            try:
+                os.close(descriptor)
+            except OSError as error:
+                raise StoreError(f"the lock could not be released: {_name(error)}", errno=error.errno) from error
 
     def __del__(self) -> None:
-        self.release()
+        with suppress(StoreError):  # forgotten by its owner; there is nobody to tell
+            self.release()
 
 
 def _split(path: str) -> tuple[str, str]:

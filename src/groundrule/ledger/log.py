@@ -475,12 +475,12 @@ class Log:
             held = self._disk.lock(PUBLISH_LOCK)
             try:
                 self._disk.replace(CHECKPOINT, checkpoint)
+                before, self._published, self._published_size = self._published_size, checkpoint, head.size
+                if checked.quorum_met:
+                    self._accepted_size = head.size
+                self._witnessed = checked.quorum_met and self.policy.quorum is not None
             finally:
                 held.release()
-            before, self._published, self._published_size = self._published_size, checkpoint, head.size
-            if checked.quorum_met:
-                self._accepted_size = head.size
-            self._witnessed = checked.quorum_met and self.policy.quorum is not None
             self._discard_partials(before, head.size)
 
     def commit(self, witness: Witnesses | None = None, *, patience_s: int = PATIENCE_S) -> Published:

@@ -30,18 +30,17 @@ OWNER_FIELDS = frozenset(
         "owner_tag",
         "policy",
         "position",
-        "reasons",
+        "reason_codes",
         "register",
-        "rule",
         "state",
         "terminal_id",
     }
 )
 """What an owner's receipt opens: what they sent, what was answered, and under which versions.
 
-Everything else stays closed to owners (`speed_kmh`, `altitude_m`, `evaluator`, `inputs_sha256`, `corrects`, and any field
-added later, such as alerts): what was measured, and how, teaches whoever misuses a terminal how to stay below a limit. The
-rule's id is in the published rulebook. A court gets the other fields by an enacted disclosure.
+Everything else stays closed to owners (`rule`, `reasons` with the rules that gave them, `speed_kmh`, `altitude_m`,
+`inputs_sha256`, `corrects`, and any field added later, such as alerts): what was measured, and which rule it met, teaches
+whoever misuses a terminal how to stay below a limit. A court gets the other fields by an enacted disclosure.
 """
 
 
