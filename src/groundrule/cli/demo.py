@@ -84,6 +84,8 @@ def _print(made: Demo, out: Path, elapsed_s: float) -> None:
         print_text(f"replay finds it. {difference_sentence(made.replay.difference)}", style="green")
     print_text("The file has been put back.")
     print_text()
+    _print_proof(made)
+    print_text()
     for name, path in made.files.items():
         print_text(f"{name}: {path}")
     print_text(f"manifest: {made.run.manifest}")
@@ -92,6 +94,27 @@ def _print(made: Demo, out: Path, elapsed_s: float) -> None:
     print_text(f"  groundrule explain {made.acceptance.terminal_id} --home {out / 'home'} --for owner")
     print_text(f"  groundrule whatif --rules {made.files['other rulebook']} --home {out / 'home'}")
     print_text(f"  groundrule replay --home {out / 'home'}")
+    print_text(f"  groundrule ledger verify {made.proof.receipt}")
+
+
+def _print_proof(made: Demo) -> None:
+    proof = made.proof
+    print_text("Can this be checked without trusting us?", style="bold")
+    seen = sorted(proof.verified.checked.times)
+    print_text(
+        f"Every answer is in a log of {proof.committed.size:,} entries; its head was cosigned by {len(seen)} witnesses in "
+        f"processes of their own ({', '.join(seen)})."
+    )
+    print_text(
+        f"The receipt of {proof.issued.terminal_id} ({proof.issued.fields['outcome']}, entry {proof.issued.batch_index}) is "
+        "verified with the receipt and the policy file alone. Altered in turn, and found:"
+    )
+    for what, said in proof.findings:
+        print_text(f"  {what}: {said}", style="green")
+    print_text("Both have been put back. One command verifies the receipt, also on another machine:")
+    print_text(f"  groundrule ledger verify {proof.receipt}", style="bold")
+    print_text("or, without any of our software: python tools/groundrule_verify.py "
+               f"{proof.receipt} --policy {proof.policy}")
 
 
 def _as_dict(made: Demo) -> dict[str, object]:
@@ -104,6 +127,13 @@ def _as_dict(made: Demo) -> dict[str, object]:
         },
         "whatif": whatif_dict(made.whatif),
         "altered": {"terminal": made.alteration.terminal_id, "before": made.alteration.before, "after": made.alteration.after},
+        "log": {
+            "size": made.proof.committed.size,
+            "witnesses": sorted(made.proof.verified.checked.times),
+            "receipt": str(made.proof.receipt),
+            "policy": str(made.proof.policy),
+            "altered": dict(made.proof.findings),
+        },
         "replay": {"identical": made.replay.identical, "difference": difference_dict(made.replay.difference)},
         "manifest": made.run.manifest,
         "decisions": made.run.decisions,

@@ -23,9 +23,12 @@ from groundrule.errors import ConflictError
 from groundrule.evidence.maps import outcome_map_png, whatif_map_png
 from groundrule.evidence.webmap import PageText, write_webmap
 from groundrule.instant import NS_PER_S
+from groundrule.pipeline.demo_proof import Proved, prove_and_alter
+from groundrule.pipeline.demo_witnesses import DemoWitnesses
 from groundrule.pipeline.explain import Found, explain_terminal
 from groundrule.pipeline.history import all_observations
 from groundrule.pipeline.home import basis_of, create_home
+from groundrule.pipeline.home_ledger import HomeLedger, LedgerSetup, new_signers
 from groundrule.pipeline.judge import Basis, Judged
 from groundrule.pipeline.last_seen import LastSeen
 from groundrule.pipeline.runs import Counts, Inputs, Replay, Run, decide, replay
@@ -58,6 +61,7 @@ class Demo:
         refusal, acceptance: one explanation each.
         whatif: who changes at 60 instead of 75 km/h over Ukraine.
         alteration, replay: the decision that was altered, and what replay found.
+        proof: the receipt of the refusal, and what each check said about something that was altered.
         files: what was written, by name.
     """
 
@@ -70,6 +74,7 @@ class Demo:
     whatif: WhatIf
     alteration: Alteration
     replay: Replay
+    proof: Proved
     files: dict[str, Path]
 
     @property
@@ -96,20 +101,29 @@ def make_demo(
         ConflictError: the directory holds something that is not a demo.
     """
     prepare_folder(out)
+    home_id = f"demo-{seed}-{terminals}-{minutes:g}"
+    signers = new_signers(f"log.example/{home_id}")
+    # They start beside the making of the fleet.
+    witnesses = DemoWitnesses(out / "witnesses", [str(signer.verifier) for signer in signers])
+    witnesses.start()
     fleet = generate(terminals=terminals, minutes=minutes, seed=seed)
     recorded_at_ns = fleet.start_ns - 3_600 * NS_PER_S
-    home = create_home(out / "home", home_id=f"demo-{seed}-{terminals}-{minutes:g}")
-    with home.writer():
-        _import_registers(home, fleet, out, recorded_at_ns, progress)
-        basis = basis_of(home, recorded_at_ns=recorded_at_ns + 10)
-        description = [{"name": "generated fleet", "seed": seed, "terminals": terminals, "minutes": f"{minutes:g}"}]
-        run = decide(
-            home,
-            Inputs(fleet.batches(instants_per_batch=INSTANTS), lambda: description, dict, in_order=True),
-            recorded_at_ns=recorded_at_ns + 10,
-            progress=progress,
-            basis=basis,
-        )
+    description = [{"name": "generated fleet", "seed": seed, "terminals": terminals, "minutes": f"{minutes:g}"}]
+    with witnesses:
+        setup = LedgerSetup(signers=signers, policy=witnesses.policy())
+        home = create_home(out / "home", home_id=home_id, ledger=setup)
+        with home.writer():
+            _import_registers(home, fleet, out, recorded_at_ns, progress)
+            basis = basis_of(home, recorded_at_ns=recorded_at_ns + 10)
+            with HomeLedger.open(home) as ledger:
+                run = decide(
+                    home,
+                    Inputs(fleet.batches(instants_per_batch=INSTANTS), lambda: description, dict, in_order=True),
+                    recorded_at_ns=recorded_at_ns + 10,
+                    progress=progress,
+                    basis=basis,
+                    ledger=ledger,
+                )
     other = variant(basis.rulebook)
     files = {"other rulebook": out / "world-2026-60-km-h.yaml"}
     files["other rulebook"].write_text(other.text, encoding="utf-8")
@@ -139,7 +153,9 @@ def make_demo(
     acceptance = explain_terminal(home, chosen["acceptance"], basis=basis)
     thread.join()
     alteration, found = shown[0]
-    return Demo(fleet, home, run, kinds, refusal, acceptance, whatif, alteration, found, files)
+    proof = prove_and_alter(home, run, chosen["refusal"], out)
+    files |= {"receipt": proof.receipt, "policy": proof.policy}
+    return Demo(fleet, home, run, kinds, refusal, acceptance, whatif, alteration, found, proof, files)
 
 
 def variant(book: Rulebook, km_h: int = WHATIF_KM_H) -> Rulebook:

@@ -25,11 +25,12 @@ from groundrule.ledger.entry import format_time
 from groundrule.pipeline.decisions import ENGINE
 from groundrule.pipeline.judge import Basis, Judge
 from groundrule.pipeline.lateness import DecidedBatch
+from groundrule.rules.classes import DECISIVE
 from groundrule.rules.evidence import AreaFact
 
 FIELDS: Final = (
     "terminal_id", "account_id", "observed_at", "decided_at", "position", "h3_r7", "country", "speed_kmh", "altitude_m",
-    "outcome", "state", "rule", "reasons", "obligations", "policy", "register", "evaluator", "inputs_sha256", "corrects",
+    "outcome", "state", "reason_codes", "rule", "reasons", "obligations", "policy", "register", "inputs_sha256", "corrects",
     "owner_tag",
 )  # fmt: skip
 """Fields of a record, in the order of `PrivateRecord.values`; docs/ledger.md says what each holds."""
@@ -131,7 +132,6 @@ class RecordMaker:
         self._basis = basis
         registers = {"digest": basis.registers.digest, "revision": basis.registers.revision}
         self._register = canonical_json(registers)
-        self._evaluator = canonical_json(evaluator_digest())
         self._texts: dict[Any, bytes] = {}
 
     def records(self, part: Excerpt) -> list[PrivateRecord]:
@@ -154,12 +154,12 @@ class RecordMaker:
             _NULL if alt_m is None else b"%d" % round(alt_m),
             _text(decision["outcome"]),
             _text(decision["state"]),
+            self._once(tuple(reason["code"] for reason in decision["reasons"] if reason["class"] == DECISIVE)),
             _text(decision["rule"]),
             self._once(tuple(tuple(reason[name] for name in _REASON) for reason in decision["reasons"]), _reasons),
             self._once(tuple(decision["obligations"])),
             self._once(decision["lists_version"], self._policy),
             self._register,
-            self._evaluator,
             _text(_inputs(part.observations[row], decision["evidence"])),
             _NULL,
             _NULL,

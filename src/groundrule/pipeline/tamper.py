@@ -1,4 +1,4 @@
-"""Alters one stored decision, to show that `replay` finds it. For demonstrations and tests; it repairs nothing."""
+"""Alters a stored decision or a byte, to show that the checks find it. For demonstrations and tests; it repairs nothing."""
 
 from __future__ import annotations
 
@@ -65,3 +65,24 @@ def altered_decision(home: Home, run: int, *, since_ns: int = MIN_NS) -> Iterato
             path.write_bytes(original)
         return
     raise InputError(f"run {run} denied nobody, so there is no denial to alter")
+
+
+@contextmanager
+def altered_byte(path: Path, position: int) -> Iterator[None]:
+    """Flip the lowest bit of one byte of a file for the length of the block, then put the file back.
+
+    Args:
+        position: of the byte, from 0; negative counts from the end.
+    """
+    original = path.read_bytes()
+    path.write_bytes(flipped(original, position))
+    try:
+        yield
+    finally:
+        path.write_bytes(original)
+
+
+def flipped(data: bytes, position: int) -> bytes:
+    """Return bytes with the lowest bit of one of them flipped; a negative position counts from the end."""
+    at = position % len(data)
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]

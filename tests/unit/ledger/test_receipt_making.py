@@ -85,8 +85,8 @@ def test_every_opened_field_matches_a_commitment(inner: InnerTree) -> None:
 
 
 def test_owners_see_what_they_sent_and_what_was_answered() -> None:
-    assert owner_fields(RECORD) == ["outcome", "position", "rule", "terminal_id"]
-    assert OWNER_FIELDS.isdisjoint({"speed_kmh", "altitude_m", "alerts", "location_check", "inputs_sha256"})
+    assert owner_fields(RECORD) == ["outcome", "position", "terminal_id"]
+    assert OWNER_FIELDS.isdisjoint({"rule", "reasons", "speed_kmh", "altitude_m", "alerts", "location_check", "inputs_sha256"})
     assert owner_fields({"some_later_field": 1}) == []
 
 

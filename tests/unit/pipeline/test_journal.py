@@ -122,8 +122,8 @@ def test_every_stored_decision_gives_a_receipt_that_verifies(home: Home) -> None
 def test_an_owner_sees_the_answer_and_not_what_was_measured(home: Home) -> None:
     run(home, table(drive("car", 0, 12, lat=5, lon=3, km_h=100)))
     fields = issue_receipt(home, "car", recipient="owner").fields
-    assert fields["outcome"] == "deny"
-    assert {"speed_kmh", "altitude_m", "inputs_sha256", "evaluator", "corrects"}.isdisjoint(fields)
+    assert (fields["outcome"], fields["reason_codes"]) == ("deny", ["moving_too_fast_for_policy"])
+    assert {"speed_kmh", "altitude_m", "inputs_sha256", "rule", "reasons", "corrects"}.isdisjoint(fields)
     with pytest.raises(InputError, match="does not open `speed_kmh`"):
         issue_receipt(home, "car", recipient="owner", fields=["speed_kmh"])
     assert issue_receipt(home, "car", fields=["speed_kmh"]).fields["speed_kmh"][1] >= 100
