@@ -163,3 +163,8 @@ def flip(data: bytes, bit: int) -> bytes:
     changed = bytearray(data)
     changed[bit // 8] ^= 1 << bit % 8
     return bytes(changed)
+
+
+def tree_of(files: dict[str, bytes], size: int) -> TileTree:
+    """The tree that these files hold."""
+    return TileTree(reader(files), size)

@@ -319,7 +319,7 @@ class _Run:
         fresh, conduct.findings = conduct.findings, []
         known = () if state is None else state.findings
         findings = (*known, *((finding, False) for finding in fresh))
-        self._check_silence(head, sequence)
+        self._check_silence(head, sequence, conduct)
         return MonitorState(head.data, frontier.hashes, sequence.streams, conduct, findings), fresh, new_kinds
 
     def _extend(self, frontier: Frontier, leaves: list[bytes], sizes: Sequence[int]) -> None:
@@ -343,13 +343,13 @@ class _Run:
                 return
         self.alert("damaged", f"the entries from {start} to {now.size - 1} are not those under the signed root")
 
-    def _check_silence(self, head: Head, sequence: SequenceCheck) -> None:
+    def _check_silence(self, head: Head, sequence: SequenceCheck, conduct: Conduct) -> None:
         """A stream that writes every minute and has stopped, while the log goes on."""
         if self.max_age_s is None or head.checked is None:
             return
         time_s = _time_of(head.checked, self.policy)
         for name, end in sequence.streams.items():
-            if time_s is not None and end.t and time_s - seconds_of(end.t) > self.max_age_s and name != "governance":
+            if name in conduct.minutes and time_s is not None and time_s - seconds_of(end.t) > self.max_age_s:
                 self.alert("silent-stream", f"stream `{name}` has recorded nothing since {end.t}")
 
     def _report_findings(self, kept: MonitorState, fresh: Sequence[Finding]) -> None:
