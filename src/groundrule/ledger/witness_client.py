@@ -37,6 +37,7 @@ TIMEOUT_S = 10.0
 LINGER_S = 0.25
 """How long slower witnesses are waited for once the quorum is met [s]."""
 
+_ADDRESS_HELP = "write for instance https://witness.example/w1"
 _SIZE = re.compile(rb"(0|[1-9][0-9]{0,18})\n")
 
 Consistency = Callable[[int], Sequence[bytes]]
@@ -312,11 +313,13 @@ def _ask(
 
 def _accepted(witness: WitnessRef, note: Note, parsed: Checkpoint, answer: Answer) -> _Outcome:
     try:
-        lines = Note.parse(note.text + b"\n" + answer.body).signatures
+        answered = Note.parse(note.text + b"\n" + answer.body)
+        if answered.text != note.text:
+            raise InputError("an empty line")
     except InputError as error:
         return _failed("bad-answer", f"its answer is not made of signature lines: {error.message}")
     reason = "its answer holds no line of the key in the policy"
-    for line in lines:
+    for line in answered.signatures:
         if (line.name, line.key_id) != (witness.key.name, witness.key.key_id):
             continue
         try:
@@ -367,6 +370,8 @@ def post(url: str, body: bytes, timeout_s: float) -> Answer:
             raise TimeoutError("no whole answer in time")
         if len(data) > MAX_ANSWER_BYTES:
             raise http.client.HTTPException(f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
+        if response.length:
+            raise http.client.IncompleteRead(data, response.length)
         return Answer(response.status, response.getheader("Content-Type", ""), data)
     except (OSError, http.client.HTTPException) as error:
         if cut.is_set():
@@ -378,15 +383,15 @@ def post(url: str, body: bytes, timeout_s: float) -> Answer:
 
 
 def _connection(url: str, timeout_s: float) -> tuple[http.client.HTTPConnection, str]:
+    # A password in an address must not reach a message.
+    shown = re.sub(r"//[^/]*@", "//…@", url)[:200]
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise InputError(f"`{url[:200]}` is not an address: {error}") from error
+    except ValueError:
+        raise InputError(f"`{shown}` is not an address", help=_ADDRESS_HELP) from None
     if parts.scheme not in ("http", "https") or not host or parts.username or parts.query or parts.fragment:
-        raise InputError(
-            f"`{url[:200]}` is not an address of a witness", help="write for instance https://witness.example/w1"
-        )
+        raise InputError(f"`{shown}` is not an address of a witness", help=_ADDRESS_HELP)
     if parts.scheme == "http":
         return http.client.HTTPConnection(host, port, timeout=timeout_s), parts.path
     context = ssl.create_default_context()
