@@ -22,6 +22,7 @@ from groundrule.ledger.audit.receipts import VerifiedReceipt, is_receipt, verify
 from groundrule.ledger.audit.words import as_dict, not_proved, proved
 from groundrule.ledger.batch import close_batch
 from groundrule.ledger.commitment import commit, commitments_of, record_leaf
+from groundrule.ledger.entry import policy_digest
 from groundrule.ledger.note import NoteSigner
 from groundrule.ledger.policy import Policy
 from groundrule.ledger.proof import Proof
@@ -29,17 +30,17 @@ from groundrule.ledger.receipt import make_receipt
 
 SUBJECT_KEY = sha256(b"subject (invented)").digest()
 RECORD_ID = bytes(range(16))
+POLICY_DIGEST = policy_digest("1" * 64, "2" * 64)
 RECORD: dict[str, Any] = {
     "terminal_id": "T-0001 (invented)",
     "outcome": "deny",
     "reasons": ["moving_too_fast_for_policy"],
     "position": {"lat_e7": 481234567, "lon_e7": 111234567, "sigma_m": 12},
     "speed_kmh": None,
-    "policy_digest": logs.POLICY_DIGEST,
+    "policy_digest": POLICY_DIGEST,
     "evaluator": logs.EVALUATOR_DIGEST,
-    "rulebook": "sha256:" + "1" * 64,
-    "areas_version": "sha256:" + "2" * 64,
-    "register_revision": 7,
+    "register": {"revision": 8},
+    "policy": {"rulebook": "sha256:" + "1" * 64, "areas": "sha256:" + "2" * 64},
     "rule": "a-rule-that-stays-closed",
 }
 OPEN = [name for name in RECORD if name != "rule"]
@@ -63,7 +64,7 @@ def issued() -> Issued:
     story = logs.Story()
     story.enact(0)
     story.batches(0, INDEX - 1)
-    assert story.batch(INDEX - 1, inner_root=inner.root) == INDEX
+    assert story.batch(INDEX - 1, POLICY_DIGEST, inner_root=inner.root) == INDEX
     story.batches(INDEX, 90)
     made = make_receipt(story.entries[INDEX], INDEX, RECORD, SUBJECT_KEY, RECORD_ID, inner, inner.positions[1], OPEN)
     proof = Proof(INDEX, tuple(logs.tree(story.entries).inclusion_path(INDEX)), logs.head(story.entries), made)
@@ -101,7 +102,7 @@ def test_a_receipt_as_issued_is_verified_and_says_what_it_proves() -> None:
     assert found.existed_before_s == times[1]
     words = "\n".join(proved(found))
     for expected in (
-        "deny", "T-0001", logs.POLICY_DIGEST, "1" * 64, "2" * 64, "register_revision 7", f"entry {INDEX}", logs.ORIGIN,
+        "deny", "T-0001", POLICY_DIGEST, "1" * 64, "2" * 64, "register revision    8", f"entry {INDEX}", logs.ORIGIN,
         "91 entries", "W0", "W1", "W2", "before 2026-",
     ):  # fmt: skip
         assert expected in words
@@ -142,7 +143,8 @@ def test_an_entry_of_a_generic_log_is_proved_by_its_bytes() -> None:
 
 def other_value(value: Any) -> Any:
     if isinstance(value, dict):
-        return {**value, "lat_e7": value["lat_e7"] + 1}
+        name = next(iter(value))
+        return {**value, name: other_value(value[name])}
     if isinstance(value, list):
         return [*value, "one_more"]
     if isinstance(value, int):
@@ -269,8 +271,17 @@ def test_too_few_witnesses_or_another_log_are_refused() -> None:
     failing("checkpoint", lambda: verify_receipt(issued().data, stranger))
 
 
-def test_a_record_that_contradicts_its_batch_is_refused() -> None:
-    record = {"outcome": "serve", "policy_digest": "0" * 64}
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("policy_digest", "0" * 64),
+        ("evaluator", "0" * 64),
+        ("policy", {"rulebook": "1" * 64, "areas": "2" * 64}),
+        ("policy", {"rulebook": "1" * 64}),
+    ],
+)
+def test_a_record_that_contradicts_its_batch_is_refused(name: str, value: Any) -> None:
+    record = {"outcome": "serve", name: value}
     fields = {name: canonical_json(value) for name, value in record.items()}
     leaf = record_leaf(commitments_of(SUBJECT_KEY, RECORD_ID, fields))
     inner = close_batch([leaf], bytes(32))
@@ -278,7 +289,7 @@ def test_a_record_that_contradicts_its_batch_is_refused() -> None:
     story.batch(0, inner_root=inner.root)
     made = make_receipt(story.entries[0], 0, record, SUBJECT_KEY, RECORD_ID, inner, inner.positions[0], record)
     proof = Proof(0, (), logs.head(story.entries), made)
-    assert "policy_digest" in failing("entry", lambda: verify_receipt(proof.format(), logs.POLICY))
+    assert name in failing("entry", lambda: verify_receipt(proof.format(), logs.POLICY))
 
 
 def test_a_forger_who_commits_to_another_value_needs_another_root() -> None:

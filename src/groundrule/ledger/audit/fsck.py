@@ -152,7 +152,7 @@ class _Check:
             [*(found for _, found in own), *(_named(each) for _, each, _ in earlier if each is not None)],
             fault=self._fault,
             remark=self._remark,
-            on_bundle=lambda _path, first, entries: self._bundle(sequence, first, entries),
+            on_bundle=lambda first, entries: self._bundle(sequence, first, entries),
             progress=progress,
         )
         walk.run()
@@ -196,11 +196,8 @@ class _Check:
         number = index // TILE_WIDTH
         self._fault(str(TilePath(None, number, min(TILE_WIDTH, size - number * TILE_WIDTH))), index, what)
 
-    def _bundle(self, sequence: SequenceCheck, first: int, entries: Sequence[bytes] | None) -> None:
-        if entries is None:
-            sequence.missing()
-            return
-        self.entries += len(entries)
+    def _bundle(self, sequence: SequenceCheck, first: int, entries: Sequence[bytes | None]) -> None:
+        self.entries += len(entries) - entries.count(None)
         if not self.raw:
             sequence.feed(first, entries)
 

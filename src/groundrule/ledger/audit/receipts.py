@@ -275,15 +275,13 @@ def _check_agreement(fields: Mapping[str, Any], body: Mapping[str, Any]) -> None
         value = fields.get(name)
         if isinstance(value, str) and _hex(value) != _hex(body[public]):
             _fail("entry", f"the record names {name} {value[:80]}, its batch {body[public]}", field=name)
-    named = fields.get("policy")
-    if isinstance(named, Mapping) and isinstance(named.get("rulebook"), str) and isinstance(named.get("areas"), str):
-        digest = policy_digest(named["rulebook"], named["areas"])
-        if digest != _hex(body["policy_digest"]):
-            _fail(
-                "entry",
-                f"the record's rules and areas are policy {digest}, its batch has {body['policy_digest']}",
-                field="policy",
-            )
+    policy = fields.get("policy")
+    if isinstance(policy, dict):
+        rulebook, areas = policy.get("rulebook"), policy.get("areas")
+        if not isinstance(rulebook, str) or not isinstance(areas, str):
+            _fail("entry", "the record names a policy without rulebook or areas", field="policy")
+        if policy_digest(rulebook, areas) != _hex(body["policy_digest"]):
+            _fail("entry", "rulebook and areas that the record names are not the policy of its batch", field="policy")
 
 
 def _compare_pinned(

@@ -62,14 +62,16 @@ class SequenceCheck:
         self._gaps = 0
         self._day = ""
 
-    def missing(self) -> None:
-        """Entries could not be read: the next `seq` of each stream may be higher than expected, once."""
-        self._gaps += 1
+    def feed(self, first: int, entries: Iterable[bytes | None]) -> None:
+        """Check the entries that follow; `first` is the index of the first one.
 
-    def feed(self, first: int, entries: Iterable[bytes]) -> None:
-        """Check the entries that follow; `first` is the index of the first one."""
+        After an entry that is None or unreadable, the next `seq` of each stream may be higher than expected, once.
+        """
         streams, on_entry = self.streams, self._on_entry
         for index, data in enumerate(entries, first):
+            if data is None:
+                self._gaps += 1
+                continue
             try:
                 entry = self._read(data)
             except InputError as error:

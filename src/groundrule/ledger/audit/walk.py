@@ -21,8 +21,8 @@ from groundrule.ledger.tree import EMPTY_ROOT, HASH_SIZE, leaf_hashes, root_of
 
 Report = Callable[[str, int | None, str], None]
 """Takes path, entry index or None, and what is wrong."""
-OnBundle = Callable[[str, int, Sequence[bytes] | None], None]
-"""Takes path, index of the first entry, and the entries, or None where they cannot be read."""
+OnBundle = Callable[[int, Sequence[bytes | None]], None]
+"""Takes the index of the first entry and the entries, None for each that is missing or not the one that was logged."""
 
 MAX_MISSING = 64
 """Bundles missing in a row after which a log that cannot be listed is taken to have ended."""
@@ -97,8 +97,6 @@ class TreeWalk:
         first = TILE_WIDTH * number
         bundle_path, tile_path = TilePath(None, number, width), TilePath(0, number, width)
         entries = self._bundle(bundle_path)
-        if self._on_bundle is not None:
-            self._on_bundle(str(bundle_path), first, entries)
         computed = leaf_hashes(entries) if entries is not None else None
         stored = self._tile(tile_path)
         chosen: list[bytes] | None
@@ -108,6 +106,8 @@ class TreeWalk:
             chosen = computed
         else:
             chosen = self._settle_leaves(bundle_path, tile_path, computed, stored)
+        if self._on_bundle is not None:
+            self._on_bundle(first, _as_logged(entries, computed, chosen, width))
         if chosen is not None:
             self._compare_partials(0, number, b"".join(chosen))
         self._note_roots(first, width, chosen)
@@ -342,6 +342,17 @@ class TreeWalk:
                 path = TilePath(level, index, width)
                 if path.end() <= self._size:
                     self._remark(str(path), None, "cannot be compared: the present file is missing or unreadable")
+
+
+def _as_logged(
+    entries: list[bytes] | None, computed: list[bytes] | None, chosen: list[bytes] | None, width: int
+) -> Sequence[bytes | None]:
+    """Leave out what is not the entry that was logged: its words would only mislead."""
+    if entries is None or computed is None or chosen is None:
+        return [None] * width
+    if computed == chosen:
+        return entries
+    return [entry if one == other else None for entry, one, other in zip(entries, computed, chosen, strict=True)]
 
 
 def reason(error: Exception) -> str:

@@ -10,8 +10,6 @@ from groundrule.instant import NS_PER_S, format_instant
 from groundrule.ledger.audit.receipts import BATCH, VerifiedReceipt
 from groundrule.ledger.commitment import COMMITMENTS
 
-VERSIONS = ("rulebook", "areas_version", "lists_version", "register_revision", "snapshot_seq", "engine")
-"""Fields of a record that say under which state of the rules it was decided."""
 NOT_PROVED = (
     "that everything that happened was recorded: an order that was never written down leaves no trace in a log",
     "that what was recorded is true: the log shows that it was said, and when, and that it was not changed since",
@@ -28,9 +26,7 @@ def proved(verified: VerifiedReceipt) -> list[str]:
         lines += [f"  {name:<{_WIDTH}} {shown(value)}" for name, value in verified.fields.items()]
     if entry is not None and entry.kind == BATCH:
         lines.append(f"It was decided under the policy {entry.body['policy_digest']}")
-        known = [f"{name} {shown(verified.fields[name])}" for name in VERSIONS if name in verified.fields]
-        if known:
-            lines.append(f"  with {', '.join(known)}")
+        lines += [f"  {name:<{_WIDTH}} {shown(value)}" for name, value in versions(verified.fields).items()]
         lines.append(f"  by the engine and configuration {entry.body['evaluator_digest']}.")
         lines.append(f"It is in the batch of the minute {entry.body['minute']}.")
     if entry is None:
@@ -58,7 +54,7 @@ def not_proved(verified: VerifiedReceipt) -> list[str]:
     if verified.fields:
         lines.append(
             f"anything about the fields that stay closed: {COMMITMENTS - len(verified.fields)} further commitments, "
-            "some of which are decoys"
+            "among them decoys that stand for nothing"
         )
     if verified.agrees_with_pinned is None:
         lines.append("that others are shown the same log: compare with a checkpoint from elsewhere (--pinned)")
@@ -79,7 +75,7 @@ def as_dict(verified: VerifiedReceipt) -> dict[str, Any]:
         if entry is None
         else {"kind": entry.kind, "stream": entry.stream, "seq": entry.seq, "t": entry.t, "body": dict(body)},
         "policy_digest": body.get("policy_digest"),
-        "versions": {name: verified.fields[name] for name in VERSIONS if name in verified.fields},
+        "versions": versions(verified.fields),
         "log": {"origin": head.origin, "index": verified.batch_index, "size": head.size, "root": head.root.hex()},
         "witnesses": [
             {"name": name, "time_s": seen, "time": time_text(seen)}
@@ -93,6 +89,20 @@ def as_dict(verified: VerifiedReceipt) -> dict[str, Any]:
         "proved": proved(verified),
         "not_proved": not_proved(verified),
     }
+
+
+def versions(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return under which rules, areas, lists and register the record was decided, as far as it opens that."""
+    found = {
+        name: fields[name]
+        for name in ("rulebook", "areas_version", "lists_version", "register_revision")
+        if name in fields
+    }
+    for name in ("policy", "register"):
+        value = fields.get(name)
+        if isinstance(value, dict):
+            found.update((f"register {key}" if name == "register" else key, value[key]) for key in value)
+    return found
 
 
 def shown(value: Any) -> str:
