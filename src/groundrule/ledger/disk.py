@@ -307,7 +307,7 @@ class DurableDisk:
         A folder counts as durable only after its parent was synced by this process: one that an earlier process made
         just before it died may exist in memory only.
         """
-        if folder in self._known:
+        if folder in self._known or folder in touched:
             return
         parent, _ = _split(folder)
         self._make_folders(parent, touched)
