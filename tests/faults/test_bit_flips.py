@@ -17,6 +17,16 @@ def test_every_flipped_bit_is_found_in_its_file(part: int) -> None:
     assert log_flips.undetected(flips, raw=True) == []
 
 
+def test_every_bit_of_the_first_characters_of_a_signature_is_found() -> None:
+    """Key id and signature share a character there."""
+    data, flips = log_flips.files()["checkpoint"], []
+    for line in range(5):
+        start = data.index(b" ", data.index(b"\xe2\x80\x94", 0 if not flips else flips[-1][1] // 8) + 4) + 1
+        flips += [("checkpoint", 8 * start + bit) for bit in range(8 * 7)]
+        assert len(flips) == 56 * (line + 1)
+    assert log_flips.undetected(flips, raw=True) == []
+
+
 def test_every_flipped_bit_is_found_where_the_entries_are_read_too() -> None:
     assert log_flips.undetected(log_flips.sample(150, seed=99), raw=False) == []
 

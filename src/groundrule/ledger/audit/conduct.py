@@ -34,7 +34,7 @@ class Finding:
     """One thing that should not have happened.
 
     Attributes:
-        kind: `gap-minute`, `gap-seq`, `order`, `unknown-policy`, `backdated`, `seal`, `key` or `bad-entry`.
+        kind: `gap-minute`, `gap-run`, `gap-seq`, `order`, `unknown-policy`, `backdated`, `seal`, `key` or `bad-entry`.
         index: entry that shows it.
         what: one line.
     """
@@ -57,7 +57,8 @@ class Conduct:
     """What the entries so far amount to; goes on from where an earlier run ended.
 
     Attributes:
-        minutes: last minute recorded by stream [minutes since 1970].
+        minutes: last minute recorded by stream [minutes since 1970]; a stream that is between two runs has none.
+        run: number of the last run whose manifest was recorded; 0 before the first.
         announced: digests of every policy that was enacted or published.
         unknown: digests used without that, with the first entry.
         seals: open seals by commitment.
@@ -69,6 +70,7 @@ class Conduct:
     """
 
     minutes: dict[str, int] = field(default_factory=dict)
+    run: int = 0
     announced: set[str] = field(default_factory=set)
     unknown: dict[str, int] = field(default_factory=dict)
     seals: dict[str, Seal] = field(default_factory=dict)
@@ -90,7 +92,9 @@ class Conduct:
         self._check_dates(index, entry)
         if kind in ("decision-batch", "heartbeat"):
             self._minute(index, stream, body["minute"])
-        if kind == "decision-batch":
+        if kind == "manifest":
+            self._run(index, stream, body["run"])
+        elif kind == "decision-batch":
             self._policy(index, stream, body["policy_digest"])
         elif kind in _ANNOUNCE:
             self.announced.add(body[_ANNOUNCE[kind]])
@@ -130,6 +134,15 @@ class Conduct:
                 f"before {text}",
             )
         self.minutes[stream] = minute
+
+    def _run(self, index: int, stream: str, run: int | str) -> None:
+        """A manifest ends its run: until the next one begins, no minute is missing."""
+        self.minutes.pop(stream, None)
+        if not isinstance(run, int):
+            return
+        if run != self.run + 1:
+            self.found("gap-run", index, f"run {run} follows run {self.run}")
+        self.run = max(run, self.run)
 
     def _policy(self, index: int, stream: str, digest: str) -> None:
         if digest in self.announced or digest in self.unknown:

@@ -95,6 +95,7 @@ def _encode(state: MonitorState) -> dict[str, Any]:
         "edge": [format_base64(each) for each in state.edge],
         "streams": {name: [end.next_seq, end.t] for name, end in state.streams.items()},
         "minutes": conduct.minutes,
+        "run": conduct.run,
         "announced": sorted(conduct.announced),
         "unknown": conduct.unknown,
         "seals": {name: [seal.index, seal.disclose_by] for name, seal in conduct.seals.items()},
@@ -116,6 +117,7 @@ def _decode(value: dict[str, Any]) -> MonitorState:
         streams={name: StreamEnd(_number(seq), str(t)) for name, (seq, t) in value["streams"].items()},
         conduct=Conduct(
             minutes={name: _number(minute) for name, minute in value["minutes"].items()},
+            run=_number(value["run"]),
             announced={str(digest) for digest in value["announced"]},
             unknown={name: _number(index) for name, index in value["unknown"].items()},
             seals={name: Seal(_number(index), str(due)) for name, (index, due) in value["seals"].items()},

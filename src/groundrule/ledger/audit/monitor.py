@@ -278,6 +278,7 @@ class _Run:
         before = Conduct() if state is None else state.conduct
         conduct = Conduct(
             minutes=dict(before.minutes),
+            run=before.run,
             announced=set(before.announced),
             unknown=dict(before.unknown),
             seals=dict(before.seals),
