@@ -190,7 +190,7 @@ def check_logs(file: VectorFile, result: FileResult) -> None:
             return f"fails with the pinned checkpoint already: {fault}"
         if not good:
             raise BrokenVector(f"{case.where}: no case expects `ok`, so there is no other view to compare with")
-        return _split_view_missing(fsck(log, keys, raw=True, other=good), keys)
+        return split_view_missing(fsck(log, keys, raw=True, other=good), keys)
 
     result.run_all(file.cases(result), check)
 
@@ -232,7 +232,7 @@ def _first_fault(report: FsckReport) -> str | None:
     return str(report.faults[0]) if report.faults else None
 
 
-def _split_view_missing(report: FsckReport, keys: Sequence[VerifierKey]) -> str | None:
+def split_view_missing(report: FsckReport, keys: Sequence[VerifierKey]) -> str | None:
     """Check that the two heads of a split view prove it to anybody who has the log's key."""
     if report.split_view is None:
         return "yields no proof of a split view"

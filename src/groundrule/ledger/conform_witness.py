@@ -67,7 +67,7 @@ def check_transcript(file: VectorFile, result: FileResult) -> None:
                 return f"the body of the answer is {answer[:200]!r}"
             if found == 409 and kind != SIZE_TYPE:
                 return f"the answer is of type `{kind}`, and must be `{SIZE_TYPE}`"
-            if found == 200 and (different := _cosigned(AddCheckpoint.parse(body).checkpoint, answer, keys)):
+            if found == 200 and (different := cosigned(AddCheckpoint.parse(body).checkpoint, answer, keys)):
                 return different
             return _latest(client, log_key, keys, case.number("latest_size_after"))
 
@@ -94,7 +94,7 @@ def check_litewitness(file: VectorFile, result: FileResult) -> None:
                 return f"answered {found}, and must be {expected}: {answer[:200]!r}"
             if found == 200:
                 sent = AddCheckpoint.parse(body).checkpoint
-                if different := _cosigned(sent, answer, [signer.verifier for signer in signers]):
+                if different := cosigned(sent, answer, [signer.verifier for signer in signers]):
                     return different
             if "assert" in case and not _holds(case, answer):
                 return f"{case.text('assert')}: it is {answer[:200]!r}"
@@ -123,7 +123,7 @@ def _signers(top: Fields) -> Sequence[NoteSigner]:
     return (signer,)
 
 
-def _cosigned(checkpoint: bytes, lines: bytes, keys: Sequence[VerifierKey]) -> str | None:
+def cosigned(checkpoint: bytes, lines: bytes, keys: Sequence[VerifierKey]) -> str | None:
     """Check an answer as a client does: lines put under the text, every key's cosignature must hold."""
     text = Note.parse(checkpoint).text
     try:

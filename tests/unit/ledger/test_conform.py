@@ -16,8 +16,10 @@ from typer.testing import CliRunner
 
 import ledger_vectors
 from groundrule.errors import InputError
+from groundrule.ledger.audit.fsck import FsckReport
 from groundrule.ledger.conform import FILE_CHECKS, FileResult, conform
-from groundrule.ledger.conform_trees import read_archive
+from groundrule.ledger.conform_trees import read_archive, split_view_missing
+from groundrule.ledger.conform_witness import cosigned
 from groundrule.ledger.vectors import BrokenVector
 
 GENERATED = {
@@ -228,6 +230,27 @@ def test_damage_of_other_logs_is_reported(copy: Callable[..., Path]) -> None:
     assert [failure.desc for failure in tessera.failed] == ["size 7"]
     assert len(sunlight.failed) == 2
     assert (sunlight.passed, tessera.passed) == (3, 31)
+
+
+def test_a_split_view_must_be_a_contradiction() -> None:
+    def report(*heads: bytes) -> FsckReport:
+        return FsckReport(5, None, 5, (), 0, (), None, heads or None, {})  # type: ignore[arg-type]  # two or none
+
+    log, fork = MemoryLog(), MemoryLog("false")
+    assert split_view_missing(report(), log.keys) is not None
+    assert split_view_missing(report(log.checkpoint(5), fork.checkpoint(5)), log.keys) is None
+    assert split_view_missing(report(log.checkpoint(5), log.checkpoint(5)), log.keys) is not None
+    assert split_view_missing(report(log.checkpoint(5), fork.checkpoint(6)), log.keys) is not None
+
+
+def test_an_answer_needs_every_cosignature() -> None:
+    request = LOG.request(0, 5)
+    lines = new_witness().add_checkpoint(request).body
+    keys = [signer.verifier for signer in SIGNERS]
+    first, second = lines.splitlines(keepends=True)
+    assert cosigned(LOG.checkpoint(5), lines, keys) is None
+    for answer in (first, second, b"", b"x\n", lines[:-1], new_witness().add_checkpoint(LOG.request(0, 6)).body):
+        assert cosigned(LOG.checkpoint(5), answer, keys) is not None, answer
 
 
 def test_other_programs_transcripts_fail_when_changed(copy: Callable[..., Path]) -> None:

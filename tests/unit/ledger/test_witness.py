@@ -99,6 +99,7 @@ def test_what_is_wrong_first_decides_the_answer(store: WitnessStore) -> None:
     assert witness.add_checkpoint(stranger.request(20, 5, [])).status == 404
     assert witness.add_checkpoint(thief.request(20, 5, [])).status == 403
     assert witness.add_checkpoint(LOG.request(20, 5, [])).status == 400
+    assert witness.add_checkpoint(LOG.request(6, 5, [])).status == 400
     assert witness.add_checkpoint(LOG.request(3, 5)).status == 409
     assert witness.add_checkpoint(LOG.request(0, 5, [b"\0" * 32])).status == 422
     assert witness.latest(origin_hash(ORIGIN)).status == 404
@@ -315,6 +316,9 @@ def test_evidence_is_kept_once_per_checkpoint_and_bounded(tmp_path: Path) -> Non
     request, recorded = sorted(split, reverse=True)
     assert (folder / request).read_bytes() == FORK.request(5, 5)
     assert Checkpoint.parse(Note.parse((folder / recorded).read_bytes()).text).root == LOG.root(5)
+    # The first request about a head is kept, however often it is repeated with other proofs.
+    kept_requests = [(folder / name).read_bytes() for name in names if name.startswith("not-consistent-")]
+    assert LOG.request(5, 9, [bytes(32)]) in kept_requests
     assert sum(name.startswith("not-consistent-") and name.endswith(".request") for name in names) == 64
 
 
