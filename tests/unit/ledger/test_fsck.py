@@ -19,6 +19,7 @@ from groundrule.errors import InputError
 from groundrule.ledger.audit.fsck import FsckReport, fsck
 from groundrule.ledger.audit.source import Source, folder_reader
 from groundrule.ledger.checkpoint import Checkpoint, sign_checkpoint
+from groundrule.ledger.log import Item, Log
 from groundrule.ledger.note import Note, Signature, VerifierKey
 from groundrule.ledger.policy import Policy
 from groundrule.ledger.tree import leaf_hashes, root_of
@@ -415,3 +416,29 @@ def test_whatever_is_changed_is_found_and_nothing_crashes(data: st.DataObject) -
 )
 def test_garbage_is_reported_and_never_raised(files: dict[str, bytes]) -> None:
     assert not check(files).ok
+
+
+def test_a_log_is_whole_after_every_step_of_its_writer(tmp_path: Path) -> None:
+    second = logs.START_S
+    with Log.create(
+        tmp_path / "log", signers=logs.LOG_SIGNERS, policy=logs.POLICY_TEXT, clock=lambda: second * 10**9
+    ) as log:
+        minute = 0
+        for count, publish in [(1, False), (2, True), (250, False), (10, False), (300, True), (1, True), (220, False)]:
+            bodies = [logs.batch_body(each) for each in range(minute, minute + count)]
+            log.append([Item("decision-batch", "decisions.main", body) for body in bodies])
+            minute += count
+            report = fsck(log_folder := tmp_path / "log", logs.POLICY)
+            assert report.ok, report.faults
+            assert report.size == minute
+            if publish:
+                signed = log.sign()
+                waiting = [fault.path for fault in fsck(log_folder, logs.POLICY).faults]
+                # Before the very first publication a deleted checkpoint looks the same, so it is reported.
+                assert waiting == ([] if log.checkpoint() else ["checkpoint"])
+                log.publish(logs.cosigned(signed, (0, 2), second))
+                report = fsck(log_folder, logs.POLICY)
+                assert report.ok, report.faults
+                assert report.remarks == ()
+            second += 60 * count
+    assert fsck(tmp_path / "log", logs.POLICY, strict=True).ok

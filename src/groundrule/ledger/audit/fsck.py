@@ -210,6 +210,10 @@ class _Check:
             signed = state[SIGNED]
             if state[TREE_STATE] is not None and (signed is None or signed[0] == 0):
                 self._remark(CHECKPOINT, None, "nothing is published yet")
+            elif signed is not None:
+                self._fault(
+                    CHECKPOINT, None, f"is missing, although {signed[0]} entries were signed; sign and publish again"
+                )
             else:
                 self._fault(CHECKPOINT, None, "is missing")
             return None
