@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from log_in_memory import LOG, SIGNERS, MemoryLog, new_witness
 from typer.testing import CliRunner
 
 import ledger_vectors
