@@ -290,8 +290,7 @@ def main():
     except (Failed, OSError) as error:
         what = str(error).encode("ascii", "backslashreplace").decode()
     shown = [f"{n}. {title}" for n, title in enumerate(done, 1)]
-    shown += [f"FAILED at step {len(done)}: {what}"] if what else ["All of it HOLDS."]
-    shown += [] if what else [f"   {name}: {json.dumps(fact)}" for name, fact in facts.items()]
+    shown += [f"FAILED at step {len(done)}: {what}"] if what else ["All of it HOLDS.", *(f"  {k}: {json.dumps(facts[k])}" for k in facts)]
     as_json = json.dumps({"holds": what is None, "failed": what, "steps": done} | ({} if what else facts))
     sys.stdout.write((as_json if args.json else "\n".join(shown)) + "\n")
     return 1 if what else 0

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from groundrule.pipeline.home_ledger import HomeLedger
 from groundrule.pipeline.runs import Inputs, decide, replay
 from groundrule.store.history import read_run
 from groundrule.store.observations import open_observations
@@ -39,11 +40,12 @@ def main() -> int:
         home, kinds = make_track_home(Path(folder) / "home", tracks, now)
         reader = open_observations(tracks, columns=COLUMNS)
         started = time.perf_counter()
-        with home.writer():
+        with home.writer(), HomeLedger.open(home) as ledger:
             run = decide(
                 home,
                 Inputs((table for table, _ in reader), files=list, rejected=lambda: dict(reader.counts.by_reason)),
                 recorded_at_ns=now,
+                ledger=ledger,
             )
         seconds = time.perf_counter() - started
         found = pa.concat_tables(read_run(home, "decisions", 1)).unify_dictionaries()

@@ -10,6 +10,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from groundrule.ledger.audit.fsck import fsck
+from groundrule.ledger.audit.receipts import verify_receipt
+from groundrule.pipeline.home_ledger import HomeLedger, log_folder, policy_of
+from groundrule.pipeline.receipts import issue_receipt
 from groundrule.pipeline.runs import Inputs, Run, decide, replay
 from groundrule.reasons import CATALOGUE
 from groundrule.store.history import read_run
@@ -27,11 +31,12 @@ def decided(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tupl
     now = time.time_ns()
     home, kinds = make_track_home(folder / "home", tracks, now)
     reader = open_observations(tracks, columns=COLUMNS)
-    with home.writer():
+    with home.writer(), HomeLedger.open(home) as ledger:
         run = decide(
             home,
             Inputs((table for table, _ in reader), files=list, rejected=lambda: dict(reader.counts.by_reason)),
             recorded_at_ns=now,
+            ledger=ledger,
         )
     assert reader.counts.total == 0
     return home, run, kinds
@@ -81,3 +86,19 @@ def test_the_replay_is_identical(decided: tuple[Home, Run, dict[str, str]]) -> N
     found = replay(decided[0])
     assert found.identical, found
     assert found.rows == FIXES
+
+
+def test_decisions_on_real_tracks_can_be_proved(decided: tuple[Home, Run, dict[str, str]]) -> None:
+    home, run, _ = decided
+    assert run.committed is not None
+    assert run.committed.published
+    policy = policy_of(home)
+    rows = decisions(home).select(["terminal_id", "observed_at", "outcome", "rule"]).to_pylist()
+    for row in rows[::6000]:
+        verified = verify_receipt(
+            issue_receipt(home, row["terminal_id"], at_ns=row["observed_at"]).proof, policy
+        )
+        assert {name: verified.fields[name] for name in ("terminal_id", "outcome", "rule")} == {
+            name: row[name] for name in ("terminal_id", "outcome", "rule")
+        }
+    assert fsck(log_folder(home), policy).ok

@@ -8,7 +8,16 @@ from typing import Annotated, Any
 
 import typer
 
-from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_json, print_table, print_text, progress
+from groundrule.cli.output import (
+    DEFAULT_HOME,
+    HomeOption,
+    OutputJson,
+    print_json,
+    print_table,
+    print_text,
+    progress,
+    warn,
+)
 from groundrule.cli.rules import instant_option
 from groundrule.evidence.maps import whatif_map_png
 from groundrule.instant import format_instant
@@ -38,10 +47,13 @@ def replay(home: HomeOption = DEFAULT_HOME, from_: From = None, to: To = None, a
         "decisions": found.rows,
         "difference": difference_dict(found.difference),
         "faults": list(found.faults),
+        "notes": list(found.notes),
     }
     if as_json:
         print_json(result)
     else:
+        for note in found.notes:
+            warn(note)
         for fault in found.faults:
             print_text(fault, style="red")
         if found.difference:

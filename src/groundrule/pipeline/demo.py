@@ -103,13 +103,11 @@ def make_demo(
     prepare_folder(out)
     home_id = f"demo-{seed}-{terminals}-{minutes:g}"
     signers = new_signers(f"log.example/{home_id}")
-    # They start beside the making of the fleet.
-    witnesses = DemoWitnesses(out / "witnesses", [str(signer.verifier) for signer in signers])
-    witnesses.start()
-    fleet = generate(terminals=terminals, minutes=minutes, seed=seed)
-    recorded_at_ns = fleet.start_ns - 3_600 * NS_PER_S
     description = [{"name": "generated fleet", "seed": seed, "terminals": terminals, "minutes": f"{minutes:g}"}]
-    with witnesses:
+    # The witnesses start beside the making of the fleet.
+    with DemoWitnesses(out / "witnesses", [str(signer.verifier) for signer in signers]) as witnesses:
+        fleet = generate(terminals=terminals, minutes=minutes, seed=seed)
+        recorded_at_ns = fleet.start_ns - 3_600 * NS_PER_S
         setup = LedgerSetup(signers=signers, policy=witnesses.policy())
         home = create_home(out / "home", home_id=home_id, ledger=setup)
         with home.writer():

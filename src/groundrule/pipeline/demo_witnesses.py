@@ -26,7 +26,7 @@ START_S: Final = 60.0
 
 
 class DemoWitnesses:
-    """Three witness processes; begin with `start`, and end them with a `with` block.
+    """Three witness processes; a context manager that starts them, without waiting for them, and ends them.
 
     Args:
         folder: where they keep keys and memory.
@@ -37,22 +37,19 @@ class DemoWitnesses:
         self._folder, self._vkeys = folder, log_vkeys
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self) -> None:
-        """Start the processes, without waiting for them."""
-        self._folder.mkdir(parents=True)
+    def __enter__(self) -> Self:
         for name in NAMES:
             place = self._folder / name
+            place.mkdir(parents=True)
             options = [option for vkey in self._vkeys for option in ("--log", vkey)]
-            self._processes[name] = subprocess.Popen(  # noqa: S603 - our own program with our own arguments
-                [
-                    sys.executable, "-m", "groundrule", "ledger", "witness",
-                    "--name", f"{name}.witness.example", "--keys", str(place / "keys"), "--state", str(place / "state"),
-                    "--ready-file", str(place / "ready.json"), *options,
-                ],
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=(self._log(name)).open("wb"),
-            )  # fmt: skip
-
-    def __enter__(self) -> Self:
+            command = [
+                sys.executable, "-m", "groundrule", "ledger", "witness", "--name", f"{name}.witness.example",
+                "--keys", str(place / "keys"), "--state", str(place / "state"), "--ready-file", str(place / "ready.json"),
+            ]  # fmt: skip
+            with self._log(name).open("wb") as said:
+                self._processes[name] = subprocess.Popen(  # noqa: S603 - our own program with our own arguments
+                    [*command, *options], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said
+                )
         return self
 
     def policy(self) -> str:
@@ -81,6 +78,4 @@ class DemoWitnesses:
             process.wait()
 
     def _log(self, name: str) -> Path:
-        place = self._folder / name
-        place.mkdir(exist_ok=True)
-        return place / "stderr.txt"
+        return self._folder / name / "stderr.txt"

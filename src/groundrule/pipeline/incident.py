@@ -21,6 +21,7 @@ from groundrule.areas.model import service_answer
 from groundrule.instant import NS_PER_S, format_instant
 from groundrule.pipeline.history import observations_of
 from groundrule.pipeline.home import basis_of, create_home
+from groundrule.pipeline.home_ledger import HomeLedger
 from groundrule.pipeline.judge import Basis, Judge
 from groundrule.pipeline.runs import Inputs, decide
 from groundrule.records import OUTCOME_WORDS
@@ -87,13 +88,15 @@ def _play(incident: Incident, account: RivalAccount, folder: Path, progress: Cal
             )
         registers.close()
         basis = basis_of(home, recorded_at_ns=recorded_at_ns + 10)
-        run = decide(
-            home,
-            Inputs(fleet.batches(), lambda: [{"name": f"generated: {incident.name}", "seed": fleet.seed}], dict),
-            recorded_at_ns=recorded_at_ns + 10,
-            progress=progress,
-            basis=basis,
-        )
+        with HomeLedger.open(home) as ledger:
+            run = decide(
+                home,
+                Inputs(fleet.batches(), lambda: [{"name": f"generated: {incident.name}", "seed": fleet.seed}], dict),
+                recorded_at_ns=recorded_at_ns + 10,
+                progress=progress,
+                basis=basis,
+                ledger=ledger,
+            )
     decisions = pa.concat_tables(
         [
             table.select(["terminal_id", "observed_at", "outcome", "state", "rule"])

@@ -101,7 +101,9 @@ def unseal(ledger: HomeLedger, commitment: str) -> dict[str, Any]:
             f"what was kept for the seal `{_text(item)}` is not what was sealed", help="compare with the custodians' copies"
         )
     body = {"commitment": _text(item), "content": content, "salt": b64encode(salt).decode()}
-    ledger.queue("unsealed", body)
+    # After a crash right here the entry is in the outbox already; to be opened twice would look like two seals.
+    if not ledger.records.is_queued("unsealed", canonical_json(body).decode()):
+        ledger.queue("unsealed", body)
     ledger.flush()
     ledger.records.mark_sealed(item.commitment, opened_at_ns=ledger.clock())
     return body
@@ -137,7 +139,8 @@ def erase(ledger: HomeLedger, subject: str, *, months: Sequence[str], basis: str
             f"a legal hold forbids the erasure until {format_instant(last.until_ns)}: {last.reason}",
             help="ask again after that day",
         )
-    known = ledger.keys.months_of(subject)
+    # Also the months whose keys are gone: a crash after that leaves the records to be emptied.
+    known = sorted({*ledger.keys.months_of(subject), *ledger.records.months_of(subject)})
     chosen = sorted(set(months)) if months else known
     missing = [month for month in chosen if month not in known]
     if missing or not chosen:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from base64 import b64decode
 from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any
 
 from groundrule.errors import GroundruleError
@@ -29,25 +31,43 @@ from groundrule.store.keys import KeyService
 from groundrule.store.records import Record, RecordStore
 
 
-def check_log(home: Home) -> list[str]:
-    """Compare manifests and batches of a home with its log; one sentence per fault, none where it has no log."""
+@dataclass(frozen=True, slots=True)
+class LogCheck:
+    """What a comparison of a home with its log found.
+
+    Attributes:
+        faults: one sentence each.
+        notes: what could not be compared, and why; no fault of the home.
+    """
+
+    faults: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def check_log(home: Home) -> LogCheck:
+    """Compare manifests and batches of a home with its log; a home without one has nothing to compare."""
     if not has_ledger(home):
-        return []
+        return LogCheck()
+    folder = keys_folder(home)
     try:
         policy = policy_of(home)
         log = read_log(log_folder(home))
-        with RecordStore.open(home.path / "records.sqlite") as records, KeyService.open(keys_folder(home)) as keys:
+        with ExitStack() as stack:
+            records = stack.enter_context(RecordStore.open(home.path / "records.sqlite"))
+            keys = stack.enter_context(KeyService.open(folder)) if folder.is_dir() else None
             # Whether witnesses have seen the newest head is said by `ledger status`; it is no fault of the home.
             faults = [f"the log: {fault}" for fault in fsck(log.folder, policy.log_keys).faults] if log.checkpoint else []
-            return faults + _Comparison(home, records, keys).faults(log)
+            faults += _Comparison(home, records, keys).faults(log)
     except GroundruleError as error:
-        return [f"the log: {error}"]
+        return LogCheck((f"the log: {error}",))
+    missing = f"the keys are not in `{folder}`, so batches could not be compared with the log; manifests were"
+    return LogCheck(tuple(faults), () if keys else (missing,))
 
 
 class _Comparison:
     """Home and log, entry by entry."""
 
-    def __init__(self, home: Home, records: RecordStore, keys: KeyService) -> None:
+    def __init__(self, home: Home, records: RecordStore, keys: KeyService | None) -> None:
         self._home, self._records, self._keys = home, records, keys
         self._known = set(runs(home))
 
@@ -64,8 +84,8 @@ class _Comparison:
             if entry.kind == "manifest":
                 logged.add(int(entry.body["run"]))
                 found += self._manifest(index, entry.body)
-            elif entry.kind == "decision-batch":
-                found += self._batch(index, entry.body)
+            elif entry.kind == "decision-batch" and self._keys is not None:
+                found += self._batch(self._keys, index, entry.body)
         return found + [f"run {run} is not in the log" for run in sorted(self._known - logged)]
 
     def _manifest(self, index: int, body: Any) -> Sequence[str]:
@@ -79,9 +99,9 @@ class _Comparison:
             return [f"run {run}: its manifest is not the one that entry {index} of the log commits to"]
         return ()
 
-    def _batch(self, index: int, body: Any) -> Sequence[str]:
+    def _batch(self, keys: KeyService, index: int, body: Any) -> Sequence[str]:
         batch = self._records.batch_at(index)
-        secret = self._keys.batch_secret(batch.batch_id) if batch else None
+        secret = keys.batch_secret(batch.batch_id) if batch else None
         if batch is None or secret is None:
             return [f"the records behind entry {index} of the log are gone"]
         inner = close_batch([record.leaf for record in self._records.batch(batch.batch_id)[1]], secret)

@@ -77,6 +77,7 @@ class Replay:
         identical: every stored decision is what its observations give, byte for byte, and every digest holds.
         difference: the first decision that differs, or None.
         faults: other faults, one sentence each: broken manifests, observations or files that were changed.
+        notes: what could not be compared, and why.
     """
 
     runs: int
@@ -84,6 +85,7 @@ class Replay:
     identical: bool
     difference: Difference | None
     faults: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def replay(
@@ -100,7 +102,8 @@ def replay(
     committed = runs(home)
     task = _Replaying(home, _Bounds(from_ns, until_ns), progress)
     task.faults += check_chain(home)
-    task.faults += check_log(home)
+    log = check_log(home)
+    task.faults += log.faults
     task.faults += _uncommitted(home, committed)
     task.faults += _register_chain(home)
     done = 0
@@ -114,7 +117,8 @@ def replay(
         task.faults.append(str(stop))
     finally:
         task.records.close()
-    return Replay(done, task.compared, task.difference is None and not task.faults, task.difference, tuple(task.faults))
+    identical = task.difference is None and not task.faults
+    return Replay(done, task.compared, identical, task.difference, tuple(task.faults), log.notes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,17 @@ def run_files(home: Home, kind: str, run: int, *, corrections: bool = False) -> 
     return _files_of(home, kind, [run], corrections=corrections)
 
 
+def day_files(home: Home, kind: str, day: str, *, runs: Sequence[int]) -> list[tuple[int, bool, Path]]:
+    """Return run, whether it holds corrections, and path of each file of one day (`YYYY-MM-DD`, UTC), in order of writing."""
+    wanted = set(runs)
+    found: list[tuple[int, bool, int, Path]] = []
+    for path in (home.history / kind / f"date={day}").glob("hour=*/run-*.parquet"):
+        match = _NAME.fullmatch(path.name)
+        if match is not None and int(match.group(1)) in wanted:
+            found.append((int(match.group(1)), match.group(2) is not None, int(match.group(3)), path))
+    return [(run, correction, path) for run, correction, _, path in sorted(found)]
+
+
 def run_numbers(home: Home) -> set[int]:
     """Return the numbers of all runs that have files, whether they are committed or not."""
     found = (_NAME.fullmatch(path.name) for path in home.history.glob("*/date=*/hour=*/run-*.parquet"))

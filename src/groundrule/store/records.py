@@ -208,6 +208,10 @@ class RecordStore:
         )
         return [Queued(*row) for row in rows]
 
+    def is_queued(self, kind: str, body: str) -> bool:
+        """Is there an entry of this kind with exactly this body (canonical JSON), in the outbox or in the log already?"""
+        return bool(self._database.one("SELECT EXISTS (SELECT 1 FROM outbox WHERE kind=? AND body=?)", (kind, body))[0])
+
     def logged_until(self) -> int:
         """Return how many entries the log has as far as this store knows: one more than the highest index noted."""
         return int(self._database.one("SELECT coalesce(max(log_index) + 1, 0) FROM outbox")[0])

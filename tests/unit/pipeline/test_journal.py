@@ -309,6 +309,16 @@ def test_a_removed_record_shows_in_replay(home: Home) -> None:
     assert any("not those it commits to" in fault for fault in replay(home).faults)
 
 
+def test_without_the_keys_a_replay_compares_what_it_can_and_says_so(home: Home) -> None:
+    run(home, stream(1))
+    shutil.rmtree(keys_folder(home))
+    found = replay(home)
+    assert found.identical
+    assert "batches could not be compared" in found.notes[0]
+    with pytest.raises(InputError, match="key"):
+        issue_receipt(home, "car")
+
+
 def test_a_log_that_was_rolled_back_is_refused(home: Home) -> None:
     run(home, stream(1))
     shutil.copytree(log_folder(home), home.path / "old")
