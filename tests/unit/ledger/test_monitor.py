@@ -111,6 +111,8 @@ def test_two_heads_of_one_size_are_handed_out_as_evidence() -> None:
     fork = logs.head([*story.entries[:20], b"another"])
     for state in (None, pinned(story)):
         assert kinds(look(files, state, other=[fork])) == ["split-view"]
+    damaged = {path: data for path, data in files.items() if not path.startswith("tile/0/")}
+    assert kinds(look(damaged, pinned(story), other=[fork])) == ["damaged"]
     honest = [logs.head(story.entries[:size]) for size in (1, 20, 39, 40)]
     assert look(files, None, other=honest).ok
     assert look(files, pinned(story), other=honest).ok

@@ -228,19 +228,25 @@ class _Run:
             elif theirs.size == now.size and theirs.root != now.root:
                 self.evidence.append((head.data, found.data))
                 self.alert("split-view", f"{name} has another root for the same {now.size} entries")
-            elif (why := self._differs(theirs, now)) is not None:
-                self.evidence.append((head.data, found.data))
-                self.alert("split-view", f"{name} with {theirs.size} entries is not part of this log: {why}")
+            elif (found_out := self._differs(theirs, now)) is not None:
+                proved, why = found_out
+                if proved:
+                    self.evidence.append((head.data, found.data))
+                    self.alert("split-view", f"{name} with {theirs.size} entries is not part of this log: {why}")
+                else:
+                    self.alert("damaged", f"{name} cannot be compared: {why}")
 
-    def _differs(self, earlier: Checkpoint, later: Checkpoint) -> str | None:
-        """Say why the later tree does not contain the earlier one, or None if it does."""
+    def _differs(self, earlier: Checkpoint, later: Checkpoint) -> tuple[bool, str] | None:
+        """Say why the later tree does not contain the earlier one, or None if it does; and whether that was shown."""
         if earlier.size in self.roots:  # hashed from the entries, up to the signed root
-            return None if self.roots[earlier.size] == earlier.root else "its root is another one"
+            return None if self.roots[earlier.size] == earlier.root else (True, "its root is another one")
         try:
             proof = TileTree(self.source.read, later.size).consistency_path(earlier.size)
             verify_consistency(earlier.size, later.size, earlier.root, later.root, proof)
+        except ProofFailed as error:
+            return True, error.message
         except (GroundruleError, OSError, LookupError) as error:
-            return reason(error)
+            return False, reason(error)
         return None
 
     def _witnessed(self, heads: Sequence[CheckedCheckpoint | None], origin: str) -> list[tuple[int, int]]:
@@ -335,12 +341,10 @@ class _Run:
     def _say_what_differs(self, pinned: CheckedCheckpoint | None, now: Checkpoint, start: int) -> None:
         """The entries do not lead to the signed root: was history rewritten, or is the copy merely damaged?"""
         if pinned is not None and start:
-            why = self._differs(pinned.checkpoint, now)
-            if why is not None:
-                assert self.state is not None
-                self.alert(
-                    "rewritten", f"the log of {now.size} entries does not contain the {start} pinned ones: {why}"
-                )
+            found = self._differs(pinned.checkpoint, now)
+            if found is not None and found[0]:
+                what = f"the log of {now.size} entries does not contain the {start} pinned ones: {found[1]}"
+                self.alert("rewritten", what)
                 return
         self.alert("damaged", f"the entries from {start} to {now.size - 1} are not those under the signed root")
 
