@@ -1,4 +1,4 @@
-# ruff: noqa: D103, E401, I001 - at most 300 lines, to be read in one sitting
+# ruff: noqa: D103, E401, I001, T201 - at most 300 lines, to be read in one sitting
 """Verify a receipt of Groundrule, or a whole log, without any code of Groundrule.
 
     python groundrule_verify.py [RECEIPT] --policy FILE [--log DIR [--raw]] [--pinned CHECKPOINT]... [--json]
@@ -290,9 +290,9 @@ def main():
     except (Failed, OSError) as error:
         what = str(error).encode("ascii", "backslashreplace").decode()
     shown = [f"{n}. {title}" for n, title in enumerate(done, 1)]
-    shown += [f"FAILED at step {len(done)}: {what}"] if what else ["All of it HOLDS.", *(f"  {k}: {json.dumps(facts[k])}" for k in facts)]
-    as_json = json.dumps({"holds": what is None, "failed": what, "steps": done} | ({} if what else facts))
-    sys.stdout.write((as_json if args.json else "\n".join(shown)) + "\n")
+    told = {f"opened {name}": value for name, value in facts["fields"].items()} | {k: v for k, v in facts.items() if k != "fields"}
+    shown += [f"FAILED at step {len(done)}: {what}"] if what else ["All of it HOLDS.", *(f"  {k}: {json.dumps(told[k])}" for k in told)]
+    print(json.dumps({"holds": not what, "failed": what, "steps": done} | ({} if what else facts)) if args.json else "\n".join(shown))
     return 1 if what else 0
 
 if __name__ == "__main__":
