@@ -30,7 +30,8 @@ from groundrule.pipeline.home_ledger import (
     policy_of,
     set_policy,
 )
-from groundrule.pipeline.ledger_duties import beat, erase, log_due_erasures, overdue, seal, unseal
+from groundrule.pipeline.ledger_duties import beat, erase, log_due_erasures, seal, unseal
+from groundrule.pipeline.ledger_state import state_of
 from groundrule.pipeline.receipts import issue_receipt
 from groundrule.store.home import Home
 from groundrule.store.records import RecordStore
@@ -97,48 +98,23 @@ def init(
 @app.command()
 def status(home: HomeOption = DEFAULT_HOME, as_json: OutputJson = False) -> None:
     """Say how long the log is, who has witnessed it, and what is due."""
-    place = Home.open(home)
-    with place.writer(), HomeLedger.open(place) as ledger:
-        head = ledger.log.checkpoint()
-        checked = None if head is None else ledger.policy.check(head)
-        late = overdue(ledger)
-        result: dict[str, Any] = {
-            "origin": ledger.log.origin,
-            "entries": ledger.log.size,
-            "published": 0 if checked is None else checked.checkpoint.size,
-            "quorum": ledger.policy.quorum or "none",
-            "witnessed": checked is not None and checked.quorum_met and ledger.policy.quorum is not None,
-            "witnesses": {} if checked is None else {k: format_instant(v * NS_PER_S) for k, v in checked.times.items()},
-            "streams": {name: seq for name, (seq, _) in sorted(ledger.log.positions.items())},
-            "records": ledger.records.counts(),
-            "repairs": list(ledger.log.repairs),
-            "seals": [
-                {
-                    "commitment": item.commitment.hex(), "kind": item.kind, "disclose_by": format_instant(item.disclose_by_ns),
-                    "opened_at": format_instant(item.opened_at_ns) if item.opened_at_ns else None,
-                }
-                for item in ledger.records.sealed()
-            ],
-            "overdue": [{"commitment": name, "kind": kind, "days": days} for name, kind, days in late],
-        }  # fmt: skip
+    result = state_of(Home.open(home), now_ns=time.time_ns())
     if as_json:
         print_json(result)
         return
     print_text(f"{result['origin']}: {result['entries']:,} entries, {result['published']:,} published")
-    if ledger.policy.quorum is None:
+    if result["quorum"] == "none":
         warn("No witnesses are asked for: outsiders can check the log, but not that all were shown the same one.")
     elif not result["witnessed"]:
         warn("UNWITNESSED: the published checkpoint lacks its quorum.")
     for name, seen in result["witnesses"].items():
         print_text(f"  witnessed by {name} at {seen}")
-    for name, seq in result["streams"].items():
-        print_text(f"  stream {name}: {seq:,} entries")
     counts = result["records"]
     print_text(f"  {counts['records']:,} records in {counts['batches']:,} batches, {counts['erased']:,} erased")
-    for repair in result["repairs"]:
-        warn(f"  repaired: {repair}")
-    for name, kind, days in late:
-        warn(f"  OVERDUE by {days} days: sealed {kind} {name}")
+    if counts["pending"] or result["entries"] > result["published"]:
+        warn(f"  {result['entries'] + counts['pending'] - result['published']:,} entries wait: groundrule ledger checkpoint")
+    for item in result["overdue"]:
+        warn(f"  OVERDUE by {item['days']} days: sealed {item['kind']} {item['commitment']}")
 
 
 @app.command()
