@@ -13,7 +13,7 @@ demo: $(VENV)/.ready          ## 50,000 terminals judged on real borders, with m
 	$(BIN)/groundrule demo --out demo-out
 
 test: $(VENV)/.ready          ## format, lint, types, then every test
-	$(BIN)/ruff check src tests benchmarks scripts
+	$(BIN)/ruff check src tests benchmarks scripts tools
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 

@@ -101,6 +101,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def home(template: Path, tmp_path: Path) -> Path:
     shutil.copytree(template, tmp_path / "home")
+    shutil.copytree(template.with_name(f"{template.name}-keys"), tmp_path / "home-keys")
     return tmp_path / "home"
 
 

@@ -16,7 +16,7 @@ from groundrule.cli import ledger_aggregate, ledger_audit, ledger_log, ledger_wi
 from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_json, print_table, print_text, warn
 from groundrule.cli.rules import instant_option
 from groundrule.errors import InputError
-from groundrule.instant import NS_PER_S, format_instant
+from groundrule.instant import format_instant
 from groundrule.ledger.policy import Policy
 from groundrule.pipeline.home import rulebook_of
 from groundrule.pipeline.home_ledger import (
