@@ -109,16 +109,6 @@ def unseal(ledger: HomeLedger, commitment: str) -> dict[str, Any]:
     return body
 
 
-def overdue(ledger: HomeLedger) -> list[tuple[str, str, int]]:
-    """Return the seals that should be open: commitment, kind, days overdue."""
-    now = ledger.clock()
-    return [
-        (_text(item), item.kind, (now - item.disclose_by_ns) // NS_PER_DAY)
-        for item in ledger.records.sealed(still_closed=True)
-        if item.disclose_by_ns < now
-    ]
-
-
 def erase(ledger: HomeLedger, subject: str, *, months: Sequence[str], basis: str) -> Erasure:
     """Erase what the home keeps about a subject for proofs: keys first, then records; the proofs of others stay valid.
 
