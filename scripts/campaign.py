@@ -44,6 +44,7 @@ QUICK = {
     "locate_campaign": ["--random", "20000", "--hard", "5000", "--cases", "20"],
     "rules_campaign": ["--books", "100"],
     "late_campaign": ["--seeds", "8"],
+    "ledger_faults_campaign": ["--seeds", "200", "--kills", "10", "--entries", "20000", "--starts", "20", "--fsyncs", "30"],
     "ledger_flips_campaign": ["--every", "97", "--signed", "20"],
 }
 """Arguments that try every script within a minute; they prove nothing and are not written into the report."""

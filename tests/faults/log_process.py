@@ -122,8 +122,8 @@ def server() -> Iterator[Server]:
 def create(folder: Path, entries: int) -> None:
     """Create a log with some entries, all published."""
     with Log.create(folder, signers=SIGNERS, policy=POLICY, clock=time.time_ns) as log:
-        while log.size < entries:
-            log.append(items(min(2, entries - log.size), start=log.size))
+        while log.size < entries:  # in few appends, as each leaves partial tiles that go one by one later
+            log.append(items(min(max(2, entries // 4), entries - log.size), start=log.size))
         log.commit(patience_s=0)
 
 

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from groundrule.errors import StoreError
+from groundrule.ledger.item import Appended, Item
 from groundrule.ledger.recovery import MAX_APPEND
 
 if TYPE_CHECKING:
-    from groundrule.ledger.log import Appended, Item, Log
+    from groundrule.ledger.log import Log
 
 
 class GroupCommit:

@@ -19,21 +19,21 @@ opening the log in a new one finds out what is stored. Only a full disk is no fa
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from groundrule.errors import ConflictError, InputError, IntegrityError, StoreError
-from groundrule.ledger.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from groundrule.ledger.disk import Disk, Held, PosixDisk
-from groundrule.ledger.durable import damage, missing_is_damage, read_back, reading, recompute
-from groundrule.ledger.entry import CRITICAL, MAX_BYTES, MAX_SEQ, Entry, Streams, format_time
+from groundrule.ledger.durable import damage, missing_is_damage, read_back, reading
+from groundrule.ledger.entry import MAX_BYTES, Entry, Streams, format_time
 from groundrule.ledger.group import GroupCommit
+from groundrule.ledger.item import Appended, Item
 from groundrule.ledger.note import NoteSigner
 from groundrule.ledger.policy import Policy
+from groundrule.ledger.publish import PATIENCE_S, Clock, Published, Publisher, Witnesses, stop_on_damage
 from groundrule.ledger.reader import LogReader, read_log
 from groundrule.ledger.recovery import MAX_APPEND, Recovered, clear_leftovers, read_header, recover
 from groundrule.ledger.state import (
@@ -60,86 +60,21 @@ from groundrule.ledger.tiles import (
     new_tiles,
 )
 
-__all__ = ["Appended", "GroupCommit", "Item", "Log", "LogReader", "Published", "Witnesses", "read_log"]
+__all__ = [
+    "PATIENCE_S",
+    "Appended",
+    "Clock",
+    "GroupCommit",
+    "Item",
+    "Log",
+    "LogReader",
+    "Published",
+    "Witnesses",
+    "read_log",
+]
 
-PATIENCE_S = 60
-"""How long a checkpoint waits for its quorum before it is published as `unwitnessed` [s]."""
 STREAMS_EVERY = 4096
 """Entries after which the positions of the streams are stored; opening a log replays at most about so many."""
-LAST_TIME = "9999-12-31T23:59:59.999Z"
-NS_PER_S = 1_000_000_000
-
-Clock = Callable[[], int]
-"""Gives the time [ns since 1970, UTC]."""
-Witnesses = Callable[[bytes, Callable[[int], list[bytes]]], bytes]
-"""Takes a signed checkpoint and what proves its consistency with an older size; returns it with cosignatures added."""
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """What is to be recorded; the log adds number and time.
-
-    Attributes:
-        kind, stream, body: as in `Entry`.
-    """
-
-    kind: str
-    stream: str
-    body: dict[str, Any]
-
-    def check(self) -> None:
-        """Raise InputError if no log could take it."""
-        Entry(self.kind, self.stream, MAX_SEQ, LAST_TIME, self.body).encode()
-
-
-@dataclass(frozen=True, slots=True)
-class Appended:
-    """Entries that are durable and integrated.
-
-    Attributes:
-        first_index: index of the first.
-        entries: their bytes, in order.
-        size: entries in the log afterwards; those of others may be among them.
-        kinds: kind of each; empty in a raw log.
-    """
-
-    first_index: int
-    entries: tuple[bytes, ...]
-    size: int
-    kinds: tuple[str, ...]
-
-    @property
-    def critical(self) -> bool:
-        """Does one of them make something effective, and must therefore wait until `Log.accepted_size` reaches it?"""
-        return not CRITICAL.isdisjoint(self.kinds)
-
-    @property
-    def indexes(self) -> range:
-        """Their indexes in the log."""
-        return range(self.first_index, self.first_index + len(self.entries))
-
-    def part(self, start: int, count: int) -> Appended:
-        """Return `count` of them from the one at `start`, as if they had been recorded alone."""
-        return Appended(
-            self.first_index + start, self.entries[start : start + count], self.size, self.kinds[start : start + count]
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """What became of a checkpoint.
-
-    Attributes:
-        checkpoint: the note, with the cosignatures it has.
-        witnessed: whether witnesses make the quorum of the policy; never under `quorum none`.
-        accepted: whether the policy is satisfied; always under `quorum none`.
-        published: whether it was published; one without its quorum waits `patience_s` first.
-    """
-
-    checkpoint: bytes
-    witnessed: bool
-    accepted: bool
-    published: bool
 
 
 class Log:
@@ -160,21 +95,14 @@ class Log:
         self._header = found.header
         self._disk = disk
         self._lock: Held | None = lock
-        self._signers = tuple(signers)
         self._clock = clock
         self._appending = threading.RLock()
-        self._publishing = threading.RLock()
+        self._publisher = Publisher(disk, found, signers, clock)
         self._state = found.state
-        self._signed = found.signed
         self._edge = found.edge
         self._streams = found.streams
         self._streams_stored = found.state.size
         self._leftovers = False
-        self._published = found.published_data
-        self._published_size = 0 if found.published is None else found.published.checkpoint.size
-        self._accepted_size = self._published_size if found.published and found.published.quorum_met else 0
-        self._witnessed = bool(found.published and found.published.quorum_met and found.policy.quorum is not None)
-        self._waiting_since: int | None = None
 
     # --- opening ------------------------------------------------------------------------------------------------------
 
@@ -263,7 +191,7 @@ class Log:
 
     def close(self) -> None:
         """Store where the streams stand and let another writer in; everything acknowledged is durable already."""
-        with self._appending, self._publishing:
+        with self._appending, self._publisher.turn:
             if self._lock is None:
                 return
             try:
@@ -298,17 +226,17 @@ class Log:
     @property
     def signed_size(self) -> int:
         """Size of the largest checkpoint ever signed."""
-        return self._signed.size
+        return self._publisher.signed.size
 
     @property
     def accepted_size(self) -> int:
         """Size of the largest published checkpoint that satisfies the policy; critical entries below it take effect."""
-        return self._accepted_size
+        return self._publisher.accepted_size
 
     @property
     def status(self) -> str:
         """`witnessed` if the newest published checkpoint has its quorum of witnesses, otherwise `unwitnessed`."""
-        return "witnessed" if self._witnessed else "unwitnessed"
+        return "witnessed" if self._publisher.witnessed else "unwitnessed"
 
     @property
     def stopped(self) -> str | None:
@@ -322,7 +250,7 @@ class Log:
 
     def checkpoint(self) -> bytes | None:
         """Return the checkpoint published last, or None."""
-        return self._published
+        return self._publisher.published
 
     def tree(self) -> TileTree:
         """Return the tree of all entries."""
@@ -433,23 +361,9 @@ class Log:
             ConflictError: the log was opened without keys. IntegrityError: what is stored is not what was appended; the log
             stops. StoreError: it cannot be read or `signed` cannot be written.
         """
-        if not self._signers:
-            raise ConflictError("the log was opened without its keys", help="open it with its signers")
-        with self._publishing, self._stop_on_damage():
+        with self._publisher.turn:
             self._check_writable()
-            acknowledged = self._state.size
-            with missing_is_damage():
-                state = TreeState.parse(TREE_STATE, self._disk.read(TREE_STATE, cold=True))
-            if state.size < acknowledged:
-                raise damage(f"the stored tree state says {state.size} entries, and {acknowledged} are acknowledged")
-            recompute(self._disk, self._signed, state)
-            if state != self._signed:
-                self._disk.replace(SIGNED, state.format())
-                self._signed = state
-            time_s = max(1, self._clock() // NS_PER_S)
-            note = sign_checkpoint(Checkpoint(self.origin, state.size, state.root), self._signers, time_s=time_s)
-            open_checkpoint(note, [signer.verifier for signer in self._signers], origin=self.origin)
-            return note
+            return self._publisher.sign(self._state.size)
 
     def publish(self, checkpoint: bytes) -> None:
         """Make a signed checkpoint the public one; durable when it returns.
@@ -458,36 +372,15 @@ class Log:
             ProofFailed: no log of the policy signed it. ConflictError: it was not signed here, is older than the published
             one, or has another root. StoreError: it cannot be written.
         """
-        with self._publishing:
+        with self._publisher.turn:
             self._check_writable()
-            checked = self.policy.check(checkpoint)
-            head = checked.checkpoint
-            if head.origin != self.origin or head.size > self._signed.size or self.tree().root_at(head.size) != head.root:
-                raise ConflictError(
-                    f"the checkpoint of {head.size} entries of `{head.origin[:80]}` is none that this log has signed",
-                    help="publish what sign returned, with cosignatures added",
-                )
-            if head.size < self._published_size:
-                raise ConflictError(
-                    f"a checkpoint of {self._published_size} entries is published, this one has {head.size}",
-                    help="a published log never shrinks",
-                )
-            held = self._disk.lock(PUBLISH_LOCK)
-            try:
-                self._disk.replace(CHECKPOINT, checkpoint)
-                before, self._published, self._published_size = self._published_size, checkpoint, head.size
-                if checked.quorum_met:
-                    self._accepted_size = head.size
-                self._witnessed = checked.quorum_met and self.policy.quorum is not None
-            finally:
-                held.release()
-            self._discard_partials(before, head.size)
+            self._publisher.publish(checkpoint)
 
     def commit(self, witness: Witnesses | None = None, *, patience_s: int = PATIENCE_S) -> Published:
         """Sign, ask the witnesses, and publish what they have cosigned.
 
         Without its quorum a checkpoint is published, as `unwitnessed`, only when `patience_s` have gone by since the first
-        attempt that failed. Until then the one published before stays.
+        attempt that failed. Until then the one published before stays, and it stays if nothing was appended since.
 
         Args:
             witness: asks the witnesses; None if there are none to ask.
@@ -495,24 +388,13 @@ class Log:
         Raises:
             As `sign` and `publish`; what the witnesses add is verified before it is published.
         """
-        with self._publishing:
-            signed = self.sign()
-            note = signed if witness is None else witness(signed, self.consistency_path)
-            checked = self.policy.check(note)
-            accepted = checked.quorum_met
-            now = self._clock()
-            if accepted:
-                self._waiting_since = None
-            elif self._waiting_since is None:
-                self._waiting_since = now
-            waited = self._waiting_since is not None and now - self._waiting_since >= patience_s * NS_PER_S
-            if accepted or waited:
-                self.publish(note)
-            return Published(note, accepted and self.policy.quorum is not None, accepted, accepted or waited)
+        with self._publisher.turn:
+            self._check_writable()
+            return self._publisher.commit(self._state.size, witness, patience_s)
 
     def consistency_path(self, old: int) -> list[bytes]:
         """Prove that the checkpoint signed last extends the tree of its first `old` entries."""
-        return TileTree(reading(self._disk), self._signed.size).consistency_path(old)
+        return self._publisher.consistency_path(old)
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
@@ -520,7 +402,7 @@ class Log:
     def _writing(self) -> Iterator[None]:
         """Step 1: the state on the medium is the one in memory; whatever fails in between leaves that certain."""
         self._check_writable()
-        with self._stop_on_damage():
+        with stop_on_damage(self._disk):
             with missing_is_damage():
                 stored = TreeState.parse(TREE_STATE, self._disk.read(TREE_STATE))
             if stored != self._state:
@@ -532,14 +414,6 @@ class Log:
             except BaseException as error:
                 self._disk.stop(f"an append was interrupted ({type(error).__name__})")
                 raise
-
-    @contextmanager
-    def _stop_on_damage(self) -> Iterator[None]:
-        try:
-            yield
-        except IntegrityError as error:
-            self._disk.stop(error.message)
-            raise
 
     def _check_writable(self) -> None:
         if self._lock is None:
@@ -563,16 +437,6 @@ class Log:
             return
         self._disk.replace(STREAMS, StreamsAt(self._state, self._streams.positions).format())
         self._streams_stored = self._state.size
-
-    def _discard_partials(self, before: int, size: int) -> None:
-        """Remove partial tiles whose full tile is public now; readers cut what they need from the full one."""
-        folders = []
-        for level in (None, *range(8)):
-            old, new = before >> 8 * (level or 0) + 8, size >> 8 * (level or 0) + 8
-            folders += [f"{TilePath(level, index)}.p" for index in range(old, new)]
-        paths = [f"{folder}/{name}" for folder in folders for name in self._disk.list(folder)]
-        if paths:
-            self._disk.discard(paths, [folder for folder in folders if self._disk.list(folder)])
 
 
 def _origin(signers: Sequence[NoteSigner], policy: Policy) -> str:

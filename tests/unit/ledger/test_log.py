@@ -219,6 +219,16 @@ class TestPublish:
         assert log.commit(cosigning(1, 2)).witnessed
         assert (log.accepted_size, log.status) == (5, "witnessed")
 
+    def test_a_quorum_that_is_published_is_not_replaced_by_less(self, log: Log, clock: Clock) -> None:
+        log.append(items(3))
+        first = log.commit(cosigning(0, 1))
+        clock.now += 3600 * NS
+        assert not log.commit(cosigning(2), patience_s=0).published, "nothing was appended since"
+        assert (log.checkpoint(), log.status) == (first.checkpoint, "witnessed")
+        log.append(items(1))
+        assert log.commit(cosigning(2), patience_s=0).published
+        assert log.status == "unwitnessed"
+
     def test_no_witness_is_never_called_witnessed(self, tmp_path: Path, clock: Clock) -> None:
         with Log.create(tmp_path / "log", signers=log_signers(), policy=NO_QUORUM, clock=clock) as log:
             log.append(items(1))
