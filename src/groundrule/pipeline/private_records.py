@@ -8,10 +8,12 @@ commitments to them are published, inside the root of a batch.
 from __future__ import annotations
 
 import hashlib
-import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
+from json.encoder import encode_basestring
 from typing import Any, Final
 
 import h3
@@ -20,7 +22,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from groundrule.canon import canonical_json
-from groundrule.instant import NS_PER_S
+from groundrule.instant import NS_PER_DAY
 from groundrule.ledger.entry import format_time
 from groundrule.pipeline.decisions import ENGINE
 from groundrule.pipeline.judge import Basis, Judge
@@ -35,6 +37,8 @@ FIELDS: Final = (
 )  # fmt: skip
 """Fields of a record, in the order of `PrivateRecord.values`; docs/ledger.md says what each holds."""
 
+_SORTED: Final = [(FIELDS.index(name), f'"{name}":'.encode()) for name in sorted(FIELDS)]
+_PLACE: Final = {name: place for place, name in enumerate(FIELDS)}
 _COARSE = 7
 _NULL = b"null"
 _E7 = 10_000_000
@@ -65,12 +69,11 @@ class PrivateRecord:
 
     def put(self, name: str, value: Any) -> None:
         """Set the value of one field."""
-        self.values[FIELDS.index(name)] = canonical_json(value)
+        self.values[_PLACE[name]] = canonical_json(value)
 
     def content(self) -> str:
         """The whole record as canonical JSON, as it is stored."""
-        pairs = sorted(zip(FIELDS, self.values, strict=True))
-        return "{" + ",".join(f'"{name}":{value.decode()}' for name, value in pairs) + "}"
+        return (b"{" + b",".join([name + self.values[place] for place, name in _SORTED]) + b"}").decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +83,12 @@ class Excerpt:
     terminal_ids: list[str]
     observations: list[dict[str, Any]]
     decisions: list[dict[str, Any]]
-    lat_deg: NDArray[np.float64]
-    lon_deg: NDArray[np.float64]
-    sigma_m: NDArray[np.float32]
-    cell: NDArray[np.uint64]
-    speed_low_m_s: NDArray[np.float64]
-    speed_high_m_s: NDArray[np.float64]
+    lat_deg: list[float]
+    lon_deg: list[float]
+    sigma_m: list[float]
+    cell: list[int]
+    speed_low_m_s: list[float]
+    speed_high_m_s: list[float]
     facts: list[tuple[AreaFact, ...] | None]
     answers: list[bytes]
     correction: bool
@@ -111,8 +114,8 @@ def excerpt(judge: Judge, batch: DecidedBatch, rows: NDArray[np.int64], answers:
         taken.column("terminal_id").to_pylist(),
         taken.drop_columns(["source", "source_row"]).to_pylist(),
         batch.table.select(_DECISION_COLUMNS).take(pa.array(places)).to_pylist(),
-        motion.lat_deg[rows], motion.lon_deg[rows], motion.sigma_m[rows], motion.cell[rows],
-        motion.speed_low_m_s[rows], motion.speed_high_m_s[rows],
+        motion.lat_deg[rows].tolist(), motion.lon_deg[rows].tolist(), motion.sigma_m[rows].tolist(),
+        motion.cell[rows].tolist(), motion.speed_low_m_s[rows].tolist(), motion.speed_high_m_s[rows].tolist(),
         [judge.where.values[code] for code in judged.where[rows]],
         list(answers),
         batch.correction,
@@ -167,7 +170,7 @@ class RecordMaker:
         return PrivateRecord(
             terminal,
             f"terminal:{terminal}" if account is None else f"account:{account}",
-            datetime.fromtimestamp(decision["decided_at"] // NS_PER_S, UTC).strftime("%Y-%m"),
+            _month(decision["decided_at"] // NS_PER_DAY),
             decision["observed_at"],
             decision["decided_at"],
             part.answers[row],
@@ -221,35 +224,39 @@ def _reasons(reasons: tuple[tuple[str, ...], ...]) -> list[dict[str, str]]:
     return [dict(zip(_REASON, reason, strict=True)) for reason in reasons]
 
 
+@lru_cache(maxsize=1024)
+def _month(day: int) -> str:
+    return datetime.fromtimestamp(day * 86_400, UTC).strftime("%Y-%m")
+
+
 def _text(value: str) -> bytes:
     # A JSON string is written alike by every canonical writer.
-    return json.dumps(value, ensure_ascii=False).encode()
+    return encode_basestring(value).encode()
 
 
 def _position(part: Excerpt, row: int) -> bytes:
-    lat, lon = part.lat_deg[row], part.lon_deg[row]
-    if np.isnan(lat) or part.cell[row]:
+    lat, lon, sigma = part.lat_deg[row], part.lon_deg[row], part.sigma_m[row]
+    if math.isnan(lat) or part.cell[row]:
         return _NULL
-    sigma = part.sigma_m[row]
-    text = "null" if np.isnan(sigma) else str(round(float(sigma)))
-    return f'{{"lat_e7":{round(lat * _E7)},"lon_e7":{round(lon * _E7)},"sigma_m":{text}}}'.encode()
+    metres = b"null" if math.isnan(sigma) else b"%d" % round(sigma)
+    return b'{"lat_e7":%d,"lon_e7":%d,"sigma_m":%s}' % (round(lat * _E7), round(lon * _E7), metres)
 
 
 def _coarse(part: Excerpt, row: int) -> bytes:
     """The cell of resolution 7 that holds the position, or the reported cell if that is coarser."""
     if part.cell[row]:
-        cell = h3.int_to_str(int(part.cell[row]))
+        cell = h3.int_to_str(part.cell[row])
         return _text(h3.cell_to_parent(cell, _COARSE) if h3.get_resolution(cell) > _COARSE else cell)
     lat, lon = part.lat_deg[row], part.lon_deg[row]
-    return _NULL if np.isnan(lat) else _text(h3.latlng_to_cell(lat, lon, _COARSE))
+    return _NULL if math.isnan(lat) else _text(h3.latlng_to_cell(lat, lon, _COARSE))
 
 
 def _speed(part: Excerpt, row: int) -> bytes:
     """The interval that holds the speed [km/h, rounded outwards], or null."""
     low, high = part.speed_low_m_s[row] * 3.6, part.speed_high_m_s[row] * 3.6
-    if not (np.isfinite(low) and np.isfinite(high)):
+    if not (math.isfinite(low) and math.isfinite(high)):
         return _NULL
-    return b"[%d,%d]" % (int(np.floor(low)), int(np.ceil(high)))
+    return b"[%d,%d]" % (math.floor(low), math.ceil(high))
 
 
 def _inputs(observation: dict[str, Any], evidence: str) -> str:
