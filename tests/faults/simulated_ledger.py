@@ -151,6 +151,7 @@ class Simulation:
                 self._refuses_everything(log)
         except GroundruleError as error:
             self._violation(f"E: {type(error).__name__}: {error}")
+        assert not machine.dead, "the simulation swallowed a power loss"
         machine.fault_rate, machine.power_fails_at = 0.0, None
         if faults and self.random.random() < 0.3:
             machine.lose_power()  # also long after the process has ended

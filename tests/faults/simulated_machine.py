@@ -163,8 +163,8 @@ class SimulatedMachine:
             self._missing(path)
         return entry
 
-    @staticmethod
-    def _missing(path: str) -> NoReturn:
+    def _missing(self, path: str) -> NoReturn:
+        self._end()
         raise FileNotFoundError(errno.ENOENT, "simulated", path)
 
     def read(self, path: str, *, cold: bool) -> bytes:  # noqa: ARG002 - both copies are in memory here
@@ -190,6 +190,7 @@ class SimulatedMachine:
         parent, _, name = folder.rpartition("/")
         above = self._folder(parent)
         if name in above.seen:
+            self._end()
             raise FileExistsError(errno.EEXIST, "simulated", folder)
         above.change((name, Folder()))
         self._end()
@@ -198,6 +199,7 @@ class SimulatedMachine:
         self._call()
         above = self._folder(folder)
         if name in above.seen:
+            self._end()
             raise FileExistsError(errno.EEXIST, "simulated", name)
         file = File(content=data)
         above.change((name, file))
@@ -209,6 +211,7 @@ class SimulatedMachine:
         self._call()
         above = self._folder(folder)
         if target in above.seen:
+            self._end()
             raise FileExistsError(errno.EEXIST, "simulated", target)
         above.change((target, above.seen[name]))
         self._end()
