@@ -24,6 +24,12 @@ from typing import Any, Final, Protocol
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey, MLDSA44PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from groundrule.errors import InputError
 
@@ -45,6 +51,19 @@ _LOW_ORDER_Y = frozenset((0, 1, _P - 1, _ORDER_8_Y, _P - _ORDER_8_Y))
 
 class _Signer(Protocol):
     def sign(self, data: bytes, /) -> bytes: ...
+
+
+class Signer(Protocol):
+    """Whatever can sign: a key in memory, or a token that never gives its key away."""
+
+    @property
+    def public(self) -> bytes:
+        """Encoded public key."""
+        ...
+
+    def sign(self, message: bytes, /) -> bytes:
+        """Return the signature of the message."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +103,40 @@ class SigningKey:
     def sign(self, message: bytes) -> bytes:
         """Return the signature, 64 (Ed25519) or 2,420 (ML-DSA-44, randomised) bytes."""
         return self._key.sign(message)
+
+
+def seal_key(key: SigningKey, passphrase: bytes) -> bytes:
+    """Return an Ed25519 key as a PKCS #8 PEM file, encrypted with a passphrase (PBES2: PBKDF2-HMAC-SHA256, AES-256-CBC).
+
+    The derivation of the library is cheap for an attacker, so the strength is that of the passphrase.
+
+    Raises:
+        InputError: an empty passphrase, or a key of another algorithm.
+    """
+    if key.algorithm != ED25519:
+        raise InputError(f"a key file for {key.algorithm}", help=f"key files hold {ED25519} keys")
+    if not passphrase:
+        raise InputError("an empty passphrase", help="a key without a passphrase is anybody's key")
+    private = Ed25519PrivateKey.from_private_bytes(key.seed)
+    return private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(passphrase))
+
+
+def open_key(pem: bytes, passphrase: bytes) -> SigningKey:
+    """Read a key file that `seal_key` wrote.
+
+    Raises:
+        InputError: another passphrase, no encrypted PKCS #8 file, damage, or a key that is not Ed25519.
+    """
+    if not pem.lstrip().startswith(b"-----BEGIN ENCRYPTED PRIVATE KEY-----"):
+        raise InputError("not an encrypted key file", help="its first line is -----BEGIN ENCRYPTED PRIVATE KEY-----")
+    try:
+        private = load_pem_private_key(pem, passphrase)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        # The library's message tells a wrong passphrase and damage apart by chance only.
+        raise InputError("the key file does not open", help="the passphrase is another one, or the file is damaged") from None
+    if not isinstance(private, Ed25519PrivateKey):
+        raise InputError("the key file holds no Ed25519 key", help="make one with `groundrule key new`")
+    return SigningKey(ED25519, private.private_bytes_raw())
 
 
 def check_algorithm(algorithm: str) -> None:
@@ -174,7 +227,7 @@ def pae(payload_type: str, body: bytes) -> bytes:
     return b"DSSEv1 %d %b %d %b" % (len(name), name, len(body), body)
 
 
-def sign_envelope(payload: bytes, payload_type: str, keys: Sequence[SigningKey]) -> dict[str, Any]:
+def sign_envelope(payload: bytes, payload_type: str, keys: Sequence[Signer]) -> dict[str, Any]:
     """Return a DSSE envelope of the payload, signed by every key.
 
     The `keyid` of each signature is empty: readers must find the key by trying those they trust.
