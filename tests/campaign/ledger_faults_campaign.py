@@ -50,7 +50,7 @@ def power_loss(folder: Path, args: argparse.Namespace) -> Result:
         "goal": "R3, R9",
         "seed": args.first_seed,
         "runs": args.seeds,
-        "faults": totals.power_losses + totals.faults,
+        "faults": totals.power_losses + totals.failing_calls,
         **{name: value for name, value in vars(totals).items() if name != "seeds"},
         "simulated_days": round(totals.simulated_s / 86_400),
         "violations": len(wrong),

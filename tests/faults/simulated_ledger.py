@@ -23,6 +23,7 @@ from simulated_machine import PowerLoss, SimulatedMachine
 
 from groundrule.errors import GroundruleError, StoreError
 from groundrule.ledger.audit.fsck import fsck
+from groundrule.ledger.audit.source import Source
 from groundrule.ledger.checkpoint import Checkpoint
 from groundrule.ledger.disk import DurableDisk
 from groundrule.ledger.log import Item, Log
@@ -64,9 +65,10 @@ class Totals:
     checkpoints: int = 0
     power_losses: int = 0
     losses_in_recovery: int = 0
-    faults: int = 0
     repairs: int = 0
     simulated_s: int = 0
+
+    failing_calls: int = 0
 
     def add(self, other: Totals) -> None:
         for name, value in vars(other).items():
@@ -119,7 +121,7 @@ class Simulation:
             except GroundruleError as error:
                 self._violation(f"E: {type(error).__name__}: {error}")
         self.totals.seeds = 1
-        self.totals.faults += self.machine.faults
+        self.totals.failing_calls += self.machine.faults
         self.totals.simulated_s += self.elapsed // NS_PER_S
         return self.totals
 
@@ -251,7 +253,10 @@ class Simulation:
         note = log.sign()
         self._saw_signature(note)
         disk = DurableDisk(self.machine, label="fsck", place="the simulated machine")
-        report = fsck(lambda path: note if path == "checkpoint" else disk.read(path), [LOG_KEY.verifier])
+        source = Source(
+            lambda path: note if path == "checkpoint" else disk.read(path), frozenset(self.machine.files()) | {"checkpoint"}
+        )
+        report = fsck(source, [LOG_KEY.verifier], strict=True)
         if report.faults:
             self._violation(f"B: {report.faults[0]}")
         if report.size != log.size:

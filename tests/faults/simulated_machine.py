@@ -130,6 +130,14 @@ class SimulatedMachine:
         kept = [block if self.random.random() < 0.5 else bytes(len(block)) for block in blocks]
         return b"".join(kept[: self.random.randint(0, len(kept))])
 
+    def files(self, folder: Folder | None = None, path: str = "") -> Iterator[str]:
+        """Yield the paths of all files that a process sees."""
+        for name, entry in (self.root if folder is None else folder).seen.items():
+            if isinstance(entry, Folder):
+                yield from self.files(entry, f"{path}{name}/")
+            else:
+                yield path + name
+
     # --- calls --------------------------------------------------------------------------------------------------------
 
     def _call(self, *, changes: bool = True) -> None:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from groundrule.errors import ConflictError, GroundruleError, InputError, IntegrityError
 from groundrule.ledger.disk import TEMPORARY, Disk
@@ -120,7 +121,7 @@ def clear_leftovers(disk: Disk, size: int) -> Iterator[str]:
     Yields:
         One sentence for each kind of file that was removed.
     Raises:
-        ConflictError: they reach further than one append does, so that the tree state must be older than the tiles.
+        ConflictError: they are those of several appends, so that the tree state must be older than the tiles.
     """
     temporary: list[str] = []
     beyond: list[str] = []
@@ -134,8 +135,7 @@ def clear_leftovers(disk: Disk, size: int) -> Iterator[str]:
                 if end > size + MAX_APPEND:
                     raise _rolled_back(f"`{path}` belongs to a log of at least {end} entries", size)
                 beyond.append(path)
-    if sum(path.startswith("tile/entries/") and ".p/" in path for path in beyond) > 1:
-        raise _rolled_back("bundles of several later sizes are there", size)
+    _refuse_history(disk, beyond, size)
     # A folder without files may never have reached the medium, although it can be seen: it is made again when needed.
     gone = {*temporary, *beyond}
     empty: list[str] = []
@@ -149,6 +149,18 @@ def clear_leftovers(disk: Disk, size: int) -> Iterator[str]:
         yield f"removed {len(temporary)} temporary files of an interrupted write"
     if beyond:
         yield f"removed {len(beyond)} files of an unfinished append beyond {size} entries"
+
+
+def _refuse_history(disk: Disk, beyond: list[str], size: int) -> None:
+    """Refuse if bundles beyond the tree state extend each other, as those of successive appends do.
+
+    One unfinished append leaves one width of a bundle. Several that contradict each other come from several unfinished
+    appends, when a failed fsync has brought back what was removed.
+    """
+    bundles = sorted((TilePath.parse(path) for path in beyond if path.startswith("tile/entries/")), key=TilePath.end)
+    for shorter, longer in pairwise(bundles):
+        if shorter.index == longer.index and disk.read(str(longer)).startswith(disk.read(str(shorter))):
+            raise _rolled_back(f"`{longer}` extends `{shorter}`", size)
 
 
 def _folders_near_edge(disk: Disk, size: int) -> list[str]:

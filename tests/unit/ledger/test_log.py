@@ -344,6 +344,15 @@ class TestOpen:
             again.commit(cosigning(0, 1))
         assert fsck(folder, Policy.parse(QUORUM_2), strict=True).faults == ()
 
+    def test_leftovers_of_several_unfinished_appends_are_removed(self, log: Log, tmp_path: Path, clock: Clock) -> None:
+        log.append(items(5))
+        log.close()
+        for width, data in ((7, b"first attempt"), (9, b"second attempt"), (8, b"third attempt")):
+            (tmp_path / f"log/tile/entries/000.p/{width}").write_bytes(data)
+        with reopen(tmp_path, clock) as again:
+            assert again.repairs == ("removed 3 files of an unfinished append beyond 5 entries",)
+            again.append(items(3))
+
     def test_leftovers_of_a_failed_append_do_not_stay_below_the_next(
         self, log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -398,7 +407,7 @@ REFUSALS: dict[str, tuple[Callable[[Path], object], type[GroundruleError], str]]
     "state folder of an older copy": (
         lambda old: (restore(old, ".state/treeState"), restore(old, ".state/signed"), restore(old, "checkpoint")),
         ConflictError,
-        "rolled back: bundles of several later sizes",
+        "rolled back: `tile/entries/001.p/64` extends `tile/entries/001.p/54`",
     ),
     "tree state damaged": (lambda old: cut(old, ".state/treeState"), IntegrityError, "`.state/treeState` is damaged"),
     "tree state missing": (lambda old: drop(old, ".state/treeState"), IntegrityError, "`.state/treeState` is missing"),
