@@ -12,7 +12,7 @@ import traceback
 import typer
 
 from groundrule import __version__
-from groundrule.cli import areas, decide, demo, explain, home, key, ledger, register, replay, rules
+from groundrule.cli import areas, decide, demo, explain, home, key, ledger, lists, register, replay, rules
 from groundrule.cli.output import fail
 from groundrule.errors import GroundruleError
 
@@ -34,6 +34,7 @@ app.command(name="explain")(explain.explain)
 app.command(name="replay")(replay.replay)
 app.command(name="whatif")(replay.whatif)
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(lists.app, name="lists")
 app.add_typer(key.app, name="key")
 
 

@@ -1,0 +1,1 @@
+"""One module per published format: bytes in, entries out, every broken row told; none guesses what it does not find."""
