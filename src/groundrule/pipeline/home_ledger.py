@@ -15,6 +15,7 @@ import os
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +24,7 @@ from typing import Any, Final, Self
 from groundrule.canon import canonical_json
 from groundrule.errors import ConflictError, GroundruleError, InputError, IntegrityError, StoreError
 from groundrule.ledger.commitment import SALT_BYTES, seal_commitment
-from groundrule.ledger.entry import Entry, check_body, check_kind, check_stream, format_time, policy_digest
+from groundrule.ledger.entry import Entry, format_time, policy_digest
 from groundrule.ledger.log import PATIENCE_S, Item, Log
 from groundrule.ledger.note import COSIGNATURE_ML_DSA_44, ED25519, NoteSigner
 from groundrule.ledger.policy import Policy
@@ -58,8 +59,8 @@ def keys_folder(home: Home) -> Path:
 
 
 def has_ledger(home: Home) -> bool:
-    """Does the home have a log?"""
-    return (log_folder(home) / POLICY_FILE).exists()
+    """Does the home have a log, or has it had one? Records of a log that is gone show that there was one."""
+    return (log_folder(home) / POLICY_FILE).exists() or _records_file(home).exists()
 
 
 def policy_of(home: Home) -> Policy:
@@ -68,23 +69,45 @@ def policy_of(home: Home) -> Policy:
     try:
         return Policy.parse(path.read_bytes())
     except FileNotFoundError:
+        if _records_file(home).exists():
+            raise IntegrityError(
+                f"the log of `{home.path}` is gone, or was not completely made: there is no `{path}`",
+                help="restore the folder from a mirror, at its newest size",
+            ) from None
         raise InputError(f"`{home.path}` has no log", help="make one with: groundrule ledger init") from None
     except OSError as error:
         raise StoreError(f"cannot read `{path}`: {error.strerror}", path=str(path)) from error
+
+
+def forget_unfinished(home: Home) -> None:
+    """Take back from the records what an unfinished run left, where a run goes on without the log and gets its number."""
+    # Records that are out of reach too have to wait; decisions do not.
+    if _records_file(home).exists():
+        with suppress(GroundruleError), RecordStore.open(_records_file(home)) as records:
+            records.remove_uncommitted(set(runs(home)))
+
+
+def _records_file(home: Home) -> Path:
+    return home.path / "records.sqlite"
 
 
 def set_policy(home: Home, text: bytes) -> Policy:
     """Replace the policy file of the home's log; the caller holds the home's write lock.
 
     Raises:
-        InputError: it is no policy, or does not name the keys that sign the log.
+        InputError: it is no policy, does not name the keys that sign the log, or names another log.
     """
-    parsed = Policy.parse(text)
-    missing = [str(key) for key in policy_of(home).log_keys if key not in parsed.log_keys]
+    parsed, present = Policy.parse(text), policy_of(home)
+    name = present.logs[0].key.name
+    missing = [str(key) for key in present.log_keys if key not in parsed.log_keys]
     if missing:
         raise InputError(
             f"the new policy does not name the log's key {missing[0][:100]}",
             help="keep the `log` lines of the present one; see it with: groundrule ledger policy",
+        )
+    if strange := [key.name for key in parsed.log_keys if key.name != name]:
+        raise InputError(
+            f"the new policy names the log `{strange[0][:100]}`, too", help=f"all its `log` lines are keys of `{name}`"
         )
     write_durably(log_folder(home) / POLICY_FILE, text)
     return parsed
@@ -170,7 +193,7 @@ class HomeLedger:
             ConflictError: the home has a log already.
             InputError: the policy does not name the log's keys.
         """
-        if has_ledger(home):
+        if (log_folder(home) / POLICY_FILE).exists():
             raise ConflictError(f"`{home.path}` has a log already", help="see it with: groundrule ledger status")
         wanted = setup or LedgerSetup()
         chosen = tuple(wanted.signers or new_signers(wanted.origin or f"localhost/groundrule/{home.id}"))
@@ -179,9 +202,13 @@ class HomeLedger:
         if {signer.verifier for signer in chosen} - set(parsed.log_keys):
             raise InputError("the policy does not name all keys of the log", help="add a `log` line for each")
         folder = keys_folder(home)
+        if folder.resolve().is_relative_to(home.path.resolve()):
+            raise InputError(
+                f"the keys would lie in the home, in `{folder}`", help="set GROUNDRULE_KEYS to a folder outside of it"
+            )
         keys = KeyService.open(folder) if (folder / "wrap.key").exists() else KeyService.create(folder)
         keys.put_log_signers(chosen[0].name, [signer.format() for signer in chosen])
-        place = home.path / "records.sqlite"
+        place = _records_file(home)
         records = RecordStore.open(place) if place.exists() else RecordStore.create(place)
         log = Log.create(log_folder(home), signers=chosen, policy=text, clock=clock)
         made = cls(home, keys, records, log, parsed, clock)
@@ -204,7 +231,7 @@ class HomeLedger:
         folder = keys_folder(home)
         keys = KeyService.open(folder)
         signers = [NoteSigner.parse(text) for text in keys.log_signers(policy.logs[0].key.name)]
-        records = RecordStore.open(home.path / "records.sqlite")
+        records = RecordStore.open(_records_file(home))
         log = Log.open(log_folder(home), signers=signers, clock=clock)
         opened = cls(home, keys, records, log, policy, clock)
         try:
@@ -231,7 +258,12 @@ class HomeLedger:
     # --- entries ------------------------------------------------------------------------------------------------------
 
     def queue(self, kind: str, body: Mapping[str, Any], *, stream: str = GOVERNANCE) -> None:
-        """Queue one entry; `flush` appends it."""
+        """Queue one entry; `flush` appends it.
+
+        Raises:
+            InputError: no log could take it; it is not queued, for whatever follows would wait behind it for ever.
+        """
+        Item(kind, stream, dict(body)).check()
         self.records.queue([Outgoing(kind, stream, canonical_json(dict(body)).decode())])
 
     def announce_policy(self, rulebook: str, areas: str, *, note: str) -> str:
@@ -250,13 +282,20 @@ class HomeLedger:
         self.queue("snapshot-published", body)
         return digest
 
-    def commit_manifest(self, run: int, manifest: Mapping[str, Any]) -> None:
-        """Queue the entry that commits to the manifest of a run, under a salt that stays in the records."""
+    def commit_manifest(self, run: int, manifest: Mapping[str, Any], *, recorded: bool = True) -> None:
+        """Queue the entry that commits to the manifest of a run, under a salt that stays in the records.
+
+        Args:
+            recorded: the run left records; after one that did not, no record says any more what held last.
+        """
         salt = os.urandom(SALT_BYTES)
         commitment = seal_commitment(salt, dict(manifest))
         body = canonical_json({"commitment": b64encode(commitment).decode(), "run": run}).decode()
         self.records.add(
-            run, proof=RunProof(run, salt, commitment), outbox=[Outgoing("manifest", DECISIONS, body, run)]
+            run,
+            proof=RunProof(run, salt, commitment),
+            outbox=[Outgoing("manifest", DECISIONS, body, run)],
+            begin_anew=not recorded,
         )
 
     def flush(self) -> int:
@@ -292,7 +331,7 @@ class HomeLedger:
         for run in finished:
             # Decided while the log or its keys were out of reach.
             if self.records.run_proof(run) is None:
-                self.commit_manifest(run, read_manifest(self.home, run))
+                self.commit_manifest(run, read_manifest(self.home, run), recorded=False)
         self.flush()
 
     def try_commit(self) -> Committed:
@@ -349,9 +388,7 @@ def append_items(ledger: HomeLedger, items: Iterable[tuple[str, str, Mapping[str
     given = list(items)
     for number, (kind, stream, body) in enumerate(given, 1):
         try:
-            check_kind(kind)
-            check_stream(stream)
-            check_body(kind, body)
+            Item(kind, stream, dict(body) if isinstance(body, Mapping) else body).check()
         except GroundruleError as error:
             raise InputError(f"entry {number}: {error.message}", help=error.help) from error
     ledger.records.queue([Outgoing(kind, stream, canonical_json(dict(body)).decode()) for kind, stream, body in given])

@@ -149,7 +149,7 @@ class Journal:
 
     def _corrected(self, item: PrivateRecord) -> dict[str, int] | None:
         """Where the record is that said until now what held at this observation."""
-        before = self._ledger.records.record_in_force(item.terminal_id, item.observed_ns)
+        before = self._ledger.records.record_in_force(item.terminal_id, item.observed_ns, until_run=self._run - 1)
         index = self._ledger.records.batch_of(before.batch_id).log_index if before else None
         if before is None or index is None:
             return None

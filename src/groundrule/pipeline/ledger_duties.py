@@ -17,7 +17,8 @@ from groundrule.canon import canonical_json
 from groundrule.errors import ConflictError, InputError, IntegrityError
 from groundrule.instant import NS_PER_DAY, NS_PER_S, format_instant
 from groundrule.ledger.commitment import SALT_BYTES, seal_commitment
-from groundrule.ledger.entry import format_time
+from groundrule.ledger.entry import MAX_SEQ, format_time
+from groundrule.ledger.item import Item
 from groundrule.pipeline.home_ledger import GOVERNANCE, HomeLedger
 from groundrule.store.records import Outgoing, Sealed
 
@@ -25,6 +26,9 @@ SEAL_DAYS: Final = 180
 """How long content may stay sealed at most [days]."""
 ERASURE_DAYS: Final = 30
 """Within how many days erasures are logged, at random times, so that those of one person cannot be grouped [days]."""
+
+
+_NO_LEAF: Final = b64encode(bytes(32)).decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,7 @@ def seal(ledger: HomeLedger, content: Any, *, kind: str, disclose_by_ns: int, cu
     Returns:
         The commitment, in base64.
     Raises:
-        InputError: the day is past or too far ahead, or nothing is said about kind or custodians.
+        InputError: the day is past or too far ahead, nothing is said about kind or custodians, or an entry cannot hold it.
     """
     now = ledger.clock()
     if not now < disclose_by_ns <= now + SEAL_DAYS * NS_PER_DAY:
@@ -64,13 +68,14 @@ def seal(ledger: HomeLedger, content: Any, *, kind: str, disclose_by_ns: int, cu
         raise InputError("a seal without kind or custodians", help="say in public words what it is and who keeps it")
     salt = os.urandom(SALT_BYTES)
     commitment = seal_commitment(salt, content)
+    # What could not be opened later must not be sealed now.
+    Item("unsealed", GOVERNANCE, _opening(commitment, content, salt)).check()
+    text = b64encode(commitment).decode()
+    body = {"commitment": text, "custodians": list(custodians), "disclose_by": format_time(disclose_by_ns), "kind": kind}
+    Item("sealed", GOVERNANCE, body).check()
     ledger.keys.put_seal_salt(commitment.hex(), salt)
     ledger.records.add_sealed(Sealed(commitment, kind, canonical_json(content).decode(), None, disclose_by_ns))
-    text = b64encode(commitment).decode()
-    ledger.queue(
-        "sealed",
-        {"commitment": text, "custodians": list(custodians), "disclose_by": format_time(disclose_by_ns), "kind": kind},
-    )
+    ledger.queue("sealed", body)
     ledger.flush()
     return text
 
@@ -100,7 +105,7 @@ def unseal(ledger: HomeLedger, commitment: str) -> dict[str, Any]:
         raise IntegrityError(
             f"what was kept for the seal `{_text(item)}` is not what was sealed", help="compare with the custodians' copies"
         )
-    body = {"commitment": _text(item), "content": content, "salt": b64encode(salt).decode()}
+    body = _opening(item.commitment, content, salt)
     # After a crash right here the entry is in the outbox already; to be opened twice would look like two seals.
     if not ledger.records.is_queued("unsealed", canonical_json(body).decode()):
         ledger.queue("unsealed", body)
@@ -121,6 +126,7 @@ def erase(ledger: HomeLedger, subject: str, *, months: Sequence[str], basis: str
     """
     if not basis.strip():
         raise InputError("an erasure without a legal basis", help="name it, for instance `GDPR Art. 17(1)(b)`")
+    Item("erasure", GOVERNANCE, {"basis": basis, "batch_index": MAX_SEQ, "leaf": _NO_LEAF, "leaf_index": MAX_SEQ}).check()
     now = ledger.clock()
     held = [hold for hold in ledger.records.holds(now) if hold.subject == subject]
     if held:
@@ -177,6 +183,10 @@ def beat(ledger: HomeLedger) -> str:
     log_due_erasures(ledger)
     ledger.queue("heartbeat", {"minute": minute})
     return minute
+
+
+def _opening(commitment: bytes, content: Any, salt: bytes) -> dict[str, Any]:
+    return {"commitment": b64encode(commitment).decode(), "content": content, "salt": b64encode(salt).decode()}
 
 
 def _text(item: Sealed) -> str:

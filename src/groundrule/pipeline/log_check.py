@@ -13,11 +13,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
+from groundrule.canon import canonical_json
 from groundrule.errors import GroundruleError
 from groundrule.instant import format_instant
 from groundrule.ledger.audit.fsck import fsck
 from groundrule.ledger.batch import close_batch
-from groundrule.ledger.commitment import seal_commitment
+from groundrule.ledger.commitment import commitments_of, record_leaf, seal_commitment
 from groundrule.ledger.entry import Entry
 from groundrule.ledger.log import LogReader, read_log
 from groundrule.pipeline.home_ledger import has_ledger, keys_folder, log_folder, policy_of
@@ -104,9 +105,27 @@ class _Comparison:
         secret = keys.batch_secret(batch.batch_id) if batch else None
         if batch is None or secret is None:
             return [f"the records behind entry {index} of the log are gone"]
-        inner = close_batch([record.leaf for record in self._records.batch(batch.batch_id)[1]], secret)
+        records = self._records.batch(batch.batch_id)[1]
+        inner = close_batch([record.leaf for record in records], secret)
         if inner.root != b64decode(body["inner_root"]):
             return [f"run {batch.run}: the records kept for entry {index} of the log are not those it commits to"]
+        return self._contents(keys, batch.run, index, [record for record in records if record.content is not None])
+
+    def _contents(self, keys: KeyService, run: int, index: int, records: Sequence[Record]) -> Sequence[str]:
+        """Is every field of each record what its leaf commits to? The first difference of a batch only."""
+        found = keys.known_subject_keys([(str(record.subject), str(record.month)) for record in records])
+        for record in records:
+            key = found.get((str(record.subject), str(record.month)))
+            where = f"run {run}: the record of leaf {record.leaf_index} behind entry {index} of the log"
+            if key is None or record.record_id is None:
+                return [f"{where} cannot be opened: its key is gone"]
+            try:
+                encoded = {name: canonical_json(value) for name, value in json.loads(str(record.content)).items()}
+                intact = record_leaf(commitments_of(key, record.record_id, encoded)) == record.leaf
+            except (ValueError, AttributeError):
+                intact = False
+            if not intact:
+                return [f"{where} is not what was committed to"]
         return ()
 
 
@@ -132,6 +151,8 @@ class RecordCheck:
         """Begin a run; one that has no batches was decided before there was a log."""
         self._expected = []
         recorded = self._store is not None and bool(self._store.batches(run=run))
+        if not recorded:
+            self._last = {}  # as `HomeLedger.commit_manifest` does
         self._transitions = Transitions(judge, self._last) if recorded else None
 
     def see(self, batch: DecidedBatch) -> None:
@@ -157,8 +178,13 @@ class RecordCheck:
         stored = list(self._store.records_of_run(run))
         for record, (name, observed_ns, answer) in zip(stored, self._expected, strict=False):
             if record.content is None:
-                continue  # erased; its leaf is checked with its batch
-            said = _said(record)
+                if self._store.erasure_of(record.batch_id, record.leaf_index) is None:
+                    return [f"run {run}: a record is empty, and nothing says that it was erased"]
+                continue  # its leaf is checked with its batch
+            try:
+                said = _said(record)
+            except (ValueError, LookupError, TypeError):
+                return [f"run {run}: a record cannot be read"]
             if (record.terminal_id, record.observed_at_ns, said) != (name, observed_ns, answer):
                 where = f"terminal {record.terminal_id} at {format_instant(int(record.observed_at_ns or 0))}"
                 given = f"{answer[0]} by {answer[2]} for terminal {name} at {format_instant(observed_ns)}"

@@ -45,6 +45,7 @@ class Issued:
         fields: what the receipt opens.
         batch_index: entry of the log that commits to it.
         size: entries of the log at the checkpoint in the receipt.
+        erased: records of the terminal that were erased; one of them may have said something else in between.
     """
 
     proof: bytes
@@ -54,6 +55,7 @@ class Issued:
     fields: dict[str, Any]
     batch_index: int
     size: int
+    erased: int
 
 
 def issue_receipt(
@@ -72,12 +74,13 @@ def issue_receipt(
         fields: open only these; None opens what the recipient may see.
     Raises:
         InputError: no such decision, or a field that is not to be opened.
-        ConflictError: the record is not in a published checkpoint yet.
+        ConflictError: the record is not in a published checkpoint yet; or there is none, because the log was out of reach
+            when this was decided, or because records of this terminal were erased.
         IntegrityError: stored decision, record, keys and log do not agree; the message says which.
     """
     policy_of(home)
     with RecordStore.open(home.path / "records.sqlite") as records, KeyService.open(keys_folder(home)) as keys:
-        found = records.record_in_force(terminal_id, at_ns)
+        found = records.record_in_force(terminal_id, at_ns, until_run=max(runs(home), default=0))
         if found is None:
             raise InputError(
                 f"no record of terminal `{terminal_id[:80]}`" + ("" if at_ns is None else f" up to {format_instant(at_ns)}"),
@@ -85,7 +88,8 @@ def issue_receipt(
                 terminal=terminal_id[:80],
             )
         content = _content(found)
-        observed_ns = _agrees(home, found, content, at_ns)
+        erased = _erased(records, terminal_id)
+        observed_ns = _agrees(home, records, found, content, at_ns, erased)
         batch, members = records.batch(found.batch_id)
         index = batch.log_index
         if index is None:
@@ -124,7 +128,7 @@ def issue_receipt(
         proof = Proof(index, tuple(tree.inclusion_path(index)), checkpoint, receipt)
         return Issued(
             proof.format(), terminal_id, observed_ns, int(found.observed_at_ns or 0),
-            {name: content[name] for name in names}, index, size,
+            {name: content[name] for name in names}, index, size, erased,
         )  # fmt: skip
 
 
@@ -133,11 +137,19 @@ def _content(record: Record) -> dict[str, Any]:
     return content
 
 
-def _agrees(home: Home, record: Record, content: dict[str, Any], at_ns: int | None) -> int:
+def _erased(records: RecordStore, terminal_id: str) -> int:
+    """How many of the records that a terminal had cannot be found any more."""
+    last = records.last_classes([terminal_id]).get(terminal_id)
+    return max(0, last.n - records.number_of_records(terminal_id)) if last else 0
+
+
+def _agrees(
+    home: Home, records: RecordStore, record: Record, content: dict[str, Any], at_ns: int | None, erased: int
+) -> int:
     """Check that the stored decision says what the record says; return its observation's time.
 
     Raises:
-        IntegrityError: it does not, or there is none.
+        IntegrityError: it does not, or there is none. ConflictError: no record says what holds.
     """
     name = str(record.terminal_id)
     stored = read_terminals(home, "decisions", [name], runs=runs(home), until_ns=at_ns)
@@ -151,6 +163,16 @@ def _agrees(home: Home, record: Record, content: dict[str, Any], at_ns: int | No
     rows: list[dict[str, Any]] = at.to_pylist()
     last = max(int(row["run"]) for row in rows)
     answers = [_answer(row) for row in rows if row["run"] == last]
+    if not records.batches(run=last):
+        raise ConflictError(
+            f"run {last} decided this while the log was out of reach, and left no record of it",
+            help="the digest of its decisions is in its manifest, which the log commits to",
+        )
+    if erased and _answer(content) not in answers:
+        raise ConflictError(
+            f"{erased} records of terminal `{name[:80]}` were erased, and with them the one that says what holds here",
+            help="entries of kind `erasure` say when and why; `groundrule replay` tells whether anything else was changed",
+        )
     if _answer(content) not in answers:
         said = " or ".join(f"{row['outcome']} by {row['rule']}" for row in rows if row["run"] == last)
         raise IntegrityError(

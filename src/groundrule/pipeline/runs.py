@@ -25,7 +25,7 @@ from groundrule.pipeline.counts import Counts
 from groundrule.pipeline.decisions import ENGINE
 from groundrule.pipeline.digests import TableDigest
 from groundrule.pipeline.home import basis_of
-from groundrule.pipeline.home_ledger import Committed, HomeLedger
+from groundrule.pipeline.home_ledger import Committed, HomeLedger, forget_unfinished
 from groundrule.pipeline.journal import Journal, accounts_of
 from groundrule.pipeline.judge import Basis, Judge
 from groundrule.pipeline.lateness import LATE_NS, DecidedBatch, accept, decide_batches
@@ -124,6 +124,8 @@ def decide(
     known = runs(home)
     number = (known[-1] if known else 0) + 1
     remove_uncommitted(home, known)
+    if ledger is None:
+        forget_unfinished(home)
     remove_abandoned(home.cache)
     basis = basis or basis_of(home, recorded_at_ns=recorded_at_ns)
     judge = Judge(basis)

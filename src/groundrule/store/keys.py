@@ -179,6 +179,10 @@ class KeyService:
         _check(subject, month)
         return dict(self._stored([(subject, month)])).get((subject, month))
 
+    def known_subject_keys(self, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], bytes]:
+        """Return the keys that there are of subjects and months; none is drawn."""
+        return dict(self._stored(list(dict.fromkeys(pairs))))
+
     def destroy(self, subject: str, month: str) -> bool:
         """Destroy the key of a subject and month: no commitment made under it can be opened again.
 
@@ -291,7 +295,14 @@ class KeyService:
         Raises:
             InputError: there are none, or others than their owner can read them.
         """
-        return tuple(_read_secret(self._signer_file(origin)).decode().splitlines())
+        path = self._signer_file(origin)
+        try:
+            texts = tuple(_read_secret(path).decode().splitlines())
+        except UnicodeDecodeError:
+            texts = ()
+        if not texts:
+            raise InputError(f"`{path}` holds no keys of a log", help="restore it from a backup", path=str(path))
+        return texts
 
     def _signer_file(self, origin: str) -> Path:
         # An origin holds slashes and may hold anything else that a file name must not.

@@ -102,6 +102,7 @@ class RecordStore:
         outbox: Iterable[Outgoing] = (),
         last: Iterable[Last] = (),
         proof: RunProof | None = None,
+        begin_anew: bool = False,
     ) -> None:
         """Write what one run makes, all of it or nothing; may be called several times for one run.
 
@@ -111,6 +112,7 @@ class RecordStore:
             outbox: entries for the log, in the order in which they are to be appended.
             last: the new last decisions.
             proof: the commitment of the run's manifest.
+            begin_anew: the run decided without leaving records, so the next record of every terminal begins something new.
         Raises:
             ConflictError: a batch, leaf or proof is there already, or a record names no batch.
         """
@@ -121,6 +123,8 @@ class RecordStore:
             if proof is not None:
                 db.run("INSERT INTO run_proof VALUES (?,?,?,?)", proof)
             self._queue(outbox)
+            if begin_anew:
+                db.run("UPDATE last SET class=x''")
             changed = list(last)
             if changed:
                 db.run("DELETE FROM last_before WHERE run<>?", (run,))
@@ -302,17 +306,23 @@ class RecordStore:
         )
         return found[0] if found else None
 
-    def record_in_force(self, terminal_id: str, observed_at_ns: int | None = None) -> Record | None:
+    def record_in_force(
+        self, terminal_id: str, observed_at_ns: int | None = None, *, until_run: int | None = None
+    ) -> Record | None:
         """Return the record that says what holds for a terminal's observation of an instant [ns, UTC].
 
         A later run corrects what earlier runs recorded from the observation on with which its own records begin; so the
         highest run counts that has a record up to the instant, and in it the latest record.
+
+        Args:
+            until_run: leave out what later runs wrote, for instance one that is under way or was broken off.
         """
         columns = ", ".join(f"record.{name.strip()}" for name in RECORD_COLUMNS.split(","))
         rows = self._database.rows(
             f"SELECT {columns} FROM record JOIN batch ON batch.batch_id=record.batch_id "
-            "WHERE terminal_id=? AND observed_at<=? ORDER BY run DESC, observed_at DESC, record.rowid DESC LIMIT 1",
-            (terminal_id, _latest(observed_at_ns)),
+            "WHERE terminal_id=? AND observed_at<=? AND run<=? "
+            "ORDER BY run DESC, observed_at DESC, record.rowid DESC LIMIT 1",
+            (terminal_id, _latest(observed_at_ns), _latest(until_run)),
         )
         return Record(*rows[0]) if rows else None
 
@@ -458,6 +468,10 @@ class RecordStore:
     def release(self, hold_id: int) -> bool:
         """End a legal hold early; False if there is none."""
         return bool(self._database.run("DELETE FROM hold WHERE id=?", (hold_id,)))
+
+    def number_of_records(self, terminal_id: str) -> int:
+        """Return how many records of a terminal can still be found; fewer than `Last.n` where some were erased."""
+        return int(self._database.one("SELECT count(*) FROM record WHERE terminal_id=?", (terminal_id,))[0])
 
     def holds(self, now_ns: int) -> list[Hold]:
         """Return the legal holds that are in force, the longest last."""

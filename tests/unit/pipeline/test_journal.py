@@ -278,6 +278,8 @@ def copy_home_without_log(home: Home) -> Home:
         shutil.rmtree(other.path / name)
         (other.path / name).mkdir()
     shutil.rmtree(log_folder(other))
+    for path in other.path.glob("records.sqlite*"):
+        path.unlink()
     return other
 
 
@@ -307,6 +309,101 @@ def test_a_removed_record_shows_in_replay(home: Home) -> None:
     run(home, stream(1))
     edit(home, "DELETE FROM record WHERE rowid=(SELECT min(rowid) FROM record)")
     assert any("not those it commits to" in fault for fault in replay(home).faults)
+
+
+def test_every_field_of_a_record_is_compared_with_its_leaf(home: Home) -> None:
+    run(home, table(drive("car", 0, 12, lat=5, lon=3, km_h=100)))
+    assert replay(home).identical
+    edit(home, """UPDATE record SET content=replace(content, '"lat_e7":5', '"lat_e7":6')""")
+    assert any("is not what was committed to" in fault for fault in replay(home).faults)
+    edit(home, "UPDATE record SET content='no JSON'")
+    assert any("is not what was committed to" in fault for fault in replay(home).faults)
+
+
+def test_a_record_that_was_emptied_without_an_erasure_shows_in_replay(home: Home) -> None:
+    run(home, table(drive("car", 0, 12, lat=5, lon=3, km_h=100)))
+    gone = ", ".join(f"{name}=NULL" for name in ("record_id", "subject", "month", "terminal_id", "observed_at", "content"))
+    edit(home, f"UPDATE record SET {gone}")
+    assert any("nothing says that it was erased" in fault for fault in replay(home).faults)
+
+
+@pytest.mark.parametrize("gone", ["policy", "folder"])
+def test_a_log_that_is_gone_is_no_home_without_a_log(home: Home, gone: str) -> None:
+    run(home, stream(1))
+    if gone == "policy":
+        (log_folder(home) / "policy").unlink()
+    else:
+        shutil.rmtree(log_folder(home))
+    assert any("is gone" in fault for fault in replay(home).faults)
+    with pytest.raises(IntegrityError, match="is gone"):
+        ledger_of(home)
+
+
+def outside(hour: float, name: str = "train") -> dict[str, Any]:
+    return observation(name, 3600 * hour, 5, 5)
+
+
+def inside(hour: float) -> dict[str, Any]:
+    return observation("train", 3600 * hour, 2.5, 2.5)
+
+
+def decide_without_log(home: Home, rows: list[dict[str, Any]]) -> None:
+    with home.writer():
+        decide(home, inputs(table(rows)), recorded_at_ns=RECORDED)
+
+
+def test_after_a_run_without_the_log_every_answer_is_recorded_anew(home: Home) -> None:
+    run(home, table([outside(0)]))
+    decide_without_log(home, [inside(1)])
+    with pytest.raises(ConflictError, match="run 2 decided this while the log was out of reach"):
+        issue_receipt(home, "train")
+    run(home, table([outside(2)]))
+    # Served, refused without a record, served again: it was not served all the time.
+    issued = issue_receipt(home, "train")
+    assert issued.fields["outcome"] == "serve"
+    assert issued.since_ns == issued.observed_at_ns
+    with pytest.raises(ConflictError, match="run 2 decided this while the log was out of reach"):
+        issue_receipt(home, "train", at_ns=issued.since_ns - 1)
+    assert replay(home).identical
+
+
+def test_records_of_an_unfinished_run_count_nowhere(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Killed(BaseException):
+        pass
+
+    def die(*_arguments: object) -> None:
+        raise Killed
+
+    run(home, table([outside(0)]))
+    with monkeypatch.context() as patched:
+        patched.setattr(runs_module, "write_manifest", die)
+        with pytest.raises(Killed):
+            run(home, table([inside(1)]))
+    assert issue_receipt(home, "train").fields["outcome"] == "serve"
+    # The next run gets the same number, and the log is out of reach.
+    decide_without_log(home, [outside(1, "van"), outside(1.5)])
+    run(home, table([outside(2)]))
+    assert replay(home).identical
+    assert issue_receipt(home, "train").fields["outcome"] == "serve"
+
+
+def test_a_correction_names_what_it_replaces_also_when_its_own_run_has_records_already(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "BATCH_RECORDS", 1)
+    run(home, table([outside(0), outside(6)]))
+    run(home, table([inside(1), outside(2), inside(3)]))
+    with RecordStore.open(home.path / "records.sqlite") as records:
+        corrections = [json.loads(item.content or "")["corrects"] for item in records.records_of_run(2)]
+    assert len(corrections) > 2
+    assert None not in corrections
+
+
+def test_keys_are_not_kept_in_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GROUNDRULE_KEYS", str(tmp_path / "home" / "ledger" / "keys"))
+    with pytest.raises(InputError, match="the keys would lie in the home"):
+        make_home(tmp_path / "home", ledger=LedgerSetup())
+    assert not list(tmp_path.rglob("wrap.key"))
 
 
 def test_without_the_keys_a_replay_compares_what_it_can_and_says_so(home: Home) -> None:

@@ -16,7 +16,15 @@ from groundrule.ledger.audit.receipts import verify_receipt
 from groundrule.ledger.commitment import seal_commitment
 from groundrule.ledger.entry import Entry
 from groundrule.ledger.log import read_log
-from groundrule.pipeline.home_ledger import HomeLedger, LedgerSetup, log_folder, policy_of
+from groundrule.pipeline.home_ledger import (
+    HomeLedger,
+    LedgerSetup,
+    append_items,
+    log_folder,
+    new_signers,
+    policy_of,
+    set_policy,
+)
 from groundrule.pipeline.ledger_duties import ERASURE_DAYS, SEAL_DAYS, beat, erase, log_due_erasures, seal, unseal
 from groundrule.pipeline.ledger_state import state_of
 from groundrule.pipeline.receipts import issue_receipt
@@ -289,3 +297,43 @@ def test_the_state_counts_what_is_there_and_what_waits(home: Home) -> None:
     assert (after["entries"], after["published"]) == (before["entries"] + 1, before["published"])
     erased = at(home, NOW, lambda ledger: erase(ledger, "account:acc-a", months=(), basis=BASIS)).records
     assert state_of(home, now_ns=NOW)["records"]["erased"] == erased
+
+
+def test_what_no_entry_can_hold_is_refused_and_blocks_nothing(home: Home) -> None:
+    long = "x" * 70_000
+    day = NOW + NS_PER_DAY
+    refused: list[Callable[[HomeLedger], Any]] = [
+        lambda ledger: seal(ledger, {"a": long}, kind="a rule", disclose_by_ns=day, custodians=["board"]),
+        lambda ledger: seal(ledger, CONTENT, kind=long, disclose_by_ns=day, custodians=["board"]),
+        lambda ledger: erase(ledger, "account:acc-a", months=[], basis=long),
+        lambda ledger: append_items(ledger, [("request", "governance", {"a": 1}), ("request", "governance", {"a": long})]),
+        lambda ledger: ledger.queue("request", {"a": long}),
+    ]
+    for act in refused:
+        with pytest.raises(InputError, match="bytes"):
+            at(home, NOW, act)
+    before = at(home, NOW, lambda ledger: ledger.log.size)
+    at(home, NOW, beat)
+    assert at(home, NOW, lambda ledger: ledger.log.size) == before + 1
+    assert state_of(home, now_ns=NOW)["seals"] == []
+
+
+def test_a_receipt_says_when_records_in_between_were_erased(home: Home) -> None:
+    two_months_s = 86_400 * 60
+    run(home, table([observation("car", two_months_s + 7200 * n, 2.5 if n == 1 else 5, 2.5) for n in range(3)]))
+    assert issue_receipt(home, "car").erased == 0
+    month = at(home, NOW, lambda ledger: ledger.records.months_of("account:acc-a"))[-1]
+    done = at(home, NOW, lambda ledger: erase(ledger, "account:acc-a", months=[month], basis=BASIS))
+    assert done.records >= 2
+    with pytest.raises(ConflictError, match="records of terminal `car` were erased"):
+        issue_receipt(home, "car")
+    first = issue_receipt(home, "car", at_ns=parse_instant("2026-03-02T10:00Z"))
+    assert first.erased == done.records
+
+
+def test_the_policy_of_a_home_names_its_log_alone(home: Home) -> None:
+    other = new_signers("other.example/log")[0].verifier
+    text = (log_folder(home) / "policy").read_bytes()
+    with home.writer(), pytest.raises(InputError, match=r"names the log `other\.example/log`"):
+        set_policy(home, f"log {other}\n".encode() + text)
+    at(home, NOW, beat)
