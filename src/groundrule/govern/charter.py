@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Annotated, Any, Final
@@ -97,6 +97,7 @@ def _expression() -> Codec[RoleExpression]:
     return Codec(read, lambda expression: expression.text)
 
 
+@lru_cache(maxsize=4096)
 def parse_vkey(vkey: str) -> tuple[str, bytes]:
     """Read `<name>+<key id>+<base64(0x01 ‖ public key)>`.
 

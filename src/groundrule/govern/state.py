@@ -10,6 +10,7 @@ An entry that should not be there has no effect and is listed among the violatio
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any, Self
 
@@ -120,6 +121,19 @@ class State:
         return State.fold(
             (entry for entry in self._entries if entry.index < index), self.consistent, self.openings
         )
+
+    def copy(self) -> State:
+        """Return a state that can be taken further without changing this one."""
+        other = State(self.consistent, self.openings)
+        for name, held in vars(self).items():
+            setattr(other, name, held.copy() if isinstance(held, dict | list) else held)
+        other.approvals = {id_: list(some) for id_, some in self.approvals.items()}
+        other.requests = {id_: replace(each, outcomes=list(each.outcomes)) for id_, each in self.requests.items()}
+        other.contacts = {id_: replace(each, updates=list(each.updates)) for id_, each in self.contacts.items()}
+        other.emergencies = {id_: replace(each) for id_, each in self.emergencies.items()}
+        other.reviews = {id_: replace(each) for id_, each in self.reviews.items()}
+        other._conclusions = {case: list(some) for case, some in self._conclusions.items()}
+        return other
 
     def check(self, kind: str, body: Mapping[str, Any], t_ns: int, index: int | None = None) -> Admitted | None:
         """Check an entry before it is written.
