@@ -269,3 +269,62 @@ def test_a_policy_that_drops_the_logs_key_is_refused(home: Home, tmp_path: Path)
     shown = groundrule("ledger", "policy", "--home", home.path)
     assert shown.out.startswith("log localhost/groundrule/")
     assert "quorum none" in shown.err
+
+
+def test_input_that_is_no_text_or_of_another_kind_is_bad_input(home: Home, tmp_path: Path) -> None:
+    (tmp_path / "binary").write_bytes(bytes(range(128, 256)))
+    (tmp_path / "kind.jsonl").write_text('{"kind":{},"body":{}}\n')
+    at = ("--home", home.path)
+    sealing = ("--disclose-by", "2026-01-01", "--kind", "k", "--custodian", "c")
+    refused(groundrule("ledger", "seal", tmp_path / "binary", *sealing, *at), "is no text")
+    refused(groundrule("ledger", "append", tmp_path / "kind.jsonl", *at), "not written by hand")
+    own = ("--log", tmp_path / "log", "--keys", tmp_path / "keys", "--origin", "log.example")
+    refused(groundrule("ledger", "init", *own, "--policy", tmp_path / "binary"), "is no text")
+    refused(groundrule("ledger", "checkpoint", "--log", tmp_path / "log", "--keys", tmp_path / "binary"), "is no text")
+    refused(groundrule("ledger", "hold", "acc-a", "--until", "2100-01-01", "--reason", "r", *at), "names no subject")
+    refused(groundrule("ledger", "hold", "account:acc-a", "--until", "2020-01-01", "--reason", "r", *at), "ended at")
+    refused(groundrule("ledger", "aggregate", "٢٠٢٦-٠٣-٠٢", *at), "is not a day")
+    refused(groundrule("ledger", "prove", "--entry", 0, "--out", tmp_path / "p.entry", *at), "name the proof otherwise")
+    assert not (tmp_path / "p.entry").exists()
+    for signers in (keys_folder(home) / "signers").iterdir():
+        signers.write_bytes((tmp_path / "binary").read_bytes())
+    refused(groundrule("ledger", "heartbeat", *at), "holds no keys of a log")
+
+
+def test_a_heart_goes_on_beating_when_another_command_writes(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    minutes = []
+
+    class Stopped(BaseException):
+        pass
+
+    def sleep(_seconds: float) -> None:
+        minutes.append(1)
+        if len(minutes) == 1:
+            writing.close()
+        else:
+            raise Stopped
+
+    monkeypatch.setattr("groundrule.cli.ledger.time.sleep", sleep)
+    before = groundrule("ledger", "status", "--home", home.path, "--json").json["entries"]
+    with ExitStack() as writing:
+        writing.enter_context(home.writer())
+        refused(groundrule("ledger", "heartbeat", "--home", home.path), "is writing to")
+        with pytest.raises(Stopped):
+            groundrule("ledger", "heartbeat", "--follow", "--home", home.path)
+    assert len(minutes) == 2
+    assert groundrule("ledger", "status", "--home", home.path, "--json").json["entries"] == before + 1
+
+
+def test_text_from_outside_does_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    from groundrule.cli.output import fail, print_table, print_text, warn
+    from groundrule.errors import InputError
+
+    text = "a\x1b[31mb\x07\x9bc\u202ed"
+    print_text(text)
+    print_table(["column"], [[text]])
+    warn(text)
+    fail(InputError(text))
+    said = capsys.readouterr()
+    for out in (said.out, said.err):
+        assert out.count(r"a\x1b[31mb\x07\x9bc\u202ed") == 2
+        assert not set("\x1b\x07\x9b\u202e") & set(out)

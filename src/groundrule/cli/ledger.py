@@ -15,7 +15,7 @@ from groundrule.canon import canonical_json
 from groundrule.cli import ledger_aggregate, ledger_audit, ledger_log, ledger_witness
 from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_json, print_table, print_text, warn
 from groundrule.cli.rules import instant_option
-from groundrule.errors import InputError
+from groundrule.errors import ConflictError, InputError, StoreError
 from groundrule.instant import format_instant
 from groundrule.ledger.policy import Policy
 from groundrule.pipeline.home import rulebook_of
@@ -78,7 +78,7 @@ def init(
         result = ledger_log.make(log, keys=keys, origin=origin, policy=policy, raw=raw)
     else:
         place = Home.open(home)
-        setup = LedgerSetup(origin, None, policy.read_text("utf-8") if policy else None)
+        setup = LedgerSetup(origin, None, ledger_log.read_text(policy) if policy else None)
         with place.writer(), HomeLedger.create(place, rulebook=rulebook_of(place).digest, setup=setup) as made:
             committed = made.commit()
             result = {
@@ -192,8 +192,10 @@ def prove(
         place = log or log_folder(Home.open(home))
         path = out or Path(f"entry-{entry}.tlog-proof")
         data, proof = ledger_log.prove(place, entry)
-        path.write_bytes(proof)
         beside = path.with_suffix(".entry")
+        if beside == path:
+            raise InputError(f"the entry itself is written to `{beside}`", help="name the proof otherwise, with --out")
+        path.write_bytes(proof)
         beside.write_bytes(data)
         result: dict[str, Any] = {"proof": str(path), "entry": str(beside), "index": entry}
         command = f"groundrule ledger verify {path} --entry {beside} --policy {place / 'policy'}"
@@ -209,6 +211,7 @@ def prove(
         result = {
             "receipt": str(path), "terminal": issued.terminal_id, "observed_at": format_instant(issued.observed_at_ns),
             "since": format_instant(issued.since_ns), "entry": issued.batch_index, "size": issued.size, "fields": issued.fields,
+            "erased": issued.erased,
         }  # fmt: skip
         command = f"groundrule ledger verify {path} --policy {log_folder(opened) / 'policy'}"
     if as_json:
@@ -217,8 +220,11 @@ def prove(
     if entry is None:
         print_text(
             f"{result['terminal']} at {result['observed_at']}: {result['fields'].get('outcome', 'closed')}, "
-            f"unchanged since {result['since']}; entry {result['entry']} of {result['size']:,}"
+            f"{'as said' if result['erased'] else 'unchanged since'} {result['since']}; "
+            f"entry {result['entry']} of {result['size']:,}"
         )
+        if result["erased"]:
+            warn(f"{result['erased']:,} records of this terminal were erased; they may have said something else in between")
     print_text(f"Written: {path}. Anybody verifies it with the log's policy file and nothing else of ours:")
     print_text(f"  {command}")
 
@@ -333,6 +339,10 @@ def hold(
     """Forbid the erasure of what concerns a subject until a day."""
     end = instant_option(until, "--until")
     assert end is not None
+    if not subject.startswith(("account:", "terminal:")) or subject.endswith(":"):
+        raise InputError(f"`{subject[:80]}` names no subject", help="write account:ID or terminal:ID")
+    if end <= time.time_ns():
+        raise InputError(f"a hold that ended at {format_instant(end)}", help="name a day after now")
     place = Home.open(home)
     with place.writer(), RecordStore.open(place.path / "records.sqlite") as records:
         made = records.hold(subject, end, reason)
@@ -351,16 +361,23 @@ def heartbeat(
     """Write this minute's heartbeat and whatever is due, and publish: a monitor sees a suppressed minute as a gap."""
     place = Home.open(home)
     while True:
-        with place.writer(), HomeLedger.open(place) as ledger:
-            minute = beat(ledger)
-            committed = ledger.try_commit()
-        if as_json:
-            print_json({"minute": minute, **committed_dict(committed)})
+        try:
+            with place.writer(), HomeLedger.open(place) as ledger:
+                minute = beat(ledger)
+                committed = ledger.try_commit()
+        except (ConflictError, StoreError) as error:
+            # Another command is writing, or the disk is full: both pass, and this one must not end with them.
+            if not follow:
+                raise
+            warn(f"no heartbeat in this minute: {error}")
         else:
-            print_text(f"{minute}: {committed.size:,} entries")
-            print_committed(committed)
-        if not follow:
-            return
+            if as_json:
+                print_json({"minute": minute, **committed_dict(committed)})
+            else:
+                print_text(f"{minute}: {committed.size:,} entries")
+                print_committed(committed)
+            if not follow:
+                return
         time.sleep(MINUTE_S - time.time() % MINUTE_S)
 
 
@@ -401,7 +418,7 @@ def ledger_state(home: Home) -> dict[str, Any] | None:
 
 
 def _document(file: Path) -> Any:
-    text = file.read_text("utf-8")
+    text = ledger_log.read_text(file)
     try:
         return json.loads(text) if file.suffix == ".json" else json.loads(json.dumps(yaml.safe_load(text), default=str))
     except (ValueError, yaml.YAMLError) as error:

@@ -43,7 +43,7 @@ def make(
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write("".join(f"{signer.format()}\n" for signer in signers))
     vkeys = [str(signer.verifier) for signer in signers]
-    text = policy.read_text("utf-8") if policy else Policy.format_simple(vkeys, (), None)
+    text = read_text(policy) if policy else Policy.format_simple(vkeys, (), None)
     with Log.create(folder, signers=signers, policy=text, clock=time.time_ns, raw=raw) as log:
         found = log.commit()
         return {
@@ -54,10 +54,18 @@ def make(
 
 def read_keys(path: Path) -> list[NoteSigner]:
     """Read the private keys of a log, one a line."""
-    signers = [NoteSigner.parse(line) for line in path.read_text("utf-8").splitlines() if line]
+    signers = [NoteSigner.parse(line) for line in read_text(path).splitlines() if line]
     if not signers:
         raise InputError(f"`{path}` holds no key", help="make keys with: groundrule ledger init --log DIR --keys FILE")
     return signers
+
+
+def read_text(path: Path) -> str:
+    """Read a text file; InputError if it is none."""
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"`{path}` is no text", help="give a text file in UTF-8") from error
 
 
 def read_items(file: Path, *, by_hand: bool) -> list[tuple[str, str, dict[str, Any]]]:
@@ -80,7 +88,7 @@ def read_items(file: Path, *, by_hand: bool) -> list[tuple[str, str, dict[str, A
             raise InputError(
                 f"{file}:{number}: no entry ({error})", help='write {"kind":"request","body":{…}} on one line'
             ) from error
-        if by_hand and (kind not in BY_HAND or stream != GOVERNANCE):
+        if by_hand and (str(kind) not in BY_HAND or stream != GOVERNANCE):
             raise InputError(
                 f"{file}:{number}: entries of kind `{kind!s:.40}` in stream `{stream!s:.40}` are not written by hand",
                 help=f"by hand: {', '.join(sorted(BY_HAND))}, in the stream {GOVERNANCE}",

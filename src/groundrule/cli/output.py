@@ -29,6 +29,21 @@ PIPE_COLUMNS = 1_000
 OUTCOME_STYLES = {"serve": "green", "restrict": "cyan", "review": "yellow", "deny": "red"}
 
 
+_UNSEEN = {
+    code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+    for code in (
+        *(code for code in range(32) if chr(code) not in "\t\n"), *range(127, 160),
+        0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A),
+    )
+}  # fmt: skip
+"""Characters that steer a terminal or turn the order of text, and how they are shown instead."""
+
+
+def visible(text: str) -> str:
+    """Return text from outside so that it can only be read: nothing in it moves the cursor, colours or turns the line."""
+    return text.translate(_UNSEEN)
+
+
 def console() -> Console:
     """Return a console on the present standard output."""
     if sys.stdout.isatty():
@@ -44,7 +59,7 @@ def print_json(value: Any) -> None:
 
 def print_text(text: str = "", *, style: str = "") -> None:
     """Print a line; text from outside is never taken as markup."""
-    console().print(Text(text, style=style))
+    console().print(Text(visible(text), style=style))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str | None = None) -> None:
@@ -60,12 +75,12 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title:
 
 def _cell(value: Any) -> Text:
     text = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-    return Text(text, style=OUTCOME_STYLES.get(text.split(" ")[0], ""))
+    return Text(visible(text), style=OUTCOME_STYLES.get(text.split(" ")[0], ""))
 
 
 def warn(text: str) -> None:
     """Print a remark on stderr."""
-    Console(file=sys.stderr, highlight=False, soft_wrap=True).print(Text(text, style="yellow"))
+    Console(file=sys.stderr, highlight=False, soft_wrap=True).print(Text(visible(text), style="yellow"))
 
 
 def fail(error: GroundruleError) -> int:
@@ -73,7 +88,7 @@ def fail(error: GroundruleError) -> int:
     many = getattr(error, "errors", None)
     shown = Console(file=sys.stderr, highlight=False, soft_wrap=True)
     for item in many or [error]:
-        shown.print(Text(f"groundrule: {item}"))
+        shown.print(Text(visible(f"groundrule: {item}")))
     return error.exit_code
 
 

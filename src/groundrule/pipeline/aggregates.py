@@ -33,7 +33,7 @@ from groundrule.store.workplace import workplace
 WHAT: Final = "aggregate"
 """What the `evidence` entry says that it is about."""
 
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _SEALED = re.compile(r"aggregate-(\d{4}-\d{2}-\d{2})\.json")
 _COUNTRY = re.compile(r"[A-Z]{2}")
 

@@ -1,0 +1,664 @@
+"""How alike two names are: the compiled comparison of tokens, and what it found.
+
+Flow for one pair of names, the same for one as for millions:
+1. each word of one name against each of the other: an edit distance in which slips that people and transliterations
+   make (vowels, b p v f, d t, k g q, a letter doubled or dropped) cost less than a full letter;
+2. words are paired, the most alike first; then joined words against single ones (`Abdul Rahman`, `Abdulrahman`),
+   initials against words, and abbreviations against what they stand for;
+3. words left over on both sides contradict each other, words left over on one side are extra;
+4. the share of agreeing weight is the score; a name whose letters agree as a whole although the spaces do not is
+   recognised by the distance of the whole strings.
+
+The order of the arguments never matters: the names are put in one order first. All costs are in letters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+from zlib import crc32
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from groundrule.screen.names import MAX_TOKENS, NormalName, TokenKind, Writing
+
+MAX_LETTERS = 40
+"""Letters of one word that are compared; longer words are cut."""
+MAX_WHOLE = 160
+"""Letters of a whole name without spaces that are compared."""
+
+_NAME, _INITIAL, _PARTICLE = int(TokenKind.NAME), int(TokenKind.INITIAL), int(TokenKind.PARTICLE)
+_HONORIFIC, _LEGAL, _STOP = int(TokenKind.HONORIFIC), int(TokenKind.LEGAL_FORM), int(TokenKind.STOP)
+_NUMBER, _PATRONYMIC = int(TokenKind.NUMBER), int(TokenKind.PATRONYMIC)
+_ALPHABET, _ABJAD = int(Writing.ALPHABET), int(Writing.ABJAD)
+_ROUGH, _SYLLABLES = int(Writing.ROUGH), int(Writing.SYLLABLES)
+
+# Link of a pair of words: how they were found to be the same.
+NONE, EXACT, SOUND, EDITED, JOINED, INITIAL, ABBREVIATION = range(7)
+LINK_NAMES = ("none", "equal", "sounds_equal", "similar", "joined", "initial", "abbreviation")
+_BIN = crc32(b"bin")
+
+
+class Weights(NamedTuple):
+    """The tuned figures of the score; chosen on the tuning half of the labelled pairs, see docs/screening.md."""
+
+    budget_base: float = 1.1
+    """Letters that may differ in the shortest word before nothing is left of the likeness."""
+    budget_letter: float = 0.42
+    """The same for each letter of the word."""
+    floor: float = 0.42
+    """Likeness of two words below which they are different words."""
+    contradiction: float = 1.5
+    """Weight of words that are left over on both sides."""
+    extra_person: float = 0.14
+    """Weight of words that only one side has, in names of persons."""
+    extra_entity: float = 0.30
+    """The same for companies and bodies."""
+    extra_single: float = 0.30
+    """The same where only one word agrees at all."""
+    whole_best: float = 0.97
+    """Score of two names whose letters agree as a whole, spaces apart."""
+    whole_letter: float = 0.10
+    """What each letter that differs takes from it."""
+    whole_shortest: float = 8.0
+    """Letters that a whole name needs for this."""
+    turned: float = 0.25
+    """What is taken where father and son have changed places."""
+
+
+WEIGHTS = Weights()
+
+
+def _cost_tables() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Costs of replacing and of leaving out a letter [letters], for each Writing; letters a-z are 0-25, digits 26-35."""
+    replace = np.ones((4, 36, 36), np.float32)
+    leave = np.ones((4, 36), np.float32)
+
+    def set_cost(letters: str, cost: float, modes: Sequence[int] = (0, 1, 2, 3)) -> None:
+        for first in letters:
+            for second in letters:
+                if first != second:
+                    for mode in modes:
+                        replace[mode, ord(first) - 97, ord(second) - 97] = min(
+                            cost, float(replace[mode, ord(first) - 97, ord(second) - 97])
+                        )
+
+    for letters, cost in (
+        ("ae", 0.5), ("ei", 0.4), ("ou", 0.35), ("ij", 0.5), ("ao", 0.6), ("aeiou", 0.7), ("uv", 0.6), ("bpvf", 0.6),
+        ("vf", 0.5), ("bv", 0.6), ("dt", 0.5), ("kgqx", 0.6), ("kq", 0.4), ("hq", 0.35), ("szwxj", 0.6), ("sz", 0.4),
+        ("sw", 0.4), ("xj", 0.4), ("gj", 0.5), ("xw", 0.4), ("lr", 0.8), ("mn", 0.7), ("gh", 0.6),
+    ):  # fmt: skip
+        set_cost(letters, cost)
+    for letters, cost in (("aeiou", 0.2), ("ij", 0.2), ("uv", 0.25), ("ov", 0.3), ("ei", 0.1), ("vf", 0.3), ("bp", 0.3)):
+        set_cost(letters, cost, (_ABJAD,))
+    for letters, cost in (("gk", 0.15), ("dt", 0.15), ("bp", 0.15), ("jx", 0.15), ("lr", 0.3), ("sw", 0.25)):
+        set_cost(letters, cost, (_SYLLABLES,))
+    for letters, cost in (
+        ("aeiou", 0.2), ("ij", 0.2), ("uv", 0.3), ("bpvf", 0.2), ("dt", 0.15), ("kgq", 0.15), ("kgqhx", 0.4),
+        ("szwxj", 0.25), ("lr", 0.2), ("mn", 0.4),
+    ):  # fmt: skip
+        set_cost(letters, cost, (_ROUGH,))
+    for vowel in "aeiou":
+        leave[0, ord(vowel) - 97] = leave[_SYLLABLES, ord(vowel) - 97] = 0.7
+        leave[_ABJAD, ord(vowel) - 97] = 0.12
+        leave[_ROUGH, ord(vowel) - 97] = 0.25
+    leave[0, ord("h") - 97] = leave[_SYLLABLES, ord("h") - 97] = 0.5
+    leave[_ABJAD, ord("h") - 97] = 0.4
+    leave[_ROUGH, ord("h") - 97] = 0.25
+    leave[_ROUGH, ord("l") - 97] = 0.6
+    leave[_ROUGH, ord("r") - 97] = 0.6
+    return replace, leave
+
+
+_REPLACE, _LEAVE = _cost_tables()
+_SWAP = 0.8
+_SPELT_OTHERWISE = 0.12
+"""Cost of two words that sound equal and are spelt otherwise [letters]."""
+
+
+class Pack(NamedTuple):
+    """Many names as flat arrays; the form in which the compiled code reads them.
+
+    Attributes:
+        sound: letters of all words, a-z as 0-25, digits as 26-35; shape (letters,).
+        sound_at: where each word begins; shape (words + 1,).
+        native, native_at: code points of the words as written, for scripts compared in their own letters.
+        plain: CRC-32 of the Latin form of each word.
+        first: first letter of the Latin form.
+        kind, writing, weight: of each word.
+        name_at: first word of each name; shape (names + 1,).
+        person: of each name, whether it may be a person's.
+        order: CRC-32 of each name; the name with the lower one is taken first, so that the order given never matters.
+    """
+
+    sound: NDArray[np.uint8]
+    sound_at: NDArray[np.int32]
+    native: NDArray[np.uint32]
+    native_at: NDArray[np.int32]
+    plain: NDArray[np.int64]
+    first: NDArray[np.uint8]
+    kind: NDArray[np.uint8]
+    writing: NDArray[np.uint8]
+    weight: NDArray[np.float32]
+    name_at: NDArray[np.int32]
+    person: NDArray[np.uint8]
+    order: NDArray[np.int64]
+
+
+def pack(names: Sequence[NormalName]) -> Pack:
+    """Put names into flat arrays."""
+    tokens = [token for name in names for token in name.tokens]
+    sounds = [token.sound[:MAX_LETTERS].encode("ascii") for token in tokens]
+    natives = [
+        "" if token.writing is Writing.ALPHABET else token.text[:MAX_LETTERS].replace(" ", "") for token in tokens
+    ]
+    letters = np.frombuffer(b"".join(sounds), np.uint8)
+    return Pack(
+        sound=np.where(letters >= 97, letters - 97, letters - 48 + 26).astype(np.uint8),
+        sound_at=_starts(len(each) for each in sounds),
+        native=np.frombuffer("".join(natives).encode("utf-32-le"), np.uint32),
+        native_at=_starts(len(each) for each in natives),
+        plain=np.fromiter((crc32(token.latin.encode("ascii")) for token in tokens), np.int64, len(tokens)),
+        first=np.fromiter((ord(token.latin[0]) for token in tokens), np.uint8, len(tokens)),
+        kind=np.fromiter((token.kind for token in tokens), np.uint8, len(tokens)),
+        writing=np.fromiter((token.writing for token in tokens), np.uint8, len(tokens)),
+        weight=np.fromiter((token.weight for token in tokens), np.float32, len(tokens)),
+        name_at=_starts(len(name.tokens) for name in names),
+        person=np.fromiter((name.kind in ("person", "unknown") for name in names), np.uint8, len(names)),
+        order=np.fromiter((crc32(name.latin.encode("ascii")) for name in names), np.int64, len(names)),
+    )
+
+
+def _starts(lengths: object) -> NDArray[np.int32]:
+    sizes = np.fromiter(lengths, np.int32)  # type: ignore[call-overload]  # a generator of int
+    return np.concatenate([np.zeros(1, np.int32), np.cumsum(sizes, dtype=np.int32)])
+
+
+@njit(cache=True)
+def _distance(a, b, replace, leave, ends, limit, rows):  # type: ignore[no-untyped-def]  # compiled
+    """Edit distance with costs, neighbours swapped included.
+
+    a, b: letters; ends: cost of leaving out the first or last letter; rows: scratch (3, MAX_WHOLE + 1). Stops with
+    any number above `limit` once the distance must be above it.
+    """
+    la, lb = len(a), len(b)
+    before, last, now = 0, 1, 2
+    rows[last, 0] = 0.0
+    for j in range(lb):
+        rows[last, j + 1] = rows[last, j] + (ends[b[j]] if j == 0 or j == lb - 1 else leave[b[j]])
+    for i in range(la):
+        leave_a = ends[a[i]] if i == 0 or i == la - 1 else leave[a[i]]
+        rows[now, 0] = rows[last, 0] + leave_a
+        least = rows[now, 0]
+        for j in range(lb):
+            best = rows[last, j]
+            if a[i] != b[j]:
+                best += replace[a[i], b[j]]
+            dropped = rows[last, j + 1] + leave_a
+            if dropped < best:
+                best = dropped
+            dropped = rows[now, j] + (ends[b[j]] if j == 0 or j == lb - 1 else leave[b[j]])
+            if dropped < best:
+                best = dropped
+            if i > 0 and j > 0 and a[i] == b[j - 1] and a[i - 1] == b[j] and a[i] != b[j]:
+                swapped = rows[before, j - 1] + _SWAP
+                if swapped < best:
+                    best = swapped
+            rows[now, j + 1] = best
+            if best < least:
+                least = best
+        if least > limit:
+            return least
+        before, last, now = last, now, before
+    return rows[last, lb]
+
+
+@njit(cache=True)
+def _ends(leave, mode):  # type: ignore[no-untyped-def]  # compiled
+    """Arabic and Hebrew write a vowel at the beginning and at the end of a word."""
+    return leave[_ALPHABET] if mode == _ABJAD else leave[mode]
+
+
+@njit(cache=True)
+def _native_distance(a, b):  # type: ignore[no-untyped-def]  # compiled
+    """Edit distance of two short words in their own script [characters]."""
+    la, lb = len(a), len(b)
+    row = np.arange(lb + 1).astype(np.float32)
+    for i in range(la):
+        diagonal = row[0]
+        row[0] = i + 1
+        for j in range(lb):
+            kept = row[j + 1]
+            best = diagonal + (0.0 if a[i] == b[j] else 1.0)
+            best = min(best, kept + 1.0, row[j] + 1.0)
+            diagonal = kept
+            row[j + 1] = best
+    return row[lb]
+
+
+@njit(cache=True)
+def _likeness(cost, length, weights):  # type: ignore[no-untyped-def]  # compiled
+    like = 1.0 - cost / (weights.budget_base + weights.budget_letter * length)
+    return like if like >= weights.floor else 0.0
+
+
+@njit(cache=True)
+def _words(p, i, q, j, replace, leave, weights, rows):  # type: ignore[no-untyped-def]  # compiled
+    """Likeness of two words and the link between them."""
+    ki, kj = p.kind[i], q.kind[j]
+    if ki == _LEGAL or kj == _LEGAL:
+        if ki == kj:
+            return (1.0, EXACT) if p.plain[i] == q.plain[j] else (0.5, EDITED)
+        return 0.0, NONE
+    if ki == _NUMBER or kj == _NUMBER:
+        if ki == kj:
+            return (1.0, EXACT) if p.plain[i] == q.plain[j] else (0.0, NONE)
+        return 0.0, NONE
+    if ki == _INITIAL or kj == _INITIAL:
+        if ki == kj:
+            return (1.0, EXACT) if p.plain[i] == q.plain[j] else (0.0, NONE)
+        return 0.0, NONE
+    if p.plain[i] == q.plain[j]:
+        if p.writing[i] == q.writing[j] or p.writing[i] + q.writing[j] == 0:
+            if p.writing[i] >= _ROUGH:
+                a, b = p.native[p.native_at[i] : p.native_at[i + 1]], q.native[q.native_at[j] : q.native_at[j + 1]]
+                if len(a) != len(b) or not np.all(a == b):
+                    return 0.85, SOUND
+            return 1.0, EXACT
+        return 0.96, SOUND
+    light_i, light_j = ki in (_PARTICLE, _HONORIFIC, _STOP), kj in (_PARTICLE, _HONORIFIC, _STOP)
+    if light_i or light_j:
+        return 0.0, NONE
+    a, b = p.sound[p.sound_at[i] : p.sound_at[i + 1]], q.sound[q.sound_at[j] : q.sound_at[j + 1]]
+    mode = max(p.writing[i], q.writing[j])
+    length = 0.5 * (len(a) + len(b))
+    if p.writing[i] == q.writing[j] and mode >= _ROUGH:
+        # In one script the characters themselves are compared: one of three is a third of the name.
+        na, nb = p.native[p.native_at[i] : p.native_at[i + 1]], q.native[q.native_at[j] : q.native_at[j + 1]]
+        share = _native_distance(na, nb) / max(len(na), len(nb), 1)
+        like = 1.0 - 1.6 * share
+        return (like, EDITED) if like >= weights.floor else (0.0, NONE)
+    if p.writing[i] == q.writing[j]:
+        mode = _ALPHABET
+    limit = (1.0 - weights.floor) * (weights.budget_base + weights.budget_letter * length)
+    if mode == _ALPHABET and abs(len(a) - len(b)) * 0.5 > limit:
+        return 0.0, NONE
+    cost = _distance(a, b, replace[mode], leave[mode], _ends(leave, mode), limit, rows)
+    like = _likeness(cost + _SPELT_OTHERWISE, length, weights)
+    if like == 0.0:
+        return 0.0, NONE
+    if mode != _ALPHABET:
+        like *= 0.97
+    return like, (SOUND if cost == 0.0 else EDITED)
+
+
+@njit(cache=True)
+def _joined(p, start, end, letters):  # type: ignore[no-untyped-def]  # compiled
+    """Write the sounds of the words start..end without spaces; returns the number of letters."""
+    size = 0
+    for word in range(start, end):
+        for place in range(p.sound_at[word], p.sound_at[word + 1]):
+            if size < len(letters):
+                letters[size] = p.sound[place]
+                size += 1
+    return size
+
+
+@njit(cache=True)
+def _join(p, p0, pn, q, q0, qn, mate_p, like_p, link_p, mate_q, like_q, link_q, replace, leave, weights, rows):  # type: ignore[no-untyped-def]  # compiled
+    """Pair runs of two to four free words of p with one free word of q."""
+    letters = np.empty(MAX_LETTERS, np.uint8)
+    for j in range(qn):
+        if mate_q[j] >= 0 or q.kind[q0 + j] not in (_NAME, _PATRONYMIC):
+            continue
+        b = q.sound[q.sound_at[q0 + j] : q.sound_at[q0 + j + 1]]
+        best, best_i, best_n = 0.0, -1, 0
+        for i in range(pn):
+            heavy = 0
+            for n in range(1, 5):
+                if i + n > pn or mate_p[i + n - 1] >= 0 or p.kind[p0 + i + n - 1] in (_LEGAL, _STOP):
+                    break
+                heavy += 1 if p.kind[p0 + i + n - 1] in (_NAME, _PATRONYMIC, _INITIAL) else 0
+                if n == 1 or heavy == 0:
+                    continue
+                size = _joined(p, p0 + i, p0 + i + n, letters)
+                if size == 0:
+                    continue
+                mode = max(p.writing[p0 + i], q.writing[q0 + j])
+                if p.writing[p0 + i] == q.writing[q0 + j]:
+                    mode = _ALPHABET
+                length = 0.5 * (size + len(b))
+                cost = _distance(letters[:size], b, replace[mode], leave[mode], _ends(leave, mode), 3.0, rows)
+                like = 1.0 - (cost + 0.2) / (weights.budget_base + 0.8 * weights.budget_letter * length)
+                if like > best and like >= 0.6:
+                    best, best_i, best_n = like, i, n
+        if best_i >= 0:
+            mate_q[j], like_q[j], link_q[j] = best_i, best, JOINED
+            for n in range(best_n):
+                mate_p[best_i + n] = j
+                like_p[best_i + n] = best
+                link_p[best_i + n] = JOINED
+
+
+@njit(cache=True)
+def _score(p, x, q, y, replace, leave, weights, work):  # type: ignore[no-untyped-def]  # compiled
+    """Score of name x of p against name y of q, 0 to 1; `work` then says what was paired with what."""
+    mate_p, like_p, link_p, mate_q, like_q, link_q, measures = work
+    p0, q0 = p.name_at[x], q.name_at[y]
+    pn, qn = p.name_at[x + 1] - p0, q.name_at[y + 1] - q0
+    for side in range(max(pn, qn)):
+        mate_p[side] = mate_q[side] = -1
+        like_p[side] = like_q[side] = 0.0
+        link_p[side] = link_q[side] = NONE
+    measures[:] = 0.0
+    measures[3] = -1.0
+    if pn == 0 or qn == 0:
+        return 0.0
+    rows = np.empty((3, MAX_WHOLE + 1), np.float32)
+    _pair_words(p, p0, pn, q, q0, qn, replace, leave, weights, work, rows)
+    if (mate_p[:pn] < 0).any() and (mate_q[:qn] < 0).any():
+        _join(p, p0, pn, q, q0, qn, mate_p, like_p, link_p, mate_q, like_q, link_q, replace, leave, weights, rows)
+        _join(q, q0, qn, p, p0, pn, mate_q, like_q, link_q, mate_p, like_p, link_p, replace, leave, weights, rows)
+        _initials(p, p0, pn, q, q0, qn, work)
+        _abbreviations(p, p0, pn, q, q0, qn, mate_p, like_p, link_p, mate_q, like_q, link_q)
+        _abbreviations(q, q0, qn, p, p0, pn, mate_q, like_q, link_q, mate_p, like_p, link_p)
+    agree, matched = 0.0, 0.0
+    left_p, full_p, agree, matched = _side(p, p0, pn, q, q0, mate_p, like_p, link_p, agree, matched)
+    left_q, full_q, agree, matched = _side(q, q0, qn, p, p0, mate_q, like_q, link_q, agree, matched)
+    contradiction, extra = min(left_p, left_q), abs(left_p - left_q)
+    full_words = min(full_p, full_q)
+    per_extra = weights.extra_person if p.person[x] and q.person[y] else weights.extra_entity
+    if full_words < 2:
+        per_extra = max(per_extra, weights.extra_single)
+    score = 0.0
+    if full_words > 0:
+        score = agree / (matched + weights.contradiction * contradiction + per_extra * extra)
+    measures[0], measures[1], measures[2] = matched, contradiction, extra
+    if contradiction > 0.0 or score < weights.whole_best:
+        # The same letters, other spaces.
+        measures[3] = _whole(p, p0, pn, q, q0, qn, replace, leave, weights, rows)
+        if measures[3] >= 0.0:
+            score = max(score, weights.whole_best - weights.whole_letter * measures[3])
+    if _turned(p, p0, pn, q, q0, qn, mate_p):
+        measures[4] = 1.0
+        score -= weights.turned
+    return max(score, 0.0)
+
+
+@njit(cache=True)
+def _pair_words(p, p0, pn, q, q0, qn, replace, leave, weights, work, rows):  # type: ignore[no-untyped-def]  # compiled
+    """Pair single words, most alike first; among equals the heavier."""
+    mate_p, like_p, link_p, mate_q, like_q, link_q, _ = work
+    like = np.zeros((pn, qn), np.float32)
+    link = np.zeros((pn, qn), np.uint8)
+    for i in range(pn):
+        for j in range(qn):
+            like[i, j], link[i, j] = _words(p, p0 + i, q, q0 + j, replace, leave, weights, rows)
+    for _ in range(min(pn, qn)):
+        best, best_i, best_j = 0.0, -1, -1
+        for i in range(pn):
+            if mate_p[i] >= 0:
+                continue
+            for j in range(qn):
+                if mate_q[j] >= 0 or like[i, j] == 0.0:
+                    continue
+                value = like[i, j] + 1e-2 * (p.weight[p0 + i] + q.weight[q0 + j])
+                if value > best + 1e-6:
+                    best, best_i, best_j = value, i, j
+        if best_i < 0:
+            break
+        mate_p[best_i], mate_q[best_j] = best_j, best_i
+        like_p[best_i] = like_q[best_j] = like[best_i, best_j]
+        link_p[best_i] = link_q[best_j] = link[best_i, best_j]
+
+
+@njit(cache=True)
+def _initials(p, p0, pn, q, q0, qn, work):  # type: ignore[no-untyped-def]  # compiled
+    """Pair free initials with free words that begin so, in the written order."""
+    mate_p, like_p, link_p, mate_q, like_q, link_q, _ = work
+    for i in range(pn):
+        one = p.kind[p0 + i]
+        if mate_p[i] >= 0 or one not in (_INITIAL, _NAME, _PATRONYMIC):
+            continue
+        for j in range(qn):
+            other = q.kind[q0 + j]
+            if mate_q[j] >= 0 or (one == _INITIAL) == (other == _INITIAL):
+                continue
+            if other not in (_INITIAL, _NAME, _PATRONYMIC):
+                continue
+            if (
+                p.first[p0 + i] == q.first[q0 + j]
+                or p.sound[p.sound_at[p0 + i]] == q.sound[q.sound_at[q0 + j]]
+            ):
+                mate_p[i], mate_q[j] = j, i
+                like_p[i] = like_q[j] = 0.9
+                link_p[i] = link_q[j] = INITIAL
+                break
+
+
+@njit(cache=True)
+def _side(p, p0, pn, q, q0, mate, like, link, agree, matched):  # type: ignore[no-untyped-def]  # compiled
+    """Add up one name's half of the evidence: (weight left over, whole words that agree, agreeing, paired weight)."""
+    left, full = 0.0, 0
+    for i in range(pn):
+        weight = p.weight[p0 + i]
+        if mate[i] < 0:
+            left += weight
+            continue
+        if link[i] == INITIAL:
+            weight = min(weight, q.weight[q0 + mate[i]])
+        elif p.kind[p0 + i] in (_NAME, _PATRONYMIC):
+            full += 1
+        matched += 0.5 * weight
+        agree += 0.5 * weight * like[i]
+    return left, full, agree, matched
+
+
+@njit(cache=True)
+def _turned(p, p0, pn, q, q0, qn, mate_p):  # type: ignore[no-untyped-def]  # compiled
+    """Whether father and son have changed places around a `bin`: `A bin B` against `B bin A`."""
+    i, j = _son(p, p0, pn), _son(q, q0, qn)
+    if i < 0 or j < 0:
+        return False
+    a, b, c, d = _beside(p, p0, pn, i, -1), _beside(p, p0, pn, i, 1), _beside(q, q0, qn, j, -1), _beside(q, q0, qn, j, 1)
+    return a >= 0 and b >= 0 and c >= 0 and d >= 0 and mate_p[a] == d and mate_p[b] == c and a != b
+
+
+@njit(cache=True)
+def _son(p, p0, pn):  # type: ignore[no-untyped-def]  # compiled
+    """Place of the first `bin` between two words, or -1."""
+    for i in range(1, pn - 1):
+        if p.kind[p0 + i] == _PARTICLE and p.plain[p0 + i] == _BIN:
+            return i
+    return -1
+
+
+@njit(cache=True)
+def _beside(p, p0, pn, i, step):  # type: ignore[no-untyped-def]  # compiled
+    """Nearest word that carries weight, before or after a place; or -1."""
+    k = i + step
+    while 0 <= k < pn:
+        if p.kind[p0 + k] in (_NAME, _PATRONYMIC):
+            return k
+        k += step
+    return -1
+
+
+@njit(cache=True)
+def _abbreviations(p, p0, pn, q, q0, qn, mate_p, like_p, link_p, mate_q, like_q, link_q):  # type: ignore[no-untyped-def]  # compiled
+    """Pair `jc` with `jean claude`, `un` with `united nations`: a short word made of the first letters of a run."""
+    for i in range(pn):
+        begin = p.sound_at[p0 + i]
+        size = p.sound_at[p0 + i + 1] - begin
+        if mate_p[i] >= 0 or p.kind[p0 + i] != _NAME or size < 2 or size > 5:
+            continue
+        for j in range(qn):
+            at, k = 0, j
+            while k < qn and at < size and mate_q[k] < 0:
+                if q.kind[q0 + k] != _STOP:
+                    if q.sound[q.sound_at[q0 + k]] != p.sound[begin + at]:
+                        break
+                    at += 1
+                k += 1
+            if at == size and k - j >= 2:
+                for each in range(j, k):
+                    mate_q[each], like_q[each], link_q[each] = i, 0.8, ABBREVIATION
+                mate_p[i], like_p[i], link_p[i] = j, 0.8, ABBREVIATION
+                break
+
+
+@njit(cache=True)
+def _whole(p, p0, pn, q, q0, qn, replace, leave, weights, rows):  # type: ignore[no-untyped-def]  # compiled
+    """Distance of the two names without spaces [letters], in the written order; -1 where it says nothing."""
+    for i in range(pn):
+        if p.writing[p0 + i] != _ALPHABET:
+            return -1.0
+    for j in range(qn):
+        if q.writing[q0 + j] != _ALPHABET:
+            return -1.0
+    a, b = np.empty(MAX_WHOLE, np.uint8), np.empty(MAX_WHOLE, np.uint8)
+    la, lb = 0, 0
+    for i in range(pn):
+        if p.kind[p0 + i] not in (_LEGAL, _STOP, _HONORIFIC):
+            for place in range(p.sound_at[p0 + i], p.sound_at[p0 + i + 1]):
+                if la < MAX_WHOLE:
+                    a[la] = p.sound[place]
+                    la += 1
+    for j in range(qn):
+        if q.kind[q0 + j] not in (_LEGAL, _STOP, _HONORIFIC):
+            for place in range(q.sound_at[q0 + j], q.sound_at[q0 + j + 1]):
+                if lb < MAX_WHOLE:
+                    b[lb] = q.sound[place]
+                    lb += 1
+    if min(la, lb) < weights.whole_shortest or abs(la - lb) > 5:
+        return -1.0
+    distance = _distance(a[:la], b[:lb], replace[_ALPHABET], leave[_ALPHABET], leave[_ALPHABET], 2.5, rows)
+    return distance if distance <= 2.5 else -1.0
+
+
+@njit(cache=True)
+def _work():  # type: ignore[no-untyped-def]  # compiled
+    """Scratch of one comparison: mates, likeness and links of both names, and the measures."""
+    return (
+        np.empty(MAX_TOKENS, np.int32), np.empty(MAX_TOKENS, np.float32), np.empty(MAX_TOKENS, np.uint8),
+        np.empty(MAX_TOKENS, np.int32), np.empty(MAX_TOKENS, np.float32), np.empty(MAX_TOKENS, np.uint8),
+        np.empty(5, np.float32),
+    )  # fmt: skip
+
+
+@njit(cache=True)
+def _score_pairs(p, q, left, right, replace, leave, weights):  # type: ignore[no-untyped-def]  # compiled
+    work = _work()
+    scores = np.empty(len(left), np.int32)
+    for k in range(len(left)):
+        x, y = left[k], right[k]
+        if p.order[x] <= q.order[y]:
+            score = _score(p, x, q, y, replace, leave, weights, work)
+        else:
+            score = _score(q, y, p, x, replace, leave, weights, work)
+        scores[k] = int(1000.0 * score + 0.5)
+    return scores
+
+
+def score_pairs(
+    p: Pack, q: Pack, left: NDArray[np.int64], right: NDArray[np.int64], weights: Weights = WEIGHTS
+) -> NDArray[np.int32]:
+    """Scores of the pairs (name left[k] of p, name right[k] of q) [thousandths, 0 to 1000; shape (pairs,)]."""
+    scores: NDArray[np.int32] = _score_pairs(p, q, left, right, _REPLACE, _LEAVE, weights)
+    return scores
+
+
+@dataclass(frozen=True, slots=True)
+class WordPair:
+    """What became of one word.
+
+    Attributes:
+        query, listed: the words in Latin letters; several where words were joined; empty for a word left over.
+        link: one of LINK_NAMES.
+        likeness: of the two [thousandths].
+    """
+
+    query: str
+    listed: str
+    link: str
+    likeness: int
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """Two names compared, with everything that made the score.
+
+    Attributes:
+        score: [thousandths, 0 to 1000].
+        words: paired words, in the order of the first name.
+        only_query, only_listed: words of one name without a mate.
+        contradiction, extra: weight left over on both sides; on one side only [thousandths of a word].
+        letters: distance of the whole names without spaces [thousandths of a letter], None where not compared.
+        order: `same`, `rotated` (family name first), `other`, or `reversed_filiation` (A bin B against B bin A).
+    """
+
+    score: int
+    words: tuple[WordPair, ...]
+    only_query: tuple[str, ...]
+    only_listed: tuple[str, ...]
+    contradiction: int
+    extra: int
+    letters: int | None
+    order: str
+
+
+def compare(query: NormalName, listed: NormalName, weights: Weights = WEIGHTS) -> Likeness:
+    """Compare two names and say what was found.
+
+    Example:
+        >>> from groundrule.screen.names import normal_name
+        >>> compare(normal_name("Jon Exampel"), normal_name("EXAMPLE, John")).order
+        'rotated'
+    """
+    p, q = pack([query]), pack([listed])
+    work = _work()
+    if p.order[0] <= q.order[0]:
+        score = _score(p, 0, q, 0, _REPLACE, _LEAVE, weights, work)
+        mate_p, like_p, link_p, mate_q = work[0], work[1], work[2], work[3]
+    else:
+        score = _score(q, 0, p, 0, _REPLACE, _LEAVE, weights, work)
+        mate_p, like_p, link_p, mate_q = work[3], work[4], work[5], work[0]
+    measures = work[6]
+    mates = [int(each) for each in mate_p[: len(query.tokens)]]
+    back = [int(each) for each in mate_q[: len(listed.tokens)]]
+    words, places, seen = [], [], set()
+    for i, j in enumerate(mates):
+        if j < 0 or i in seen:
+            continue
+        ours = [k for k, mate in enumerate(mates) if mate == j and (k == i or link_p[k] in (JOINED, ABBREVIATION))]
+        theirs = [k for k, mate in enumerate(back) if mate == i] or [j]
+        seen.update(ours)
+        places.append(theirs[0])
+        words.append(
+            WordPair(
+                " ".join(query.tokens[k].latin for k in ours),
+                " ".join(listed.tokens[k].latin for k in theirs),
+                LINK_NAMES[int(link_p[i])],
+                int(1000 * float(like_p[i]) + 0.5),
+            )
+        )
+    return Likeness(
+        score=int(1000.0 * float(np.float32(score)) + 0.5),
+        words=tuple(words),
+        only_query=tuple(token.latin for token, mate in zip(query.tokens, mates, strict=True) if mate < 0),
+        only_listed=tuple(token.latin for token, mate in zip(listed.tokens, back, strict=True) if mate < 0),
+        contradiction=round(1000 * float(measures[1])),
+        extra=round(1000 * float(measures[2])),
+        letters=round(1000 * float(measures[3])) if measures[3] >= 0 else None,
+        order="reversed_filiation" if measures[4] else _order(places),
+    )
+
+
+def _order(places: list[int]) -> str:
+    if places == sorted(places):
+        return "same"
+    falls = sum(first > second for first, second in zip(places, places[1:], strict=False))
+    return "rotated" if falls == 1 and places[-1] < places[0] else "other"

@@ -1,0 +1,432 @@
+"""Which entries of a list a party may be, with everything that speaks for it and against it.
+
+1. Shortlist: `rapidfuzz` compares a block of names with all listed ones, by script, on forms made beforehand; names
+   that share whole words are added through the words they contain.
+2. Each name of the shortlist is scored by `likeness`.
+3. Dates of birth, countries and identifiers move the score; the verdict follows from fixed rules.
+
+A name alone never confirms anything: the best that it gives is `candidate`, and a person disposes of each. An equal
+strong identifier gives `strong_candidate`, whatever the names say.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+from rapidfuzz import fuzz
+from rapidfuzz.process import cdist
+
+from groundrule.errors import InputError
+from groundrule.screen import model
+from groundrule.screen.likeness import Likeness, compare, pack, score_pairs
+from groundrule.screen.names import FORM_VERSION, NameKind, NormalName, Token, TokenKind, Writing, normal_name
+
+ALGORITHM = {"name": "groundrule-names", "version": f"{FORM_VERSION}.1"}
+"""What a screening records as its method."""
+DEFAULT_THRESHOLD = 780
+"""Score from which a name is a candidate [thousandths]; chosen on one half of labelled pairs, see docs/screening.md."""
+
+BLOCK = 256
+"""Names compared at once: 256 x 40,000 scores of one byte are 10 MB."""
+SOUND_CUTOFF = 66
+"""Likeness of sorted sounds from which a name is looked at closely [0 to 100]."""
+ROUGH_CUTOFF = 72
+"""The same for consonant classes, between scripts."""
+SHARED = 0.45
+"""Share of the weight of the lighter name that must be the same words, for the second way of searching."""
+CLOSEST = 40
+"""Names taken from each way of searching, the best first."""
+
+BIRTH_EQUAL, BIRTH_YEAR_EQUAL, BIRTH_CONTRADICTS = 30, 15, -200
+COUNTRY_EQUAL, COUNTRY_DIFFERS = 15, -30
+WEAK_NAME = -60
+"""What known facts add to the score of the name [thousandths]."""
+NOT_STRONG = frozenset(("email", "phone", "fax", "website", "gender", "other"))
+"""Identifiers that several parties share, or that anybody can claim."""
+
+
+class Verdict(StrEnum):
+    """What a comparison amounts to; nothing is ever `confirmed` here."""
+
+    CANDIDATE = "candidate"
+    STRONG_CANDIDATE = "strong_candidate"
+    WEAK_NAME_ONLY = "weak_name_only"
+    """Only a name that the publisher calls weak agrees, and nothing else does: shown, not counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A party to be screened.
+
+    Attributes:
+        names: in any script and order; the best one counts.
+        kind: person, entity, vessel or unknown.
+        birth_dates: `YYYY`, `YYYY-MM` or `YYYY-MM-DD`.
+        countries: codes or names, compared without regard to case.
+        identifiers: (scheme, value) pairs; compared without spaces and punctuation.
+    """
+
+    names: tuple[str, ...]
+    kind: NameKind = NameKind.UNKNOWN
+    birth_dates: tuple[str, ...] = ()
+    countries: tuple[str, ...] = ()
+    identifiers: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of(cls, name: str, kind: NameKind = NameKind.UNKNOWN) -> Query:
+        """A query of one name."""
+        return cls((name,), kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Why a candidate has its score.
+
+    Attributes:
+        name: the comparison of the names, or None where only an identifier agrees.
+        name_score: of the names alone [thousandths].
+        birth: `day`, `year`, `contradicts` or `unknown`, with what it added to the score.
+        country: `agrees`, `differs` or `unknown`, with what it added.
+        identifiers: schemes of equal identifiers.
+        weak_name: the publisher calls the name weak.
+        cut: a name was too long to be read whole.
+    """
+
+    name: Likeness | None
+    name_score: int
+    birth: tuple[str, int]
+    country: tuple[str, int]
+    identifiers: tuple[str, ...]
+    weak_name: bool
+    cut: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An entry that the party may be.
+
+    Attributes:
+        uid: of the entry.
+        name: of the entry that fits best, as published.
+        asked: name of the query that it fits.
+        score: [thousandths, 0 to 1000].
+        verdict: see Verdict.
+        features: what made the score.
+        entry: the entry itself.
+    """
+
+    uid: str
+    name: str
+    asked: str
+    score: int
+    verdict: Verdict
+    features: Features
+    entry: model.ListEntry = field(repr=False)
+
+
+class NameIndex:
+    """The names of a list, ready to be searched.
+
+    Example:
+        >>> from groundrule.screen.model import Kind, ListEntry, Name
+        >>> index = NameIndex([ListEntry("1", Kind.PERSON, (Name("Doktor Exempel (invented)"),))])
+        >>> [(each.uid, each.verdict.value) for each in index.screen(Query.of("EXEMPEL, Doktor invented"))]
+        [('1', 'candidate')]
+    """
+
+    def __init__(self, entries: Iterable[model.ListEntry]) -> None:
+        """Normalise every name.
+
+        Args:
+            entries: of one list or of several; uids may repeat between lists.
+        """
+        self.entries = tuple(entries)
+        places: dict[NormalName, int] = {}
+        self._names: list[NormalName] = []
+        self._holders: list[list[tuple[int, int]]] = []
+        for at, entry in enumerate(self.entries):
+            kind = _KINDS[entry.kind]
+            for number, name in enumerate(entry.names):
+                normal = normal_name(name.text, kind)
+                if not normal.tokens:
+                    continue
+                place = places.setdefault(normal, len(self._names))
+                if place == len(self._names):
+                    self._names.append(normal)
+                    self._holders.append([])
+                self._holders[place].append((at, number))
+        self._pack = pack(self._names)
+        self._sounds = [name.sorted_sound for name in self._names]
+        self._roughs = [name.sorted_rough for name in self._names]
+        writing = np.fromiter((name.writing for name in self._names), np.uint8, len(self._names))
+        self._other_script = np.flatnonzero(writing != Writing.ALPHABET)
+        self._other_roughs = [self._roughs[place] for place in self._other_script]
+        self._other_sounds = [self._sounds[place] for place in self._other_script]
+        self._words = _postings(self._names)
+        self._totals = np.array([_searched_weight(name) for name in self._names], np.float64)
+        self._identifiers: dict[tuple[str, str], list[int]] = {}
+        for at, entry in enumerate(self.entries):
+            for scheme, value in {_identifier(each.scheme, each.value) for each in entry.identifiers}:
+                if value and scheme not in NOT_STRONG:
+                    self._identifiers.setdefault((scheme, value), []).append(at)
+
+    def __len__(self) -> int:
+        """Number of different names."""
+        return len(self._names)
+
+    def screen(self, query: Query, *, threshold: int = DEFAULT_THRESHOLD) -> list[Candidate]:
+        """Return the entries that one party may be, the likeliest first."""
+        return self.screen_many([query], threshold=threshold)[0]
+
+    def screen_many(self, queries: Sequence[Query], *, threshold: int = DEFAULT_THRESHOLD) -> list[list[Candidate]]:
+        """Return for each party the entries that it may be, the likeliest first.
+
+        A block of many gives exactly what each one alone would give.
+
+        Args:
+            queries: parties.
+            threshold: lowest score of a candidate [thousandths]; an equal identifier needs no score.
+        Raises:
+            InputError: a threshold outside 1 to 1000, or a birth date that is none.
+        """
+        if not 1 <= threshold <= 1000:
+            raise InputError(f"threshold {threshold} is not from 1 to 1000", help="the score is in thousandths")
+        found: list[list[Candidate]] = []
+        for start in range(0, len(queries), BLOCK):
+            found.extend(self._screen_block(queries[start : start + BLOCK], threshold))
+        return found
+
+    def scores(self, names: Sequence[NormalName]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
+        """Shortlist and score: (number of the name, place of the listed name, score [thousandths]) of each pair."""
+        left, right = self._shortlist(names)
+        if not len(left):
+            return left, right, np.zeros(0, np.int32)
+        return left, right, score_pairs(pack(names), self._pack, left, right)
+
+    def _screen_block(self, queries: Sequence[Query], threshold: int) -> list[list[Candidate]]:
+        names: list[NormalName] = []
+        owners: list[int] = []
+        for number, query in enumerate(queries):
+            _check_dates(query)
+            for text in query.names:
+                normal = normal_name(text, query.kind)
+                if normal.tokens:
+                    names.append(normal)
+                    owners.append(number)
+        best: list[dict[int, tuple[int, int, NormalName | None, int]]] = [{} for _ in queries]
+        left, right, scores = self.scores(names)
+        # What facts can still add is given in advance, so that nothing is lost before they are known.
+        reach = threshold - BIRTH_EQUAL - COUNTRY_EQUAL
+        for k in np.flatnonzero(scores >= reach):
+            number, score, place = owners[left[k]], int(scores[k]), int(right[k])
+            for at, which in self._holders[place]:
+                held = best[number].get(at)
+                value = score + (WEAK_NAME if self._is_weak(at, which) else 0)
+                if held is None or value > held[0]:
+                    best[number][at] = (value, which, names[left[k]], score)
+        answers = []
+        for number, query in enumerate(queries):
+            hits = best[number]
+            equal = self._equal_identifiers(query)
+            for at in equal:
+                hits.setdefault(at, (0, 0, None, 0))
+            made = (self._candidate(query, at, hit, equal.get(at, ()), threshold) for at, hit in hits.items())
+            answers.append(sorted((each for each in made if each is not None), key=_likeliest_first))
+        return answers
+
+    def _is_weak(self, at: int, which: int) -> bool:
+        return self.entries[at].names[which].strength is model.Strength.WEAK
+
+    def _equal_identifiers(self, query: Query) -> dict[int, tuple[str, ...]]:
+        found: dict[int, tuple[str, ...]] = {}
+        for scheme, value in sorted({_identifier(*each) for each in query.identifiers}):
+            if value:
+                for at in self._identifiers.get((scheme, value), ()):
+                    found[at] = (*found.get(at, ()), scheme)
+        return found
+
+    def _candidate(
+        self,
+        query: Query,
+        at: int,
+        hit: tuple[int, int, NormalName | None, int],
+        equal: tuple[str, ...],
+        threshold: int,
+    ) -> Candidate | None:
+        value, which, asked, name_score = hit
+        entry = self.entries[at]
+        if not _same_kind(query.kind, _KINDS[entry.kind]) and not equal:
+            return None
+        birth, country = _birth(query, entry), _country(query, entry)
+        score = max(0, min(1000, value + birth[1] + country[1]))
+        if equal:
+            score = 1000
+        elif score < threshold:
+            return None
+        weak = self._is_weak(at, which)
+        if equal:
+            verdict = Verdict.STRONG_CANDIDATE
+        elif weak and birth[1] <= 0 and country[1] <= 0:
+            verdict = Verdict.WEAK_NAME_ONLY
+        else:
+            verdict = Verdict.CANDIDATE
+        listed = normal_name(entry.names[which].text, _KINDS[entry.kind])
+        features = Features(
+            name=None if asked is None else compare(asked, listed),
+            name_score=name_score,
+            birth=birth,
+            country=country,
+            identifiers=equal,
+            weak_name=weak,
+            cut=listed.cut or (asked is not None and asked.cut),
+        )
+        name = entry.names[which].text
+        return Candidate(entry.uid, name, "" if asked is None else asked.original, score, verdict, features, entry)
+
+    # ---- shortlist
+
+    def _shortlist(self, names: Sequence[NormalName]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Pairs that are worth a score, each once, in ascending order."""
+        if not names or not self._names:
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        total = len(self._names)
+        keys: list[NDArray[np.int64]] = []
+        alphabet = [k for k, name in enumerate(names) if name.writing is Writing.ALPHABET]
+        others = [k for k, name in enumerate(names) if name.writing is not Writing.ALPHABET]
+        every = np.arange(total)
+        for which, forms, listed, places, cutoff in (
+            (alphabet, "sorted_sound", self._sounds, every, SOUND_CUTOFF),
+            (alphabet, "sorted_rough", self._other_roughs, self._other_script, ROUGH_CUTOFF),
+            (others, "sorted_rough", self._roughs, every, ROUGH_CUTOFF),
+            (others, "sorted_sound", self._other_sounds, self._other_script, SOUND_CUTOFF),
+        ):
+            if not which or not listed:
+                continue
+            asked = [getattr(names[k], forms) for k in which]
+            # No score_cutoff: with one, cdist leaves its vectorised path and takes a sixth longer on names.
+            table = cdist(asked, listed, scorer=fuzz.ratio, dtype=np.uint8, workers=1)
+            for row, k in enumerate(which):
+                near = np.flatnonzero(table[row] >= cutoff)
+                if len(near) > CLOSEST:
+                    near = near[_largest(table[row][near], CLOSEST)]
+                keys.append(k * total + places[near])
+        for k, name in enumerate(names):
+            near = self._sharing(name)
+            if len(near):
+                keys.append(k * total + near)
+        merged = np.unique(np.concatenate(keys)) if keys else np.zeros(0, np.int64)
+        return merged // total, merged % total
+
+    def _sharing(self, name: NormalName) -> NDArray[np.int64]:
+        """Names that hold words of this one: nearly half of the weight of the lighter name, or more."""
+        found = [
+            (places, token.weight) for key, token in _keys(name).items() if (places := self._words.get(key)) is not None
+        ]
+        if not found:
+            return np.zeros(0, np.int64)
+        places = np.concatenate([each for each, _ in found])
+        weights = np.concatenate([np.full(len(each), weight) for each, weight in found])
+        unique, inverse = np.unique(places, return_inverse=True)
+        shared = np.bincount(inverse, weights=weights)
+        share = shared / np.minimum(self._totals[unique], _searched_weight(name))
+        good = np.flatnonzero(share >= SHARED)
+        if len(good) > CLOSEST:
+            good = good[_largest(share[good] + 0.05 * shared[good], CLOSEST)]
+        near: NDArray[np.int64] = unique[good]
+        return near
+
+
+_KINDS = {
+    model.Kind.PERSON: NameKind.PERSON,
+    model.Kind.ENTITY: NameKind.ENTITY,
+    model.Kind.VESSEL: NameKind.VESSEL,
+    model.Kind.AIRCRAFT: NameKind.VESSEL,
+    model.Kind.UNKNOWN: NameKind.UNKNOWN,
+}
+_SEARCHED = frozenset((TokenKind.NAME, TokenKind.PATRONYMIC))
+
+
+def _same_kind(one: NameKind, other: NameKind) -> bool:
+    return one is other or NameKind.UNKNOWN in (one, other)
+
+
+def _likeliest_first(candidate: Candidate) -> tuple[int, int, str, str]:
+    strong = candidate.verdict is not Verdict.STRONG_CANDIDATE
+    return (strong, -candidate.score, candidate.uid, candidate.name)
+
+
+def _largest(values: NDArray[np.generic], count: int) -> NDArray[np.int64]:
+    """Places of the largest values; among equals the first, so that the answer is the same everywhere."""
+    order: NDArray[np.int64] = np.argsort(-values.astype(np.float64), kind="stable")[:count]
+    return order
+
+
+def _searched_weight(name: NormalName) -> float:
+    return max(0.3, sum(token.weight for token in name.tokens if token.kind in _SEARCHED))
+
+
+def _keys(name: NormalName) -> dict[str, Token]:
+    """Words by which a name is found: as they sound, and between scripts by their consonants."""
+    keys = {token.sound: token for token in name.tokens if token.kind in _SEARCHED}
+    if name.writing is not Writing.ALPHABET:
+        keys.update({f"~{t.rough}": t for t in name.tokens if t.kind in _SEARCHED and len(t.rough) > 2})
+    return keys
+
+
+def _postings(names: Sequence[NormalName]) -> dict[str, NDArray[np.int64]]:
+    words: dict[str, list[int]] = {}
+    for place, name in enumerate(names):
+        searched = [token for token in name.tokens if token.kind in _SEARCHED]
+        for key in {t.sound for t in searched} | {f"~{t.rough}" for t in searched if len(t.rough) > 2}:
+            words.setdefault(key, []).append(place)
+    return {word: np.array(places, np.int64) for word, places in words.items()}
+
+
+_PUNCTUATION = re.compile(r"[\W_]+")
+
+
+def _identifier(scheme: str, value: str) -> tuple[str, str]:
+    return scheme.strip().lower(), _PUNCTUATION.sub("", value).casefold()
+
+
+_DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
+
+
+def _check_dates(query: Query) -> None:
+    for text in query.birth_dates:
+        if _DATE.fullmatch(text) is None:
+            raise InputError(f"birth date `{text[:40]}` cannot be read", help="write YYYY, YYYY-MM or YYYY-MM-DD")
+
+
+def _birth(query: Query, entry: model.ListEntry) -> tuple[str, int]:
+    """Compare dates of birth; the best agreement of any two counts."""
+    if not query.birth_dates or not entry.birth_dates:
+        return "unknown", 0
+    near = False
+    year = False
+    for text in query.birth_dates:
+        for date in entry.birth_dates:
+            if len(text) == 10 and date.earliest == date.latest == text:
+                return "day", BIRTH_EQUAL
+            asked = int(text[:4])
+            first, last = int(date.earliest[:4]), int(date.latest[:4])
+            year = year or first <= asked <= last
+            # One year beside is a slip or another calendar; a publisher's "about" may be five years out.
+            slack = 5 if date.circa else 1
+            near = near or first - slack <= asked <= last + slack
+    if year:
+        return "year", BIRTH_YEAR_EQUAL
+    return ("near", 0) if near else ("contradicts", BIRTH_CONTRADICTS)
+
+
+def _country(query: Query, entry: model.ListEntry) -> tuple[str, int]:
+    ours = {each.strip().casefold() for each in query.countries}
+    theirs = {each.strip().casefold() for each in (*entry.countries, *entry.nationalities)}
+    if not ours or not theirs:
+        return "unknown", 0
+    return ("agrees", COUNTRY_EQUAL) if ours & theirs else ("differs", COUNTRY_DIFFERS)
