@@ -1,7 +1,7 @@
 """Genesis of a home, and what is in force in it.
 
-Rules and areas of a home are chosen at genesis. Areas and registers may be imported later; until governance exists such
-imports are marked ungoverned wherever they show.
+Rules and areas of a home are chosen at genesis. Areas and lists may be imported later, marked ungoverned wherever they
+show, until the home has a charter: from then on `store.policy` says what is in force, and only an enactment changes it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from groundrule.rules.text import load_rulebook, read_rulebook
 from groundrule.store.area_store import add_areas, current_areas_digest, index_cache, load_areas, save_areas
 from groundrule.store.durable import write_durably
 from groundrule.store.home import Home
+from groundrule.store.policy import check_ungoverned, in_force
 from groundrule.store.registers import Registers
 from groundrule.store.timeline import RegisterTimeline
 
@@ -53,7 +54,7 @@ def create_home(
     rulebook = load_rulebook(rules)
     home = Home.create(path, home_id=home_id)
     with home.writer():
-        write_durably(home.rulebooks / f"{rulebook.digest.removeprefix('sha256:')}.yaml", rulebook.text.encode())
+        store_rulebook(home, rulebook)
         write_durably(home.rulebooks / _POINTER, json.dumps({"rulebook": rulebook.digest}).encode())
         save_areas(home, areas, world=world)
         Registers.create(home)
@@ -64,7 +65,12 @@ def create_home(
 
 
 def import_areas(home: Home, areas: tuple[Area, ...]) -> tuple[AreaSet, list[str]]:
-    """Add areas to those in force, once the log says so; see `store.area_store.add_areas`."""
+    """Add areas to those in force, once the log says so; see `store.area_store.add_areas`.
+
+    Raises:
+        ConflictError: also where the home has a charter: then only an enactment changes areas.
+    """
+    check_ungoverned(home, "areas")
     ledger = ledger_of(home)
     if ledger is None:
         return add_areas(home, areas)
@@ -86,7 +92,7 @@ def rulebook_of(home: Home, digest: str | None = None) -> Rulebook:
         IntegrityError: the stored text does not give this digest.
     """
     try:
-        wanted = digest or str(json.loads((home.rulebooks / _POINTER).read_bytes())["rulebook"])
+        wanted = digest or _rulebook_in_force(home)
         path = home.rulebooks / f"{wanted.removeprefix('sha256:')}.yaml"
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError, KeyError) as error:
@@ -95,6 +101,16 @@ def rulebook_of(home: Home, digest: str | None = None) -> Rulebook:
     if rulebook.digest != wanted:
         raise IntegrityError(f"the rulebook `{path}` has been changed: its digest is {rulebook.digest}", path=str(path))
     return rulebook
+
+
+def _rulebook_in_force(home: Home) -> str:
+    governed = in_force(home)
+    return governed.rulebook if governed else str(json.loads((home.rulebooks / _POINTER).read_bytes())["rulebook"])
+
+
+def store_rulebook(home: Home, rulebook: Rulebook) -> None:
+    """Store a rulebook under its digest, and leave what is in force as it is."""
+    write_durably(home.rulebooks / f"{rulebook.digest.removeprefix('sha256:')}.yaml", rulebook.text.encode())
 
 
 def basis_of(

@@ -38,6 +38,7 @@ from groundrule.store.durable import durable_file
 from groundrule.store.history import HistoryWriter, remove_uncommitted
 from groundrule.store.home import Home
 from groundrule.store.ordering import Ordering
+from groundrule.store.policy import history
 from groundrule.store.workplace import remove_abandoned, workplace
 
 __all__ = [
@@ -163,7 +164,7 @@ def decide(
                 "late": counts.late,
                 "over_late": counts.over_late,
             },
-            "governed": False,
+            "governed": _governed(home, basis),
         },
     )
     if journal:
@@ -174,6 +175,12 @@ def decide(
         save_state(home, judge, manifest)
     committed = ledger.try_commit() if ledger else None
     return Run(number, manifest, counts, digests["decisions"].hexdigest(), committed)
+
+
+def _governed(home: Home, basis: Basis) -> bool:
+    """Were rulebook and areas of a run put into force by a charter or an enactment?"""
+    pair = (basis.rulebook.digest, basis.areas.digest)
+    return any((each.rulebook, each.areas) == pair for each in history(home))
 
 
 class Scribe:

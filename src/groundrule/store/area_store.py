@@ -22,6 +22,7 @@ from groundrule.areas.world import load_world
 from groundrule.errors import ConflictError, IntegrityError, StoreError
 from groundrule.store.durable import write_durably
 from groundrule.store.home import Home
+from groundrule.store.policy import check_ungoverned, in_force
 
 _POINTER = "current.json"
 
@@ -41,7 +42,18 @@ def save_areas(
         before: called when the set is stored, and before it comes into force; what it raises keeps the old one in force.
     Returns:
         The whole set.
+    Raises:
+        ConflictError: the home has a charter, and only an enactment puts areas into force.
     """
+    check_ungoverned(home, "areas")
+    whole = store_areas(home, imported, world=world)
+    before(whole)
+    write_durably(home.areas / _POINTER, json.dumps({"areas": whole.digest}).encode())
+    return whole
+
+
+def store_areas(home: Home, imported: tuple[Area, ...], *, world: bool) -> AreaSet:
+    """Store a set of areas under its digest, and leave what is in force as it is."""
     whole = AreaSet((*load_world().areas, *imported)) if world else AreaSet(imported)
     path = home.areas / f"{_hex(whole.digest)}.parquet"
     if not path.exists():
@@ -54,13 +66,14 @@ def save_areas(
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink, compression="zstd")
         write_durably(path, sink.getvalue().to_pybytes())
-    before(whole)
-    write_durably(home.areas / _POINTER, json.dumps({"areas": whole.digest}).encode())
     return whole
 
 
 def current_areas_digest(home: Home) -> str:
-    """Return the digest of the area set in force."""
+    """Return the digest of the area set in force: by the last enactment, or by the file where there is no charter."""
+    governed = in_force(home)
+    if governed is not None:
+        return governed.areas
     try:
         return str(json.loads((home.areas / _POINTER).read_bytes())["areas"])
     except (OSError, ValueError, KeyError) as error:

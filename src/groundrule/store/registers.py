@@ -32,6 +32,10 @@ from groundrule.store.raw import suggest
 
 METADATA = sa.MetaData()
 _KEYS_PER_QUERY = 10_000
+POLICY_KINDS = ("programmes", "lists", "list_entries")
+"""Registers that decide who is served: in a home with a charter only an enactment writes them (`store.policy`)."""
+GUARD_TABLE = "policy_enactments"
+"""Exists in the registers of a home with a charter."""
 _COLUMN_TYPES = {
     "text": sa.Text,
     "country": sa.Text,
@@ -188,32 +192,42 @@ class Registers:
             raise StoreError(f"reading the registers failed: {_said(error)}") from error
 
     @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction: everything written inside the block, or nothing if it ends with an error.
+
+        Raises:
+            StoreError: the database failed.
+        """
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except sa.exc.SQLAlchemyError as error:
+            raise StoreError(f"writing the registers failed: {_said(error)}") from error
+
+    @contextmanager
     def recording(
         self, kind: str, *, recorded_at_ns: int, actor: str, source: str, source_digest: str, governed: bool
     ) -> Iterator[Recording]:
         """Make one revision: everything put inside the block, or nothing if it ends with an error.
 
         Raises:
-            ConflictError: something was recorded later than `recorded_at_ns` already.
+            ConflictError: something was recorded later than `recorded_at_ns` already, or the register is policy and the
+                home has a charter: then only an enactment writes it.
             StoreError: the database failed.
         """
-        try:
-            with self._engine.begin() as connection:
-                before = _revision(connection, None)
-                if recorded_at_ns < before.recorded_at_ns:
-                    raise ConflictError(
-                        f"revision {before.revision} was recorded at {format_instant(before.recorded_at_ns)}, after "
-                        f"{format_instant(recorded_at_ns)}",
-                        help="recorded time never goes back; look at the clock",
-                        revision=before.revision,
-                    )
-                recording = Recording(connection, ENTITIES[kind], before, recorded_at_ns, governed)
+        with self.writing() as connection:
+            if kind in POLICY_KINDS and sa.inspect(connection).has_table(GUARD_TABLE):
+                raise ConflictError(
+                    f"`{kind}` change only by enactment in a home with a charter",
+                    help="propose the change: groundrule propose",
+                    refusal="only_by_enactment",
+                    register=kind,
+                )
+            with recording_on(
+                connection, kind, recorded_at_ns=recorded_at_ns, actor=actor, source=source,
+                source_digest=source_digest, governed=governed,
+            ) as recording:  # fmt: skip
                 yield recording
-                # What changes nothing is no revision: importing a file twice leaves the register as it is.
-                if recording.inserted or recording.changed:
-                    recording.finish(actor=actor, source=source, source_digest=source_digest)
-        except sa.exc.SQLAlchemyError as error:
-            raise StoreError(f"writing the registers failed: {_said(error)}") from error
 
     def revision(self, recorded_at_ns: int | None = None) -> Revision:
         """The latest revision known at an instant [ns, UTC]; None is now. Revision 0 if there is none."""
@@ -262,6 +276,37 @@ class Registers:
         query = sa.select(table).where(table.c[ENTITIES[kind].key] == key).order_by(table.c.version)
         with self.reading() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
+
+
+@contextmanager
+def recording_on(
+    connection: Connection,
+    kind: str,
+    *,
+    recorded_at_ns: int,
+    actor: str,
+    source: str,
+    source_digest: str,
+    governed: bool,
+) -> Iterator[Recording]:
+    """Make one revision in a transaction that the caller holds; see `Registers.recording`.
+
+    Raises:
+        ConflictError: something was recorded later than `recorded_at_ns` already.
+    """
+    before = _revision(connection, None)
+    if recorded_at_ns < before.recorded_at_ns:
+        raise ConflictError(
+            f"revision {before.revision} was recorded at {format_instant(before.recorded_at_ns)}, after "
+            f"{format_instant(recorded_at_ns)}",
+            help="recorded time never goes back; look at the clock",
+            revision=before.revision,
+        )
+    recording = Recording(connection, ENTITIES[kind], before, recorded_at_ns, governed)
+    yield recording
+    # What changes nothing is no revision: importing a file twice leaves the register as it is.
+    if recording.inserted or recording.changed:
+        recording.finish(actor=actor, source=source, source_digest=source_digest)
 
 
 class Recording:
