@@ -10,8 +10,10 @@ damage or a roll-back, and a log is never signed again over either: opening refu
    have the hashes of their leaves. (`fsck` reads the rest; opening must not take longer than the log is long.)
 4. What was signed and published are roots of this tree.
 5. Leftovers are removed, durably, before anything new is written.
-6. The streams stand where their entries say.
-7. The mutable files are written once more: after a crash or a failed fsync they may have been read from memory only.
+6. Older partial files of the last two tiles are the beginning of the present ones; a failed fsync together with a power loss
+   can bring back one of an unfinished append.
+7. The streams stand where their entries say.
+8. The mutable files are written once more: after a crash or a failed fsync they may have been read from memory only.
 """
 
 from __future__ import annotations
@@ -38,7 +40,8 @@ from groundrule.ledger.state import (
     StreamsAt,
     TreeState,
 )
-from groundrule.ledger.tiles import TILE_WIDTH, TilePath, TileTree
+from groundrule.ledger.tiles import TILE_WIDTH, TilePath, TileTree, encode_bundle
+from groundrule.ledger.tree import HASH_SIZE
 
 MAX_APPEND = 65_536
 """Most entries of one append; leftovers that reach further are not those of one."""
@@ -105,7 +108,7 @@ def recover(disk: Disk) -> Recovered:
     check_present(disk, state.size)
     tree = check_edge(disk, state)
     _check_heads(tree, signed, published)
-    repairs = list(clear_leftovers(disk, state.size))
+    repairs = [*clear_leftovers(disk, state.size), *_mend_partials(disk, tree)]
     streams, rebuilt = (Streams(), ()) if header.raw else _streams(disk, tree, state)
     disk.replace(TREE_STATE, state.format())
     disk.replace(SIGNED, signed.format())
@@ -161,6 +164,35 @@ def _refuse_history(disk: Disk, beyond: list[str], size: int) -> None:
     for shorter, longer in pairwise(bundles):
         if shorter.index == longer.index and disk.read(str(longer)).startswith(disk.read(str(shorter))):
             raise _rolled_back(f"`{longer}` extends `{shorter}`", size)
+
+
+def _mend_partials(disk: Disk, tree: TileTree) -> Iterator[str]:
+    """Write older partial files of the last two tiles of each level anew where they are not what they were.
+
+    Whatever width they have, what belongs in them follows from the tree, whose root was checked.
+
+    Yields:
+        A sentence, if there were any.
+    """
+    mended: list[str] = []
+    levels = [level for level in range(8) if tree.size >> 8 * level]
+    for level in (None, *levels):
+        count = tree.size >> 8 * (level or 0)
+        for index in range(max(0, count // TILE_WIDTH - 1), -(-count // TILE_WIDTH)):
+            folder = f"{TilePath(level, index)}.p"
+            width = min(TILE_WIDTH, count - index * TILE_WIDTH)
+            older = {int(name) for name in disk.list(folder) if _end(f"{folder}/{name}")} & set(range(1, width))
+            if not older:
+                continue
+            parts = [encode_bundle([entry]) for entry in tree.bundle(index)] if level is None else None
+            for held in sorted(older):
+                path = str(TilePath(level, index, held))
+                right = b"".join(parts[:held]) if parts else tree.tile(level or 0, index)[: HASH_SIZE * held]
+                if disk.read(path) != right:
+                    disk.replace(path, right)
+                    mended.append(path)
+    if mended:
+        yield f"wrote {len(mended)} older partial files anew, among them {mended[0]}"
 
 
 def _folders_near_edge(disk: Disk, size: int) -> list[str]:

@@ -353,6 +353,22 @@ class TestOpen:
             assert again.repairs == ("removed 3 files of an unfinished append beyond 5 entries",)
             again.append(items(3))
 
+    def test_older_partial_files_are_what_they_were(self, log: Log, tmp_path: Path, clock: Clock) -> None:
+        for count in (5, 6, 250, 4):
+            log.append(items(count))
+        log.close()
+        folder = tmp_path / "log/tile"
+        right = {name: (folder / name).read_bytes() for name in ("entries/000.p/5", "0/000.p/11", "0/001.p/5", "entries/001.p/5")}
+        for name in right:
+            (folder / name).write_bytes(b"brought back by a failed fsync")
+        with reopen(tmp_path, clock) as again:
+            assert again.repairs == ("wrote 4 older partial files anew, among them tile/entries/000.p/5",)
+            again.commit(cosigning(0, 1))
+        assert {name: (folder / name).read_bytes() for name in right if "001" in name} == {
+            name: data for name, data in right.items() if "001" in name
+        }
+        assert fsck(tmp_path / "log", Policy.parse(QUORUM_2), strict=True).faults == ()
+
     def test_leftovers_of_a_failed_append_do_not_stay_below_the_next(
         self, log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
