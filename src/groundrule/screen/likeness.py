@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 from zlib import crc32
 
@@ -45,7 +46,7 @@ _BIN = crc32(b"bin")
 class Weights(NamedTuple):
     """The tuned figures of the score; chosen on the tuning half of the labelled pairs, see docs/screening.md."""
 
-    budget_base: float = 1.1
+    budget_base: float = 0.9
     """Letters that may differ in the shortest word before nothing is left of the likeness."""
     budget_letter: float = 0.42
     """The same for each letter of the word."""
@@ -55,10 +56,12 @@ class Weights(NamedTuple):
     """Weight of words that are left over on both sides."""
     extra_person: float = 0.14
     """Weight of words that only one side has, in names of persons."""
-    extra_entity: float = 0.30
+    extra_entity: float = 0.20
     """The same for companies and bodies."""
-    extra_single: float = 0.30
-    """The same where only one word agrees at all."""
+    single_person: float = 0.45
+    """The same where only one word agrees at all; one common given name must not be enough."""
+    single_entity: float = 0.25
+    """The same for companies and bodies, where one word is often the whole name."""
     whole_best: float = 0.97
     """Score of two names whose letters agree as a whole, spaces apart."""
     whole_letter: float = 0.10
@@ -198,18 +201,14 @@ def _distance(a, b, replace, leave, ends, limit, rows):  # type: ignore[no-untyp
             if a[i] != b[j]:
                 best += replace[a[i], b[j]]
             dropped = rows[last, j + 1] + leave_a
-            if dropped < best:
-                best = dropped
+            best = min(best, dropped)
             dropped = rows[now, j] + (ends[b[j]] if j == 0 or j == lb - 1 else leave[b[j]])
-            if dropped < best:
-                best = dropped
+            best = min(best, dropped)
             if i > 0 and j > 0 and a[i] == b[j - 1] and a[i - 1] == b[j] and a[i] != b[j]:
                 swapped = rows[before, j - 1] + _SWAP
-                if swapped < best:
-                    best = swapped
+                best = min(best, swapped)
             rows[now, j + 1] = best
-            if best < least:
-                least = best
+            least = min(least, best)
         if least > limit:
             return least
         before, last, now = last, now, before
@@ -249,15 +248,15 @@ def _likeness(cost, length, weights):  # type: ignore[no-untyped-def]  # compile
 def _words(p, i, q, j, replace, leave, weights, rows):  # type: ignore[no-untyped-def]  # compiled
     """Likeness of two words and the link between them."""
     ki, kj = p.kind[i], q.kind[j]
-    if ki == _LEGAL or kj == _LEGAL:
+    if _LEGAL in (ki, kj):
         if ki == kj:
             return (1.0, EXACT) if p.plain[i] == q.plain[j] else (0.5, EDITED)
         return 0.0, NONE
-    if ki == _NUMBER or kj == _NUMBER:
+    if _NUMBER in (ki, kj):
         if ki == kj:
             return (1.0, EXACT) if p.plain[i] == q.plain[j] else (0.0, NONE)
         return 0.0, NONE
-    if ki == _INITIAL or kj == _INITIAL:
+    if _INITIAL in (ki, kj):
         if ki == kj:
             return (1.0, EXACT) if p.plain[i] == q.plain[j] else (0.0, NONE)
         return 0.0, NONE
@@ -291,7 +290,7 @@ def _words(p, i, q, j, replace, leave, weights, rows):  # type: ignore[no-untype
     if like == 0.0:
         return 0.0, NONE
     if mode != _ALPHABET:
-        like *= 0.97
+        like *= 0.96
     return like, (SOUND if cost == 0.0 else EDITED)
 
 
@@ -370,9 +369,10 @@ def _score(p, x, q, y, replace, leave, weights, work):  # type: ignore[no-untype
     left_q, full_q, agree, matched = _side(q, q0, qn, p, p0, mate_q, like_q, link_q, agree, matched)
     contradiction, extra = min(left_p, left_q), abs(left_p - left_q)
     full_words = min(full_p, full_q)
-    per_extra = weights.extra_person if p.person[x] and q.person[y] else weights.extra_entity
-    if full_words < 2:
-        per_extra = max(per_extra, weights.extra_single)
+    if p.person[x] and q.person[y]:
+        per_extra = weights.extra_person if full_words > 1 else weights.single_person
+    else:
+        per_extra = weights.extra_entity if full_words > 1 else weights.single_entity
     score = 0.0
     if full_words > 0:
         score = agree / (matched + weights.contradiction * contradiction + per_extra * extra)
@@ -660,5 +660,5 @@ def compare(query: NormalName, listed: NormalName, weights: Weights = WEIGHTS) -
 def _order(places: list[int]) -> str:
     if places == sorted(places):
         return "same"
-    falls = sum(first > second for first, second in zip(places, places[1:], strict=False))
+    falls = sum(first > second for first, second in pairwise(places))
     return "rotated" if falls == 1 and places[-1] < places[0] else "other"

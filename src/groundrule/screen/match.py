@@ -28,7 +28,7 @@ from groundrule.screen.names import FORM_VERSION, NameKind, NormalName, Token, T
 
 ALGORITHM = {"name": "groundrule-names", "version": f"{FORM_VERSION}.1"}
 """What a screening records as its method."""
-DEFAULT_THRESHOLD = 780
+DEFAULT_THRESHOLD = 790
 """Score from which a name is a candidate [thousandths]; chosen on one half of labelled pairs, see docs/screening.md."""
 
 BLOCK = 256

@@ -348,7 +348,7 @@ def _tokens(words: list[tuple[str, str, Writing]], kind: NameKind) -> tuple[Toke
     tokens: list[Token] = []
     place = 0
     while place < len(words):
-        text, latin, writing = words[place]
+        text, _, writing = words[place]
         kind_of, canonical, length = _phrase([each[1] for each in words[place : place + _LONGEST]], kind, place)
         if length > 1:
             text = " ".join(each[0] for each in words[place : place + length])
@@ -379,7 +379,7 @@ def _phrase(words: list[str], kind: NameKind, place: int) -> tuple[TokenKind, st
     if kind is not NameKind.PERSON:
         for length in range(len(words), 0, -1):
             found = _legal_forms().get(" ".join(words[:length]))
-            if found is not None and (length > 1 or place > 0 or found == "llc" or found == "jsc"):
+            if found is not None and (length > 1 or place > 0 or found in ("llc", "jsc")):
                 return TokenKind.LEGAL_FORM, found, length
         if first in _words_of("stop"):
             return TokenKind.STOP, first, 1
@@ -409,9 +409,9 @@ _PATRONYMIC = re.compile(
 @lru_cache(maxsize=1)
 def _table() -> dict[str, dict[str, str]]:
     tables: dict[str, dict[str, str]] = {}
-    with resources.files("groundrule.screen").joinpath("name_words.csv").open(encoding="utf-8", newline="") as stream:
-        for row in csv.DictReader(stream):
-            tables.setdefault(row["kind"], {})[row["variant"]] = row["word"]
+    text = resources.files("groundrule.screen").joinpath("name_words.csv").read_text(encoding="utf-8")
+    for row in csv.DictReader(text.splitlines()):
+        tables.setdefault(row["kind"], {})[row["variant"]] = row["word"]
     return tables
 
 
