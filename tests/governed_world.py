@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from groundrule.canon import canonical_json, canonical_signed, format_base64
@@ -25,6 +26,7 @@ LIST_A = hashlib.sha256(b"list of Tuesday (invented)").hexdigest()
 LIST_B = hashlib.sha256(b"list of Wednesday (invented)").hexdigest()
 
 
+@cache
 def ident(kind: str, name: object) -> str:
     return f"{kind}-{hashlib.sha256(f'{kind} {name} (invented)'.encode()).hexdigest()[:32]}"
 
@@ -37,10 +39,12 @@ def digest(name: object) -> str:
     return hashlib.sha256(f"{name} (invented)".encode()).hexdigest()
 
 
+@cache
 def key(name: object) -> SigningKey:
     return SigningKey.from_seed("ed25519", hashlib.sha256(f"key of {name} (invented)".encode()).digest())
 
 
+@cache
 def vkey(name: str, signing: SigningKey) -> str:
     key_id = hashlib.sha256(name.encode() + b"\n\x01" + signing.public).hexdigest()[:8]
     encoded = format_base64(b"\x01" + signing.public)

@@ -25,6 +25,7 @@ from groundrule.govern.signed import (
     Code,
     Codec,
     DigestOrNone,
+    Kept,
     Person,
     Short,
     Signed,
@@ -241,7 +242,7 @@ DEFAULT_CLASSES: Final[Mapping[str, ChangeClass]] = MappingProxyType(
 
 
 @dataclass(frozen=True, kw_only=True)  # without slots: what is asked often is kept on the object
-class Charter(Signed):
+class Charter(Kept):
     """A checked charter; `parse` refuses one that goes beyond a bound or below a floor.
 
     Attributes:

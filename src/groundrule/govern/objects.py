@@ -39,6 +39,7 @@ from groundrule.govern.signed import (
     Codec,
     Digest,
     DigestOrNone,
+    Kept,
     Nonce,
     Parties,
     Person,
@@ -138,8 +139,8 @@ class Interval(Signed):
         return self.from_ <= at_ns and (self.until is None or at_ns < self.until)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal(Signed):
+@dataclass(frozen=True, kw_only=True)
+class Proposal(Kept):
     """A wanted change; immutable, its id is the digest of its bytes.
 
     Attributes:
@@ -220,8 +221,8 @@ class Reach(Signed):
 _COUNTS = table(table(table(integer())))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Impact(Signed):
+@dataclass(frozen=True, kw_only=True)
+class Impact(Kept):
     """What a change set does to the fleet.
 
     Attributes:

@@ -14,6 +14,7 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from functools import cached_property
 from hashlib import sha256
 from typing import Annotated, Any, Final, Generic, Self, TypeVar
 
@@ -100,6 +101,28 @@ class Signed:
     def digest(self) -> str:
         """SHA-256 of the canonical bytes [64 hex digits]."""
         return sha256(self.data).hexdigest()
+
+
+class Kept(Signed):
+    """Base of objects whose bytes are asked for often: they are written once. Such classes have no slots."""
+
+    @cached_property
+    def _data(self) -> bytes:
+        return canonical_signed(self.value)
+
+    @cached_property
+    def _digest(self) -> str:
+        return sha256(self._data).hexdigest()
+
+    @property
+    def data(self) -> bytes:
+        """Canonical bytes: what an envelope carries."""
+        return self._data
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical bytes [64 hex digits]."""
+        return self._digest
 
 
 _Plan = tuple[tuple[str, str, Codec[Any]], ...]
@@ -263,11 +286,18 @@ def many(codec: Codec[T], *, least: int = 0, most: int = MAX_ITEMS, unique: bool
         if not isinstance(value, list | tuple) or not least <= len(value) <= most:
             raise InputError(f"{where} is no list of {least} to {most} items", field=where)
         items = tuple(codec.read(item, f"{where}[{at}]") for at, item in enumerate(value))
-        if unique and len({canonical_signed(codec.write(item)) for item in items}) != len(items):
+        if unique and not _all_differ(items, codec):
             raise InputError(f"{where} holds the same value twice", help="list each once", field=where)
         return items
 
     return Codec(read, lambda items: [codec.write(item) for item in items])
+
+
+def _all_differ(items: tuple[Any, ...], codec: Codec[Any]) -> bool:
+    try:
+        return len(set(items)) == len(items)
+    except TypeError:  # content that is a JSON object
+        return len({canonical_signed(codec.write(item)) for item in items}) == len(items)
 
 
 def table(codec: Codec[T], keys: Sequence[str] | None = None, *, most: int = MAX_ITEMS) -> Codec[Mapping[str, T]]:

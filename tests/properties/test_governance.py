@@ -1,0 +1,458 @@
+"""The invariants of governance on random histories, right and wrong acts mixed, against a slow and obvious model.
+
+I1 to I11, I13, I14 and I16 of the governance specification; I12 (replay) on every history. The number of examples is 500, or
+GROUNDRULE_EXAMPLES.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import itertools
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from random_governance import OUTSIDE, PEOPLE, SCRIPTS, SPARE, Player, beginning, charter_value, refold
+from slow_governance import Facts, good_signature, root_signed
+
+import governed_world as gw
+from governed_world import DAY, HOUR, START, party
+from groundrule import signing
+from groundrule.canon import canonical_signed
+from groundrule.errors import GroundruleError
+from groundrule.govern import emergency, quorum
+from groundrule.govern.contacts import re_review_set
+from groundrule.govern.emergency import Running
+from groundrule.govern.objects import Emergency, ListSnapshot, Proposal
+from groundrule.govern.rotation import check_rotation, read_charter
+from groundrule.govern.signed import format_time
+from groundrule.govern.state import State
+
+EXAMPLES = int(os.environ.get("GROUNDRULE_EXAMPLES", "500"))
+MANY = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+NUMBER = st.integers(0, 63)
+MS = 1_000_000
+
+
+@pytest.fixture(autouse=True, scope="module")
+def signatures_checked_once() -> Iterator[None]:
+    """Both sides ask the same library; a signature that was checked once is not checked again."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(signing, "verify", lambda _, public, signature, message: good_signature(public, signature, message))
+        yield
+
+
+def slow_answer(facts: Facts, name: str, at_ns: int) -> tuple[bool, bool, set[str], set[str]]:
+    return facts.judge(name, at_ns // MS)
+
+
+def answer(state: State, name: str, at_ns: int) -> tuple[bool, bool, set[str], set[str]]:
+    judged = quorum.judge(state, name, at_ns=at_ns)
+    return judged.satisfied, judged.quorum, set(judged.counted), {block.code for block in judged.blocks}
+
+
+@MANY
+@given(SCRIPTS, st.sampled_from([0, 1, HOUR, 13 * HOUR, 24 * HOUR, 4 * DAY, -10 * HOUR]))
+def test_i1_i3_i4_i12_every_history_equals_the_slow_model(script: Any, later: int) -> None:
+    player = Player.new().play(script)
+    world, state = player.world, player.world.state
+    facts = Facts(world.entries)
+    refused = {each.index for each in state.violations}
+    slow_refused = {index for index, _, fault in facts.effects if fault and not fault.startswith("again")}
+    assert refused <= {index for index, _, fault in facts.effects if fault}
+    assert slow_refused <= refused
+    assert set(state.proposals) == set(facts.proposals)
+    assert set(state.rejected) == set(facts.rejected)
+    # I1: every policy in force came by an enactment that the slow model finds satisfied at its index, or by genesis.
+    assert state.policy_digest == facts.policy
+    assert [gw.POLICY] + [each.enactment.policy_digest_after for each in state.enactments] == [
+        policy for _, policy in facts.policies
+    ]
+    for name in player.proposals:
+        fast = answer(state, name, world.now + later)
+        assert fast == slow_answer(facts, name, world.now + later)
+        # I3 and I4: persons, each once, and nobody who is interested.
+        assert not fast[2] & facts.interested(facts.proposals[name]["proposal"])
+        assert not fast[2] & {party("g1"), *map(party, OUTSIDE)}
+        keys = {each.approval.person for each in state.approvals.get(name, ())}
+        assert fast[2] <= keys
+    # I12: the log alone gives the same state.
+    assert refold(world.entries).digest == state.digest
+
+
+@MANY
+@given(SCRIPTS, NUMBER, NUMBER, NUMBER)
+def test_i2_signatures_only_help_except_a_reject_or_recuse(script: Any, who: int, which: int, gone: int) -> None:
+    player = Player.new().play(script)
+    world = player.world
+    name = player.proposals[which % len(player.proposals)]
+    before = world.judge(name)
+    approvals = [
+        at
+        for at, (index, _, kind, _) in enumerate(world.entries)
+        if kind == "approval" and any(
+            each.index == index and each.approval.verdict == "approve" for each in world.state.approvals.get(name, ())
+        )
+    ]  # fmt: skip
+    if approvals:
+        at = approvals[gone % len(approvals)]
+        index, t_ns, _, _ = world.entries[at]
+        without = refold([*world.entries[:at], (index, t_ns, "heartbeat", {}), *world.entries[at + 1 :]])
+        if without.policy_digest == world.state.policy_digest and name in without.proposals:
+            after = quorum.judge(without, name, at_ns=world.now)
+            assert before.quorum or not after.quorum
+    person = (*PEOPLE, *SPARE)[who % 8]
+    made = player.envelope(who, player.proposals.index(name), signer=person)
+    world.force("approval", made)
+    after = world.judge(name)
+    assert after.quorum or not before.quorum
+    assert before.counted <= after.counted
+
+
+@MANY
+@given(NUMBER, st.lists(st.sampled_from(["", "b"]), min_size=1, max_size=6), st.booleans(), st.integers(0, 5))
+def test_i3_a_person_counts_once_whatever_keys_or_encodings(who: int, keys: Any, url_safe: bool, more: int) -> None:
+    player = Player.new()
+    world, name = player.world, player.proposals[0]
+    person = PEOPLE[who % 3]
+    for suffix in keys:
+        made = world.approval(name, person, signer=person + suffix)
+        made["signatures"][0]["keyid"] = f"other {suffix}"
+        if url_safe:
+            made["signatures"][0]["sig"] = made["signatures"][0]["sig"].translate(str.maketrans("+/", "-_"))
+        both = gw.envelope("approval", json.loads(base64.b64decode(made["payload"])), person, person + "b")
+        world.force("approval", both if more % 2 else made)
+        world.force("approval", made)
+    judged = world.judge(name)
+    assert judged.counted == {party(person)}
+    assert not judged.quorum
+    # A person of the other half of the role completes it; another of the same half does not.
+    other = PEOPLE[more]
+    world.force("approval", world.approval(name, other))
+    assert world.judge(name).quorum is ((more >= 3) is not (who % 3 >= 3))
+
+
+@MANY
+@given(SCRIPTS, NUMBER, st.integers(0, 2**20), st.integers(1, 255), st.booleans())
+def test_i5_any_changed_byte_voids_all_approvals(script: Any, which: int, at: int, flip: int, of_impact: bool) -> None:
+    player = Player.new().play(script)
+    world = player.world
+    place, entry = [
+        (place, entry)
+        for place, entry in enumerate(world.entries)
+        if entry[2] == "proposal" and entry[0] not in {each.index for each in world.state.violations}
+    ][which % len(player.proposals)]
+    body = copy.deepcopy(entry[3])
+    part = "impact" if of_impact else "proposal"
+    data = bytearray(canonical_signed(body[part]))
+    data[at % len(data)] ^= flip
+    try:
+        body[part] = json.loads(bytes(data))
+    except ValueError:
+        return
+    changed = refold([*world.entries[:place], (*entry[:3], body), *world.entries[place + 1 :]])
+    old = Proposal.parse(entry[3]["proposal"]).id
+    assert old not in changed.proposals
+    assert not changed.approvals.get(old)
+    for name in changed.proposals.keys() - set(player.proposals):
+        assert not quorum.judge(changed, name, at_ns=world.now).counted
+
+
+@MANY
+@given(SCRIPTS, NUMBER)
+def test_i6_a_rotation_voids_approvals_until_they_are_signed_again(script: Any, who: int) -> None:
+    player = Player.new().play(script)
+    world = player.world
+    charter = world.state.charter
+    assert charter is not None
+    if charter.expired(world.now):
+        return
+    value = charter_value(version=charter.version + 1, issued=world.now)
+    world.log("charter", gw.envelope("charter", value, *PEOPLE[3:]))
+    for name in player.proposals:
+        assert not world.judge(name).counted
+    person, name = PEOPLE[who % 6], player.proposals[who % len(player.proposals)]
+    made = world.approval(name, person)
+    world.force("approval", made)
+    out = party(person) in world.judge(name).excluded
+    assert world.judge(name).counted == (set() if out else {party(person)})
+
+
+SIGNERS = st.lists(st.sampled_from([*PEOPLE, "v0", "s0", *(f"n{n}" for n in range(6))]), max_size=8, unique=True)
+
+
+@MANY
+@given(st.integers(-1, 3), SIGNERS, st.integers(0, 6), st.integers(-2, 70), st.integers(0, 400), st.booleans())
+def test_i7_rotation_needs_the_next_version_and_both_quorums(
+    step: int, by: list[str], changed: int, days: int, life: int, flip: bool
+) -> None:
+    world = beginning()
+    old = world.state.charter
+    assert old is not None
+    now = START + days * DAY
+    value = charter_value(version=max(1, 1 + step), issued=START)
+    value["expires"] = format_time(START + max(1, life) * DAY)
+    for number in range(changed):  # so many root persons of the new charter have other keys
+        value["persons"][number] = gw.member(PEOPLE[number], None, f"n{number}")
+    envelope = gw.envelope("charter", value, *by)
+    if flip:
+        other = copy.deepcopy(value)
+        other["persons"][-1]["org_unit"] = "another (invented)"
+        envelope["payload"] = base64.b64encode(canonical_signed(other)).decode()
+    slow_old = json.loads(canonical_signed(old.value))
+    slow_new = json.loads(base64.b64decode(envelope["payload"]))
+    expected = (
+        slow_new["version"] == 2
+        and life >= 1
+        and life <= 365
+        and now < START + life * DAY
+        and now + 5_000 * MS >= START
+        and root_signed(slow_old, envelope, now // MS)
+        and root_signed(slow_new, envelope, now // MS)
+    )
+    try:
+        parsed = read_charter(envelope)
+        check_rotation(old, parsed, envelope, now)
+        accepted = True
+    except GroundruleError:
+        accepted = False
+    if 1 <= life <= 365:
+        assert accepted == expected
+    else:
+        assert not (accepted and life > 365)
+    if days >= 0:
+        world.now = now
+        world.force("charter", envelope)
+        in_force = world.state.charter
+        assert in_force is not None
+        assert in_force.version == (2 if accepted else 1)
+
+
+@MANY
+@given(SCRIPTS, st.lists(st.integers(-3 * DAY // MS, 40 * DAY // MS), min_size=1, max_size=5))
+def test_i8_effect_lies_in_its_half_open_interval(script: Any, offsets: list[int]) -> None:
+    player = Player.new()
+    for who in (0, 4):
+        player.act(3, who, 0, 0)
+    player.act(9, 0, 0, 0)
+    player.play(script)
+    state = player.world.state
+    assert state.enactments
+    moments = [START + offset * MS for offset in offsets]
+    for each in state.enactments:
+        made, record = each.enactment, state.proposals[each.enactment.proposal_digest]
+        effective = record.proposal.effective
+        assert record.t_ns <= made.enacted_at <= each.t_ns + 5_000 * MS
+        assert effective.from_ <= made.enacted_at
+        assert effective.until is None or made.enacted_at < effective.until
+        ends = [] if effective.until is None else [effective.until - MS, effective.until]
+        for moment in (*moments, made.enacted_at - MS, made.enacted_at, *ends):
+            holds = made.enacted_at <= moment and (effective.until is None or moment < effective.until)
+            assert (made.proposal_digest in state.in_effect(moment)) == holds
+    starts = [state.began_ns, *(each.enactment.enacted_at for each in state.enactments)]
+    policies = [gw.POLICY, *(each.enactment.policy_digest_after for each in state.enactments)]
+    assert starts == sorted(starts)
+    for moment in (*moments, *starts, *(start - MS for start in starts)):
+        cover = [
+            policy
+            for policy, start, end in zip(policies, starts, [*starts[1:], None], strict=True)
+            if start <= moment and (end is None or moment < end)
+        ]
+        assert len(cover) == (moment >= state.began_ns)
+        assert state.policy_at(moment) == (cover[0] if cover else None)
+
+
+TICKS = st.lists(
+    st.tuples(st.integers(0, 40_000), st.sampled_from([0, -DAY, DAY, -HOUR]), st.booleans()), min_size=1, max_size=12
+)
+
+
+@MANY
+@given(st.integers(1, 86_400), TICKS)
+def test_i9_an_emergency_ends_at_its_time_with_stepped_clocks_and_restarts(ttl_s: int, ticks: Any) -> None:
+    world = beginning()
+    value = world.emergency_value("e", openers=[party("p0"), party("p1")], ttl_s=ttl_s)
+    world.log("emergency-open", gw.envelope("emergency", value, "p0", "p1"))
+    made = Emergency.parse(value)
+    running, true_s, step, furthest, ended = Running.load(made), 0, 0, 0, False
+    for passed_s, stepped, restart in ticks:
+        true_s, step = true_s + passed_s, step + stepped
+        furthest = max(furthest, step)
+        wall = START + true_s * 10**9 + step
+        running = running.tick(wall, passed_s * 10**9)
+        if restart:  # what was persisted is all that is left
+            running = Running(**{name: getattr(running, name) for name in Running.__slots__})
+        if true_s >= ttl_s:
+            assert running.over, "no clock prolongs it"
+        assert running.over or not ended, "what has ended stays ended"
+        ended = running.over
+        if furthest == 0:
+            assert ended == (true_s >= ttl_s)
+        in_force = emergency.active(world.state, wall, {made.id: true_s * 10**9})
+        assert bool(in_force) == (true_s < ttl_s and wall - START < ttl_s * 10**9)
+
+
+@MANY
+@given(
+    st.integers(1, 72), st.integers(1, 86_400), st.integers(0, 100), st.integers(0, 100),
+    st.sampled_from([None, "upheld", "reversed", "partly"]), st.booleans(),
+)  # fmt: skip
+def test_i10_without_a_review_in_time_an_emergency_reverts(
+    due_h: int, ttl_s: int, review_h: int, look_h: int, verdict: str | None, closed: bool
+) -> None:
+    world = beginning()
+    due = format_time(START + due_h * HOUR)
+    value = world.emergency_value("e", openers=[party("p0"), party("p1")], ttl_s=ttl_s, review_due=due)
+    world.log("emergency-open", gw.envelope("emergency", value, "p0", "p1"))
+    name = value["id"]
+    reviewed = verdict is not None and review_h <= look_h
+    if reviewed:
+        world.now = START + review_h * HOUR
+        review = world.review_value(name, verdict, reviewers=[party("v0"), party("v1")], due=due)
+        world.log("review", gw.envelope("review", review, "v0", "v1"))
+    world.now = START + look_h * HOUR
+    in_time = reviewed and review_h < due_h
+    overdue = look_h >= due_h and not reviewed
+    reverted = (look_h >= due_h and not in_time) or (reviewed and verdict == "reversed")
+    assert (name in emergency.overdue_reviews(world.state, world.now)) == overdue
+    assert (name in emergency.reverts(world.state, world.now)) == reverted
+    assert emergency.frozen(world.state, world.now) == overdue
+    alive = not reverted and look_h * 3600 < ttl_s
+    assert bool(emergency.active(world.state, world.now)) == alive
+    if closed:
+        end = "reverted" if reverted else "expired" if look_h * 3600 >= ttl_s else "closed"
+        body = {"emergency": name, "end": end, "at": format_time(world.now)}
+        world.log("emergency-close", gw.envelope("emergency-close", body, "p2") if end == "closed" else body)
+        assert not emergency.active(world.state, world.now)
+    again = world.emergency_value("other", openers=[party("p2"), party("p3")])
+    world.force("emergency-open", gw.envelope("emergency", again, "p2", "p3"))
+    assert (again["id"] in world.state.emergencies) is not overdue
+
+
+@MANY
+@given(st.integers(0, 30), st.integers(0, 3), st.booleans(), st.integers(0, 30))
+def test_i11_an_old_screening_or_a_newer_list_blocks(hours: int, newer: int, in_log: bool, asked: int) -> None:
+    player = Player.new()
+    world, name = player.world, player.proposals[0]
+    for who in ("p0", "p4"):
+        world.log("approval", world.approval(name, who))
+    known: dict[str, ListSnapshot] = {}
+    if newer:
+        snapshot = {"source": "list-a", "date": f"2026-03-0{newer}", "sha256": gw.digest(("new", newer))}
+        if in_log:
+            world.log("screening", gw.screening_value(party("o2"), world.now, "later", snapshots=[snapshot]))
+        else:
+            known = {"list-a": ListSnapshot.parse(snapshot)}
+    world.now += hours * HOUR
+    judged = world.judge(name, lists=known, asked_ns={"list-a": world.now - asked * HOUR})
+    codes = {block.code for block in judged.blocks}
+    assert ("screening_old" in codes) == (hours >= 24)
+    assert ("list_newer" in codes) == bool(newer)
+    assert ("list_stale" in codes) == (asked > 24)
+    assert judged.quorum
+    assert judged.satisfied is not bool(codes)
+    if hours < 24 or newer:  # screening again with the newest list lifts it
+        fresh = [snapshot] if newer else [{"source": "list-a", "date": "2026-03-01", "sha256": gw.LIST_A}]
+        for each in ("o0", "o1"):
+            world.log("screening", gw.screening_value(party(each), world.now, ("again", each), snapshots=fresh))
+        assert {block.code for block in world.judge(name, lists=known).blocks} <= set()
+
+
+@MANY
+@given(st.permutations(range(9)), NUMBER)
+def test_i13_independent_entries_in_any_order_give_the_same_state(order: list[int], which: int) -> None:
+    player = Player.new()
+    world, name = player.world, player.proposals[0]
+    outcomes = []
+    other_list = {"source": "list-b", "date": "2026-01-01", "sha256": gw.LIST_B}
+    bodies: list[tuple[str, dict[str, Any]]] = [
+        ("request", gw.request_value("other")),
+        ("screening", gw.screening_value(party("o2"), world.now, "x")),
+        ("screening", gw.screening_value(party("o9"), world.now, "y", snapshots=[other_list])),
+        ("contact", gw.contact_value("one", party("p5"), party("o1"))),
+        ("contact", gw.own_contact("two", "p3", party("o8"))),
+        ("approval", world.approval(name, "p0")),
+        ("approval", world.approval(name, "p1", "reject")),
+        ("approval", world.approval(name, "p4")),
+        ("rejection", {"what": "approval", "digest": gw.digest(which), "code": "bad_signature", "sentence": "no key"}),
+    ]  # fmt: skip
+    for each in (range(9), order):
+        state = world.state.copy()
+        for place, number in enumerate(each):
+            state.apply(len(world.entries) + place, world.now, *bodies[number])
+        judged = quorum.judge(state, name, at_ns=world.now)
+        outcomes.append((canonical_signed(state.value(places=False)), judged.satisfied, judged.counted, dict(judged.excluded)))
+    assert outcomes[0] == outcomes[1]
+
+
+@MANY
+@given(SCRIPTS, st.lists(st.tuples(NUMBER, st.integers(1, 4)), min_size=1, max_size=5))
+def test_i14_the_same_entry_again_has_the_effect_of_one(script: Any, again: Any) -> None:
+    player = Player.new().play(script)
+    world = player.world
+    good = [each for each in world.entries if each[0] not in {wrong.index for wrong in world.state.violations}]
+    world.now += HOUR
+    before = world.state.value()
+    judged = [answer(world.state, name, world.now) for name in player.proposals]
+    current = world.state.charter
+    assert current is not None
+    for number, times in again:
+        _, _, kind, body = good[number % len(good)]
+        if kind == "charter" and read_charter(body).digest != current.digest:
+            continue  # an older charter is no repetition but an attempt to go back, and refused
+        for _ in range(times):
+            world.force(kind, copy.deepcopy(body))
+    after = world.state.value()
+    refused = after.pop("violations")
+    assert refused[: len(before["violations"])] == before.pop("violations")
+    assert after == before
+    assert [answer(world.state, name, world.now) for name in player.proposals] == judged
+
+
+@MANY
+@given(SCRIPTS, NUMBER, NUMBER, st.integers(0, 400), st.booleans())
+def test_i16_a_contact_added_later_changes_nothing_decided_but_lists_it(
+    script: Any, who: int, other: int, hours: int, signed: bool
+) -> None:
+    player = Player.new()
+    for each in (0, 4):
+        player.act(3, each, 0, 0)
+    player.act(9, 0, 0, 0)
+    player.play(script)
+    world, state = player.world, player.world.state
+    decided = (list(state.enactments), state.policy_digest, dict(state.enacted), dict(state.rejected))
+    person, counterparty = PEOPLE[who % 6], party(OUTSIDE[other % 3])
+    world.now += 30 * DAY
+    if state.charter is None or state.charter.expired(world.now):
+        return
+    changes = {
+        "occurred_from": format_time(START - DAY + hours * HOUR) if hours else None,
+        "occurred_to": None,
+        "reported_at": format_time(world.now),
+        "pattern": "regular",
+    }
+    body = (
+        gw.own_contact("late", person, counterparty, **changes)
+        if signed
+        else gw.contact_value("late", party(person), counterparty, basis="press", **changes)
+    )
+    if hours and START - DAY + hours * HOUR > world.now:
+        return
+    world.log("contact", body)
+    id_ = gw.ident("contact", "late")
+    assert decided == (list(state.enactments), state.policy_digest, dict(state.enacted), dict(state.rejected))
+    facts = Facts(world.entries)
+    found = re_review_set(state, id_)
+    assert {(each.index, each.act) for each in found if each.act in ("authorship", "approval")} == facts.again(id_)
+    near = {each.index for each in found if each.touches}
+    indexes = [each.index for each in found]
+    assert indexes == [i for i in indexes if i in near] + [i for i in indexes if i not in near]
+    for touches, group in itertools.groupby(found, key=lambda each: each.touches):
+        listed = list(group)
+        assert [each.index for each in listed] == sorted(each.index for each in listed), touches
+    assert id_ in state.re_reviews()
