@@ -257,7 +257,7 @@ NAMES = ("request", "screening", "propose", "approve", "negative", "wrong", "con
 ACTS = (0, 1, 1, 2, 2, 3, 3, 3, 3, 3, 3, 3, 4, 5, 6, 6, 7, 8, 8, 9, 9, 10, 11)
 """How often each act comes up."""
 _SMALL = st.integers(0, 7)
-SCRIPTS = st.lists(st.tuples(st.integers(0, len(ACTS) - 1), _SMALL, _SMALL, _SMALL), min_size=4, max_size=14)
+SCRIPTS = st.lists(st.tuples(st.integers(0, len(ACTS) - 1), _SMALL, _SMALL, _SMALL), min_size=3, max_size=12)
 
 
 def refold(entries: list[tuple[int, int, str, dict[str, Any]]]) -> State:
