@@ -135,7 +135,7 @@ def detect(path: Path) -> str:
         if b'"schema"' in head and b'"properties"' in head:
             return "ftm-jsonl"
         raise InputError(f"`{path.name}` is JSON, but no known list", help="FollowTheMoney has schema and properties")
-    lines = head.decode("latin-1").splitlines()[:200]
+    lines = head.decode("latin-1").split("\n")[:200]
     role = next((role for line in lines if (role := ofac_csv.role_of(_fields(line))) is not None), None)
     if any(word in line.lower() for line in lines[:3] for word in ("name 6", "unique id,")):
         return "uk-csv"

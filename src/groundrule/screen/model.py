@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from functools import cached_property
+from itertools import islice
 from typing import Any, Self
 
 from groundrule.canon import SCHEME, canonical_json
@@ -323,14 +324,16 @@ class ListSnapshot:
             InputError: they are something else, or are not all there.
         """
         rest = iter(values)
+        head = next(rest, {})
         try:
-            head = next(rest)
             if head["v"] != FORMAT_VERSION:
                 raise InputError(
                     f"list snapshot of version {head['v']}", help=f"this program reads version {FORMAT_VERSION}"
                 )
-            entries = tuple(ListEntry.parse(next(rest)) for _ in range(head["entries"]))
-            broken = tuple(BrokenRow(**next(rest)) for _ in range(head["broken"]))
+            entries = tuple(ListEntry.parse(each) for each in islice(rest, head["entries"]))
+            broken = tuple(BrokenRow(**each) for each in islice(rest, head["broken"]))
+            if (len(entries), len(broken)) != (head["entries"], head["broken"]) or next(rest, None) is not None:
+                raise InputError("a list snapshot breaks off, or goes on after its end")
             return cls(
                 source=head["source"],
                 published_ns=parse_instant(head["published"]),
@@ -342,8 +345,6 @@ class ListSnapshot:
                 complete=head["complete"],
                 notes=tuple(head["notes"]),
             )
-        except StopIteration:
-            raise InputError("a list snapshot breaks off") from None
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, InputError):
                 raise

@@ -6,13 +6,12 @@ OFAC's legacy files use. Lines longer than the limit are passed over without bei
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from groundrule.canon import SCHEME
 from groundrule.errors import InputError
@@ -200,23 +199,21 @@ class ListFile:
         except OSError as error:
             raise InputError(f"cannot read `{self.path}`: {error.strerror}", file=str(self.path)) from error
         with stream:
-            watched = _Watched(stream, self._raw)
             packed = stream.read(2) == GZIP_MAGIC
             stream.seek(0)
-            # Only `read` and `seek` to the present place are used of the stream, which `_Watched` has.
-            source = cast(BinaryIO, gzip.GzipFile(fileobj=cast(BinaryIO, watched))) if packed else watched
-            while True:
-                try:
-                    block = source.read(BLOCK_BYTES)
-                except (EOFError, zlib.error, OSError) as error:  # a bad gzip file is an OSError
-                    if not packed:
-                        raise InputError(f"cannot read `{self.path}`: {error}", file=str(self.path)) from error
-                    self._broken = True
-                    self._findings.breaks_off(self.name, 0, str(error) or "it breaks off")
-                    return
-                if not block:
-                    return
-                yield block
+            try:
+                yield from _unzipped(self._watched(stream)) if packed else self._watched(stream)
+            except (EOFError, zlib.error) as error:
+                self._broken = True
+                self._findings.breaks_off(self.name, 0, error)
+            except OSError as error:
+                raise InputError(f"cannot read `{self.path}`: {error}", file=str(self.path)) from error
+
+    def _watched(self, stream: BinaryIO) -> Iterator[bytes]:
+        """The bytes as they lie there, digested."""
+        while block := stream.read(BLOCK_BYTES):
+            self._raw.update(block)
+            yield block
 
     def _too_long(self, number: int, length: int, head: bytes) -> None:
         self.rows += 1
@@ -230,20 +227,27 @@ class ListFile:
         )
 
 
-class _Watched:
-    """A stream whose bytes are digested as they are read."""
+def _unzipped(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """Unpack gzip members one after the other, in pieces of BLOCK_BYTES; all that precedes a break comes out.
 
-    def __init__(self, stream: BinaryIO, hasher: hashlib._Hash) -> None:
-        self._stream = stream
-        self._hasher = hasher
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._stream.read(size)
-        self._hasher.update(data)
-        return data
-
-    def readable(self) -> bool:
-        return True
+    Raises:
+        EOFError: the last member breaks off. zlib.error: what comes is no gzip.
+    """
+    member, begun = zlib.decompressobj(31), False
+    for block in blocks:
+        rest = block
+        while rest:
+            rest = rest if begun else rest.lstrip(b"\0")  # members may be padded
+            begun = begun or bool(rest)
+            if data := member.decompress(rest, BLOCK_BYTES):
+                yield data
+            rest = member.unconsumed_tail
+            if member.eof:
+                rest, member, begun = member.unused_data, zlib.decompressobj(31), False
+    while begun and (data := member.decompress(b"", BLOCK_BYTES)):
+        yield data
+    if begun and not member.eof:
+        raise EOFError("the gzip file ends before its end mark")
 
 
 def decoded(line: bytes) -> str | None:

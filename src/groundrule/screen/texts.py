@@ -40,6 +40,11 @@ def is_sound(text: str) -> bool:
     )
 
 
+def bare_imo(number: str) -> str:
+    """An IMO number without the letters that some publishers write before it."""
+    return number.removeprefix("IMO").strip(" :#.") or number
+
+
 def unique(items: Iterable[T | None]) -> tuple[T, ...]:
     """The items that are not empty, each once, in order."""
     return tuple(dict.fromkeys(item for item in items if item))

@@ -19,7 +19,7 @@ from groundrule.screen.formats.un import instant_of
 from groundrule.screen.markup import Node, records
 from groundrule.screen.model import Address, BirthDate, Identifier, Kind, ListEntry, Name, NameKind, SourceRow, Strength
 from groundrule.screen.source import Findings, ListFile
-from groundrule.screen.texts import Reading, distinct_names, unique
+from groundrule.screen.texts import Reading, bare_imo, distinct_names, unique
 
 ROOT = "export"
 _KINDS = {"P": Kind.PERSON, "E": Kind.ENTITY, "person": Kind.PERSON, "enterprise": Kind.ENTITY}
@@ -158,9 +158,10 @@ def _identifier(node: Node) -> Identifier | None:
     doubts = [
         word for word in ("knownFalse", "knownExpired", "reportedLost", "revokedByIssuer") if node.get(word) == "true"
     ]
+    scheme = _SCHEMES.get(code, "other_id")
     return Identifier(
-        _SCHEMES.get(code, "other_id"),
-        number,
+        scheme,
+        bare_imo(number) if scheme == "imo" else number,
         _country(node),
         node.get("identificationTypeDescription") or code or None,
         "; ".join(filter(None, (*doubts, *node.says("remark")))) or None,

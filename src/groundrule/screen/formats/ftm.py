@@ -32,7 +32,7 @@ from groundrule.screen.model import (
     Strength,
 )
 from groundrule.screen.source import Findings, ListFile
-from groundrule.screen.texts import Reading, distinct_names, is_sound, joined, unique
+from groundrule.screen.texts import Reading, bare_imo, distinct_names, is_sound, joined, unique
 
 _KINDS = {
     "Person": Kind.PERSON,
@@ -252,7 +252,11 @@ def _entry(party: _Party, findings: Findings) -> ListEntry:
         names=_names(texts, kind),
         identifiers=unique(
             [
-                *(Identifier(scheme, text) for name, scheme in _NUMBERS.items() for text in texts.get(name, ())),
+                *(
+                    Identifier(scheme, bare_imo(text) if scheme == "imo" else text)
+                    for name, scheme in _NUMBERS.items()
+                    for text in texts.get(name, ())
+                ),
                 *party.identifiers,
             ]
         ),

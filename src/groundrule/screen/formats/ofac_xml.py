@@ -31,7 +31,7 @@ from groundrule.screen.model import (
     Strength,
 )
 from groundrule.screen.source import Findings, ListFile
-from groundrule.screen.texts import Reading, distinct_names, unique
+from groundrule.screen.texts import Reading, bare_imo, distinct_names, unique
 
 PLAIN_ROOT, ADVANCED_ROOT = "sdnList", "Sanctions"
 _KINDS = {
@@ -41,6 +41,7 @@ _KINDS = {
     "aircraft": Kind.AIRCRAFT,
 }
 _ALIAS_KINDS = {"a.k.a.": NameKind.ALIAS, "f.k.a.": NameKind.FORMER, "n.k.a.": NameKind.NOW, "name": NameKind.PRIMARY}
+_LINKED = "(Linked To: "
 _FAMILY_PARTS = ("Last Name", "Patronymic", "Matronymic", "Maiden Name")
 _GIVEN_PARTS = ("First Name", "Middle Name")
 
@@ -130,11 +131,20 @@ def _plain_entry(node: Node, place: SourceRow, findings: Findings) -> ListEntry 
         programmes=unique(node.says("programList", "program")),
         positions=unique([node.say("title")]),
         addresses=addresses,
-        linked_to=unique([vessel.say("vesselOwner") if vessel is not None else None]),
+        linked_to=unique(
+            [
+                vessel.say("vesselOwner") if vessel is not None else None,
+                *(part[len(_LINKED) : -1] for part in node.say("remarks").split("; ") if _is_linked(part)),
+            ]
+        ),
         remarks=unique([node.say("remarks")]),
         gender=gender,
         rows=(place,),
     )
+
+
+def _is_linked(part: str) -> bool:
+    return part.startswith(_LINKED) and part.endswith(")")
 
 
 def identifier_of(label: str, number: str, country: str = "") -> Identifier:
@@ -145,7 +155,7 @@ def identifier_of(label: str, number: str, country: str = "") -> Identifier:
     if label.startswith("Digital Currency Address"):
         scheme, label = "wallet", label.rpartition("- ")[2]
     if number.startswith("IMO "):
-        scheme, number = "imo_company" if label == "Company Number" else "imo", number.removeprefix("IMO ")
+        scheme, number = "imo_company" if label == "Company Number" else "imo", bare_imo(number)
     return Identifier(scheme, number, country or None, label or None)
 
 

@@ -33,7 +33,7 @@ from groundrule.screen.model import (
 )
 from groundrule.screen.rows import csv_rows
 from groundrule.screen.source import Findings, ListFile
-from groundrule.screen.texts import Reading, distinct_names, latest, unique
+from groundrule.screen.texts import Reading, bare_imo, distinct_names, latest, unique
 
 ROOT = "Designations"
 _KINDS = {
@@ -42,7 +42,6 @@ _KINDS = {
     "ship": Kind.VESSEL,
     "aircraft": Kind.AIRCRAFT,
 }
-_ZERO_PARTS = re.compile(r"\b00(?=/)")
 _PLURAL = re.compile(r"\(\d+\) *")
 """Old rows of OFSI hold several values as `(1) A (2) B`."""
 
@@ -278,7 +277,7 @@ def _finish(draft: _Draft, findings: Findings) -> ListEntry | None:
         )
     births: list[BirthDate] = []
     for text in unique(draft.births):
-        found = read_date(_ZERO_PARTS.sub("dd", text))
+        found = read_date(text)
         if found is None:
             findings.add(place.file, place.line, "D.O.B", text, "bad_date", "write dd/mm/1970", uid=uid, kept=True)
         else:
@@ -329,7 +328,7 @@ def _name(parts: list[str], kind: str, strength: str, of: str) -> Name:
 
 
 def _numbered(scheme: str, value: str, note: str) -> Identifier | None:
-    return Identifier(scheme, value, note=note or None) if value else None
+    return Identifier(scheme, bare_imo(value) if scheme == "imo" else value, note=note or None) if value else None
 
 
 def _address(lines: list[str], postcode: str, country: str) -> Address | None:
