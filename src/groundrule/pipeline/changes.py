@@ -32,7 +32,7 @@ from groundrule.pipeline.home import rulebook_of
 from groundrule.pipeline.list_batches import Write, batch_writes, list_before, programme_write, waiver_writes
 from groundrule.rules.model import Rulebook
 from groundrule.rules.text import read_rulebook
-from groundrule.store.area_store import current_areas_digest, load_areas
+from groundrule.store.area_store import load_areas
 from groundrule.store.home import Home
 from groundrule.store.policy import get_object, put_object
 from groundrule.store.registers import Registers
@@ -84,7 +84,7 @@ def split(name: str) -> tuple[str, str]:
         raise refuse(
             "object_unknown",
             f"`{name[:80]}` cannot be changed by a proposal",
-            help=f"name one of {', '.join(k if k == 'rulebook' else f'{k}/ID' for k in OPERATIONS)}",
+            help=f"name one of {', '.join(k if k == 'rulebook' else f'{k}/ID' for k in OPERATIONS)}; a charter is rotated",
             object=name[:200],
         )
     return kind, rest
@@ -130,6 +130,8 @@ def draft(home: Home, op: str, name: str, data: bytes | None, *, media_type: str
         after = reference(home, data, media_type or (YAML if kind == "rulebook" else JSON))
     with Registers.open(home) as registers:
         before = before_of(home, registers, name)
+    if (present := before_bytes(home, name)) is not None:
+        put_object(home, present)  # so that an approver can be shown what the change is compared with
     return {
         "op": op,
         "object": name,
@@ -139,17 +141,25 @@ def draft(home: Home, op: str, name: str, data: bytes | None, *, media_type: str
     }
 
 
+def before_bytes(home: Home, name: str) -> bytes | None:
+    """Return the content of a rulebook or area as it is, for people who compare; None for other objects."""
+    kind, key = split(name)
+    if kind == "rulebook":
+        return rulebook_of(home).text.encode()
+    if kind not in ("area", "service"):
+        return None
+    versions = tuple(area for area in load_areas(home)[1] if area.id == key)
+    if not versions:
+        return None
+    return area_content(versions) if kind == "area" else service_content(versions)
+
+
 def before_of(home: Home, registers: Registers, name: str) -> str | None:
     """Return the digest of an object as it is [64 hex digits], or None where there is none."""
     kind, key = split(name)
-    if kind == "rulebook":
-        return sha256(rulebook_of(home).text.encode()).hexdigest()
-    if kind in ("area", "service"):
-        _, imported = load_areas(home, current_areas_digest(home))
-        versions = tuple(area for area in imported if area.id == key)
-        if not versions:
-            return None
-        return sha256(area_content(versions) if kind == "area" else service_content(versions)).hexdigest()
+    if kind in ("rulebook", "area", "service"):
+        data = before_bytes(home, name)
+        return None if data is None else sha256(data).hexdigest()
     return list_before(registers, kind, key)
 
 
@@ -172,6 +182,10 @@ def plan(home: Home, changes: Sequence[Change], *, at_ns: int, until_ns: int | N
         raise refuse("nothing_changes", "the change set is empty", help="name at least one change")
     with Registers.open(home) as registers:
         for change in changes:
+            if change.op == "disclose":
+                # It opens fields of records, which are no policy; nothing that decides changes.
+                made = replace(made, objects=(*made.objects, (change.object, None)))
+                continue
             kind, _ = split(change.object)
             if change.op not in OPERATIONS[kind]:
                 raise refuse(

@@ -25,7 +25,7 @@ from groundrule.errors import InputError
 from groundrule.govern.refusal import refuse
 from groundrule.instant import MAX_NS
 from groundrule.store.entities import DEFAULT_QUOTAS, ENTITIES, IDENTIFIERS, LEGAL_CLASSES, NEXT_STATES, UNLIMITED
-from groundrule.store.policy import Enacting
+from groundrule.store.policy import Enacting, stated
 from groundrule.store.registers import POLICY_KINDS, TABLES, Registers
 
 _SALT = re.compile(r"[0-9a-f]{32,64}")
@@ -60,38 +60,19 @@ def write_all(enacting: Enacting, writes: Iterable[Write]) -> None:
                     recording.put(rows)
 
 
-def lists_digest(registers: Registers) -> str:
-    """Return the digest [64 hex digits] of all that programmes, lists and entries state now, over all valid time."""
-    sink = sha256()
-    with registers.reading() as connection:
-        for kind in POLICY_KINDS:
-            sink.update(f"{kind}\n".encode())
-            for row in _stated(connection, kind):
-                sink.update(repr(row).encode("utf-8", "surrogatepass") + b"\n")
-    return sink.hexdigest()
-
-
 def list_before(registers: Registers, kind: str, key: str) -> str | None:
     """Return the digest of a list with its entries, of a programme or of an entry as stated now; None if there is none."""
     register = _KIND_OF[kind]
     with registers.reading() as connection:
-        stated = _stated(connection, register, TABLES[register].c[ENTITIES[register].key] == key)
+        found = stated(connection, register, TABLES[register].c[ENTITIES[register].key] == key)
         if kind == "waiver":
-            stated = [row for row in stated if row[1 + list(_ENTRY.attributes).index("state")] != "revoked"]
+            found = [row for row in found if row[1 + list(_ENTRY.attributes).index("state")] != "revoked"]
         entries = []
         if kind == "list":
-            entries = _stated(connection, "list_entries", TABLES["list_entries"].c.list_id == key)
-    if not stated and not entries:
+            entries = stated(connection, "list_entries", TABLES["list_entries"].c.list_id == key)
+    if not found and not entries:
         return None
-    return sha256(canonical_json([[_text(row) for row in stated], [_text(row) for row in entries]])).hexdigest()
-
-
-def _stated(connection: sa.Connection, kind: str, *conditions: sa.ColumnElement[bool]) -> list[tuple[Any, ...]]:
-    table, entity = TABLES[kind], ENTITIES[kind]
-    names = (entity.key, *entity.attributes, "valid_from", "valid_until")
-    query = sa.select(*(table.c[name] for name in names)).where(table.c.superseded_at == MAX_NS, *conditions)
-    ordered = query.order_by(table.c[entity.key], table.c.valid_from)
-    return [tuple(row) for row in connection.execute(ordered)]
+    return sha256(canonical_json([[_text(row) for row in found], [_text(row) for row in entries]])).hexdigest()
 
 
 def _text(row: Sequence[Any]) -> list[str | None]:
@@ -116,8 +97,8 @@ def waiver_writes(
     """Return what is to be stated of a waiver: one entry of a list that has an end, or None to revoke it."""
     if value is None:
         with registers.reading() as connection:
-            stated = _stated(connection, "list_entries", TABLES["list_entries"].c.entry_id == key)
-        return (Write("list_entries", (_revoked(stated[-1], at_ns),)),)
+            found = stated(connection, "list_entries", TABLES["list_entries"].c.entry_id == key)
+        return (Write("list_entries", (_revoked(found[-1], at_ns),)),)
     entry = {name: given for name, given in value.items() if name not in ("v", "salt")}
     if _number(entry, "expires_at_ns") is None and until_ns is None:
         raise refuse("waiver_without_end", f"the waiver `{key[:80]}` has no end", help="give `expires_at_ns`")
@@ -176,16 +157,15 @@ def _entries(
     names = ("entry_id", *_ENTRY.attributes)
     with registers.reading() as connection:
         table = TABLES["list_entries"]
-        stated = {row[0]: row for row in _stated(connection, "list_entries", table.c.list_id == list_id)}
+        present = {row[0]: row for row in stated(connection, "list_entries", table.c.list_id == list_id)}
         quotas = _quotas(connection, list_id, before)
-        classes = _classes(connection, [str(each.get("holder")) for each in add])
     for write in before:
         if write.kind == "list_entries":
-            stated |= {row[0]: row for row in write.rows if row[1] == list_id}
+            present |= {row[0]: row for row in write.rows if row[1] == list_id}
     rows: dict[str, tuple[Any, ...]] = {}
     for each in add:
-        row = _entry_row(list_id, each, classes, at_ns, until_ns)
-        held = stated.get(row[0])
+        row = _entry_row(list_id, each, at_ns, until_ns)
+        held = present.get(row[0])
         state, was = row[names.index("state")], held[names.index("state")] if held else None
         if was is not None and state not in NEXT_STATES[was]:
             raise refuse(
@@ -198,18 +178,18 @@ def _entries(
             raise refuse("entry_twice", "a batch states one entry twice", help="state it once", entry=row[0])
         rows[row[0]] = row
     for key in remove:
-        if key not in stated:
-            raise refuse("entry_unknown", f"`{key[:80]}` is not on the list `{list_id[:80]}`", entry=key)
+        if key not in present:
+            raise refuse("entry_unknown", f"an entry to remove is not on the list `{list_id[:80]}`", entry=key)
         if key in rows:
             raise refuse("entry_twice", "a batch adds and removes one entry", help="do one of them", entry=key)
-        rows[key] = _revoked(stated[key], at_ns)
-    _check_quotas(list_id, {**stated, **rows}, quotas, at_ns, {row[names.index("holder")] for row in rows.values()})
+        rows[key] = _revoked(present[key], at_ns)
+    _check_quotas(list_id, {**present, **rows}, quotas, at_ns, {row[names.index("holder")] for row in rows.values()})
     ordered = tuple(rows[key] for key in sorted(rows))
     return (Write("list_entries", ordered),) if ordered else ()
 
 
 def _entry_row(
-    list_id: str, each: Mapping[str, Any], classes: Mapping[str, str], at_ns: int, until_ns: int | None
+    list_id: str, each: Mapping[str, Any], at_ns: int, until_ns: int | None
 ) -> tuple[Any, ...]:
     times = {"submitted_at_ns": "submitted_at", "expires_at_ns": "expires_at"}
     known = {"entry_id", "list_id", *_ENTRY.attributes, *times} - {"submitted_at", "expires_at"}
@@ -221,7 +201,6 @@ def _entry_row(
     made["list_id"], made["state"] = list_id, made["state"] or "active"
     if made["submitted_at"] is None:
         made["submitted_at"] = at_ns
-    made["legal_class"] = made["legal_class"] or classes.get(made["holder"])
     if made["state"] not in NEXT_STATES or made["legal_class"] not in LEGAL_CLASSES:
         raise InputError(
             f"an entry of `{list_id[:80]}` has no known state or legal class",
@@ -269,26 +248,13 @@ def _check_quotas(
 
 def _quotas(connection: sa.Connection, list_id: str, before: Sequence[Write]) -> dict[str, int]:
     names = ("list_id", *ENTITIES["lists"].attributes)
-    stated = _stated(connection, "lists", TABLES["lists"].c.list_id == list_id)
-    stated += [row for write in before if write.kind == "lists" for row in write.rows if row[0] == list_id]
-    if not stated:
+    found = stated(connection, "lists", TABLES["lists"].c.list_id == list_id)
+    found += [row for write in before if write.kind == "lists" for row in write.rows if row[0] == list_id]
+    if not found:
         return dict(DEFAULT_QUOTAS)
-    row = dict(zip(names, stated[-1], strict=False))
+    row = dict(zip(names, found[-1], strict=False))
     given = {name: row[f"quota_{name}"] for name in LEGAL_CLASSES}
     return {name: DEFAULT_QUOTAS[name] if value is None else int(value) for name, value in given.items()}
-
-
-def _classes(connection: sa.Connection, holders: Sequence[str]) -> dict[str, str]:
-    table, wanted = TABLES["parties"], sorted(set(holders))
-    found: dict[str, str] = {}
-    for first in range(0, len(wanted), 10_000):
-        query = sa.select(table.c.party_id, table.c.legal_class).where(
-            table.c.party_id.in_(wanted[first : first + 10_000]),
-            table.c.superseded_at == MAX_NS,
-            table.c.valid_until == MAX_NS,
-        )
-        found |= {row[0]: row[1] for row in connection.execute(query) if row[1]}
-    return found
 
 
 def _revoked(row: tuple[Any, ...], at_ns: int) -> tuple[Any, ...]:

@@ -17,18 +17,29 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from groundrule.canon import SCHEME
 from groundrule.errors import ConflictError, IntegrityError, StoreError
+from groundrule.instant import MAX_NS
 from groundrule.store.durable import write_durably
+from groundrule.store.entities import ENTITIES
 from groundrule.store.home import Home
-from groundrule.store.registers import GUARD_TABLE, POLICY_KINDS, Recording, Registers, recording_on
+from groundrule.store.registers import (
+    GUARD_TABLE,
+    POLICY_KINDS,
+    REVISIONS,
+    TABLES,
+    Recording,
+    Registers,
+    recording_on,
+)
 
 _STOP = "BEGIN SELECT RAISE(ABORT, 'only an enactment writes policy'); END"
 _UNLESS_ENACTING = "WHEN NOT EXISTS (SELECT 1 FROM policy_writing)"
@@ -152,7 +163,7 @@ def install_guard(registers: Registers, first: InForce) -> None:
         for statement in _guard().values():
             connection.exec_driver_sql(statement)
         with _writing_row(connection, first.log_index):
-            _state(connection, first)
+            _state(connection, replace(first, lists=lists_digest(connection)))
 
 
 class Enacting:
@@ -160,6 +171,14 @@ class Enacting:
 
     def __init__(self, connection: Connection, enacted: InForce) -> None:
         self._connection, self._enacted = connection, enacted
+        latest = connection.execute(sa.select(sa.func.max(REVISIONS.c.recorded_at))).scalar()
+        # Recorded time never goes back, also where another register was imported between the entry and its effect.
+        self._recorded_at = max(enacted.enacted_at_ns, latest if latest is not None else enacted.enacted_at_ns)
+
+    @property
+    def connection(self) -> Connection:
+        """The connection of the transaction, for reading what it has written."""
+        return self._connection
 
     @contextmanager
     def recording(self, kind: str) -> Iterator[Recording]:
@@ -167,7 +186,7 @@ class Enacting:
         with recording_on(
             self._connection,
             kind,
-            recorded_at_ns=self._enacted.enacted_at_ns,
+            recorded_at_ns=self._recorded_at,
             actor="enactment",
             source=f"log entry {self._enacted.log_index}",
             source_digest=SCHEME + self._enacted.proposal,
@@ -176,29 +195,63 @@ class Enacting:
             yield recording
 
 
+class _Rehearsed(Exception):
+    """Ends the transaction of a rehearsal."""
+
+
 @contextmanager
-def enacting(registers: Registers, enacted: InForce) -> Iterator[Enacting]:
+def enacting(registers: Registers, enacted: InForce, *, rehearsal: bool = False) -> Iterator[Enacting]:
     """Write policy: everything inside the block and the switch to what is then in force, or nothing.
 
     The caller has the enactment in the log, with the witnesses that its policy asks for.
 
     Args:
-        enacted: what is in force when the block has ended.
+        enacted: what is in force when the block has ended; its `lists` are worked out here.
+        rehearsal: write everything and take it back: what raises then would have raised in earnest.
     Raises:
         ConflictError: this or a later enactment is in the tables already.
-        IntegrityError: the lists that came out are not those that the enactment names.
         StoreError: the database failed.
     """
-    with registers.writing() as connection:
-        query = f"SELECT max(log_index) FROM {GUARD_TABLE}"  # noqa: S608 - a name of this module
-        latest = connection.exec_driver_sql(query).scalar()
+    with suppress(_Rehearsed), registers.writing() as connection:
+        latest = connection.exec_driver_sql(
+            f"SELECT max(log_index) FROM {GUARD_TABLE}"  # noqa: S608 - a name of this module
+        ).scalar()
         if latest is None or latest >= enacted.log_index:
             raise ConflictError(
                 f"enactment {enacted.log_index} cannot follow {latest}", help="each takes effect once, in their order"
             )
         with _writing_row(connection, enacted.log_index):
             yield Enacting(connection, enacted)
-            _state(connection, enacted)
+            _state(connection, replace(enacted, lists=lists_digest(connection)))
+        if rehearsal:
+            raise _Rehearsed
+
+
+def lists_digest(connection: Connection, *, recorded_at_ns: int | None = None) -> str:
+    """Return the digest [64 hex digits] of all that programmes, lists and entries state, over all valid time.
+
+    Args:
+        recorded_at_ns: as known at this instant [ns, UTC]; None is now.
+    """
+    sink = sha256()
+    for kind in POLICY_KINDS:
+        sink.update(f"{kind}\n".encode())
+        for row in stated(connection, kind, recorded_at_ns=recorded_at_ns):
+            sink.update(repr(row).encode("utf-8", "surrogatepass") + b"\n")
+    return sink.hexdigest()
+
+
+def stated(
+    connection: Connection, kind: str, *conditions: sa.ColumnElement[bool], recorded_at_ns: int | None = None
+) -> list[tuple[Any, ...]]:
+    """Return (key, attributes in order, valid_from, valid_until) of the versions of one register that are believed."""
+    table, entity = TABLES[kind], ENTITIES[kind]
+    names = (entity.key, *entity.attributes, "valid_from", "valid_until")
+    known = table.c.superseded_at == MAX_NS
+    if recorded_at_ns is not None:
+        known = sa.and_(table.c.recorded_at <= recorded_at_ns, table.c.superseded_at > recorded_at_ns)
+    query = sa.select(*(table.c[name] for name in names)).where(known, *conditions)
+    return [tuple(row) for row in connection.execute(query.order_by(table.c[entity.key], table.c.valid_from))]
 
 
 @contextmanager

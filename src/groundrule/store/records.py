@@ -216,6 +216,14 @@ class RecordStore:
         """Is there an entry of this kind with exactly this body (canonical JSON), in the outbox or in the log already?"""
         return bool(self._database.one("SELECT EXISTS (SELECT 1 FROM outbox WHERE kind=? AND body=?)", (kind, body))[0])
 
+    def logged_in(self, stream: str, kind: str | None = None) -> list[int]:
+        """Return the indexes in the log of all entries of a stream, or of one kind in it, ascending."""
+        rows = self._database.rows(
+            "SELECT log_index FROM outbox WHERE stream=? AND log_index IS NOT NULL AND (? IS NULL OR kind=?) ORDER BY log_index",
+            (stream, kind, kind),
+        )
+        return [int(row[0]) for row in rows]
+
     def logged_until(self) -> int:
         """Return how many entries the log has as far as this store knows: one more than the highest index noted."""
         return int(self._database.one("SELECT coalesce(max(log_index) + 1, 0) FROM outbox")[0])
