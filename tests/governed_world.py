@@ -220,9 +220,15 @@ class World:
     @classmethod
     def governed(cls, **charter: Any) -> World:
         """Return a world with a charter."""
+        if not charter:
+            return _governed().copy()
         world = cls()
         world.log("charter", envelope("charter", charter_value(**charter), *ROOT_MEMBERS[:4]))
         return world
+
+    def copy(self) -> World:
+        """Return a world that goes on from this one."""
+        return World(self.now, self.state.copy(), list(self.entries), self.counter)
 
     def log(self, kind: str, body: dict[str, Any]) -> int:
         """Append an entry that must be admitted; returns its index."""
@@ -345,6 +351,13 @@ class World:
         value = self.review_value(of, verdict, **changes)
         self.log("review", envelope("review", value, "v1", "v2", "v3"))
         return Review.parse(value).id
+
+
+@cache
+def _governed() -> World:
+    world = World()
+    world.log("charter", envelope("charter", charter_value(), *ROOT_MEMBERS[:4]))
+    return world
 
 
 def charter(**changes: Any) -> Charter:

@@ -72,14 +72,9 @@ def _beginning() -> World:
     return world
 
 
-def copied(base: World) -> World:
-    """Return a world that goes on from another one."""
-    return World(base.now, base.state.copy(), list(base.entries), base.counter)
-
-
 def beginning() -> World:
     """Return a fresh world under the small charter."""
-    return copied(_beginning())
+    return _beginning().copy()
 
 
 @dataclass
@@ -96,7 +91,7 @@ class Player:
     def new(cls) -> Player:
         """Begin with a screened request and a routine proposal about it, so that most scripts reach a quorum."""
         begun = _begun()
-        return cls(copied(begun.world), list(begun.proposals), list(begun.requests), [], begun.serial)
+        return cls(begun.world.copy(), list(begun.proposals), list(begun.requests), [], begun.serial)
 
     def play(self, script: list[tuple[int, int, int, int]]) -> Player:
         for act, a, b, c in script:
