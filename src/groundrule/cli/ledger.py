@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -157,9 +159,13 @@ def checkpoint(
         found = ledger_log.commit(log, keys=keys, patience_s=patience_s)
     else:
         place = Home.open(home)
-        with place.writer(), HomeLedger.open(place) as ledger:
-            log_due_erasures(ledger)
-            found = ledger_log.patiently(lambda: ledger.commit(patience_s=patience_s), patience_s)
+
+        def attempt(wait_s: int) -> Committed:
+            with place.writer(), HomeLedger.open(place) as ledger:
+                log_due_erasures(ledger)
+                return ledger.commit(patience_s=wait_s)
+
+        found = ledger_log.patiently(attempt, patience_s)
     if out:
         out.write_bytes(found.checkpoint)
     if as_json:
@@ -188,6 +194,8 @@ def prove(
     """Write the receipt of a decision, or the proof of an entry: a file that verifies without us."""
     if (terminal is None) == (entry is None):
         raise InputError("what is to be proved?", help="name a terminal, or an entry with --entry")
+    if terminal is not None and log is not None:
+        raise InputError("a terminal's decision is proved from its home", help="use --home, or --entry with --log")
     if entry is not None:
         place = log or log_folder(Home.open(home))
         path = out or Path(f"entry-{entry}.tlog-proof")
@@ -198,7 +206,7 @@ def prove(
         path.write_bytes(proof)
         beside.write_bytes(data)
         result: dict[str, Any] = {"proof": str(path), "entry": str(beside), "index": entry}
-        command = f"groundrule ledger verify {path} --entry {beside} --policy {place / 'policy'}"
+        command = shlex.join(["groundrule", "ledger", "verify", str(path), "--entry", str(beside), "--policy", str(place / "policy")])
     else:
         assert terminal is not None
         chosen = [name.strip() for name in fields.split(",")] if fields else None
@@ -207,13 +215,13 @@ def prove(
             opened, terminal, at_ns=instant_option(at, "--at"), recipient=recipient.value, fields=chosen
         )
         path = out or Path(f"{_file_name(terminal)}.tlog-proof")
-        path.write_bytes(issued.proof)
+        write_private(path, issued.proof)
         result = {
             "receipt": str(path), "terminal": issued.terminal_id, "observed_at": format_instant(issued.observed_at_ns),
             "since": format_instant(issued.since_ns), "entry": issued.batch_index, "size": issued.size, "fields": issued.fields,
             "erased": issued.erased,
         }  # fmt: skip
-        command = f"groundrule ledger verify {path} --policy {log_folder(opened) / 'policy'}"
+        command = shlex.join(["groundrule", "ledger", "verify", str(path), "--policy", str(log_folder(opened) / "policy")])
     if as_json:
         print_json(result)
         return
@@ -389,6 +397,7 @@ def committed_dict(found: Committed) -> dict[str, Any]:
         "accepted": found.accepted,
         "published": found.published,
         "trouble": list(found.trouble),
+        "failed": found.failed,
     }
 
 
@@ -396,6 +405,10 @@ def print_committed(found: Committed) -> None:
     """Say where the log stands, and what its witnesses did not do."""
     for line in found.trouble:
         warn(f"  {line}")
+    if found.failed is not None:
+        warn(f"Log: nothing could be signed: {found.failed}")
+        warn("What was recorded waits in the home; see: groundrule ledger fsck, groundrule ledger status")
+        return
     if found.witnessed:
         print_text(f"Log: {found.size:,} entries, witnessed.")
     elif found.accepted:
@@ -417,6 +430,13 @@ def ledger_state(home: Home) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
+def write_private(path: Path, data: bytes) -> None:
+    """Write a file that only its owner can read: a receipt says where somebody was."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "wb") as stream:
+        stream.write(data)
+
+
 def _document(file: Path) -> Any:
     text = ledger_log.read_text(file)
     try:
@@ -426,7 +446,7 @@ def _document(file: Path) -> Any:
 
 
 def _file_name(terminal: str) -> str:
-    kept = "".join(char if char.isalnum() or char in "-_" else "-" for char in terminal)[:80]
+    kept = "".join(char if (char.isascii() and char.isalnum()) or char in "-_" else "-" for char in terminal)[:80]
     return kept.strip("-") or "receipt"
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from groundrule.canon import canonical_json
 from groundrule.cli.output import warn
 from groundrule.errors import ConflictError, InputError
-from groundrule.ledger.log import Item, Log, read_log
+from groundrule.ledger.log import PATIENCE_S, Item, Log, read_log
 from groundrule.ledger.note import NoteSigner
 from groundrule.ledger.policy import Policy
 from groundrule.ledger.proof import Proof
@@ -53,10 +53,12 @@ def make(
 
 
 def read_keys(path: Path) -> list[NoteSigner]:
-    """Read the private keys of a log, one a line."""
+    """Read the private keys of a log, one a line; InputError if others than their owner can read them."""
     signers = [NoteSigner.parse(line) for line in read_text(path).splitlines() if line]
     if not signers:
         raise InputError(f"`{path}` holds no key", help="make keys with: groundrule ledger init --log DIR --keys FILE")
+    if path.stat().st_mode & 0o077:
+        raise InputError(f"others than its owner may use `{path}`", help=f"run: chmod 600 {path}")
     return signers
 
 
@@ -116,28 +118,35 @@ def commit(folder: Path, *, keys: Path | None, patience_s: int) -> Committed:
     """Sign, witness and publish a log of its own."""
     if keys is None:
         raise InputError("a checkpoint is signed with the log's keys", help="give --keys FILE")
-    with Log.open(folder, signers=read_keys(keys), clock=time.time_ns) as log:
-        client = WitnessClient(log.policy) if log.policy.witnesses else None
+    signers = read_keys(keys)
 
-        def attempt() -> Committed:
-            found = log.commit(client, patience_s=patience_s)
+    def attempt(wait_s: int) -> Committed:
+        with Log.open(folder, signers=signers, clock=time.time_ns) as log:
+            client = WitnessClient(log.policy) if log.policy.witnesses else None
+            found = log.commit(client, patience_s=wait_s)
             errors = client.last.errors if client and client.last else {}
             trouble = tuple(f"{name}: {error.what}" for name, error in sorted(errors.items()))
             return Committed(log.size, found.checkpoint, found.witnessed, found.accepted, found.published, trouble)
 
-        return patiently(attempt, patience_s)
+    return patiently(attempt, patience_s)
 
 
-def patiently(attempt: Callable[[], Committed], patience_s: int) -> Committed:
-    """Try for a quorum with growing waits until there is one or patience ends; what is published then says so."""
+def patiently(attempt: Callable[[int], Committed], patience_s: int) -> Committed:
+    """Try for a quorum with growing waits until there is one or patience ends; what is published then says so.
+
+    Args:
+        attempt: tries once; given how long the log itself is to wait before it publishes without a quorum [s]. What it locks it
+            lets go between two attempts, so that decisions go on.
+        patience_s: how long to try [s].
+    """
     retry, failures, end_s = Retry(), 0, time.monotonic() + patience_s
     while True:
-        found = attempt()
+        left_s = end_s - time.monotonic()
+        found = attempt(PATIENCE_S if left_s > 0 else 0)
         if found.accepted or found.published:
             return found
         failures += 1
-        left_s = end_s - time.monotonic()
-        wait_s = min(retry.wait_s(failures), max(left_s, 0.0) + 0.1)
+        wait_s = max(min(retry.wait_s(failures), end_s - time.monotonic()), 0.0)
         for line in found.trouble:
             warn(f"  {line}")
         warn(f"  no quorum of witnesses; trying again in {wait_s:.0f} s")

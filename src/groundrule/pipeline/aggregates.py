@@ -116,6 +116,7 @@ def publish_aggregate(ledger: HomeLedger, day: str, *, conflict: Sequence[str] =
     commitment = seal_commitment(salt, content)
     ledger.keys.put_seal_salt(commitment.hex(), salt)
     # INVARIANT: from here on the day is decided; everything after follows from this file.
+    known.parent.mkdir(mode=0o700, exist_ok=True)  # exact counts are for auditors
     write_durably(known, canonical_signed({"commitment": commitment.hex(), "content": content}))
     text = b64encode(commitment).decode()
     return _complete(

@@ -21,6 +21,8 @@ from groundrule.ledger.policy import Policy
 
 NAMES: Final = ("north", "east", "south")
 QUORUM: Final = 2
+END_S: Final = 10.0
+"""How long a witness may take to end [s]."""
 START_S: Final = 60.0
 """How long a witness may take to start on a busy machine [s]."""
 
@@ -38,6 +40,14 @@ class DemoWitnesses:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def _start(self) -> None:
         for name in NAMES:
             place = self._folder / name
             place.mkdir(parents=True)
@@ -50,7 +60,6 @@ class DemoWitnesses:
                 self._processes[name] = subprocess.Popen(  # noqa: S603 - our own program with our own arguments
                     [*command, *options], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said
                 )
-        return self
 
     def policy(self) -> str:
         """Wait until all take requests, and return the policy file that trusts any QUORUM of them."""
@@ -72,10 +81,17 @@ class DemoWitnesses:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._end()
+
+    def _end(self) -> None:
         for process in self._processes.values():
             process.terminate()
         for process in self._processes.values():
-            process.wait()
+            try:
+                process.wait(END_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
     def _log(self, name: str) -> Path:
         return self._folder / name / "stderr.txt"

@@ -15,7 +15,7 @@ from pathlib import Path
 from groundrule.areas.index import AreaIndex
 from groundrule.areas.model import Area, AreaSet
 from groundrule.areas.world import load_world
-from groundrule.errors import IntegrityError, StoreError
+from groundrule.errors import ConflictError, IntegrityError, StoreError
 from groundrule.pipeline.home_ledger import HomeLedger, LedgerSetup, ledger_of
 from groundrule.pipeline.judge import Basis, make_basis
 from groundrule.rules.model import Rulebook
@@ -78,9 +78,15 @@ def import_areas(home: Home, areas: tuple[Area, ...]) -> tuple[AreaSet, list[str
         rulebook = rulebook_of(home).digest
 
         def announce(after: AreaSet) -> None:
-            if after.digest != current_areas_digest(home):
-                ledger.announce_policy(rulebook, after.digest, note="areas imported")
-                ledger.commit()
+            if after.digest == current_areas_digest(home):
+                return
+            ledger.announce_policy(rulebook, after.digest, note="areas imported")
+            committed = ledger.commit()
+            if not committed.accepted:
+                raise ConflictError(
+                    f"the areas are not in force: {'; '.join(committed.trouble) or 'the quorum of witnesses is missing'}",
+                    help="what changes where the network serves holds only once its witnesses have seen it; try again",
+                )
 
         return add_areas(home, areas, before=announce)
 

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -32,7 +33,7 @@ from groundrule.ledger.witness_client import WitnessClient
 from groundrule.pipeline.manifests import read_manifest, runs
 from groundrule.signing import SigningKey
 from groundrule.store.area_store import current_areas_digest
-from groundrule.store.durable import write_durably
+from groundrule.store.durable import sync_folder, write_durably
 from groundrule.store.home import Home
 from groundrule.store.keys import KeyService
 from groundrule.store.records import Outgoing, Queued, RecordStore, RunProof
@@ -124,6 +125,7 @@ class Committed:
         accepted: the policy is satisfied.
         published: it is the public one; without its quorum it waits for witnesses first.
         trouble: why each witness that did not cosign did not.
+        failed: why nothing could be signed, where that was so; entries stay queued.
     """
 
     size: int
@@ -132,6 +134,7 @@ class Committed:
     accepted: bool
     published: bool
     trouble: tuple[str, ...]
+    failed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +158,62 @@ def new_signers(origin: str) -> tuple[NoteSigner, NoteSigner]:
         NoteSigner(origin, ED25519, SigningKey.generate("ed25519")),
         NoteSigner(origin, COSIGNATURE_ML_DSA_44, SigningKey.generate("ml-dsa-44")),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class GenesisParts:
+    """Where the parts of a log are made before they are moved into place.
+
+    Attributes:
+        home: whose log it is.
+        keys, records, log: beside their places, under names that end in `.new`.
+        ready: exists once all parts are whole.
+    """
+
+    home: Home
+    keys: Path
+    records: Path
+    log: Path
+    ready: Path
+
+    @classmethod
+    def of(cls, home: Home) -> Self:
+        """Return the parts of a home."""
+        places = (keys_folder(home), _records_file(home), log_folder(home))
+        keys, records, log = (place.with_name(f"{place.name}.new") for place in places)
+        return cls(home, keys, records, log, home.path / "genesis.ready")
+
+    def clear(self) -> None:
+        """Remove what an interrupted genesis left."""
+        for place in (self.keys, self.log):
+            shutil.rmtree(place, ignore_errors=True)
+        for place in self.records.parent.glob(f"{self.records.name}*"):
+            place.unlink()
+
+    def move_into_place(self) -> None:
+        """Move the parts to where they are used; may be called again after a crash.
+
+        Raises:
+            ConflictError: the folder of keys holds keys of a log of this name.
+        """
+        keys = keys_folder(self.home)
+        if self.keys.exists() and (keys / "wrap.key").exists():
+            # One folder of keys may serve several homes.
+            (keys / "signers").mkdir(mode=0o700, exist_ok=True)
+            for path in (self.keys / "signers").iterdir():
+                if (keys / "signers" / path.name).exists():
+                    raise ConflictError(f"`{keys}` holds keys of this log already", help="choose another --origin")
+                path.rename(keys / "signers" / path.name)
+            sync_folder(keys / "signers")
+            shutil.rmtree(self.keys)
+        elif self.keys.exists():
+            self.keys.rename(keys)
+            sync_folder(keys.parent)
+        for fresh, place in ((self.records, _records_file(self.home)), (self.log, log_folder(self.home))):
+            if fresh.exists():
+                fresh.rename(place)
+        sync_folder(self.home.path)
+        self.ready.unlink()
 
 
 class HomeLedger:
@@ -195,29 +254,41 @@ class HomeLedger:
         """
         if (log_folder(home) / POLICY_FILE).exists():
             raise ConflictError(f"`{home.path}` has a log already", help="see it with: groundrule ledger status")
+        parts = GenesisParts.of(home)
+        if parts.ready.exists():
+            # An earlier genesis was complete and only had to be moved into place.
+            parts.move_into_place()
+            return cls.open(home, clock=clock)
+        if _records_file(home).exists():
+            policy_of(home)  # raises: there was a log, and it is gone
         wanted = setup or LedgerSetup()
         chosen = tuple(wanted.signers or new_signers(wanted.origin or f"localhost/groundrule/{home.id}"))
         text = wanted.policy or Policy.format_simple([str(signer.verifier) for signer in chosen], (), None)
         parsed = Policy.parse(text)
         if {signer.verifier for signer in chosen} - set(parsed.log_keys):
             raise InputError("the policy does not name all keys of the log", help="add a `log` line for each")
-        folder = keys_folder(home)
-        if folder.resolve().is_relative_to(home.path.resolve()):
+        if keys_folder(home).resolve().is_relative_to(home.path.resolve()):
             raise InputError(
-                f"the keys would lie in the home, in `{folder}`", help="set GROUNDRULE_KEYS to a folder outside of it"
+                f"the keys would lie in the home, in `{keys_folder(home)}`",
+                help="set GROUNDRULE_KEYS to a folder outside of it",
             )
-        keys = KeyService.open(folder) if (folder / "wrap.key").exists() else KeyService.create(folder)
-        keys.put_log_signers(chosen[0].name, [signer.format() for signer in chosen])
-        place = _records_file(home)
-        records = RecordStore.open(place) if place.exists() else RecordStore.create(place)
-        log = Log.create(log_folder(home), signers=chosen, policy=text, clock=clock)
-        made = cls(home, keys, records, log, parsed, clock)
-        now = format_time(clock())
-        for signer in chosen:
-            made.queue("key-event", {"event": "added", "from": now, "to": None, "vkey": str(signer.verifier)})
-        made.announce_policy(rulebook, current_areas_digest(home), note="genesis")
-        made.recover()
-        return made
+        # INVARIANT: nothing of what is made here is signed before it is in its place, so that what a crash left of it can
+        # be thrown away: no witness has seen it.
+        parts.clear()
+        with ExitStack() as stack:
+            keys = stack.enter_context(KeyService.create(parts.keys))
+            keys.put_log_signers(chosen[0].name, [signer.format() for signer in chosen])
+            records = stack.enter_context(RecordStore.create(parts.records))
+            log = stack.enter_context(Log.create(parts.log, signers=chosen, policy=text, clock=clock))
+            made = cls(home, keys, records, log, parsed, clock)
+            now = format_time(clock())
+            for signer in chosen:
+                made.queue("key-event", {"event": "added", "from": now, "to": None, "vkey": str(signer.verifier)})
+            made.announce_policy(rulebook, current_areas_digest(home), note="genesis")
+            made.flush()
+        write_durably(parts.ready, b"")
+        parts.move_into_place()
+        return cls.open(home, clock=clock)
 
     @classmethod
     def open(cls, home: Home, *, clock: Clock = time.time_ns) -> Self:
@@ -228,17 +299,14 @@ class HomeLedger:
             IntegrityError: log and home contradict each other.
         """
         policy = policy_of(home)
-        folder = keys_folder(home)
-        keys = KeyService.open(folder)
-        signers = [NoteSigner.parse(text) for text in keys.log_signers(policy.logs[0].key.name)]
-        records = RecordStore.open(_records_file(home))
-        log = Log.open(log_folder(home), signers=signers, clock=clock)
-        opened = cls(home, keys, records, log, policy, clock)
-        try:
+        with ExitStack() as stack:
+            keys = stack.enter_context(KeyService.open(keys_folder(home)))
+            signers = [NoteSigner.parse(text) for text in keys.log_signers(policy.logs[0].key.name)]
+            records = stack.enter_context(RecordStore.open(_records_file(home)))
+            log = stack.enter_context(Log.open(log_folder(home), signers=signers, clock=clock))
+            opened = cls(home, keys, records, log, policy, clock)
             opened.recover()
-        except BaseException:
-            opened.close()
-            raise
+            stack.pop_all()
         return opened
 
     def close(self) -> None:
@@ -339,7 +407,7 @@ class HomeLedger:
         try:
             return self.commit()
         except (StoreError, IntegrityError, ConflictError) as error:
-            return Committed(self.log.size, b"", False, False, False, (str(error),))
+            return Committed(self.log.size, b"", False, False, False, (), str(error))
 
     def commit(self, *, patience_s: int = PATIENCE_S) -> Committed:
         """Append what is queued, sign the log as it stands, have it witnessed, and publish the checkpoint.

@@ -36,6 +36,9 @@ from groundrule.store.registers import Registers
 BATCH_RECORDS: Final = 65_536
 """Records of one public entry at most; bounds memory and the length of inner proofs."""
 
+IDLE_MINUTES: Final = 1_440
+"""Minutes that a run may stand still, each with an entry."""
+
 _MINUTE_NS: Final = 60 * NS_PER_S
 
 
@@ -93,7 +96,13 @@ class Journal:
         self._ledger.commit_manifest(self._run, manifest)
 
     def _until(self, minute: int) -> None:
-        """Close the minutes before this one, also those without records."""
+        """Close the minutes before this one, also those without records.
+
+        A clock that jumps by more than IDLE_MINUTES leaves a gap, which monitors report, instead of very many empty entries.
+        """
+        if minute - self._minute > IDLE_MINUTES:
+            self._close(len(self._waiting))
+            self._minute = minute
         while self._minute < minute:
             if self._waiting or self._closed != self._minute:
                 self._close(len(self._waiting))

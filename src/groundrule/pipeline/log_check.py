@@ -21,7 +21,7 @@ from groundrule.ledger.batch import close_batch
 from groundrule.ledger.commitment import commitments_of, record_leaf, seal_commitment
 from groundrule.ledger.entry import Entry
 from groundrule.ledger.log import LogReader, read_log
-from groundrule.pipeline.home_ledger import has_ledger, keys_folder, log_folder, policy_of
+from groundrule.pipeline.home_ledger import GenesisParts, has_ledger, keys_folder, log_folder, policy_of
 from groundrule.pipeline.judge import Judge
 from groundrule.pipeline.lateness import DecidedBatch
 from groundrule.pipeline.manifests import read_manifest, runs
@@ -47,22 +47,31 @@ class LogCheck:
 
 def check_log(home: Home) -> LogCheck:
     """Compare manifests and batches of a home with its log; a home without one has nothing to compare."""
-    if not has_ledger(home):
-        return LogCheck()
     folder = keys_folder(home)
+    if not has_ledger(home):
+        made = folder.is_dir() and not GenesisParts.of(home).ready.exists()
+        return LogCheck((f"there are keys in `{folder}`, and the log that they are for is gone",) if made else ())
     try:
         policy = policy_of(home)
         log = read_log(log_folder(home))
         with ExitStack() as stack:
-            records = stack.enter_context(RecordStore.open(home.path / "records.sqlite"))
-            keys = stack.enter_context(KeyService.open(folder)) if folder.is_dir() else None
+            records = stack.enter_context(RecordStore.open(home.path / "records.sqlite", read_only=True))
+            keys = stack.enter_context(KeyService.open(folder, read_only=True)) if folder.is_dir() else None
             # Whether witnesses have seen the newest head is said by `ledger status`; it is no fault of the home.
             faults = [f"the log: {fault}" for fault in fsck(log.folder, policy.log_keys).faults] if log.checkpoint else []
-            faults += _Comparison(home, records, keys).faults(log)
+            comparison = _Comparison(home, records, keys)
+            faults += comparison.faults(log)
+            late = comparison.missing_runs
     except GroundruleError as error:
         return LogCheck((f"the log: {error}",))
-    missing = f"the keys are not in `{folder}`, so batches could not be compared with the log; manifests were"
-    return LogCheck(tuple(faults), () if keys else (missing,))
+    notes = []
+    if keys is None:
+        notes.append(f"the keys are not in `{folder}`, so batches could not be compared with the log; manifests were")
+    if late and home.is_being_written():
+        notes.append(f"run {late[0]} enters the log at this moment; look again when the writer has ended")
+    else:
+        faults += [f"run {run} is not in the log" for run in late]
+    return LogCheck(tuple(faults), tuple(notes))
 
 
 class _Comparison:
@@ -71,6 +80,7 @@ class _Comparison:
     def __init__(self, home: Home, records: RecordStore, keys: KeyService | None) -> None:
         self._home, self._records, self._keys = home, records, keys
         self._known = set(runs(home))
+        self.missing_runs: list[int] = []
 
     def faults(self, log: LogReader) -> list[str]:
         size = log.integrated_size
@@ -87,7 +97,8 @@ class _Comparison:
                 found += self._manifest(index, entry.body)
             elif entry.kind == "decision-batch" and self._keys is not None:
                 found += self._batch(self._keys, index, entry.body)
-        return found + [f"run {run} is not in the log" for run in sorted(self._known - logged)]
+        self.missing_runs = sorted(self._known - logged)
+        return found
 
     def _manifest(self, index: int, body: Any) -> Sequence[str]:
         run = int(body["run"])
@@ -137,7 +148,7 @@ class RecordCheck:
     """
 
     def __init__(self, home: Home) -> None:
-        self._store = RecordStore.open(home.path / "records.sqlite") if has_ledger(home) else None
+        self._store = RecordStore.open(home.path / "records.sqlite", read_only=True) if has_ledger(home) else None
         self._last: dict[str, bytes] = {}
         self._expected: list[tuple[str, int, tuple[Any, ...]]] = []
         self._transitions: Transitions | None = None

@@ -79,7 +79,10 @@ def issue_receipt(
         IntegrityError: stored decision, record, keys and log do not agree; the message says which.
     """
     policy_of(home)
-    with RecordStore.open(home.path / "records.sqlite") as records, KeyService.open(keys_folder(home)) as keys:
+    with (
+        RecordStore.open(home.path / "records.sqlite", read_only=True) as records,
+        KeyService.open(keys_folder(home), read_only=True) as keys,
+    ):
         found = records.record_in_force(terminal_id, at_ns, until_run=max(runs(home), default=0))
         if found is None:
             raise InputError(

@@ -7,7 +7,6 @@ somebody did to the files is reported as a fault or as the first difference.
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -278,7 +277,7 @@ class _Replaying:
 def _uncommitted(home: Home, committed: list[int]) -> list[str]:
     """Files of runs without a manifest: a run that was killed, or a manifest that was removed."""
     orphans = sorted(run_numbers(home) - set(committed))
-    if not orphans or _is_being_written(home):
+    if not orphans or home.is_being_written():
         return []
     return [f"run {run} has files and no manifest: it was not finished, or its manifest was removed" for run in orphans]
 
@@ -296,15 +295,6 @@ def _register_chain(home: Home) -> list[str]:
             return [f"revision {found.revision} of the registers does not follow revision {before.revision}"]
         before = found
     return []
-
-
-def _is_being_written(home: Home) -> bool:
-    try:
-        with (home.path / "lock").open("rb") as stream:
-            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    return False
 
 
 class _Rows:

@@ -136,6 +136,15 @@ class Home:
             finally:
                 stream.truncate(0)
 
+    def is_being_written(self) -> bool:
+        """Does a writer hold the lock at this moment?"""
+        try:
+            with (self.path / "lock").open("rb") as stream:
+                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        return False
+
     @property
     def registers_url(self) -> str:
         """SQLAlchemy URL of the embedded registers."""

@@ -123,8 +123,13 @@ class KeyService:
         return cls(place, database, wrapper)
 
     @classmethod
-    def open(cls, folder: Path | str, *, wrapper: KeyWrapper | None = None) -> Self:
+    def open(cls, folder: Path | str, *, wrapper: KeyWrapper | None = None, read_only: bool = False) -> Self:
         """Open a key store.
+
+        Args:
+            folder: of the store.
+            wrapper: wraps the keys; None takes the wrapping key in `wrap.key`.
+            read_only: give keys and make none, also from a medium that cannot be written.
 
         Raises:
             InputError: there is none, or others than its owner can read the wrapping key.
@@ -133,7 +138,9 @@ class KeyService:
         if wrapper is None:
             wrapper = AesGcmWrapper(_read_secret(place / "wrap.key"))
         return cls(
-            place, SqliteFile.open(place / "keys.sqlite", kind=_KIND, version=_VERSION, what=_WHAT), wrapper
+            place,
+            SqliteFile.open(place / "keys.sqlite", kind=_KIND, version=_VERSION, what=_WHAT, read_only=read_only),
+            wrapper,
         )
 
     def close(self) -> None:

@@ -82,7 +82,7 @@ class SqliteFile:
         """
         if not path.is_file():
             raise InputError(f"there is no {what} at `{path}`", help="create it first", path=str(path))
-        opened = cls(path, _connect(path))
+        opened = cls(path, _connect_for_reading(path) if read_only else _connect(path))
         try:
             found = opened.one("PRAGMA application_id")[0]
             if found != kind:
@@ -181,6 +181,26 @@ class SqliteFile:
             raise ConflictError(f"`{self.path}` holds something that contradicts this: {error}") from error
         except sqlite3.Error as error:
             raise StoreError(f"cannot use `{self.path}`: {error}", path=str(self.path)) from error
+
+
+def _connect_for_reading(path: Path) -> sqlite3.Connection:
+    """Connect as the writer does where that is possible, and without touching anything on a medium that is read-only.
+
+    A file whose journal cannot be written is taken as it is; that is right only where no journal is left beside it.
+    """
+    journal = path.with_name(f"{path.name}-wal")
+    if os.access(path.parent, os.W_OK) and os.access(path, os.W_OK) and not os.statvfs(path).f_flag & os.ST_RDONLY:
+        return _connect(path)
+    if journal.exists() and journal.stat().st_size:
+        raise StoreError(
+            f"`{path}` has a journal, and lies where nothing can be written", help="copy the folder, and read the copy"
+        )
+    try:
+        return sqlite3.connect(
+            f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None, check_same_thread=False
+        )
+    except sqlite3.Error as error:
+        raise StoreError(f"cannot open `{path}`: {error}", path=str(path)) from error
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -44,6 +44,9 @@ class Finding:
     what: str
 
 
+_BUSY_MINUTES = 10_000
+
+
 @dataclass(frozen=True, slots=True)
 class Seal:
     """Sealed content that has not been opened yet."""
@@ -58,6 +61,7 @@ class Conduct:
 
     Attributes:
         minutes: last minute recorded by stream [minutes since 1970]; a stream that is between two runs has none.
+        busy: minutes of decision batches since the last heartbeat; while an engine decides, nobody else may write.
         run: number of the last run whose manifest was recorded; 0 before the first.
         announced: digests of every policy that was enacted or published.
         unknown: digests used without that, with the first entry.
@@ -70,6 +74,7 @@ class Conduct:
     """
 
     minutes: dict[str, int] = field(default_factory=dict)
+    busy: set[int] = field(default_factory=set)
     run: int = 0
     announced: set[str] = field(default_factory=set)
     unknown: dict[str, int] = field(default_factory=dict)
@@ -91,7 +96,7 @@ class Conduct:
             return
         self._check_dates(index, entry)
         if kind in ("decision-batch", "heartbeat"):
-            self._minute(index, stream, body["minute"])
+            self._minute(index, kind, stream, body["minute"])
         if kind == "manifest":
             self._run(index, stream, body["run"])
         elif kind == "decision-batch":
@@ -119,19 +124,26 @@ class Conduct:
 
     # --- checks -------------------------------------------------------------------------------------------------------
 
-    def _minute(self, index: int, stream: str, text: str) -> None:
+    def _minute(self, index: int, kind: str, stream: str, text: str) -> None:
         minute = seconds_of(text) // MINUTE_S
         before = self.minutes.get(stream, minute)
         if minute < before:
             self.found("gap-minute", index, f"minute {text} of stream `{stream}` comes after a later one")
             return
-        if minute > before + 1:
-            missing = minute - before - 1
+        missing = max(minute - before - 1, 0)
+        if kind == "heartbeat":
+            # A run holds the home while it decides, and its own entries show that these minutes were not suppressed.
+            missing -= sum(before < each < minute for each in self.busy)
+            self.busy = {each for each in self.busy if each > minute}
+        else:
+            self.busy.add(minute)
+            if len(self.busy) > 2 * _BUSY_MINUTES:  # nobody beats; what is old will not be asked for
+                self.busy = set(sorted(self.busy)[-_BUSY_MINUTES:])
+        if missing > 0:
             self.found(
                 "gap-minute",
                 index,
-                f"stream `{stream}` has no entry for the {missing} {'minute' if missing == 1 else 'minutes'} "
-                f"before {text}",
+                f"stream `{stream}` has no entry for {missing} {'minute' if missing == 1 else 'minutes'} before {text}",
             )
         self.minutes[stream] = minute
 

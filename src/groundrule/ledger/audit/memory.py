@@ -95,6 +95,7 @@ def _encode(state: MonitorState) -> dict[str, Any]:
         "edge": [format_base64(each) for each in state.edge],
         "streams": {name: [end.next_seq, end.t] for name, end in state.streams.items()},
         "minutes": conduct.minutes,
+        "busy": sorted(conduct.busy),
         "run": conduct.run,
         "announced": sorted(conduct.announced),
         "unknown": conduct.unknown,
@@ -117,6 +118,7 @@ def _decode(value: dict[str, Any]) -> MonitorState:
         streams={name: StreamEnd(_number(seq), str(t)) for name, (seq, t) in value["streams"].items()},
         conduct=Conduct(
             minutes={name: _number(minute) for name, minute in value["minutes"].items()},
+            busy={_number(minute) for minute in value["busy"]},
             run=_number(value["run"]),
             announced={str(digest) for digest in value["announced"]},
             unknown={name: _number(index) for name, index in value["unknown"].items()},

@@ -284,6 +284,7 @@ class _Run:
         before = Conduct() if state is None else state.conduct
         conduct = Conduct(
             minutes=dict(before.minutes),
+            busy=set(before.busy),
             run=before.run,
             announced=set(before.announced),
             unknown=dict(before.unknown),
