@@ -6,6 +6,7 @@ The time is fixed once and judged by the caller; every signature covers the same
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from groundrule.govern.charter import Charter
@@ -19,6 +20,12 @@ CHARTER_TYPE = payload_type("charter")
 def read_charter(envelope: Mapping[str, Any]) -> Charter:
     """Read the charter of an envelope, whoever signed it; `check_genesis` or `check_rotation` must follow."""
     payload, _ = open_envelope(envelope, (), CHARTER_TYPE)
+    return _read(payload)
+
+
+@lru_cache(maxsize=16)
+def _read(payload: bytes) -> Charter:
+    """Read a charter; it is checked before it is logged and again when it is folded."""
     return Charter.parse_bytes(payload)
 
 
