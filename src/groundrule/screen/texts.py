@@ -33,7 +33,12 @@ def joined(text: str) -> str:
 
 
 def is_sound(text: str) -> bool:
-    """Whether the text has no null bytes, other control characters but white space, or lone surrogates."""
+    """Whether the text has no null bytes, other control characters but white space, lone surrogates or U+FFFD.
+
+    U+FFFD stands where bytes were no UTF-8; a name with it is not the published one.
+    """
+    if "\ufffd" in text:
+        return False
     return text.isprintable() or not any(
         (char < " " and char not in "\t\n\r") or "\x7f" <= char < "\xa0" or "\ud800" <= char <= "\udfff"
         for char in text

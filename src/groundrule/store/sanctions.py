@@ -270,7 +270,14 @@ class SanctionsLists:
     def _find(self, where: str, values: tuple[Any, ...], order: str = "number") -> list[StoredSnapshot]:
         # Both pieces of SQL are constants of this module; what comes from outside is bound.
         rows = self._index.rows(f"SELECT {_COLUMNS} FROM snapshot WHERE {where} ORDER BY {order}", values)  # noqa: S608
-        return [StoredSnapshot(*row[:7], bool(row[7]), *row[8:]) for row in rows]
+        return [_stored(row) for row in rows]
+
+
+def _stored(row: tuple[Any, ...]) -> StoredSnapshot:
+    source, published_ns, recorded_ns, digest, form, entries, broken, complete, actor, number = row
+    return StoredSnapshot(
+        source, published_ns, recorded_ns, digest, form, entries, broken, bool(complete), actor, number
+    )
 
 
 def compare(before: ListSnapshot, after: ListSnapshot) -> Difference:

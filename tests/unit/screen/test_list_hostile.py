@@ -216,6 +216,28 @@ def test_lone_surrogates_and_nulls_in_json_never_reach_a_snapshot(tmp_path: Path
     assert reasons(read_list(FoundList("ftm-jsonl", {"": path}, "ftm-x"), published_ns=DAY)) == {"bad_value"}
 
 
+def test_bytes_that_are_no_utf_8_in_json_are_not_taken_for_a_name(tmp_path: Path) -> None:
+    path = tmp_path / "names.json"
+    path.write_bytes(b'[{"id":1,"full_name":"Gr\xe9ymole (invented)"},{"id":2,"full_name":"Greymole (invented)"}]')
+    snapshot = read_list(FoundList("names-json", {"": path}, "names-x"), published_ns=DAY)
+    assert [entry.uid for entry in snapshot.entries] == ["2"]
+    assert [(row.line, row.field) for row in snapshot.broken] == [(1, "full_name")]
+
+
+def test_long_records_are_read_and_endless_broken_ones_end_the_reading(tmp_path: Path) -> None:
+    path = tmp_path / "names.json"
+    good = '{"id":%d,"full_name":"Greymole (invented)","aliases":["' + "G" * 50_000 + '"]}'
+    path.write_text("[" + ",".join([good % 1, '{"id":2,,}', good % 3]) + "]")
+    snapshot = read_list(FoundList("names-json", {"": path}, "names-x"), published_ns=DAY)
+    assert [entry.uid for entry in snapshot.entries] == ["1", "3"]
+    assert [(row.line, row.reason) for row in snapshot.broken] == [(2, "not_json")]
+    path.write_text("[" + good % 1 + ',{"a' * 5000 + "," + good % 3 + "]")
+    torn = read_list(FoundList("names-json", {"": path}, "names-x"), published_ns=DAY, limits=SMALL)
+    assert [entry.uid for entry in torn.entries] == ["1"]
+    assert not torn.complete
+    assert torn.broken_total == SMALL.broken + 1
+
+
 # --- gzip ---------------------------------------------------------------------------------------------------------------
 
 

@@ -1,7 +1,7 @@
 """Names and aliases alone, as one JSON array: `[{"id": 1, "full_name": "…", "source": "…", "aliases": ["…"]}, …]`.
 
 Extracts of this form carry no kind, no dates and no identifiers, so that a match with them can never be more than a name.
-A record that is no JSON costs that record: reading goes on at the next `{` after a comma.
+A record that is no JSON costs that record: reading goes on at the next `{` after a comma, unless thousands are broken.
 """
 
 from __future__ import annotations
@@ -18,6 +18,10 @@ from groundrule.screen.texts import Reading, distinct_names, is_sound, joined
 
 MAX_BYTES = 256 << 20
 """An array is read as a whole; the largest known extract has 2 MB."""
+RECORD_CHARS = 1 << 15
+LONG_CHARS = 1 << 20
+_MAX_LONG = 100
+"""Records of more than RECORD_CHARS and at most LONG_CHARS characters that a file may have."""
 _GAP = re.compile(r"[ \t\r\n,]*")
 _NEXT = re.compile(r",\s*(?=\{)")
 _SHOWN = 200
@@ -45,7 +49,9 @@ def _values(file: ListFile, findings: Findings) -> Iterator[tuple[int, Any]]:
     if not text.startswith("["):
         raise InputError(f"`{file.name}` is no JSON array", help="it begins with `[`", file=file.name)
     decoder = json.JSONDecoder()
-    position, number = 1, 0
+    # The decoder counts lines from the start of its text to say where an error is, so it gets a part of the text.
+    start, part = 0, ""
+    position, number, wrong, widened = 1, 0, 0, 0
     while True:
         gap = _GAP.match(text, position)
         assert gap is not None, "the pattern matches the empty text"
@@ -61,12 +67,24 @@ def _values(file: ListFile, findings: Findings) -> Iterator[tuple[int, Any]]:
                 )
             return
         number += 1
+        if start + len(part) - position < RECORD_CHARS and start + len(part) < len(text):
+            start, part = position, text[position : position + 2 * RECORD_CHARS]
         try:
-            value, position = decoder.raw_decode(text, position)
+            value, stop = decoder.raw_decode(part, position - start)
         except (ValueError, RecursionError) as error:
+            # It may also be a very long record; some are allowed, but not so many that they take long.
+            if widened < _MAX_LONG and start + len(part) < len(text):
+                widened += 1
+                long = _long_record(decoder, text, position)
+                if long is not None:
+                    value, length = long
+                    position += length
+                    yield number, value
+                    continue
+            wrong += 1
             following = _NEXT.search(text, position + 1)
             piece = text[position : position + _SHOWN]
-            if following is None:
+            if following is None or wrong > findings.limits.broken:
                 findings.breaks_off(file.name, number, piece)
                 return
             file.rows += 1
@@ -74,7 +92,15 @@ def _values(file: ListFile, findings: Findings) -> Iterator[tuple[int, Any]]:
             findings.add(file.name, number, "", piece, reason, "write one JSON object per record")
             position = following.end()
             continue
+        position = start + stop
         yield number, value
+
+
+def _long_record(decoder: json.JSONDecoder, text: str, position: int) -> tuple[Any, int] | None:
+    try:
+        return decoder.raw_decode(text[position : position + LONG_CHARS])
+    except (ValueError, RecursionError):
+        return None
 
 
 def _entry(value: Any, place: SourceRow, findings: Findings) -> ListEntry | None:
