@@ -11,14 +11,16 @@ from typing import Any
 
 import pyarrow as pa
 
+from audit_logs import WITNESSES, cosigned
 from governed_world import DAY, POLICY_MEMBERS, ROOT_MEMBERS, charter_value, envelope, key, member, party
 from groundrule.govern.objects import Change, Impact
 from groundrule.govern.signed import format_time, whole_ms
 from groundrule.ledger.entry import policy_digest
+from groundrule.ledger.policy import Policy
 from groundrule.pipeline.changes import draft
 from groundrule.pipeline.governing import Governance, Logged, draft_proposal
 from groundrule.pipeline.home import rulebook_of
-from groundrule.pipeline.home_ledger import HomeLedger
+from groundrule.pipeline.home_ledger import HomeLedger, set_policy
 from groundrule.pipeline.impact import preview
 from groundrule.pipeline.runs import Run, decide
 from groundrule.store.area_store import current_areas_digest
@@ -81,7 +83,9 @@ class Desk:
     def propose(self, *changes: Mapping[str, Any], **fields: Any) -> str:
         return self.governance.propose(*self.proposal(*changes, **fields)).id
 
-    def approval(self, proposal_id: str, person: str, verdict: str = "approve", *, signer: str | None = None, **more: Any) -> dict[str, Any]:
+    def approval(
+        self, proposal_id: str, person: str, verdict: str = "approve", *, signer: str | None = None, **more: Any
+    ) -> dict[str, Any]:
         logged = self.governance.state.proposals[proposal_id]
         charter = self.governance.state.charter
         assert charter is not None
@@ -116,16 +120,41 @@ class Desk:
     def again(self, **options: Any) -> Desk:
         """Open the same home anew, as the next process does."""
         self.governance.ledger.close()
-        return Desk(self.home, self.clock, _open(self.home, self.clock, **options), self.nonces)
+        self.governance = _open(self.home, self.clock, **options)
+        return self
 
 
-def _open(home: Home, clock: Callable[[], int], **options: Any) -> Governance:
+def _open(home: Home, clock: Callable[[], int], witnesses: Witnesses | None = None, **options: Any) -> Governance:
     ledger = HomeLedger.open(home, clock=clock)
+    if witnesses is not None:
+        ledger._client = witnesses  # type: ignore[assignment]  # stands in for witnesses of other machines
     try:
         return Governance.open(home, ledger, clock, **options)
     except BaseException:
         ledger.close()
         raise
+
+
+@dataclass
+class Witnesses:
+    """Three witnesses in this process, who cosign while they are up."""
+
+    clock: Clock
+    up: bool = True
+    last: None = None
+
+    def __call__(self, checkpoint: bytes, _consistency: object) -> bytes:
+        if not self.up:
+            return checkpoint
+        return cosigned(checkpoint, (0, 1, 2), self.clock.now // 1_000_000_000)
+
+    @classmethod
+    def join(cls, ledger: HomeLedger, clock: Clock) -> Witnesses:
+        """Let the log's policy ask for two of three of them from now on."""
+        keys = [str(key) for key in ledger.policy.log_keys]
+        named = [(f"w{n}", str(WITNESSES[n].verifier), None) for n in range(3)]
+        ledger.policy = set_policy(ledger.home, Policy.format_simple(keys, named, 2).encode())
+        return cls(clock)
 
 
 def base_home(path: Path, **options: Any) -> Home:

@@ -14,6 +14,7 @@ So one transaction of one file switches rulebook, areas and lists together: a cr
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -107,7 +108,7 @@ def history(home: Home, *, last: bool = False) -> list[InForce]:
         return []
     order = "DESC LIMIT 1" if last else "ASC"
     try:
-        with closing(sqlite3.connect(path, timeout=10.0)) as connection:
+        with closing(_reader(path)) as connection:
             exists = connection.execute("SELECT 1 FROM sqlite_master WHERE type='table' AND name=?", (GUARD_TABLE,))
             if exists.fetchone() is None:
                 return []
@@ -118,6 +119,13 @@ def history(home: Home, *, last: bool = False) -> list[InForce]:
     except sqlite3.Error as error:
         raise StoreError(f"cannot read `{path}`: {error}", path=str(path)) from error
     return [InForce(*row) for row in rows]
+
+
+def _reader(path: Path) -> sqlite3.Connection:
+    """Connect for reading, and touch nothing on a medium that is read-only."""
+    if os.access(path.parent, os.W_OK) and os.access(path, os.W_OK) and not os.statvfs(path).f_flag & os.ST_RDONLY:
+        return sqlite3.connect(path, timeout=10.0)
+    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
 
 
 def is_governed(home: Home) -> bool:
@@ -143,7 +151,7 @@ def check_ungoverned(home: Home, what: str) -> None:
 
 def check_guard(home: Home) -> list[str]:
     """Return which parts of the guard are missing or changed; empty if it is whole."""
-    with closing(sqlite3.connect(home.path / "registers.sqlite", timeout=10.0)) as connection:
+    with closing(_reader(home.path / "registers.sqlite")) as connection:
         held = dict(connection.execute("SELECT name, sql FROM sqlite_master").fetchall())
         left = connection.execute("SELECT count(*) FROM policy_writing").fetchone()[0] if "policy_writing" in held else 0
     return [name for name, statement in _guard().items() if held.get(name) != statement] + ["policy_writing"] * bool(left)
