@@ -12,7 +12,7 @@ Source: sdn.xsd and the UN advanced sanctions data model as OFAC publishes it. R
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from groundrule.errors import InputError
 from groundrule.instant import parse_instant
@@ -224,7 +224,7 @@ _REFERENCES = {
 def read_advanced(file: ListFile, findings: Findings) -> Reading:
     """Read `sdn_advanced.xml`."""
     sets = _Sets()
-    drafts: list[tuple[Node, SourceRow]] = []
+    drafts: list[ListEntry] = []
     listings: dict[str, _Listing] = {}
     published: int | None = None
     tags = {"Location", "IDRegDocument", "DistinctParty", "SanctionsEntry", "DateOfIssue", *_REFERENCES}
@@ -244,7 +244,17 @@ def read_advanced(file: ListFile, findings: Findings) -> Reading:
             _take_document(node, sets)
         elif node.tag == "DistinctParty":
             file.rows += 1
-            drafts.append((node, place))
+            if "FeatureType" not in sets.words:
+                raise InputError(
+                    f"`{file.name}` has parties before its ReferenceValueSets",
+                    help="fetch the whole file",
+                    file=file.name,
+                )
+            # A party becomes an entry at once: the elements of all would take many times the room of the file.
+            for profile in node.each("Profile") or [node]:
+                entry = _advanced_entry(node, profile, place, sets, findings)
+                if entry is not None:
+                    drafts.append(entry)
         elif node.tag == "SanctionsEntry":
             listing = listings.setdefault(node.get("ProfileID"), _Listing())
             listing.rows.append(place)
@@ -253,15 +263,19 @@ def read_advanced(file: ListFile, findings: Findings) -> Reading:
                 found = days_of(each.say("Year"), each.say("Month"), each.say("Day"))
                 if found is not None:
                     listing.days.append(found[0])
-    entries = [
-        entry
-        for node, place in drafts
-        for profile in node.each("Profile") or [node]
-        if (entry := _advanced_entry(node, profile, place, sets, listings, findings)) is not None
-    ]
-    if not sets.words.get("FeatureType") and drafts:
-        raise InputError(f"`{file.name}` has no ReferenceValueSets", help="fetch the whole file", file=file.name)
+    entries = [_with_listing(entry, listings.get(entry.uid)) for entry in drafts]
     return Reading(entries, (file.about,), published)
+
+
+def _with_listing(entry: ListEntry, listing: _Listing | None) -> ListEntry:
+    if listing is None:
+        return entry
+    return replace(
+        entry,
+        programmes=unique(listing.programmes),
+        listed_on=min(listing.days, default=None),
+        rows=(*entry.rows, *listing.rows),
+    )
 
 
 def _location(node: Node, sets: _Sets) -> Address:
@@ -290,9 +304,7 @@ def _take_document(node: Node, sets: _Sets) -> None:
         sets.documents.setdefault(node.get("IdentityID"), []).append(identifier_of(label, number, country))
 
 
-def _advanced_entry(
-    party: Node, profile: Node, place: SourceRow, sets: _Sets, listings: dict[str, _Listing], findings: Findings
-) -> ListEntry | None:
+def _advanced_entry(party: Node, profile: Node, place: SourceRow, sets: _Sets, findings: Findings) -> ListEntry | None:
     uid = profile.get("ID") or party.get("FixedRef")
     if not uid:
         findings.add(place.file, place.line, "Profile ID", "", "no_uid", "write the number of the profile")
@@ -332,7 +344,6 @@ def _advanced_entry(
         label = sets.say("FeatureType", feature.get("FeatureTypeID"))
         for version in feature.each("FeatureVersion"):
             _take_feature(label, version, told, sets, findings, place, uid)
-    listing = listings.get(profile.get("ID"), _Listing())
     return ListEntry(
         uid=uid,
         kind=kind or Kind.UNKNOWN,
@@ -342,13 +353,11 @@ def _advanced_entry(
         birth_places=unique(told.birth_places),
         nationalities=unique(told.nationalities),
         countries=unique([*told.countries, *(address.country for address in told.addresses)]),
-        programmes=unique(listing.programmes),
         positions=unique(told.positions),
         addresses=unique(told.addresses),
         remarks=unique([party.say("Comment"), *told.remarks]),
         gender=told.gender,
-        listed_on=min(listing.days, default=None),
-        rows=(place, *listing.rows),
+        rows=(place,),
     )
 
 
