@@ -12,7 +12,26 @@ import traceback
 import typer
 
 from groundrule import __version__
-from groundrule.cli import areas, decide, demo, explain, home, key, ledger, lists, register, replay, rules
+from groundrule.cli import (
+    approve,
+    areas,
+    charter,
+    contact,
+    decide,
+    demo,
+    explain,
+    govern,
+    home,
+    key,
+    ledger,
+    lists,
+    propose,
+    register,
+    replay,
+    request,
+    rules,
+    screen,
+)
 from groundrule.cli.output import fail
 from groundrule.errors import GroundruleError
 
@@ -35,7 +54,15 @@ app.command(name="replay")(replay.replay)
 app.command(name="whatif")(replay.whatif)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(lists.app, name="lists")
+app.command(name="screen")(screen.screen)
 app.add_typer(key.app, name="key")
+app.add_typer(charter.app, name="charter")
+app.add_typer(request.app, name="request")
+app.command(name="propose")(propose.propose)
+app.command(name="approve")(approve.approve)
+app.command(name="enact")(propose.enact)
+app.add_typer(contact.app, name="contact")
+app.add_typer(govern.app, name="govern")
 
 
 @app.callback(invoke_without_command=True)

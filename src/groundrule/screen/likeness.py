@@ -14,9 +14,6 @@ The order of the arguments never matters: the names are put in one order first. 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
 from typing import NamedTuple
 from zlib import crc32
 
@@ -24,10 +21,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from groundrule.screen.names import MAX_TOKENS, NormalName, TokenKind, Writing
+from groundrule.screen.costs import LEAVE, REPLACE, SPELT_OTHERWISE, SWAP, WEIGHTS, Weights
+from groundrule.screen.names import MAX_TOKENS, TokenKind, Writing
+from groundrule.screen.packs import MAX_LETTERS, Pack
 
-MAX_LETTERS = 40
-"""Letters of one word that are compared; longer words are cut."""
 MAX_WHOLE = 160
 """Letters of a whole name without spaces that are compared."""
 
@@ -41,143 +38,6 @@ _ROUGH, _SYLLABLES = int(Writing.ROUGH), int(Writing.SYLLABLES)
 NONE, EXACT, SOUND, EDITED, JOINED, INITIAL, ABBREVIATION = range(7)
 LINK_NAMES = ("none", "equal", "sounds_equal", "similar", "joined", "initial", "abbreviation")
 _BIN = crc32(b"bin")
-
-
-class Weights(NamedTuple):
-    """The tuned figures of the score; chosen on the tuning half of the labelled pairs, see docs/screening.md."""
-
-    budget_base: float = 0.9
-    """Letters that may differ in the shortest word before nothing is left of the likeness."""
-    budget_letter: float = 0.42
-    """The same for each letter of the word."""
-    floor: float = 0.42
-    """Likeness of two words below which they are different words."""
-    contradiction: float = 1.5
-    """Weight of words that are left over on both sides."""
-    extra_person: float = 0.14
-    """Weight of words that only one side has, in names of persons."""
-    extra_entity: float = 0.20
-    """The same for companies and bodies."""
-    single_person: float = 0.45
-    """The same where only one word agrees at all; one common given name must not be enough."""
-    single_entity: float = 0.25
-    """The same for companies and bodies, where one word is often the whole name."""
-    whole_best: float = 0.97
-    """Score of two names whose letters agree as a whole, spaces apart."""
-    whole_letter: float = 0.10
-    """What each letter that differs takes from it."""
-    whole_shortest: float = 8.0
-    """Letters that a whole name needs for this."""
-    turned: float = 0.25
-    """What is taken where father and son have changed places."""
-
-
-WEIGHTS = Weights()
-
-
-def _cost_tables() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Costs of replacing and of leaving out a letter [letters], for each Writing; letters a-z are 0-25, digits 26-35."""
-    replace = np.ones((4, 36, 36), np.float32)
-    leave = np.ones((4, 36), np.float32)
-
-    def set_cost(letters: str, cost: float, modes: Sequence[int] = (0, 1, 2, 3)) -> None:
-        for first in letters:
-            for second in letters:
-                if first != second:
-                    for mode in modes:
-                        replace[mode, ord(first) - 97, ord(second) - 97] = min(
-                            cost, float(replace[mode, ord(first) - 97, ord(second) - 97])
-                        )
-
-    for letters, cost in (
-        ("ae", 0.5), ("ei", 0.4), ("ou", 0.35), ("ij", 0.5), ("ao", 0.6), ("aeiou", 0.7), ("uv", 0.6), ("bpvf", 0.6),
-        ("vf", 0.5), ("bv", 0.6), ("dt", 0.5), ("kgqx", 0.6), ("kq", 0.4), ("hq", 0.35), ("szwxj", 0.6), ("sz", 0.4),
-        ("sw", 0.4), ("xj", 0.4), ("gj", 0.5), ("xw", 0.4), ("lr", 0.8), ("mn", 0.7), ("gh", 0.6),
-    ):  # fmt: skip
-        set_cost(letters, cost)
-    for letters, cost in (("aeiou", 0.2), ("ij", 0.2), ("uv", 0.25), ("ov", 0.3), ("ei", 0.1), ("vf", 0.3), ("bp", 0.3)):
-        set_cost(letters, cost, (_ABJAD,))
-    for letters, cost in (("gk", 0.15), ("dt", 0.15), ("bp", 0.15), ("jx", 0.15), ("lr", 0.3), ("sw", 0.25)):
-        set_cost(letters, cost, (_SYLLABLES,))
-    for letters, cost in (
-        ("aeiou", 0.2), ("ij", 0.2), ("uv", 0.3), ("bpvf", 0.2), ("dt", 0.15), ("kgq", 0.15), ("kgqhx", 0.4),
-        ("szwxj", 0.25), ("lr", 0.2), ("mn", 0.4),
-    ):  # fmt: skip
-        set_cost(letters, cost, (_ROUGH,))
-    for vowel in "aeiou":
-        leave[0, ord(vowel) - 97] = leave[_SYLLABLES, ord(vowel) - 97] = 0.7
-        leave[_ABJAD, ord(vowel) - 97] = 0.12
-        leave[_ROUGH, ord(vowel) - 97] = 0.25
-    leave[0, ord("h") - 97] = leave[_SYLLABLES, ord("h") - 97] = 0.5
-    leave[_ABJAD, ord("h") - 97] = 0.4
-    leave[_ROUGH, ord("h") - 97] = 0.25
-    leave[_ROUGH, ord("l") - 97] = 0.6
-    leave[_ROUGH, ord("r") - 97] = 0.6
-    return replace, leave
-
-
-_REPLACE, _LEAVE = _cost_tables()
-_SWAP = 0.8
-_SPELT_OTHERWISE = 0.12
-"""Cost of two words that sound equal and are spelt otherwise [letters]."""
-
-
-class Pack(NamedTuple):
-    """Many names as flat arrays; the form in which the compiled code reads them.
-
-    Attributes:
-        sound: letters of all words, a-z as 0-25, digits as 26-35; shape (letters,).
-        sound_at: where each word begins; shape (words + 1,).
-        native, native_at: code points of the words as written, for scripts compared in their own letters.
-        plain: CRC-32 of the Latin form of each word.
-        first: first letter of the Latin form.
-        kind, writing, weight: of each word.
-        name_at: first word of each name; shape (names + 1,).
-        person: of each name, whether it may be a person's.
-        order: CRC-32 of each name; the name with the lower one is taken first, so that the order given never matters.
-    """
-
-    sound: NDArray[np.uint8]
-    sound_at: NDArray[np.int32]
-    native: NDArray[np.uint32]
-    native_at: NDArray[np.int32]
-    plain: NDArray[np.int64]
-    first: NDArray[np.uint8]
-    kind: NDArray[np.uint8]
-    writing: NDArray[np.uint8]
-    weight: NDArray[np.float32]
-    name_at: NDArray[np.int32]
-    person: NDArray[np.uint8]
-    order: NDArray[np.int64]
-
-
-def pack(names: Sequence[NormalName]) -> Pack:
-    """Put names into flat arrays."""
-    tokens = [token for name in names for token in name.tokens]
-    sounds = [token.sound[:MAX_LETTERS].encode("ascii") for token in tokens]
-    natives = [
-        "" if token.writing is Writing.ALPHABET else token.text[:MAX_LETTERS].replace(" ", "") for token in tokens
-    ]
-    letters = np.frombuffer(b"".join(sounds), np.uint8)
-    return Pack(
-        sound=np.where(letters >= 97, letters - 97, letters - 48 + 26).astype(np.uint8),
-        sound_at=_starts(len(each) for each in sounds),
-        native=np.frombuffer("".join(natives).encode("utf-32-le"), np.uint32),
-        native_at=_starts(len(each) for each in natives),
-        plain=np.fromiter((crc32(token.latin.encode("ascii")) for token in tokens), np.int64, len(tokens)),
-        first=np.fromiter((ord(token.latin[0]) for token in tokens), np.uint8, len(tokens)),
-        kind=np.fromiter((token.kind for token in tokens), np.uint8, len(tokens)),
-        writing=np.fromiter((token.writing for token in tokens), np.uint8, len(tokens)),
-        weight=np.fromiter((token.weight for token in tokens), np.float32, len(tokens)),
-        name_at=_starts(len(name.tokens) for name in names),
-        person=np.fromiter((name.kind in ("person", "unknown") for name in names), np.uint8, len(names)),
-        order=np.fromiter((crc32(name.latin.encode("ascii")) for name in names), np.int64, len(names)),
-    )
-
-
-def _starts(lengths: object) -> NDArray[np.int32]:
-    sizes = np.fromiter(lengths, np.int32)  # type: ignore[call-overload]  # a generator of int
-    return np.concatenate([np.zeros(1, np.int32), np.cumsum(sizes, dtype=np.int32)])
 
 
 @njit(cache=True)
@@ -205,7 +65,7 @@ def _distance(a, b, replace, leave, ends, limit, rows):  # type: ignore[no-untyp
             dropped = rows[now, j] + (ends[b[j]] if j == 0 or j == lb - 1 else leave[b[j]])
             best = min(best, dropped)
             if i > 0 and j > 0 and a[i] == b[j - 1] and a[i - 1] == b[j] and a[i] != b[j]:
-                swapped = rows[before, j - 1] + _SWAP
+                swapped = rows[before, j - 1] + SWAP
                 best = min(best, swapped)
             rows[now, j + 1] = best
             least = min(least, best)
@@ -267,7 +127,8 @@ def _words(p, i, q, j, replace, leave, weights, rows):  # type: ignore[no-untype
                 if len(a) != len(b) or not np.all(a == b):
                     return 0.85, SOUND
             return 1.0, EXACT
-        return 0.96, SOUND
+        # Many characters share one reading.
+        return (0.93 if max(p.writing[i], q.writing[j]) == _SYLLABLES else 0.96), SOUND
     light_i, light_j = ki in (_PARTICLE, _HONORIFIC, _STOP), kj in (_PARTICLE, _HONORIFIC, _STOP)
     if light_i or light_j:
         return 0.0, NONE
@@ -286,7 +147,7 @@ def _words(p, i, q, j, replace, leave, weights, rows):  # type: ignore[no-untype
     if mode == _ALPHABET and abs(len(a) - len(b)) * 0.5 > limit:
         return 0.0, NONE
     cost = _distance(a, b, replace[mode], leave[mode], _ends(leave, mode), limit, rows)
-    like = _likeness(cost + _SPELT_OTHERWISE, length, weights)
+    like = _likeness(cost + SPELT_OTHERWISE, length, weights)
     if like == 0.0:
         return 0.0, NONE
     if mode != _ALPHABET:
@@ -331,6 +192,8 @@ def _join(p, p0, pn, q, q0, qn, mate_p, like_p, link_p, mate_q, like_q, link_q, 
                     mode = _ALPHABET
                 length = 0.5 * (size + len(b))
                 cost = _distance(letters[:size], b, replace[mode], leave[mode], _ends(leave, mode), 3.0, rows)
+                if mode == _SYLLABLES:
+                    cost *= 1.5  # two or three short syllables: one other letter is another name
                 like = 1.0 - (cost + 0.2) / (weights.budget_base + 0.8 * weights.budget_letter * length)
                 if like > best and like >= 0.6:
                     best, best_i, best_n = like, i, n
@@ -362,8 +225,9 @@ def _score(p, x, q, y, replace, leave, weights, work):  # type: ignore[no-untype
         _join(p, p0, pn, q, q0, qn, mate_p, like_p, link_p, mate_q, like_q, link_q, replace, leave, weights, rows)
         _join(q, q0, qn, p, p0, pn, mate_q, like_q, link_q, mate_p, like_p, link_p, replace, leave, weights, rows)
         _initials(p, p0, pn, q, q0, qn, work)
-        _abbreviations(p, p0, pn, q, q0, qn, mate_p, like_p, link_p, mate_q, like_q, link_q)
-        _abbreviations(q, q0, qn, p, p0, pn, mate_q, like_q, link_q, mate_p, like_p, link_p)
+        person = p.person[x] == 1 and q.person[y] == 1
+        _abbreviations(p, p0, pn, q, q0, qn, mate_p, like_p, link_p, mate_q, like_q, link_q, person)
+        _abbreviations(q, q0, qn, p, p0, pn, mate_q, like_q, link_q, mate_p, like_p, link_p, person)
     agree, matched = 0.0, 0.0
     left_p, full_p, agree, matched = _side(p, p0, pn, q, q0, mate_p, like_p, link_p, agree, matched)
     left_q, full_q, agree, matched = _side(q, q0, qn, p, p0, mate_q, like_q, link_q, agree, matched)
@@ -371,6 +235,8 @@ def _score(p, x, q, y, replace, leave, weights, work):  # type: ignore[no-untype
     full_words = min(full_p, full_q)
     if p.person[x] and q.person[y]:
         per_extra = weights.extra_person if full_words > 1 else weights.single_person
+        if _has_syllables(p, p0, pn) or _has_syllables(q, q0, qn):
+            per_extra = max(per_extra, weights.extra_syllables)
     else:
         per_extra = weights.extra_entity if full_words > 1 else weights.single_entity
     score = 0.0
@@ -386,6 +252,11 @@ def _score(p, x, q, y, replace, leave, weights, work):  # type: ignore[no-untype
         measures[4] = 1.0
         score -= weights.turned
     return max(score, 0.0)
+
+
+@njit(cache=True)
+def _has_syllables(p, p0, pn):  # type: ignore[no-untyped-def]  # compiled
+    return (p.writing[p0 : p0 + pn] == _SYLLABLES).any()
 
 
 @njit(cache=True)
@@ -488,12 +359,25 @@ def _beside(p, p0, pn, i, step):  # type: ignore[no-untyped-def]  # compiled
 
 
 @njit(cache=True)
-def _abbreviations(p, p0, pn, q, q0, qn, mate_p, like_p, link_p, mate_q, like_q, link_q):  # type: ignore[no-untyped-def]  # compiled
-    """Pair `jc` with `jean claude`, `un` with `united nations`: a short word made of the first letters of a run."""
+def _has_vowel(letters):  # type: ignore[no-untyped-def]  # compiled
+    vowels = 0
+    for letter in letters:
+        vowels += letter in (0, 4, 8, 14, 20)
+    return vowels > 0
+
+
+@njit(cache=True)
+def _abbreviations(p, p0, pn, q, q0, qn, mate_p, like_p, link_p, mate_q, like_q, link_q, person):  # type: ignore[no-untyped-def]  # compiled
+    """Pair `jc` with `jean claude`, `un` with `united nations`: a short word made of the first letters of a run.
+
+    For persons only where it has no vowel: `li` is a name, and not a Lars Ivar.
+    """
     for i in range(pn):
         begin = p.sound_at[p0 + i]
         size = p.sound_at[p0 + i + 1] - begin
-        if mate_p[i] >= 0 or p.kind[p0 + i] != _NAME or size < 2 or size > 5:
+        if mate_p[i] >= 0 or p.kind[p0 + i] != _NAME or size < 2 or size > 5 or p.writing[p0 + i] != _ALPHABET:
+            continue
+        if person and _has_vowel(p.sound[begin : begin + size]):
             continue
         for j in range(qn):
             at, k = 0, j
@@ -550,8 +434,7 @@ def _work():  # type: ignore[no-untyped-def]  # compiled
 
 
 @njit(cache=True)
-def _score_pairs(p, q, left, right, replace, leave, weights):  # type: ignore[no-untyped-def]  # compiled
-    work = _work()
+def _score_into(p, q, left, right, replace, leave, weights, work):  # type: ignore[no-untyped-def]  # compiled
     scores = np.empty(len(left), np.int32)
     for k in range(len(left)):
         x, y = left[k], right[k]
@@ -567,98 +450,34 @@ def score_pairs(
     p: Pack, q: Pack, left: NDArray[np.int64], right: NDArray[np.int64], weights: Weights = WEIGHTS
 ) -> NDArray[np.int32]:
     """Scores of the pairs (name left[k] of p, name right[k] of q) [thousandths, 0 to 1000; shape (pairs,)]."""
-    scores: NDArray[np.int32] = _score_pairs(p, q, left, right, _REPLACE, _LEAVE, weights)
+    scores: NDArray[np.int32] = _score_into(p, q, left, right, REPLACE, LEAVE, weights, _work())
     return scores
 
 
-@dataclass(frozen=True, slots=True)
-class WordPair:
-    """What became of one word.
+class Mates(NamedTuple):
+    """What the comparison of two names paired.
 
     Attributes:
-        query, listed: the words in Latin letters; several where words were joined; empty for a word left over.
-        link: one of LINK_NAMES.
-        likeness: of the two [thousandths].
+        mate, likeness, link: for each word of the first name its mate in the second (or -1), 0 to 1, and the link.
+        back: for each word of the second name its mate in the first.
+        measures: matched weight, contradiction, extra, whole distance [letters] or -1, whether turned.
+        score: [thousandths].
     """
 
-    query: str
-    listed: str
-    link: str
-    likeness: int
-
-
-@dataclass(frozen=True, slots=True)
-class Likeness:
-    """Two names compared, with everything that made the score.
-
-    Attributes:
-        score: [thousandths, 0 to 1000].
-        words: paired words, in the order of the first name.
-        only_query, only_listed: words of one name without a mate.
-        contradiction, extra: weight left over on both sides; on one side only [thousandths of a word].
-        letters: distance of the whole names without spaces [thousandths of a letter], None where not compared.
-        order: `same`, `rotated` (family name first), `other`, or `reversed_filiation` (A bin B against B bin A).
-    """
-
+    mate: NDArray[np.int32]
+    likeness: NDArray[np.float32]
+    link: NDArray[np.uint8]
+    back: NDArray[np.int32]
+    measures: NDArray[np.float32]
     score: int
-    words: tuple[WordPair, ...]
-    only_query: tuple[str, ...]
-    only_listed: tuple[str, ...]
-    contradiction: int
-    extra: int
-    letters: int | None
-    order: str
 
 
-def compare(query: NormalName, listed: NormalName, weights: Weights = WEIGHTS) -> Likeness:
-    """Compare two names and say what was found.
-
-    Example:
-        >>> from groundrule.screen.names import normal_name
-        >>> compare(normal_name("Jon Exampel"), normal_name("EXAMPLE, John")).order
-        'rotated'
-    """
-    p, q = pack([query]), pack([listed])
+def score_one(p: Pack, q: Pack, weights: Weights = WEIGHTS) -> Mates:
+    """Compare the first name of each pack, exactly as `score_pairs` does, and keep what was found."""
     work = _work()
-    if p.order[0] <= q.order[0]:
-        score = _score(p, 0, q, 0, _REPLACE, _LEAVE, weights, work)
-        mate_p, like_p, link_p, mate_q = work[0], work[1], work[2], work[3]
-    else:
-        score = _score(q, 0, p, 0, _REPLACE, _LEAVE, weights, work)
-        mate_p, like_p, link_p, mate_q = work[3], work[4], work[5], work[0]
-    measures = work[6]
-    mates = [int(each) for each in mate_p[: len(query.tokens)]]
-    back = [int(each) for each in mate_q[: len(listed.tokens)]]
-    words, places, seen = [], [], set()
-    for i, j in enumerate(mates):
-        if j < 0 or i in seen:
-            continue
-        ours = [k for k, mate in enumerate(mates) if mate == j and (k == i or link_p[k] in (JOINED, ABBREVIATION))]
-        theirs = [k for k, mate in enumerate(back) if mate == i] or [j]
-        seen.update(ours)
-        places.append(theirs[0])
-        words.append(
-            WordPair(
-                " ".join(query.tokens[k].latin for k in ours),
-                " ".join(listed.tokens[k].latin for k in theirs),
-                LINK_NAMES[int(link_p[i])],
-                int(1000 * float(like_p[i]) + 0.5),
-            )
-        )
-    return Likeness(
-        score=int(1000.0 * float(np.float32(score)) + 0.5),
-        words=tuple(words),
-        only_query=tuple(token.latin for token, mate in zip(query.tokens, mates, strict=True) if mate < 0),
-        only_listed=tuple(token.latin for token, mate in zip(listed.tokens, back, strict=True) if mate < 0),
-        contradiction=round(1000 * float(measures[1])),
-        extra=round(1000 * float(measures[2])),
-        letters=round(1000 * float(measures[3])) if measures[3] >= 0 else None,
-        order="reversed_filiation" if measures[4] else _order(places),
-    )
-
-
-def _order(places: list[int]) -> str:
-    if places == sorted(places):
-        return "same"
-    falls = sum(first > second for first, second in pairwise(places))
-    return "rotated" if falls == 1 and places[-1] < places[0] else "other"
+    zero = np.zeros(1, np.int64)
+    score = int(_score_into(p, q, zero, zero, REPLACE, LEAVE, weights, work)[0])
+    first, second = work[:3], work[3:6]
+    if p.order[0] > q.order[0]:
+        first, second = second, first
+    return Mates(first[0], first[1], first[2], second[0], work[6], score)

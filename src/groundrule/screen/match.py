@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +24,10 @@ from rapidfuzz.process import cdist
 
 from groundrule.errors import InputError
 from groundrule.screen import model
-from groundrule.screen.likeness import Likeness, compare, pack, score_pairs
+from groundrule.screen.compare import Likeness, compare
+from groundrule.screen.likeness import score_pairs
 from groundrule.screen.names import FORM_VERSION, NameKind, NormalName, Token, TokenKind, Writing, normal_name
+from groundrule.screen.packs import pack
 
 ALGORITHM = {"name": "groundrule-names", "version": f"{FORM_VERSION}.1"}
 """What a screening records as its method."""
@@ -37,6 +40,8 @@ SOUND_CUTOFF = 66
 """Likeness of sorted sounds from which a name is looked at closely [0 to 100]."""
 ROUGH_CUTOFF = 72
 """The same for consonant classes, between scripts."""
+FEW = 3
+"""Up to so many names are compared one by one, see `_near`."""
 SHARED = 0.45
 """Share of the weight of the lighter name that must be the same words, for the second way of searching."""
 CLOSEST = 40
@@ -82,6 +87,19 @@ class Query:
         """A query of one name."""
         return cls((name,), kind)
 
+    def check(self) -> None:
+        """Refuse what cannot be screened.
+
+        Raises:
+            InputError: a birth date that is none, or neither a name nor an identifier.
+        """
+        for text in self.birth_dates:
+            if _DATE.fullmatch(text) is None:
+                raise InputError(f"birth date `{text[:40]}` cannot be read", help="write YYYY, YYYY-MM or YYYY-MM-DD")
+        if not any(normal_name(text, self.kind).tokens for text in self.names) and not self.identifiers:
+            shown = ", ".join(self.names)[:60]
+            raise InputError(f"`{shown}` holds no letter or digit", help="a name that says nothing clears nobody")
+
 
 @dataclass(frozen=True, slots=True)
 class Features:
@@ -104,6 +122,37 @@ class Features:
     identifiers: tuple[str, ...]
     weak_name: bool
     cut: bool
+
+    @property
+    def value(self) -> dict[str, Any]:
+        """The features as JSON."""
+        return asdict(self)
+
+    def sentences(self) -> list[str]:
+        """The features as lines for people."""
+        lines: list[str] = []
+        if self.name is not None:
+            for pair in self.name.words:
+                how = pair.link.replace("_", " ")
+                lines.append(f"{pair.query} = {pair.listed} ({how}, {pair.likeness})")
+            if self.name.only_query:
+                lines.append(f"asked only: {' '.join(self.name.only_query)}")
+            if self.name.only_listed:
+                lines.append(f"listed only: {' '.join(self.name.only_listed)}")
+            if self.name.letters is not None:
+                lines.append(f"as a whole, without spaces: {self.name.letters / 1000:.1f} letters differ")
+            order = self.name.order.replace("_", " ")
+            lines.append(f"names alone {self.name_score}, order {order}")
+        for what, (found, points) in (("birth", self.birth), ("country", self.country)):
+            if found != "unknown":
+                lines.append(f"{what}: {found} ({points:+d})")
+        if self.identifiers:
+            lines.append(f"equal: {', '.join(self.identifiers)}")
+        if self.weak_name:
+            lines.append(f"the publisher calls this name weak ({WEAK_NAME:+d})")
+        if self.cut:
+            lines.append("a name was too long to be read whole")
+        return lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +177,26 @@ class Candidate:
     features: Features
     entry: model.ListEntry = field(repr=False)
 
+    @property
+    def value(self) -> dict[str, Any]:
+        """The candidate as JSON, without the entry."""
+        return {
+            "entry_uid": self.uid,
+            "name": self.name,
+            "asked": self.asked,
+            "score": self.score,
+            "verdict": self.verdict.value,
+            "features": self.features.value,
+        }
+
 
 class NameIndex:
     """The names of a list, ready to be searched.
+
+    Attributes:
+        entries: as given.
+        pack: the different names in flat arrays.
+        sounds: their sorted sounds, in the same order.
 
     Example:
         >>> from groundrule.screen.model import Kind, ListEntry, Name
@@ -160,13 +226,14 @@ class NameIndex:
                     self._names.append(normal)
                     self._holders.append([])
                 self._holders[place].append((at, number))
-        self._pack = pack(self._names)
-        self._sounds = [name.sorted_sound for name in self._names]
+        self.pack = pack(self._names)
+        self.sounds = [name.sorted_sound for name in self._names]
         self._roughs = [name.sorted_rough for name in self._names]
+        self._sound_letters, self._rough_letters = _letters(self.sounds), _letters(self._roughs)
         writing = np.fromiter((name.writing for name in self._names), np.uint8, len(self._names))
         self._other_script = np.flatnonzero(writing != Writing.ALPHABET)
         self._other_roughs = [self._roughs[place] for place in self._other_script]
-        self._other_sounds = [self._sounds[place] for place in self._other_script]
+        self._other_sounds = [self.sounds[place] for place in self._other_script]
         self._words = _postings(self._names)
         self._totals = np.array([_searched_weight(name) for name in self._names], np.float64)
         self._identifiers: dict[tuple[str, str], list[int]] = {}
@@ -192,7 +259,7 @@ class NameIndex:
             queries: parties.
             threshold: lowest score of a candidate [thousandths]; an equal identifier needs no score.
         Raises:
-            InputError: a threshold outside 1 to 1000, or a birth date that is none.
+            InputError: a threshold outside 1 to 1000, or a query that cannot be screened (`Query.check`).
         """
         if not 1 <= threshold <= 1000:
             raise InputError(f"threshold {threshold} is not from 1 to 1000", help="the score is in thousandths")
@@ -206,13 +273,13 @@ class NameIndex:
         left, right = self._shortlist(names)
         if not len(left):
             return left, right, np.zeros(0, np.int32)
-        return left, right, score_pairs(pack(names), self._pack, left, right)
+        return left, right, score_pairs(pack(names), self.pack, left, right)
 
     def _screen_block(self, queries: Sequence[Query], threshold: int) -> list[list[Candidate]]:
         names: list[NormalName] = []
         owners: list[int] = []
         for number, query in enumerate(queries):
-            _check_dates(query)
+            query.check()
             for text in query.names:
                 normal = normal_name(text, query.kind)
                 if normal.tokens:
@@ -300,7 +367,7 @@ class NameIndex:
         others = [k for k, name in enumerate(names) if name.writing is not Writing.ALPHABET]
         every = np.arange(total)
         for which, forms, listed, places, cutoff in (
-            (alphabet, "sorted_sound", self._sounds, every, SOUND_CUTOFF),
+            (alphabet, "sorted_sound", self.sounds, every, SOUND_CUTOFF),
             (alphabet, "sorted_rough", self._other_roughs, self._other_script, ROUGH_CUTOFF),
             (others, "sorted_rough", self._roughs, every, ROUGH_CUTOFF),
             (others, "sorted_sound", self._other_sounds, self._other_script, SOUND_CUTOFF),
@@ -308,6 +375,11 @@ class NameIndex:
             if not which or not listed:
                 continue
             asked = [getattr(names[k], forms) for k in which]
+            counted = {id(self.sounds): self._sound_letters, id(self._roughs): self._rough_letters}.get(id(listed))
+            if len(asked) <= FEW and counted is not None:
+                for k, form in zip(which, asked, strict=True):
+                    keys.append(k * total + _near(form, listed, counted, cutoff))
+                continue
             # No score_cutoff: with one, cdist leaves its vectorised path and takes a sixth longer on names.
             table = cdist(asked, listed, scorer=fuzz.ratio, dtype=np.uint8, workers=1)
             for row, k in enumerate(which):
@@ -366,6 +438,39 @@ def _largest(values: NDArray[np.generic], count: int) -> NDArray[np.int64]:
     return order
 
 
+def _near(form: str, listed: Sequence[str], counted: _Letters, cutoff: int) -> NDArray[np.int64]:
+    """What `cdist` over all listed forms would find for one form, compared only with those that have enough of its letters.
+
+    Handing 40,000 strings to rapidfuzz takes longer than comparing them; for a block that cost is shared.
+    """
+    counts, sizes = counted
+    own = _letters([form])[0][0]
+    common = np.minimum(counts, own).sum(axis=1, dtype=np.int64)
+    # INVARIANT: the ratio is 200 * (longest common subsequence) / size, which is never above 200 * common / size.
+    maybe = np.flatnonzero(200 * common >= (cutoff - 1) * (sizes + int(own.sum(dtype=np.int64))))
+    if not len(maybe):
+        return maybe
+    likeness = cdist([form], [listed[k] for k in maybe], scorer=fuzz.ratio, dtype=np.uint8, workers=1)[0]
+    good = np.flatnonzero(likeness >= cutoff)
+    if len(good) > CLOSEST:
+        good = good[_largest(likeness[good], CLOSEST)]
+    near: NDArray[np.int64] = maybe[good]
+    return near
+
+
+_Letters = tuple[NDArray[np.uint8], NDArray[np.int64]]
+
+
+def _letters(forms: Sequence[str]) -> _Letters:
+    """How often each of a-z, the digits together, and the space stand in each form, shape (forms, 28); and how many."""
+    counts = np.zeros((len(forms), 28), np.uint8)
+    for row, form in enumerate(forms):
+        places = np.frombuffer(form.encode("ascii"), np.uint8).astype(np.int64)
+        kinds = np.where(places >= 97, places - 97, np.where(places == 32, 27, 26))
+        counts[row] = np.minimum(np.bincount(kinds, minlength=28), 255)
+    return counts, counts.sum(axis=1, dtype=np.int64)
+
+
 def _searched_weight(name: NormalName) -> float:
     return max(0.3, sum(token.weight for token in name.tokens if token.kind in _SEARCHED))
 
@@ -395,12 +500,6 @@ def _identifier(scheme: str, value: str) -> tuple[str, str]:
 
 
 _DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
-
-
-def _check_dates(query: Query) -> None:
-    for text in query.birth_dates:
-        if _DATE.fullmatch(text) is None:
-            raise InputError(f"birth date `{text[:40]}` cannot be read", help="write YYYY, YYYY-MM or YYYY-MM-DD")
 
 
 def _birth(query: Query, entry: model.ListEntry) -> tuple[str, int]:

@@ -183,7 +183,8 @@ def _words(folded: str, kind: NameKind) -> list[str]:
     if folded.isascii():
         return _WORD.findall(folded)
     # Marks belong to the letter before them: vowels of Indian scripts, points of Hebrew, accents without a letter.
-    return "".join(letter if _in_word(letter) else " " for letter in folded).split()
+    words = "".join(letter if _in_word(letter) else " " for letter in folded).split()
+    return [part for word in words for part in _ARTICLE.sub(r"\1 ", word).split()]
 
 
 def _in_word(letter: str) -> bool:
@@ -194,6 +195,8 @@ _DOTTED = re.compile(r"(?<![^\W_])(?:[^\W\d_]\.\s?){2,}(?:[^\W\d_](?![^\W_]))?")
 _POSSESSIVE = re.compile(r"['’]s(?![^\W_])")
 _SILENT = re.compile(r"['’‘`´ʻʼʽʾʿʹʺ“”\"\u0640\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 _WORD = re.compile(r"[a-z0-9]+")
+_ARTICLE = re.compile(r"^(ال)(?=\w{3})")
+"""The Arabic article, which Latin script writes as a word of its own."""
 
 
 def _writing(word: str) -> Writing:
