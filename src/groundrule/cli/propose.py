@@ -1,0 +1,106 @@
+"""`groundrule propose` and `groundrule enact`: a change and its impact into the log; an approved change into force."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from groundrule.cli.documents import read_document, with_times
+from groundrule.cli.governing import chosen, governed, need_charter, standing
+from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_json, print_text, warn
+from groundrule.govern.objects import Change
+from groundrule.instant import format_instant
+from groundrule.pipeline.change_words import change_lines, impact_lines
+from groundrule.pipeline.impact import preview
+from groundrule.pipeline.proposing import contents_of, draft_changes, effective_of, make_proposal
+from groundrule.store.home import Home
+
+
+def propose(
+    file: Annotated[Path, typer.Argument(help="Author, rationale, how it is undone, requests, who gains: YAML or JSON.")],
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--change", help="OBJECT=FILE: rulebook, area, list/ID, programme/ID or waiver/ID; may be repeated."),
+    ] = None,
+    delete: Annotated[
+        list[str] | None, typer.Option("--delete", help="Object to be taken away: area/ID or waiver/ID; may be repeated.")
+    ] = None,
+    home: HomeOption = DEFAULT_HOME,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show class and impact; log nothing.")] = False,
+    as_json: OutputJson = False,
+) -> None:
+    """Draft a change against what is in force, compute for whom it changes what, and log both. Any edit is another proposal."""
+    written = read_document(file)
+    if isinstance(written.get("effective"), dict):
+        written["effective"] = with_times(written["effective"], ("from", "until"), file=file)
+    written = with_times(written, ("expires",), file=file)
+    with governed(home) as governance:
+        place = Home.open(home)
+        need_charter(governance.state)
+        assert governance.state.charter is not None
+        change_set = draft_changes(place, change or [], deleted=delete or [], read=read_document)
+        changes = [Change.parse(each) for each in change_set]
+        now_ns = time.time_ns()
+        effective = effective_of(written, now_ns)
+        seen = preview(place, changes, at_ns=effective.from_, until_ns=effective.until)
+        impact = seen.impact
+        proposal = make_proposal(governance.state, written, change_set, impact, effective, now_ns=now_ns)
+        need = governance.state.charter.change_class(proposal.class_)
+        index = None if dry_run else governance.propose(proposal.value, impact.value).index
+        contents = contents_of(place, proposal.change_set)
+        where = "not logged" if dry_run else standing(governance.state, proposal.id, governance.lists)
+    result: dict[str, Any] = {
+        "proposal": proposal.id, "index": index, "class": proposal.class_, "changes": change_lines(proposal, contents.get),
+        "impact": impact_lines(impact), "by": seen.by, "truth": seen.truth, "terminals": seen.terminals,
+        "changed": impact.changed, "impact_digest": impact.digest,
+        "screenings": list(proposal.screenings), "contacts_in_scope": list(proposal.contacts_in_scope), "standing": where,
+        "needs": {"role": need.role, "persons": need.min_persons, "groups": need.min_groups, "notice_hours": need.notice_hours},
+    }  # fmt: skip
+    if as_json:
+        print_json(result)
+        return
+    print_text(f"Proposal {proposal.id}" + ("" if index is None else f", log entry {index}"), style="bold")
+    for line in (*result["changes"], *result["impact"]):
+        print_text(f"  {line}")
+    for by, cells in seen.by.items():
+        if cells:
+            print_text(f"  by {by}: {', '.join(f'{number:,} {name}' for name, number in cells.items())}")
+    for policy, counts in seen.truth.items():
+        print_text(f"  {policy}, where truth is known: {', '.join(f'{number:,} {what}' for what, number in counts.items())}")
+    print_text(
+        f"  class {proposal.class_}: {need.min_persons} persons of role {need.role} from {need.min_groups} groups, "
+        f"{need.notice_hours} h of notice"
+    )
+    for each in proposal.contacts_in_scope:
+        print_text(f"  in scope: {each}", style="yellow")
+    print_text(f"  {where}")
+    if index is not None:
+        print_text(f"Each approver: groundrule govern export {proposal.id[:12]} --out FILE, then groundrule approve FILE --key KEY")
+
+
+def enact(
+    proposal: Annotated[str, typer.Argument(help="Digest of the proposal, or how it begins.")],
+    home: HomeOption = DEFAULT_HOME,
+    as_json: OutputJson = False,
+) -> None:
+    """Bring an approved proposal into force: logged and witnessed first, then written; refused with everything that is missing."""
+    with governed(home) as governance:
+        proposal_id = chosen(proposal, governance.state.proposals, "proposal")
+        done = governance.enact(proposal_id)
+        made = next(each for each in governance.state.enactments if each.enactment.proposal_digest == proposal_id)
+    result = {
+        **made.enactment.value, "proposal": proposal_id, "in_force": done.in_force, "witnessed": done.witnessed,
+        "index": made.index, "enacted_at": format_instant(made.enactment.enacted_at),
+    }  # fmt: skip
+    if as_json:
+        print_json(result)
+        return
+    if not done.in_force:
+        warn("Enacted in the log, and NOT in force: it waits for the quorum of witnesses. Run it again when they are back.")
+    print_text(f"Enacted {proposal_id}: log entry {made.index}, since {format_instant(made.enactment.enacted_at)}")
+    print_text(f"  policy {made.enactment.policy_digest_before} → {made.enactment.policy_digest_after}")
+    entries = ", ".join(str(each.log_index) for each in made.enactment.approvals)
+    print_text(f"  on {len(made.enactment.approvals)} approvals: log entries {entries}")
