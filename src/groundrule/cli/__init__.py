@@ -30,6 +30,7 @@ from groundrule.cli import (
     replay,
     request,
     rules,
+    screen,
 )
 from groundrule.cli.output import fail
 from groundrule.errors import GroundruleError
@@ -53,6 +54,7 @@ app.command(name="replay")(replay.replay)
 app.command(name="whatif")(replay.whatif)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(lists.app, name="lists")
+app.command(name="screen")(screen.screen)
 app.add_typer(key.app, name="key")
 app.add_typer(charter.app, name="charter")
 app.add_typer(request.app, name="request")
