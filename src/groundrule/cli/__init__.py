@@ -19,6 +19,7 @@ from groundrule.cli import (
     contact,
     decide,
     demo,
+    emergency,
     explain,
     govern,
     home,
@@ -29,6 +30,7 @@ from groundrule.cli import (
     register,
     replay,
     request,
+    review,
     rules,
     screen,
 )
@@ -62,6 +64,8 @@ app.command(name="propose")(propose.propose)
 app.command(name="approve")(approve.approve)
 app.command(name="enact")(propose.enact)
 app.add_typer(contact.app, name="contact")
+app.add_typer(emergency.app, name="emergency")
+app.add_typer(review.app, name="review")
 app.add_typer(govern.app, name="govern")
 
 

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from groundrule.cli.envelopes import write_envelope
+from groundrule.canon import canonical_json
+from groundrule.cli.envelopes import confirm_digest, write_envelope
 from groundrule.cli.governing import export_bundle, receive_approval
 from groundrule.cli.key import public_file, read_key
 from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_json, print_text, warn
@@ -76,13 +77,12 @@ def approve(
     now_ns = time.time_ns()
     person = _person(bundle, key, now_ns)
     statement = _statement(bundle, person, conflict, now_ns, verdict)
-    if not yes:
-        _confirm(bundle, verdict)
+    confirm_digest(bundle.logged.proposal.id, f"`{verdict.value}`", yes=yes)
     signer = read_key(key, passphrase_file)
     envelope, approval = sign_verdict(bundle, signer, person, verdict.value, statement, now_ns=now_ns)
     target = out or Path(f"{bundle.logged.proposal.id[:12]}.{person.removeprefix('party-')[:12]}.approval")
     write_envelope(target, envelope)
-    write_durably(remembered, (_json(bundle.seen.as_dict()) + "\n").encode())
+    write_durably(remembered, canonical_json(bundle.seen.as_dict()) + b"\n")
     result: dict[str, Any] = {**shown, "envelope": str(target), "approval": approval.value, "digest": approval.digest}
     if at_home:
         result["received"] = receive_approval(home, envelope)
@@ -245,18 +245,3 @@ def _statement(
     if statement and verdict is Verdict.APPROVE:
         warn("You state a conflict and approve: consider --verdict recuse.")
     return statement
-
-
-def _confirm(bundle: Bundle, verdict: Verdict) -> None:
-    if not sys.stdin.isatty():
-        raise InputError("nobody is there to say yes", help="run this at a terminal, or give --yes after reading what is shown")
-    digest = bundle.logged.proposal.id
-    typed = typer.prompt(f"To sign `{verdict.value}`, type the first 8 characters of the proposal's digest", err=True)
-    if typed.strip().lower() != digest[:8]:
-        raise InputError("that is not how the digest begins", help="nothing was signed")
-
-
-def _json(value: dict[str, Any]) -> str:
-    from json import dumps  # noqa: PLC0415 - one line of JSON, beside print_json
-
-    return dumps(value, sort_keys=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,19 +11,15 @@ import typer
 
 from groundrule.canon import parse_canonical
 from groundrule.cli.documents import read_document, with_times
-from groundrule.cli.envelopes import merge_envelopes, write_envelope
+from groundrule.cli.envelopes import merge_envelopes, sign_shown
 from groundrule.cli.governing import governed
-from groundrule.cli.key import read_key
 from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_json, print_table, print_text
 from groundrule.cli.passphrase import PassphraseFile
-from groundrule.errors import InputError
 from groundrule.govern.charter import Charter
 from groundrule.govern.rotation import read_charter
-from groundrule.govern.signed import payload_type
 from groundrule.instant import format_instant
 from groundrule.pipeline.charter_draft import draft_charter
 from groundrule.pipeline.governance_view import current_policy, read_state
-from groundrule.signing import sign_envelope
 from groundrule.store.durable import write_durably
 from groundrule.store.home import Home
 
@@ -72,13 +67,7 @@ def sign(
     made = _read(file)
     if not as_json:
         _print(made)
-    if not yes:
-        if not sys.stdin.isatty():
-            raise InputError("nobody is there to say yes", help="run this at a terminal, or give --yes after reading what is shown")
-        if typer.prompt("To sign, type the first 8 characters of its digest", err=True).strip().lower() != made.digest[:8]:
-            raise InputError("that is not how the digest begins", help="nothing was signed")
-    signer = read_key(key, passphrase_file)
-    write_envelope(out, sign_envelope(made.data, payload_type("charter"), [signer]))
+    signer = sign_shown(made, "charter", key, out, yes=yes, passphrase_file=passphrase_file)
     person = made.person_of(signer.public, max(time.time_ns(), made.issued))
     if as_json:
         print_json({"signature": str(out), "digest": made.digest, "person": person})

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import typer
+
+from groundrule.cli.key import read_key
 from groundrule.errors import InputError
-from groundrule.signing import open_envelope
+from groundrule.govern.signed import Signed, payload_type
+from groundrule.signing import SigningKey, open_envelope, sign_envelope
 from groundrule.store.durable import write_durably
 
 MAX_BYTES: Final = 4_000_000
@@ -57,3 +62,33 @@ def merge_envelopes(files: Sequence[Path]) -> dict[str, Any]:
 def write_envelope(file: Path, envelope: dict[str, Any]) -> None:
     """Write an envelope as one line of JSON."""
     write_durably(file, json.dumps(envelope, sort_keys=True).encode() + b"\n")
+
+
+def sign_shown(
+    made: Signed, kind: str, key: Path, out: Path, *, yes: bool, passphrase_file: Path | None
+) -> SigningKey:
+    """Sign an object that was shown, once the person has said so, into a file.
+
+    Args:
+        kind: of the object, for its payload type.
+        yes: the person has said so already.
+    Returns:
+        The key that signed.
+    Raises:
+        InputError: nobody is there to ask, or another digest was typed.
+    """
+    confirm_digest(made.digest, "it", yes=yes)
+    signer = read_key(key, passphrase_file)
+    write_envelope(out, sign_envelope(made.data, payload_type(kind), [signer]))
+    return signer
+
+
+def confirm_digest(digest: str, what: str, *, yes: bool) -> None:
+    """Let the person type how the digest begins, so that nothing is signed by habit."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise InputError("nobody is there to say yes", help="run this at a terminal, or give --yes after reading what is shown")
+    typed = typer.prompt(f"To sign {what}, type the first 8 characters of the digest", err=True)
+    if typed.strip().lower() != digest[:8]:
+        raise InputError("that is not how the digest begins", help="nothing was signed")
