@@ -128,6 +128,10 @@ def test_a_role_never_lets_one_person_act(role: str) -> None:
         ("limits.emergency_conditions", [], "emergency_conditions"),
         ("issued", "2026-03-02T09:00:00Z", "issued"),
         ("issued", "2026-02-30T09:00:00.000Z", "issued"),
+        ("limits.proposal_ttl_days", 91, "proposal_ttl_days"),
+        ("limits.approval_ttl_hours", 24 * 30 + 1, "approval_ttl_hours"),
+        ("limits.request_days", 366, "request_days"),
+        ("change_classes.critical.notice_hours", 24 * 90 + 1, "notice_hours"),
     ],
 )
 def test_what_is_wrong_is_refused_and_named(path: str, value: Any, said: str) -> None:

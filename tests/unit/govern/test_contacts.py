@@ -344,3 +344,42 @@ def test_nil_returns_are_express_and_periodic(world: World) -> None:
     assert nil_overdue(world.state, world.now) == (party("p1"),)
     assert refusal(world, "contact", nil | {"until": "2027-01-01T00:00:00.000Z"}) == "from_future"
     assert refusal(world, "contact", nil | {"covered_person": party("stranger")}) == "not_in_charter"
+
+
+def test_a_contact_is_not_reported_in_the_future(world: World) -> None:
+    for ahead, refused in ((5, False), (6, True)):
+        body = gw.contact_value(ahead, party("p2"), party("x"), reported_at=format_time(world.now + ahead * 10**9))
+        if refused:
+            assert refusal(world, "contact", body) == "from_future"
+        else:
+            world.log("contact", body)
+
+
+@pytest.mark.parametrize(("pattern", "recuses"), [("single", False), ("regular", True)])
+def test_an_open_end_lasts_until_now_for_regular_contact_only(world: World, pattern: str, recuses: bool) -> None:
+    since = {"occurred_from": format_time(START - 800 * DAY), "occurred_to": None, "pattern": pattern}
+    world.log("contact", gw.own_contact("own", "p2", party("requester"), **since))
+    assert (party("p2") in world.judge(about(world)).excluded) is recuses
+
+
+def test_a_conflict_lasts_24_months_to_the_millisecond(world: World) -> None:
+    edge = months_before(START, 24)
+    for person, end in (("p2", edge), ("p3", edge - 10**6)):
+        times = {"occurred_from": format_time(end), "occurred_to": format_time(end)}
+        world.log("contact", gw.own_contact(person, person, party("requester"), **times))
+    judged = world.judge(about(world))
+    assert party("p2") in judged.excluded
+    assert party("p3") not in judged.excluded
+
+
+def test_a_review_by_the_person_is_reviewed_again(world: World) -> None:
+    name = about(world)
+    world.conclude(name)
+    index = len(world.entries) - 1
+    world.now += 40 * DAY
+    since = {"occurred_from": format_time(START - DAY), "occurred_to": None, "reported_at": format_time(world.now)}
+    world.log("contact", gw.contact_value("reviewer", party("v2"), party("requester"), **since))
+    found = re_review_set(world.state, gw.ident("contact", "reviewer"))
+    assert [(each.index, each.act, each.of, each.touches) for each in found] == [(index, "review", name, True)]
+    world.log("contact", gw.contact_value("other", party("v4"), party("requester"), **since))
+    assert re_review_set(world.state, gw.ident("contact", "other")) == ()

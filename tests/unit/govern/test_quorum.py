@@ -468,3 +468,18 @@ def test_before_the_charter_there_is_nothing() -> None:
     world = World()
     assert refusal(world, "request", gw.request_value()) == "no_charter"
     assert world.state.policy_at(START) is None
+
+
+def test_five_seconds_of_clock_are_tolerated_and_no_more(world: World) -> None:
+    name = world.propose()
+    world.approve(name, "p1", "p2")
+    assert codes(world, name, witness_ns=world.now + 5 * SECOND) == set()
+    start = world.now
+    behind = quorum.judge(world.state, name, at_ns=start - 5 * SECOND)
+    assert "clock_stepped" not in {each.code for each in behind.blocks}
+    behind = quorum.judge(world.state, name, at_ns=start - 5 * SECOND - 1)
+    assert "clock_stepped" in {each.code for each in behind.blocks}
+    for seconds, refused in ((5, False), (6, True)):
+        signed = {"signed_at": format_time(world.now + seconds * SECOND), "expires": format_time(world.now + DAY)}
+        made = world.approval(name, "p3", **signed)
+        assert (refusal(world, "approval", made) if refused else world.log("approval", made)) in ("from_future", 4)
