@@ -10,12 +10,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from simulated_ledger import Simulation, Totals, Violation, run
+from simulated_ledger import LOG_KEY, POLICY, Simulation, Totals, Violation, run
 from simulated_machine import PowerLoss, SimulatedMachine
 
 from groundrule.errors import StoreError
 from groundrule.ledger.disk import DurableDisk
-from groundrule.ledger.state import SIGNED
+from groundrule.ledger.log import Log
+from groundrule.ledger.state import SIGNED, TREE_STATE
+from groundrule.ledger.tree import leaf_hash, root_of
 
 SEEDS = 500
 PARTS = 5
@@ -113,6 +115,36 @@ def test_a_program_that_forgets_a_step_is_found(mutant: str) -> None:
 
 def test_a_seed_always_does_the_same() -> None:
     assert run(11) == run(11)
+
+
+def test_across_a_thousand_tiles() -> None:
+    """The thousandth tile begins a folder of its own, which an append may or may not have reached."""
+    machine = SimulatedMachine(1)
+    part = [b""] * 65_536
+
+    def disk() -> DurableDisk:
+        machine.restart()
+        return DurableDisk(machine, label=f"life{machine.life}", place="the simulated machine")
+
+    log = Log.create(disk(), signers=[LOG_KEY], policy=POLICY, clock=lambda: 0, raw=True)
+    for _ in range(3):
+        log.append_raw(part)
+    assert "x001" not in machine.names("tile/entries")
+    log = Log.open(disk(), signers=[LOG_KEY], clock=lambda: 0)
+    assert (log.size, log.repairs) == (196_608, ())
+    old = machine.read(TREE_STATE, cold=False)
+    log.append_raw(part)
+    log = Log.open(disk(), signers=[LOG_KEY], clock=lambda: 0)
+    assert (log.size, log.repairs) == (262_144, ())
+    assert "023" in machine.names("tile/entries/x001")
+
+    disk().replace(TREE_STATE, old)  # as if the last append had not come to its end
+    log = Log.open(disk(), signers=[LOG_KEY], clock=lambda: 0)
+    assert (log.size, log.repairs) == (196_608, ("removed 514 files of an unfinished append beyond 196608 entries",))
+    assert "x001" not in {*machine.names("tile/entries"), *machine.names("tile/0")}
+    log.append_raw(part)
+    log.sign()
+    assert log.root == root_of([leaf_hash(b"")] * 262_144)
 
 
 # --- the machine itself -----------------------------------------------------------------------------------------------

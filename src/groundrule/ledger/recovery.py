@@ -206,10 +206,17 @@ def _folders_near_edge(disk: Disk, size: int) -> list[str]:
         reach = full + MAX_APPEND // TILE_WIDTH + 1
         groups = {_group(level, full), _group(level, reach)} | {f"tile/{kind}"}
         for folder in sorted(groups):
+            if not _is_there(disk, folder):
+                continue
             found.append(folder)
             partials = [name for name in disk.list(folder) if name.endswith(".p")]
             found += [f"{folder}/{name}" for name in partials if _index(f"{folder}/{name[:-2]}") >= full]
     return found
+
+
+def _is_there(disk: Disk, folder: str) -> bool:
+    parent, _, name = folder.rpartition("/")
+    return name in disk.list(parent)
 
 
 def _group(level: int | None, index: int) -> str:
