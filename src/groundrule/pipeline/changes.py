@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final
 
@@ -32,7 +33,7 @@ from groundrule.pipeline.home import rulebook_of
 from groundrule.pipeline.list_batches import Write, batch_writes, list_before, programme_write, waiver_writes
 from groundrule.rules.model import Rulebook
 from groundrule.rules.text import read_rulebook
-from groundrule.store.area_store import load_areas
+from groundrule.store.area_store import current_areas_digest, load_areas
 from groundrule.store.home import Home
 from groundrule.store.policy import get_object, put_object
 from groundrule.store.registers import Registers
@@ -174,7 +175,7 @@ def plan(home: Home, changes: Sequence[Change], *, at_ns: int, until_ns: int | N
         ConflictError: a change does not apply to what is in force; the context's `refusal` says why.
         InputError: a content cannot be used.
     """
-    whole, imported = load_areas(home)
+    whole, imported = _areas_of(home, current_areas_digest(home))
     made = Plan(rulebook_of(home), whole, imported, len(whole.areas) != len(imported))
     if len({change.object for change in changes}) != len(changes):
         raise refuse("object_twice", "a change set changes one object twice", help="put both changes into one")
@@ -194,7 +195,12 @@ def plan(home: Home, changes: Sequence[Change], *, at_ns: int, until_ns: int | N
                     help=f"one of {', '.join(OPERATIONS[kind])}",
                     object=change.object,
                 )
-            _check_before(change, before_of(home, registers, change.object))
+            present = (
+                sha256(made.rulebook.text.encode()).hexdigest()
+                if kind == "rulebook"
+                else before_of(home, registers, change.object)
+            )
+            _check_before(change, present)
             if until_ns is not None and kind in ("rulebook", "area", "service"):
                 raise refuse(
                     "end_not_possible",
@@ -204,6 +210,12 @@ def plan(home: Home, changes: Sequence[Change], *, at_ns: int, until_ns: int | N
                 )
             made = _apply(home, registers, made, change, at_ns=at_ns, until_ns=until_ns)
     return made
+
+
+@lru_cache(maxsize=2)
+def _areas_of(home: Home, digest: str) -> tuple[AreaSet, tuple[Area, ...]]:
+    """Area sets never change under their digest; reading one takes long enough to matter to a preview."""
+    return load_areas(home, digest)
 
 
 def _check_before(change: Change, found: str | None) -> None:

@@ -54,7 +54,7 @@ def load_fleet(home: Home) -> Fleet:
         return make_fleet(OBSERVATION_SCHEMA.empty_table(), 0)
     folder = home.cache / "fleet"
     for count in range(len(known), 0, -1):
-        path = folder / f"{_name(home, known[count - 1])}.parquet"
+        path = folder / f"seen-{_name(home, known[count - 1])}.parquet"
         if not path.exists():
             continue
         with suppress(OSError, pa.ArrowException):
@@ -92,11 +92,11 @@ def _grown(home: Home, kept: pa.Table, fresh: list[int], count: int) -> Fleet:
             kept = last_of_each(pa.concat_tables([kept, part]))
     kept = kept.cast(OBSERVATION_SCHEMA)
     folder = home.cache / "fleet"
-    path = folder / f"{_name(home, fresh[-1])}.parquet"
+    path = folder / f"seen-{_name(home, fresh[-1])}.parquet"
     with suppress(StoreError, OSError):
         with durable_file(path) as stream:
             pq.write_table(kept, stream, compression="none", use_dictionary=False)
-        for old in sorted(folder.glob("*.parquet"), key=lambda each: each.stat().st_mtime)[:-KEPT]:
+        for old in sorted(folder.glob("seen-*.parquet"), key=lambda each: each.stat().st_mtime)[:-KEPT]:
             old.unlink()
     return make_fleet(kept, count)
 

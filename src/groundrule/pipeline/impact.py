@@ -34,10 +34,11 @@ from groundrule.pipeline.list_batches import write_all
 from groundrule.pipeline.reach import touched_by
 from groundrule.records import OUTCOME_WORDS, Outcome
 from groundrule.rules.evidence import Profile
-from groundrule.rules.model import All, AnyOf, Compare, Condition, Not, Rulebook
-from groundrule.rules.reference import decide_one, row_of
+from groundrule.rules.model import Rulebook
+from groundrule.rules.plain_batch import Memo, plain_outcomes
 from groundrule.store.home import Home
 from groundrule.store.policy import InForce, enacting, in_force
+from groundrule.store.profiles import fold_in_cache
 from groundrule.store.register_view import RegisterView
 from groundrule.store.registers import Registers
 from groundrule.store.timeline import RegisterTimeline
@@ -137,7 +138,8 @@ def check_impact(
 def timeline(home: Home, at_ns: int) -> RegisterTimeline:
     """Read the registers as they are known now, as they hold at one instant [ns, UTC]."""
     with Registers.open(home) as registers:
-        return RegisterTimeline.fixed(RegisterView.load(registers, valid_at_ns=at_ns))
+        kept = fold_in_cache(home.cache / "fleet", registers, valid_at_ns=at_ns)
+        return RegisterTimeline.fixed(RegisterView.load(registers, valid_at_ns=at_ns, remembered=kept))
 
 
 class _Within(Registers):
@@ -166,9 +168,10 @@ def _registers_after(
         if stated is None:
             raise refuse("no_charter", "lists change by proposal in a home with a charter", help="groundrule charter init")
         trial = InForce(stated.log_index + 1, "", "", "", "", at_ns)
+        kept = fold_in_cache(home.cache / "fleet", registers, valid_at_ns=at_ns)
         with enacting(registers, trial, rehearsal=True) as tables:
             write_all(tables, made.writes)
-            view.append(RegisterView.load(_Within(tables.connection), valid_at_ns=at_ns))
+            view.append(RegisterView.load(_Within(tables.connection), valid_at_ns=at_ns, remembered=kept))
         yield RegisterTimeline.fixed(view[0])
 
 
@@ -187,8 +190,9 @@ def _compared(
     second = judges[1].judge(fleet.table, as_of_ns=at_ns, like=first)
     classes, names = _classes(judges[0], first)
     compiled = _Result(first.decided.outcome.astype(np.uint8), second.decided.outcome.astype(np.uint8))
-    plain_before, distinct_before = plain_outcomes(judges[0], first)
-    plain_after, distinct_after = plain_outcomes(judges[1], second)
+    memo: Memo = {}
+    plain_before, distinct_before = plain_outcomes(before.rulebook, first.evidence, before.compiled.latches, memo)
+    plain_after, distinct_after = plain_outcomes(after.rulebook, second.evidence, after.compiled.latches, memo)
     reference = _Result(plain_before, plain_after)
     runs = []
     changed = np.flatnonzero(compiled.before != compiled.after)
@@ -220,61 +224,6 @@ def _compared(
     # The impact must read back as it was written, or its digest would say nothing.
     impact = Impact.parse(impact.value)
     return Preview(impact, by, _truth(fleet, compiled, served), len(fleet), distinct_before + distinct_after)
-
-
-# --- the second engine --------------------------------------------------------------------------------------------------
-
-
-def plain_outcomes(judge: Judge, judged: Judged) -> tuple[NDArray[np.uint8], int]:
-    """Decide with the plain evaluator: one row of each distinct evidence, numbers told apart only at the rules' limits.
-
-    Returns:
-        Outcome per row (uint8, shape (n,)), and how many distinct pieces of evidence there were.
-    """
-    book, batch = judge.basis.rulebook, judged.evidence
-    limits = _limits(book)
-    keys = [judged.evidence_code.astype(np.int64)]
-    for name, interval in batch.numbers.items():
-        cuts = limits.get(name)
-        if cuts is None:
-            continue
-        for column in (interval.low, interval.high):
-            # Two bits for each limit: below, at, above. NaN goes after everything.
-            place = np.searchsorted(cuts, column, side="left") + np.searchsorted(cuts, column, side="right")
-            keys.append(np.where(np.isnan(column), 2 * len(cuts) + 1, place).astype(np.int64))
-    if batch.numbers.keys() & limits.keys():
-        low_above = [interval.low > interval.high for name, interval in batch.numbers.items() if name in limits]
-        keys.append(np.logical_or.reduce(low_above).astype(np.int64))
-    code = keys[0]
-    for other in keys[1:]:
-        width = int(other.max(initial=0)) + 1
-        _, code = np.unique(code * width + other, return_inverse=True)
-    _, rows, inverse = np.unique(code, return_index=True, return_inverse=True)
-    latches = judge.basis.compiled.latches
-    found = np.fromiter(
-        (int(decide_one(book, row_of(batch, int(row), latches)).outcome) for row in rows), np.uint8, len(rows)
-    )
-    return found[inverse.ravel()], len(rows)
-
-
-def _limits(book: Rulebook) -> dict[str, NDArray[np.float64]]:
-    """Numbers at which some rule's answer can change, by attribute."""
-    found: dict[str, set[float]] = {"position_age_s": {float(book.assumptions.max_position_age_s)}}
-
-    def walk(condition: Condition) -> None:
-        match condition:
-            case All(parts) | AnyOf(parts):
-                for part in parts:
-                    walk(part)
-            case Not(part):
-                walk(part)
-            case Compare(attribute, _, value):
-                found.setdefault(attribute, set()).add(float(value))
-
-    for rule in book.rules:
-        for condition in (rule.where, rule.who, rule.what, *rule.unless):
-            walk(condition)
-    return {name: np.array(sorted(values)) for name, values in found.items()}
 
 
 # --- what is counted ----------------------------------------------------------------------------------------------------

@@ -54,7 +54,7 @@ def touched_by(made: Plan, book: Rulebook) -> Touched:
     added = {
         name
         for id_, rule in new.items()
-        if _sanctions(rule) and id_ in old
+        if _sanctions(rule) and id_ in old and _sanctions(old[id_])
         for name in _lists(rule.unless) - _lists(old[id_].unless)
     }
     gone = {f"rule {rule.id}" for id_, rule in old.items() if _sanctions(rule) and _said(new.get(id_)) != _said(rule)}

@@ -5,23 +5,31 @@ Terminals are many and profiles are few. Rows are therefore folded to an interne
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlalchemy.engine import Connection
 
+from groundrule.errors import StoreError
 from groundrule.instant import MAX_NS
 from groundrule.rules.evidence import Profile
+from groundrule.store.durable import durable_file
 from groundrule.store.lists import Matcher, quotas_of, resolve, version_of
 from groundrule.store.register_view import RegisterView
-from groundrule.store.registers import TABLES, Registers, holds
+from groundrule.store.registers import REVISIONS, TABLES, Registers, holds
 
 _CHUNK = 50_000
+_KEPT = 2
+_CACHED = ("cached",)
 _NO_ACCOUNT = (None, None, None, None)
 _FOLDED = ("terminals", "accounts", "parties")
 _IDENTIFIERS = ("terminal_id", "kit_number", "utid", "dish_id", "account_id")
@@ -58,7 +66,9 @@ def load_view(
     quotas = quotas_of(registers.rows("lists", valid_at_ns=valid_at_ns, recorded_at_ns=recorded_at_ns))
     matcher = Matcher.of(entries)
     with registers.reading() as connection:
-        stretch = tuple(_stretch(connection, kind, valid_at_ns, recorded_at_ns) for kind in _FOLDED)
+        stretch: tuple[object, ...] = _CACHED
+        if stretch not in kept:
+            stretch = tuple(_stretch(connection, kind, valid_at_ns, recorded_at_ns) for kind in _FOLDED)
         if stretch not in kept:
             kept[stretch] = _fold(connection, valid_at_ns, recorded_at_ns)
     folded: _Folded = kept[stretch]
@@ -90,6 +100,65 @@ class _Folded:
     bases: list[tuple[Any, ...]]
     service_lat_deg: NDArray[np.float64]
     service_lon_deg: NDArray[np.float64]
+
+
+def fold_in_cache(folder: Path, registers: Registers, *, valid_at_ns: int) -> Remembered:
+    """Return the part of a view that lists do not change, as it is known now, from the cache or put into it.
+
+    Args:
+        folder: of the cache; what lies there may be removed at any time.
+        registers: the open registers.
+        valid_at_ns: the state of the world that is asked for [ns, UTC].
+    Returns:
+        What `RegisterView.load` takes as `remembered`; only for views of this instant, as known now.
+    """
+    with registers.reading() as connection:
+        changed = sa.select(REVISIONS.c.digest).where(REVISIONS.c.kind.in_(_FOLDED))
+        latest = connection.execute(changed.order_by(REVISIONS.c.revision.desc()).limit(1)).scalar()
+        path = folder / f"fold-{(latest or 'sha256:empty').removeprefix('sha256:')[:32]}.parquet"
+        with suppress(OSError, pa.ArrowException, KeyError, ValueError):
+            table = pq.read_table(path)
+            about = json.loads((table.schema.metadata or {})[b"groundrule"])
+            if int(about["from_ns"]) <= valid_at_ns < int(about["until_ns"]):
+                return {_CACHED: _unpacked(table, about["bases"])}
+        folded = _fold(connection, valid_at_ns, None)
+        since, until = _unchanged(connection, valid_at_ns)
+    about = {"from_ns": str(since), "until_ns": str(until), "bases": folded.bases}
+    with suppress(StoreError, OSError):
+        columns = dict(folded.identifiers) | {
+            "base": pa.array(folded.base_codes),
+            "lat_deg": pa.array(folded.service_lat_deg, pa.float64()),
+            "lon_deg": pa.array(folded.service_lon_deg, pa.float64()),
+        }
+        with durable_file(path) as stream:
+            made = pa.table(columns).replace_schema_metadata({"groundrule": json.dumps(about)})
+            pq.write_table(made, stream, compression="none", use_dictionary=False)
+        for old in sorted(folder.glob("fold-*.parquet"), key=lambda each: each.stat().st_mtime)[:-_KEPT]:
+            old.unlink()
+    return {_CACHED: folded}
+
+
+def _unpacked(table: pa.Table, bases: list[list[Any]]) -> _Folded:
+    return _Folded(
+        {name: table[name].combine_chunks() for name in _IDENTIFIERS},
+        table["base"].to_numpy(),
+        [tuple(base) for base in bases],
+        table["lat_deg"].to_numpy(),
+        table["lon_deg"].to_numpy(),
+    )
+
+
+def _unchanged(connection: Connection, valid_at_ns: int) -> tuple[int, int]:
+    """The longest interval around an instant in which no version of what is folded begins or ends."""
+    since, until = -(2**63), MAX_NS
+    for kind in _FOLDED:
+        table = TABLES[kind]
+        for column in (table.c.valid_from, table.c.valid_until):
+            known = sa.select(sa.func.max(column)).where(table.c.superseded_at == MAX_NS, column <= valid_at_ns)
+            since = max(since, connection.execute(known).scalar() or since)
+            known = sa.select(sa.func.min(column)).where(table.c.superseded_at == MAX_NS, column > valid_at_ns)
+            until = min(until, connection.execute(known).scalar() or until)
+    return since, until
 
 
 def _fold(connection: Connection, valid_at_ns: int, recorded_at_ns: int | None) -> _Folded:
