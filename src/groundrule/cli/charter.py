@@ -140,7 +140,7 @@ def _print(made: Charter) -> None:
         [[m.party, m.org_unit, m.independence_group, len(m.keys), ", ".join(roles[m.party])] for m in made.persons],
     )
     print_table(
-        ["class of change", "role", "persons", "groups", "notice [h]"],
+        ["class of change", "role", "persons", "groups", "notice, hours"],
         [[name, c.role, f"{c.min_persons} of {len(made.role(c.role).parties)}", c.min_groups, c.notice_hours]
          for name, c in made.change_classes.items()],
     )  # fmt: skip

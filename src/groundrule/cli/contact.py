@@ -24,9 +24,10 @@ from groundrule.govern.state import State
 from groundrule.instant import format_instant
 from groundrule.pipeline.governance_view import read_state
 from groundrule.pipeline.intake import check_fields, take_party
-from groundrule.pipeline.parties import commit_parties, names_of, put_party
+from groundrule.pipeline.parties import commit_parties, names_of, put_party, seal_evidence
 from groundrule.signing import sign_envelope
 from groundrule.store.home import Home
+from groundrule.store.policy import put_object
 
 app = typer.Typer(no_args_is_help=True, help="Contacts of covered persons with outside parties: add, dispute, list, none.")
 NS_PER_HOUR = 3_600_000_000_000
@@ -58,6 +59,7 @@ def add(
     check_fields(draft, _FIELDS, "the contact")
     found: dict[str, PartyRecord] = {}
     contact = _contact(draft, found, file)
+    pages = [file.parent / str(each["file"]) for each in draft.get("evidence") or [] if "file" in each]
     signer = read_key(key, passphrase_file) if key else None
     with governed(home) as governance:
         need_charter(governance.state)
@@ -68,6 +70,10 @@ def add(
         own = contact.basis == "self" and signer is not None
         hidden = set() if open_names or own else {contact.covered_person, contact.counterparty, contact.reported_by}
         salts = commit_parties(place, sorted(hidden))
+        for file_ in pages:
+            put_object(place, file_.read_bytes())
+        if hidden and contact.evidence:
+            contact = seal_evidence(place, contact)
         governance.state.openings.update(_openings(contact, salts))
         public = public_form(contact, salts)
         body = public.value if signer is None else sign_envelope(public.data, payload_type("contact"), [signer])

@@ -13,16 +13,20 @@ from groundrule.cli.decide import counts_dict, print_counts
 from groundrule.cli.explain import place_dict, place_sentence
 from groundrule.cli.output import OutputJson, print_json, print_table, print_text, progress
 from groundrule.cli.replay import difference_dict, difference_sentence, print_whatif, whatif_dict
+from groundrule.cli.story import play_story
 from groundrule.errors import InputError
 from groundrule.instant import format_instant
-from groundrule.pipeline.demo import Demo, make_demo
+from groundrule.pipeline.demo import Demo, make_demo, prepare_folder
+from groundrule.simulate.governance_incidents import STORIES, load_story
 
 
 class Incident(StrEnum):
-    """Incidents whose rival accounts are played."""
+    """Incidents: two whose rival accounts are played, and two stories of governance."""
 
     BLACK_SEA = "black-sea"
     DRONES = "drones"
+    TAIWAN = "taiwan"
+    CONTACTS = "contacts"
 
 
 def demo(
@@ -35,7 +39,7 @@ def demo(
     ] = 30,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same bytes.")] = 2026,
     incident: Annotated[
-        Incident | None, typer.Option("--incident", help="Play one incident under rival accounts instead.")
+        Incident | None, typer.Option("--incident", help="Play one incident instead: under rival accounts, or as a story of governance.")
     ] = None,
     as_json: OutputJson = False,
 ) -> None:
@@ -44,6 +48,11 @@ def demo(
     if incident is not None:
         if (terminals, minutes) != (50_000, 30):
             raise InputError("an incident has its own fleet and duration", help="leave out --terminals and --minutes")
+        if incident.value in STORIES:
+            folder = out / incident.value
+            prepare_folder(folder)
+            play_story(load_story(incident.value), folder, as_json=as_json)
+            return
         from groundrule.cli.incident import play  # noqa: PLC0415 - only this option needs it
 
         play(incident.value, out, seed=seed, as_json=as_json)

@@ -11,6 +11,7 @@ import typer
 from groundrule.cli.documents import read_document, with_times
 from groundrule.cli.governing import chosen, governed, need_charter, standing
 from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_json, print_text, warn
+from groundrule.errors import ConflictError
 from groundrule.govern.objects import Change
 from groundrule.instant import format_instant
 from groundrule.pipeline.change_words import change_lines, impact_lines
@@ -89,7 +90,12 @@ def enact(
     """Bring an approved proposal into force: logged and witnessed first, then written; refused with everything that is missing."""
     with governed(home) as governance:
         proposal_id = chosen(proposal, governance.state.proposals, "proposal")
-        done = governance.enact(proposal_id)
+        try:
+            done = governance.enact(proposal_id)
+        except ConflictError as error:
+            # The first reason is in the log; whoever waits wants to know all of them.
+            error.help = f"all that stands against it: {standing(governance.state, proposal_id, governance.lists)}"
+            raise
         made = next(each for each in governance.state.enactments if each.enactment.proposal_digest == proposal_id)
     result = {
         **made.enactment.value, "proposal": proposal_id, "in_force": done.in_force, "witnessed": done.witnessed,

@@ -16,10 +16,11 @@ from typing import Any, Final
 from groundrule.canon import canonical_json, format_base64, parse_base64, parse_canonical
 from groundrule.errors import ConflictError, InputError, IntegrityError
 from groundrule.govern.contacts import commit_party
-from groundrule.govern.objects import PartyRecord
+from groundrule.govern.objects import Contact, PartyRecord
 from groundrule.govern.signed import COMMITTED
 from groundrule.store.durable import write_durably
 from groundrule.store.home import Home
+from groundrule.store.policy import put_object
 
 _SUFFIX: Final = ".json"
 SALT_BYTES: Final = 32
@@ -121,6 +122,19 @@ def commit_parties(home: Home, parties: Iterable[str]) -> dict[str, bytes]:
         value = {"party": party, "salt": format_base64(salt)}
         _private(_openings_folder(home) / (commitment.removeprefix(COMMITTED) + _SUFFIX), canonical_json(value))
     return salts
+
+
+def seal_evidence(home: Home, contact: Contact) -> Contact:
+    """Return a contact whose evidence stands as salted digests of records in the home.
+
+    The address or the plain digest of a public page would tell whom an allegation is about.
+    """
+    sealed = []
+    for each in contact.evidence:
+        record = {"evidence": each.value, "salt": os.urandom(SALT_BYTES).hex(), "v": 1}
+        empty = {"url": None, "archived": None, "lang": None, "machine_translated": False, "original": None}
+        sealed.append(empty | {"sha256": put_object(home, canonical_json(record))})
+    return Contact.parse(contact.value | {"evidence": sealed})
 
 
 def openings_of(home: Home) -> dict[str, str]:
