@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import time
+import traceback
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
@@ -33,14 +34,15 @@ def main() -> int:
     # As in the suite: both sides ask the same library, and no signature is checked twice.
     signing.verify = lambda _, public, signature, message: good_signature(public, signature, message)
     started = time.process_time()
-    failed: dict[str, str] = {}
+    failed: list[str] = []
     names = [name for name in vars(test_governance) if name.startswith(f"test_{options.only}")]
     for name in names:
         try:
             getattr(test_governance, name)()
         except Exception as error:  # noqa: BLE001 - every failure is reported, and the other invariants still run
-            failed[name] = str(error)[:2000]
-            print(f"{name}: {error}", file=sys.stderr)
+            failed.append(name)
+            print(f"{name}:", file=sys.stderr)
+            traceback.print_exception(error, limit=-3)  # its notes hold the history that fails
     print(json.dumps({
         "invariants": len(names), "examples_each": options.examples, "failed": sorted(failed),
         "cpu_s": round(time.process_time() - started, 1),

@@ -103,7 +103,7 @@ class Facts:
         self.enacted, self.rejected, self.last = {}, {}, 0
         self.policies = []  # (from, digest)
         self.effects = []  # (refusal or None) of each entry
-        self.rotations = 0
+        self.made = []
         for index, t_ns, kind, body in entries:
             t = t_ns // 1_000_000
             fault = getattr(self, "on_" + kind.replace("-", "_"), lambda *_: None)(index, t, body)
@@ -129,7 +129,6 @@ class Facts:
         if not root_signed(self.charter, body, t) or not root_signed(new, body, t):
             return "root_quorum"
         self.charter, self.charter_index = new, index
-        self.rotations += 1
         return None
 
     def on_request(self, _, t, body):
@@ -268,6 +267,8 @@ class Facts:
 
     def on_enactment(self, _, t, body):
         name = body["proposal_digest"]
+        if body in self.made:
+            return "again"
         if name not in self.proposals or not -5000 <= t - ms(body["enacted_at"]) <= 600_000:
             return "unknown or late"
         if t >= ms(self.charter["expires"]):
@@ -295,6 +296,7 @@ class Facts:
         )
         if not same:
             return "other_grounds"
+        self.made.append(body)
         self.enacted[name] = t
         self.policy = body["policy_digest_after"]
         self.policies.append((at, self.policy))

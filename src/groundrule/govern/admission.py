@@ -129,7 +129,7 @@ def _screening(state: State, body: Body, t_ns: int, _: int | None) -> Admitted |
         return _again(state.screenings[screening.id].screening, screening)
     if screening.performed_at > t_ns + CLOCK_TOLERANCE_NS:
         raise refuse("from_future", "the screening was performed in the future")
-    registrars = _charter_of(state).role("registrar").parties - suspensions(state, t_ns).keys()
+    registrars = _charter_of(state).role("registrar").parties - suspensions(state).keys()
     for candidate in screening.candidates:
         if candidate.disposition != "unresolved" and candidate.by not in registrars:
             raise refuse("not_registrar", "a candidate was decided by somebody who is no registrar")
@@ -201,7 +201,7 @@ def _proposal(state: State, body: Body, t_ns: int, _: int | None) -> Admitted | 
         raise refuse("other_impact", "the impact is not the one that the proposal names", help="compute it again")
     if proposal.author not in charter.parties:
         raise refuse("not_in_charter", "the author is no person of the charter")
-    if proposal.author in suspensions(state, t_ns):
+    if proposal.author in suspensions(state):
         raise refuse("suspended", "the author is suspended until a review decides")
     if proposal.base_policy_digest != state.policy_digest or impact.policy_a != state.policy_digest:
         raise refuse("stale_base", "the policy that it changes is no longer in force", help="draft it on the current policy")
@@ -369,7 +369,7 @@ def _review(state: State, body: Body, t_ns: int, _: int | None) -> Admitted | No
         raise refuse("bad_signature", "not every reviewer signed the review with a valid key")
     if reviewers & _involved(state, review.of):
         raise refuse("involved", "a reviewer opened, wrote or approved something in the case", help="others must review")
-    if not charter.role("review").satisfied_by(reviewers - suspensions(state, t_ns).keys()):
+    if not charter.role("review").satisfied_by(reviewers - suspensions(state).keys()):
         raise refuse("quorum", f"{len(reviewers)} reviewers do not satisfy role review")
     return Admitted(review)
 

@@ -42,7 +42,7 @@ def excluded(state: State, proposal_id: str, at_ns: int) -> dict[str, str]:
 
     Reasons: `author`, `editor`, `requester`, `principal`, `beneficiary`, `recused`, `contact`, `suspended`.
     """
-    out = dict.fromkeys(suspensions(state, at_ns), "suspended")
+    out = dict.fromkeys(suspensions(state), "suspended")
     out |= dict.fromkeys(recusals(state, proposal_id, at_ns), "contact")
     out |= {
         each.approval.person: "recused"

@@ -192,7 +192,7 @@ def _first_hit(state: State, accused: LoggedContact) -> str | None:
 # --- rule (d) ---------------------------------------------------------------------------------------------------------
 
 
-def suspensions(state: State, at_ns: int) -> dict[str, str]:
+def suspensions(state: State) -> dict[str, str]:
     """Return who is suspended from all roles: person to the contact behind it.
 
     An owner or executive with a vouched contact that was late, or whose counterparty was not screened, until a review
@@ -212,7 +212,7 @@ def suspensions(state: State, at_ns: int) -> dict[str, str]:
             and not logged.allegation
             and (is_late(state, logged) or not state.screened(logged.contact.counterparty))
         )
-        if unfit and at_ns >= logged.t_ns:
+        if unfit:
             found.setdefault(person, logged.contact.id)
     return found
 

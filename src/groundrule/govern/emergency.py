@@ -162,7 +162,7 @@ def check_open(state: State, emergency: Emergency, signers: Collection[str], at_
     openers = set(emergency.openers)
     if not openers <= set(signers):
         raise refuse("openers_unsigned", f"{len(openers & set(signers))} of 2 openers signed with a valid key")
-    if not charter.role("emergency").satisfied_by(openers - suspensions(state, at_ns).keys()):
+    if not charter.role("emergency").satisfied_by(openers - suspensions(state).keys()):
         raise refuse("openers_not_in_role", "the openers are not two persons of role emergency who may act")
     if emergency.condition not in charter.limits.emergency_conditions:
         raise refuse("condition_unknown", f"`{emergency.condition}` is no condition of the charter")

@@ -208,9 +208,9 @@ def test_an_official_report_that_no_registrar_signed_is_an_allegation(world: Wor
 def test_an_allegation_suspends_nobody_until_a_review(world: World) -> None:
     late = {"occurred_from": format_time(START - 99 * DAY), "occurred_to": format_time(START - 90 * DAY)}
     world.log("contact", gw.contact_value("forged", party("p1"), party("unscreened"), **late))
-    assert not suspensions(world.state, world.now)
+    assert not suspensions(world.state)
     world.conclude(gw.ident("contact", "forged"), "reversed")
-    assert suspensions(world.state, world.now) == {party("p1"): gw.ident("contact", "forged")}
+    assert suspensions(world.state) == {party("p1"): gw.ident("contact", "forged")}
     name = about(world)
     assert refusal(world, "approval", world.approval(name, "p1")) == "suspended"
 
@@ -262,18 +262,18 @@ def test_an_executive_with_a_late_contact_is_suspended_until_a_review(world: Wor
     world.log("contact", gw.own_contact("late too", "p2", party("friend"), **late))  # no executive
     assert world.judge(name).excluded[party("p1")] == "suspended"
     assert refusal(world, "proposal", world.proposal_body("own", author=party("p1"))) == "suspended"
-    assert set(suspensions(world.state, world.now)) == {party("p1")}
+    assert set(suspensions(world.state)) == {party("p1")}
     world.conclude(gw.ident("contact", "late"), "upheld")
-    assert not suspensions(world.state, world.now)
+    assert not suspensions(world.state)
     world.approve(name, "p1", "p2")
     assert world.judge(name).satisfied
 
 
 def test_an_executive_with_an_unscreened_contact_is_suspended_until_it_is_screened(world: World) -> None:
     world.log("contact", gw.own_contact("fresh", "p1", party("friend")))
-    assert party("p1") in suspensions(world.state, world.now)
+    assert party("p1") in suspensions(world.state)
     world.screen(party("friend"))
-    assert not suspensions(world.state, world.now)
+    assert not suspensions(world.state)
 
 
 # --- re-review ---
