@@ -24,6 +24,7 @@ from typing import Any, Final, Self
 
 from groundrule.canon import canonical_json
 from groundrule.errors import ConflictError, GroundruleError, InputError, IntegrityError, StoreError
+from groundrule.govern.admission import CHECKS
 from groundrule.ledger.commitment import SALT_BYTES, seal_commitment
 from groundrule.ledger.entry import Entry, format_time, policy_digest
 from groundrule.ledger.log import PATIENCE_S, Item, Log
@@ -36,9 +37,12 @@ from groundrule.store.area_store import current_areas_digest
 from groundrule.store.durable import sync_folder, write_durably
 from groundrule.store.home import Home
 from groundrule.store.keys import KeyService
+from groundrule.store.policy import is_governed
 from groundrule.store.records import Outgoing, Queued, RecordStore, RunProof
 
 GOVERNANCE: Final = "governance"
+GOVERNING: Final = frozenset(CHECKS) | {"snapshot-published"}
+"""Kinds of entries from which the state of governance follows, or that say which policy is in force."""
 DECISIONS: Final = "decisions.main"
 POLICY_FILE: Final = "policy"
 GROUP: Final = 1_000
@@ -452,8 +456,16 @@ def append_items(ledger: HomeLedger, items: Iterable[tuple[str, str, Mapping[str
 
     Raises:
         InputError: one cannot be an entry; none is queued.
+        ConflictError: one governs, and the home has a charter: such entries are made by the acts of governance alone.
     """
     given = list(items)
+    by_hand = sorted({kind for kind, _, _ in given if kind in GOVERNING} if is_governed(ledger.home) else ())
+    if by_hand:
+        raise ConflictError(
+            f"entries of kind `{by_hand[0]}` are not made by hand in a home with a charter",
+            help="use the command of the act: groundrule request, propose, approve, enact and others",
+            refusal="only_by_act",
+        )
     for number, (kind, stream, body) in enumerate(given, 1):
         try:
             Item(kind, stream, dict(body) if isinstance(body, Mapping) else body).check()
