@@ -78,7 +78,9 @@ def _cost_tables() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         leave[0, ord(vowel) - 97] = leave[Writing.SYLLABLES, ord(vowel) - 97] = 0.7
         leave[Writing.ABJAD, ord(vowel) - 97] = 0.12
         leave[Writing.ROUGH, ord(vowel) - 97] = 0.25
-    leave[0, ord("h") - 97] = leave[Writing.SYLLABLES, ord("h") - 97] = 0.5
+    leave[0, ord("h") - 97] = leave[Writing.SYLLABLES, ord("h") - 97] = 0.4
+    for liquid in "lr":  # the same Korean family name is spelt i, li, ri and pak, park
+        leave[Writing.SYLLABLES, ord(liquid) - 97] = 0.4
     leave[Writing.ABJAD, ord("h") - 97] = 0.4
     leave[Writing.ROUGH, ord("h") - 97] = 0.25
     leave[Writing.ROUGH, ord("l") - 97] = 0.6

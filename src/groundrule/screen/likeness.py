@@ -3,8 +3,8 @@
 Flow for one pair of names, the same for one as for millions:
 1. each word of one name against each of the other: an edit distance in which slips that people and transliterations
    make (vowels, b p v f, d t, k g q, a letter doubled or dropped) cost less than a full letter;
-2. words are paired, the most alike first; then joined words against single ones (`Abdul Rahman`, `Abdulrahman`),
-   initials against words, and abbreviations against what they stand for;
+2. words that are surely alike are paired, the most alike first; then joined words against single ones (`Abdul Rahman`,
+   `Abdulrahman`), words that are less alike, initials against words, abbreviations against what they stand for;
 3. words left over on both sides contradict each other, words left over on one side are extra;
 4. the share of agreeing weight is the score; a name whose letters agree as a whole although the spaces do not is
    recognised by the distance of the whole strings.
@@ -25,6 +25,8 @@ from groundrule.screen.costs import LEAVE, REPLACE, SPELT_OTHERWISE, SWAP, WEIGH
 from groundrule.screen.names import MAX_TOKENS, TokenKind, Writing
 from groundrule.screen.packs import MAX_LETTERS, Pack
 
+SURE = 0.75
+"""Likeness from which two words are paired before joined words are tried."""
 MAX_WHOLE = 160
 """Letters of a whole name without spaces that are compared."""
 
@@ -220,10 +222,12 @@ def _score(p, x, q, y, replace, leave, weights, work):  # type: ignore[no-untype
     if pn == 0 or qn == 0:
         return 0.0
     rows = np.empty((3, MAX_WHOLE + 1), np.float32)
-    _pair_words(p, p0, pn, q, q0, qn, replace, leave, weights, work, rows)
+    like, link = _compare_words(p, p0, pn, q, q0, qn, replace, leave, weights, rows)
+    _pair_words(p, p0, pn, q, q0, qn, like, link, work, SURE)
     if (mate_p[:pn] < 0).any() and (mate_q[:qn] < 0).any():
         _join(p, p0, pn, q, q0, qn, mate_p, like_p, link_p, mate_q, like_q, link_q, replace, leave, weights, rows)
         _join(q, q0, qn, p, p0, pn, mate_q, like_q, link_q, mate_p, like_p, link_p, replace, leave, weights, rows)
+        _pair_words(p, p0, pn, q, q0, qn, like, link, work, 0.0)
         _initials(p, p0, pn, q, q0, qn, work)
         person = p.person[x] == 1 and q.person[y] == 1
         _abbreviations(p, p0, pn, q, q0, qn, mate_p, like_p, link_p, mate_q, like_q, link_q, person)
@@ -240,7 +244,8 @@ def _score(p, x, q, y, replace, leave, weights, work):  # type: ignore[no-untype
     else:
         per_extra = weights.extra_entity if full_words > 1 else weights.single_entity
     score = 0.0
-    if full_words > 0:
+    # Initials alone say nothing (`N. N.`), unless both names are the very same.
+    if full_words > 0 or (left_p == 0.0 and left_q == 0.0 and (link_p[:pn] == EXACT).all()):
         score = agree / (matched + weights.contradiction * contradiction + per_extra * extra)
     measures[0], measures[1], measures[2] = matched, contradiction, extra
     if contradiction > 0.0 or score < weights.whole_best:
@@ -260,21 +265,27 @@ def _has_syllables(p, p0, pn):  # type: ignore[no-untyped-def]  # compiled
 
 
 @njit(cache=True)
-def _pair_words(p, p0, pn, q, q0, qn, replace, leave, weights, work, rows):  # type: ignore[no-untyped-def]  # compiled
-    """Pair single words, most alike first; among equals the heavier."""
-    mate_p, like_p, link_p, mate_q, like_q, link_q, _ = work
+def _compare_words(p, p0, pn, q, q0, qn, replace, leave, weights, rows):  # type: ignore[no-untyped-def]  # compiled
+    """Likeness and link of each word with each; shape (pn, qn)."""
     like = np.zeros((pn, qn), np.float32)
     link = np.zeros((pn, qn), np.uint8)
     for i in range(pn):
         for j in range(qn):
             like[i, j], link[i, j] = _words(p, p0 + i, q, q0 + j, replace, leave, weights, rows)
+    return like, link
+
+
+@njit(cache=True)
+def _pair_words(p, p0, pn, q, q0, qn, like, link, work, least):  # type: ignore[no-untyped-def]  # compiled
+    """Pair free single words that are alike enough, most alike first; among equals the heavier."""
+    mate_p, like_p, link_p, mate_q, like_q, link_q, _ = work
     for _ in range(min(pn, qn)):
         best, best_i, best_j = 0.0, -1, -1
         for i in range(pn):
             if mate_p[i] >= 0:
                 continue
             for j in range(qn):
-                if mate_q[j] >= 0 or like[i, j] == 0.0:
+                if mate_q[j] >= 0 or like[i, j] == 0.0 or like[i, j] < least:
                     continue
                 value = like[i, j] + 1e-2 * (p.weight[p0 + i] + q.weight[q0 + j])
                 if value > best + 1e-6:

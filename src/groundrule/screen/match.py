@@ -26,7 +26,7 @@ from groundrule.errors import InputError
 from groundrule.screen import model
 from groundrule.screen.compare import Likeness, compare
 from groundrule.screen.likeness import score_pairs
-from groundrule.screen.names import FORM_VERSION, NameKind, NormalName, Token, TokenKind, Writing, normal_name
+from groundrule.screen.names import FORM_VERSION, NameKind, NormalName, TokenKind, Writing, normal_name
 from groundrule.screen.packs import pack
 
 ALGORITHM = {"name": "groundrule-names", "version": f"{FORM_VERSION}.1"}
@@ -397,7 +397,7 @@ class NameIndex:
     def _sharing(self, name: NormalName) -> NDArray[np.int64]:
         """Names that hold words of this one: nearly half of the weight of the lighter name, or more."""
         found = [
-            (places, token.weight) for key, token in _keys(name).items() if (places := self._words.get(key)) is not None
+            (places, weight) for key, weight in _keys(name).items() if (places := self._words.get(key)) is not None
         ]
         if not found:
             return np.zeros(0, np.int64)
@@ -438,7 +438,7 @@ def _largest(values: NDArray[np.generic], count: int) -> NDArray[np.int64]:
     return order
 
 
-def _near(form: str, listed: Sequence[str], counted: _Letters, cutoff: int) -> NDArray[np.int64]:
+def _near(form: str, listed: list[str], counted: _Letters, cutoff: int) -> NDArray[np.int64]:
     """What `cdist` over all listed forms would find for one form, compared only with those that have enough of its letters.
 
     Handing 40,000 strings to rapidfuzz takes longer than comparing them; for a block that cost is shared.
@@ -450,7 +450,7 @@ def _near(form: str, listed: Sequence[str], counted: _Letters, cutoff: int) -> N
     maybe = np.flatnonzero(200 * common >= (cutoff - 1) * (sizes + int(own.sum(dtype=np.int64))))
     if not len(maybe):
         return maybe
-    likeness = cdist([form], [listed[k] for k in maybe], scorer=fuzz.ratio, dtype=np.uint8, workers=1)[0]
+    likeness = cdist([form], [listed[int(k)] for k in maybe], scorer=fuzz.ratio, dtype=np.uint8, workers=1)[0]
     good = np.flatnonzero(likeness >= cutoff)
     if len(good) > CLOSEST:
         good = good[_largest(likeness[good], CLOSEST)]
@@ -458,36 +458,43 @@ def _near(form: str, listed: Sequence[str], counted: _Letters, cutoff: int) -> N
     return near
 
 
-_Letters = tuple[NDArray[np.uint8], NDArray[np.int64]]
+_Letters = tuple[NDArray[np.uint16], NDArray[np.int64]]
 
 
 def _letters(forms: Sequence[str]) -> _Letters:
     """How often each of a-z, the digits together, and the space stand in each form, shape (forms, 28); and how many."""
-    counts = np.zeros((len(forms), 28), np.uint8)
-    for row, form in enumerate(forms):
-        places = np.frombuffer(form.encode("ascii"), np.uint8).astype(np.int64)
-        kinds = np.where(places >= 97, places - 97, np.where(places == 32, 27, 26))
-        counts[row] = np.minimum(np.bincount(kinds, minlength=28), 255)
-    return counts, counts.sum(axis=1, dtype=np.int64)
+    letters = np.frombuffer("".join(forms).encode("ascii"), np.uint8).astype(np.int64)
+    kinds = np.where(letters >= 97, letters - 97, np.where(letters == 32, 27, 26))
+    rows = np.repeat(np.arange(len(forms)), [len(form) for form in forms])
+    counts = np.bincount(28 * rows + kinds, minlength=28 * len(forms)).reshape(-1, 28)
+    return counts.astype(np.uint16), counts.sum(axis=1)
 
 
 def _searched_weight(name: NormalName) -> float:
     return max(0.3, sum(token.weight for token in name.tokens if token.kind in _SEARCHED))
 
 
-def _keys(name: NormalName) -> dict[str, Token]:
-    """Words by which a name is found: as they sound, and between scripts by their consonants."""
-    keys = {token.sound: token for token in name.tokens if token.kind in _SEARCHED}
+def _keys(name: NormalName) -> dict[str, float]:
+    """Words by which a name is found, with their weight: as they sound, between scripts by consonants, all without spaces."""
+    searched = [token for token in name.tokens if token.kind in _SEARCHED]
+    keys = {token.sound: token.weight for token in searched}
     if name.writing is not Writing.ALPHABET:
-        keys.update({f"~{t.rough}": t for t in name.tokens if t.kind in _SEARCHED and len(t.rough) > 2})
-    return keys
+        keys |= {f"~{token.rough}": token.weight for token in searched if len(token.rough) > 2}
+    sounds = [token.sound for token in searched]
+    whole = _searched_weight(name)
+    return keys | {_joined(sounds): whole, _joined(sounds[1:] + sounds[:1]): whole, _joined(sounds[-1:] + sounds[:-1]): whole}
+
+
+def _joined(sounds: Sequence[str]) -> str:
+    return "=" + "".join(sounds)
 
 
 def _postings(names: Sequence[NormalName]) -> dict[str, NDArray[np.int64]]:
     words: dict[str, list[int]] = {}
     for place, name in enumerate(names):
         searched = [token for token in name.tokens if token.kind in _SEARCHED]
-        for key in {t.sound for t in searched} | {f"~{t.rough}" for t in searched if len(t.rough) > 2}:
+        keys = {t.sound for t in searched} | {f"~{t.rough}" for t in searched if len(t.rough) > 2}
+        for key in keys | {_joined([token.sound for token in searched])}:
             words.setdefault(key, []).append(place)
     return {word: np.array(places, np.int64) for word, places in words.items()}
 

@@ -165,8 +165,11 @@ def normal_name(text: str, kind: NameKind = NameKind.UNKNOWN) -> NormalName:
         writing = _writing(word)
         if writing is Writing.ROUGH and _is_native(word, len(parts) == 1):
             writing = Writing.SYLLABLES
-        latin = _hangul_name(word) if len(parts) == 1 else None
-        words.extend((word, part, writing) for part in (latin or _latin(word, kind)).split())
+        if len(parts) == 1 and 2 <= len(word) <= 4 and all(_is_character(letter) for letter in word):
+            # A Chinese or Korean name that stands alone, family name first: each syllable is a word.
+            words.extend((letter, _hangul(letter), writing) for letter in word)
+        else:
+            words.extend((word, part, writing) for part in _latin(word, kind).split())
     cut = cut or len(words) > MAX_TOKENS
     tokens = _tokens(words[:MAX_TOKENS], kind)
     roughest = max((token.writing for token in tokens), default=Writing.ALPHABET)
@@ -273,7 +276,7 @@ _LETTERS = str.maketrans(
         "ך": "k", "ל": "l", "מ": "m", "ם": "m", "נ": "n", "ן": "n", "ס": "s", "ע": "a", "פ": "p", "ף": "f", "צ": "ts",
         "ץ": "ts", "ק": "k", "ר": "r", "ש": "sh", "ת": "t",
         "ー": "", "・": " ", "·": " ",
-        "х": "kh", "ю": "yu", "я": "ya", "ъ": "", "ь": "", "э": "e", "є": "ye", "ї": "yi",
+        "χ": "kh", "х": "kh", "ю": "yu", "я": "ya", "ъ": "", "ь": "", "э": "e", "є": "ye", "ї": "yi",
     }
 )  # fmt: skip
 
@@ -284,12 +287,8 @@ _TAILS = ("", "k", "k", "k", "n", "n", "n", "t", "l", "k", "m", "l", "l", "l", "
           "ng", "t", "t", "k", "t", "p", "t")  # fmt: skip
 
 
-def _hangul_name(word: str) -> str | None:
-    """A name of two to four syllables that stands alone is a Korean one, family name first; others are transcribed."""
-    if not 2 <= len(word) <= 4 or not all("\uac00" <= letter <= "\ud7a3" for letter in word):
-        return None
-    syllables = [_hangul(letter) for letter in word]
-    return " ".join(syllables)
+def _is_character(letter: str) -> bool:
+    return "\u4e00" <= letter <= "\u9fff" or "\uac00" <= letter <= "\ud7a3"
 
 
 def _hangul(word: str) -> str:
@@ -318,8 +317,6 @@ def sound_of(latin: str) -> str:
     spoken = _SPELLINGS.sub(lambda found: _SOUNDS[found.group()], latin)
     spoken = _SOFT_C.sub("s", spoken).translate(_ONE_LETTER)
     spoken = _DOUBLED.sub(r"\1", spoken)
-    if len(spoken) > 3 and spoken.endswith("h"):
-        spoken = spoken[:-1]
     return spoken or latin
 
 
@@ -351,7 +348,12 @@ def _tokens(words: list[tuple[str, str, Writing]], kind: NameKind) -> tuple[Toke
     tokens: list[Token] = []
     place = 0
     while place < len(words):
-        text, _, writing = words[place]
+        text, latin, writing = words[place]
+        if writing >= Writing.ROUGH:
+            # Syllables that look like `i`, `de` or `mr` are neither initials nor particles nor titles.
+            tokens.append(_token(text, latin, writing, TokenKind.NAME))
+            place += 1
+            continue
         kind_of, canonical, length = _phrase([each[1] for each in words[place : place + _LONGEST]], kind, place)
         if length > 1:
             text = " ".join(each[0] for each in words[place : place + length])
