@@ -72,7 +72,7 @@ print(json.dumps({"versions": {name: version(name) for name in names}, "scores":
 
 
 def main() -> int:
-    data = Path(os.environ.get("GROUNDRULE_SHARED_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+    data = Path(os.environ.get("GROUNDRULE_SHARED_DATA", "optional-data"))
     names, lists = data / "names", data / "sanctions"
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=Path, default=names / "name_bench_dev.csv", help="labelled pairs")

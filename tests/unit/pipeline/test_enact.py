@@ -229,12 +229,12 @@ def test_registers_that_are_no_policy_are_imported_as_before(template: Home, tmp
 @pytest.mark.parametrize(
     "statement",
     [
-        "INSERT INTO programmes (programme_id, valid_from, valid_until, recorded_at, superseded_at, revision, governed)"
-        " VALUES ('x', 0, 1, 0, 1, 1, 1)",
+        ("INSERT INTO programmes (programme_id, valid_from, valid_until, recorded_at, superseded_at, revision, governed)"
+         " VALUES ('x', 0, 1, 0, 1, 1, 1)"),
         "UPDATE list_entries SET superseded_at = 1",
         "DELETE FROM list_entries",
-        "INSERT INTO lists (list_id, valid_from, valid_until, recorded_at, superseded_at, revision, governed)"
-        " VALUES ('x', 0, 1, 0, 1, 1, 1)",
+        ("INSERT INTO lists (list_id, valid_from, valid_until, recorded_at, superseded_at, revision, governed)"
+         " VALUES ('x', 0, 1, 0, 1, 1, 1)"),
         "INSERT INTO policy_enactments VALUES (99999, '', 'sha256:0', 'sha256:0', '', 0)",
         "UPDATE policy_enactments SET rulebook = 'sha256:0'",
         "DELETE FROM policy_enactments",
