@@ -189,8 +189,11 @@ class _Batch:
             # All that a selector's truth depends on, besides the leaf: the place, how old it is, and the map and rights.
             age = row.numbers.get("position_age_s", (np.nan, np.nan))[0] > self.book.assumptions.max_position_age_s
             key = (leaf, row.where, bool(age), self._setting)
-            if key in self.memo:
-                return self.memo[key]
+            try:
+                if key in self.memo:
+                    return self.memo[key]
+            except TypeError:  # a place that cannot be hashed is broken evidence, and is judged by itself
+                key = None
         try:
             truth, doubt, _ = _leaf(self.book, rule, row, leaf)
         except Exception:  # noqa: BLE001 - a rule that cannot be evaluated is reviewed
@@ -255,9 +258,10 @@ class _Batch:
         if name not in self._fields:
             known: dict[object, int] = {}
             attribute = name.removeprefix("who.")
-            # Somebody who is not registered differs from everybody who is.
+            # Somebody who is not registered differs from everybody who is. Values are told apart by how they are written,
+            # because broken evidence may hold anything.
             of = [
-                known.setdefault((profile is None, getattr(profile, attribute, None)), len(known))
+                known.setdefault((profile is None, repr(getattr(profile, attribute, None))), len(known))
                 for profile in self.batch.who.values
             ]
             self._fields[name] = np.array(of, np.int64)[self.columns.codes["who"]]
