@@ -143,7 +143,7 @@ def clear_leftovers(disk: Disk, size: int) -> Iterator[str]:
     gone = {*temporary, *beyond}
     empty: list[str] = []
     for folder in sorted(folders, key=lambda path: path.count("/"), reverse=True):
-        if folder.startswith("tile/") and all(f"{folder}/{name}" in gone for name in disk.list(folder)):
+        if folder.startswith("tile") and all(f"{folder}/{name}" in gone for name in disk.list(folder)):
             empty.append(folder)
             gone.add(folder)
     if gone:
@@ -197,7 +197,7 @@ def _mend_partials(disk: Disk, tree: TileTree) -> Iterator[str]:
 
 def _folders_near_edge(disk: Disk, size: int) -> list[str]:
     """Return every folder that an append to `size` entries may have touched."""
-    found = ["", STATE]
+    found = ["", STATE, *(["tile"] if _is_there(disk, "tile") else [])]
     for kind in disk.list("tile"):
         if kind != "entries" and not (kind.isdecimal() and int(kind) < 8):
             continue
