@@ -58,6 +58,7 @@ class SweepCounts:
 
     Attributes:
         calls: calls of the window, by name.
+        listings: how many of them close a folder whose names were read.
         runs: injections, by fault.
         surfaced: injected errors that ended the process with an error of the ledger.
         tolerated: errors that Python itself swallows: closing a folder that was only listed. Nothing is written through it,
@@ -68,6 +69,7 @@ class SweepCounts:
     """
 
     calls: Counter[str] = field(default_factory=Counter)
+    listings: int = 0
     runs: Counter[str] = field(default_factory=Counter)
     surfaced: int = 0
     tolerated: int = 0
@@ -94,6 +96,7 @@ def sweep(folder: Path, *, entries: int = 3, count: int = 2, faults: tuple[str, 
     with server() as running:
         window = _window(_traced(running, copy(base, log), count, trace, None)[1])
         counts.calls.update(call.name for call in window)
+        counts.listings = sum(call.lists for call in window)
         for fault in faults:
             for call in window:
                 copy(base, log)

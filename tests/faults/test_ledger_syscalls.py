@@ -22,4 +22,5 @@ def test_no_failing_call_damages_the_log(fault: str, tmp_path: Path) -> None:
     assert counts.runs[fault] == counts.calls.total()
     if fault != "SIGKILL":
         assert counts.surfaced + counts.tolerated == counts.runs[fault]
-        assert counts.tolerated < 20
+        assert counts.tolerated <= counts.listings  # and nothing else may pass in silence
+        assert counts.listings < counts.calls["close"] / 2
