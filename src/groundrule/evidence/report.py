@@ -109,7 +109,8 @@ class Capture:
     Attributes:
         sha256: of the raw bytes, hexadecimal.
         size_bytes: of the raw bytes.
-        media_type: as found in the bytes, not as the name says: text/html, text/plain, application/pdf, application/warc, multipart/related.
+        media_type: as found in the bytes, not as the name says: text/html, text/plain, application/pdf, application/warc or
+            multipart/related.
         file_name: base name of the imported file, control characters escaped.
         captured_at_ns: when it was captured, as the file or the importer says, or None; never the time of import.
         captured_by: who or what captured it, or empty.
