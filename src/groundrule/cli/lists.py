@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import time
 from collections import Counter
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +15,8 @@ from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_js
 from groundrule.cli.rules import instant_option
 from groundrule.errors import InputError
 from groundrule.instant import format_instant
+from groundrule.pipeline.home_ledger import ledger_of
+from groundrule.pipeline.list_imports import keep_list
 from groundrule.screen.lists import find_lists, read_list
 from groundrule.screen.model import BrokenRow, ListSnapshot
 from groundrule.store.home import Home
@@ -36,7 +39,10 @@ def import_(
     incomplete: Annotated[bool, typer.Option("--incomplete", help="Keep a list although its file breaks off.")] = False,
     as_json: OutputJson = False,
 ) -> None:
-    """Import sanctions lists; every row that cannot be used is told, and none is lost beside it."""
+    """Import sanctions lists; every row that cannot be used is told, and none is lost beside it.
+
+    Where the home has a log, the import is in it: source, dates, digests and counts, also of a list that is held already.
+    """
     place = Home.open(home)
     found, passed = find_lists(paths)
     if source is not None and len(found) > 1:
@@ -49,14 +55,15 @@ def import_(
     published_ns = instant_option(published, "--published")
     told: list[dict[str, Any]] = []
     failed = 0
-    with place.writer(), SanctionsLists.open(place) as lists:
+    with place.writer(), ledger_of(place) or nullcontext() as ledger, SanctionsLists.open(place) as lists:
         for each in found:
             try:
                 snapshot = read_list(each, source=source, published_ns=published_ns)
                 before = lists.snapshot_at(snapshot.source, snapshot.published_ns)
-                stored, new = lists.add(
-                    snapshot, recorded_ns=time.time_ns(), actor=getpass.getuser(), accept_incomplete=incomplete
-                )
+                stored, new, index = keep_list(
+                    lists, ledger, snapshot,
+                    recorded_ns=time.time_ns(), actor=getpass.getuser(), accept_incomplete=incomplete,
+                )  # fmt: skip
             except InputError as error:
                 if len(found) == 1:
                     raise
@@ -65,7 +72,10 @@ def import_(
                 told.append({"file": str(each.path), "refused": str(error)})
                 continue
             change = compare(lists.load(before), snapshot) if before is not None and new else None
-            told.append(_report(snapshot, stored, new, before, change))
+            told.append({**_report(snapshot, stored, new, before, change), "log_entry": index})
+        if ledger is not None and not (committed := ledger.try_commit()).accepted:
+            for line in committed.trouble or ("too few witnesses have cosigned",):
+                warn(f"  {line}")
     if as_json:
         print_json({"lists": told, "passed_over": [{"file": str(path), "reason": reason} for path, reason in passed]})
     else:
@@ -159,7 +169,7 @@ def _print_report(report: dict[str, Any]) -> None:
     )
     for each in report["files"]:
         print_text(f"  {each['name']}  {each['rows']:,} rows  {each['sha256']}")
-    print_text(f"  snapshot {report['digest']}")
+    print_text(f"  snapshot {report['digest']}" + ("" if report["log_entry"] is None else f", log entry {report['log_entry']}"))
     if "since" in report:
         print_text(
             f"  since {report['since']}: {report['added']:,} added, {report['removed']:,} removed, "

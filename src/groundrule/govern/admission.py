@@ -20,6 +20,8 @@ from groundrule.govern.classify import is_at_least
 from groundrule.govern.conflicts import excluded
 from groundrule.govern.contacts import concerned, in_scope, suspensions
 from groundrule.govern.emergency import active, check_open, expired, reverts
+from groundrule.govern.dealings import DECIDED
+from groundrule.govern.disclosure import check_disclosure
 from groundrule.govern.logged import LoggedProposal
 from groundrule.govern.objects import (
     Approval,
@@ -131,7 +133,7 @@ def _screening(state: State, body: Body, t_ns: int, _: int | None) -> Admitted |
         raise refuse("from_future", "the screening was performed in the future")
     registrars = _charter_of(state).role("registrar").parties - suspensions(state).keys()
     for candidate in screening.candidates:
-        if candidate.disposition != "unresolved" and candidate.by not in registrars:
+        if candidate.disposition in DECIDED and candidate.by not in registrars:
             raise refuse("not_registrar", "a candidate was decided by somebody who is no registrar")
     return Admitted(screening)
 

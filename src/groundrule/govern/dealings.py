@@ -49,6 +49,8 @@ CHANNELS: Final = ("letter", "call", "meeting", "email", "api", "court_order", "
 ASKS: Final = ("serve", "restrict", "review", "deny", "refrain", "list_add", "list_remove", "disclose", "other")
 OUTCOMES: Final = ("pending", "proposed", "refused", "withdrawn", "informally_followed")
 STATUSES: Final = ("alleged", "self_reported", "corroborated", "disputed", "denied", "withdrawn", "unknown")
+DECIDED: Final = ("true", "false")
+"""Dispositions of a screening candidate that a registrar answers for."""
 MAX_SCREENING_NS: Final = 24 * NS_PER_HOUR
 
 RequestId = Annotated[str, identifier("request")]
@@ -197,17 +199,22 @@ class Algorithm(Signed):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate(Signed):
-    """An entry of a list that may be the subject; the score is in thousandths."""
+    """An entry of a list that may be the subject; the score is in thousandths.
+
+    Attributes:
+        disposition: `unresolved` waits for a registrar; `weak` is shown and waits for nobody, because only a name agrees that the
+            publisher itself calls weak.
+    """
 
     entry_uid: Short
     score: Annotated[int, integer(0, 1000)]
-    disposition: Annotated[str, one_of("true", "false", "unresolved")]
+    disposition: Annotated[str, one_of("true", "false", "unresolved", "weak")]
     by: PartyOrNone
     reason: TextOrEmpty
 
     def check(self) -> None:
         """Refuse a decision that nobody took or that has no reason."""
-        if self.disposition != "unresolved" and not (self.by and self.reason):
+        if self.disposition in DECIDED and not (self.by and self.reason):
             raise InputError("screening: a candidate is decided by a person with a reason", help="fill in `by` and `reason`")
 
 

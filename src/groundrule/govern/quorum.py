@@ -79,7 +79,7 @@ def judge(
         lists: newest list snapshot of the home by source; what the log's screenings used is known besides.
         consistent: whether a seen checkpoint belongs to the log; None checks its size alone.
         witness_ns: time of the quorum of witnesses, where it is known.
-        asked_ns: when the home last made sure that its snapshot of each source is the newest; None leaves that out.
+        asked_ns: when the home last made sure that its snapshot of each source is the newest, where that is not in the log.
     Raises:
         KeyError: there is no such proposal in the log.
     """
@@ -99,7 +99,7 @@ def judge(
     screenings, blocked = screening_faults(state, logged.proposal, at_ns, lists or {})
     blocked += [
         Refusal("list_stale", f"the publisher of list `{source}` was not asked for 24 hours", {"source": source})
-        for source, asked in sorted((asked_ns or {}).items())
+        for source, asked in sorted((state.lists.asked_ns | dict(asked_ns or {})).items())
         if at_ns - asked > LIST_AGE_NS
     ]
     blocks = (*_time_blocks(state, logged, need, at_ns, witness_ns), *_class_blocks(state, logged), *blocked)

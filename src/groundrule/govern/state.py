@@ -19,6 +19,7 @@ from groundrule.errors import ConflictError, GroundruleError
 from groundrule.govern.admission import CHECKS, Admitted, admit
 from groundrule.govern.charter import Charter
 from groundrule.govern.contacts import ReReview, is_late, re_review_set
+from groundrule.govern.list_imports import ListsLogged, is_import
 from groundrule.govern.logged import (
     Entry,
     LoggedApproval,
@@ -68,7 +69,8 @@ class State:
         requests, contacts, screenings, emergencies, reviews: by id.
         enactments, nil_returns, rejections: in the order of the log.
         nonces: nonce of every approval to the digest of its payload.
-        newest_lists: newest snapshot of each source that a screening used.
+        newest_lists: newest snapshot of each source that was imported, or that a screening used where no import is logged.
+        lists: the imports of lists.
         violations: entries without effect.
         last_t_ns: time of the last entry; `began_ns` of the first charter.
     """
@@ -94,6 +96,7 @@ class State:
         self.rejections: list[Rejection] = []
         self.nonces: dict[str, str] = {}
         self.newest_lists: dict[str, ListSnapshot] = {}
+        self.lists = ListsLogged()
         self.violations: list[Violation] = []
         self.last_t_ns = 0
         self.began_ns = 0
@@ -127,6 +130,7 @@ class State:
         other = State(self.consistent, self.openings)
         for name, held in vars(self).items():
             setattr(other, name, held.copy() if isinstance(held, dict | list) else held)
+        other.lists = self.lists.copy()
         other.approvals = {id_: list(some) for id_, some in self.approvals.items()}
         other.requests = {id_: replace(each, outcomes=list(each.outcomes)) for id_, each in self.requests.items()}
         other.contacts = {id_: replace(each, updates=list(each.updates)) for id_, each in self.contacts.items()}
@@ -153,7 +157,7 @@ class State:
         Args:
             index: place in the log, rising.
             t_ns: the log's clock [ns].
-            kind, body: of the entry; other kinds than `admission.CHECKS` change nothing.
+            kind, body: of the entry; other kinds than `admission.CHECKS` change nothing, but for imports of lists.
         Returns:
             Why it has no effect, or None.
         Raises:
@@ -171,6 +175,13 @@ class State:
             else:
                 if admitted is not None:
                     self._take(index, t_ns, admitted)
+        elif is_import(kind, body):
+            try:
+                self.lists.take(t_ns, body)
+            except GroundruleError as error:
+                violation = Violation(index, kind, code_of(error), error.message)
+                self.violations.append(violation)
+            self.newest_lists |= self.lists.newest
         self._entries.append(Entry(index, t_ns, kind, body))
         self.last_t_ns = t_ns
         return violation
@@ -228,6 +239,8 @@ class State:
         if latest is None or screening.performed_at >= latest.screening.performed_at:
             self._latest_screening[screening.subject] = logged
         for snapshot in screening.snapshots:
+            if snapshot.source in self.lists.newest:
+                continue  # what was imported is on record; no screening makes another list the newest
             order = (snapshot.date, screening.performed_at)
             if order >= self._list_order.get(snapshot.source, ("", 0)):
                 self._list_order[snapshot.source] = order
@@ -240,6 +253,11 @@ class State:
         if review.verdict is not None:
             logged.concluded, logged.concluded_index = review, index
             self._conclusions.setdefault(review.of, []).append((t_ns, review))
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """What was folded, in the order of the log."""
+        return tuple(self._entries)
 
     # --- questions ----------------------------------------------------------------------------------------------------
 

@@ -41,7 +41,7 @@ from groundrule.store.home import Home
 KINDS: Final = frozenset(
     {
         "request", "proposal", "approval", "rejection", "enactment", "snapshot-published", "emergency-open",
-        "emergency-close", "review", "contact", "contact-update", "screening", "charter", "correction",
+        "emergency-close", "review", "contact", "contact-update", "screening", "charter", "correction", "evidence",
     }
 )  # fmt: skip
 """Entries that the state of governance follows from; heartbeats and keys of the log are left out."""

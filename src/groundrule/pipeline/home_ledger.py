@@ -25,6 +25,8 @@ from typing import Any, Final, Self
 from groundrule.canon import canonical_json
 from groundrule.errors import ConflictError, GroundruleError, InputError, IntegrityError, StoreError
 from groundrule.govern.admission import CHECKS
+from groundrule.govern.clock import overtaken
+from groundrule.govern.list_imports import is_import
 from groundrule.ledger.commitment import SALT_BYTES, seal_commitment
 from groundrule.ledger.entry import Entry, format_time, policy_digest
 from groundrule.ledger.log import PATIENCE_S, Item, Log
@@ -457,9 +459,14 @@ def append_items(ledger: HomeLedger, items: Iterable[tuple[str, str, Mapping[str
     Raises:
         InputError: one cannot be an entry; none is queued.
         ConflictError: one governs, and the home has a charter: such entries are made by the acts of governance alone.
+def governs(kind: str, body: object) -> bool:
+    """Tell whether the state of governance follows from an entry."""
+    return kind in GOVERNING or is_import(kind, body)
+
+
     """
     given = list(items)
-    by_hand = sorted({kind for kind, _, _ in given if kind in GOVERNING} if is_governed(ledger.home) else ())
+    by_hand = sorted({kind for kind, _, body in given if governs(kind, body)} if is_governed(ledger.home) else ())
     if by_hand:
         raise ConflictError(
             f"entries of kind `{by_hand[0]}` are not made by hand in a home with a charter",

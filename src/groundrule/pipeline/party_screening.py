@@ -1,6 +1,7 @@
 """Parties compared with the lists of a home, as objects of the log: every candidate, and who owns half of whom.
 
-A screening never clears by itself: a candidate waits until a registrar has decided it, with a reason. Ownership is rolled
+A screening names the lists by date and digest and the algorithm by version. It never clears by itself: a candidate waits until
+a registrar has decided it, with a reason; only one that agrees in nothing but a weak name does not. Ownership is rolled
 up over the private register of parties to a fixed point: who is held for half or more by listed parties, or by parties
 that count as listed, counts as listed.
 """
@@ -18,12 +19,14 @@ from groundrule.govern.objects import PartyRecord, Screening, new_id
 from groundrule.govern.signed import NS_PER_HOUR, format_time, whole_ms
 from groundrule.govern.state import State
 from groundrule.pipeline.parties import all_parties, get_party
-from groundrule.screen.match import ALGORITHM, Candidate, NameIndex, Query
+from groundrule.screen.match import ALGORITHM, Candidate, NameIndex, Query, Verdict
 from groundrule.screen.names import NameKind
 from groundrule.store.home import Home
 from groundrule.store.sanctions import SanctionsLists
 
 HALF_BP: Final = 5_000
+COUNTED: Final = (Verdict.CANDIDATE, Verdict.STRONG_CANDIDATE)
+"""Verdicts that wait for a registrar; a name that the publisher calls weak is logged, and waits for nobody."""
 _KINDS: Final = {
     "natural_person": NameKind.PERSON,
     "head_of_state_or_government": NameKind.PERSON,
@@ -74,7 +77,8 @@ def screen_parties(home: Home, state: State, parties: Iterable[str], *, now_ns: 
         tuple((snapshot.source, each) for snapshot, index in indexes for each in index.screen_many([_query(record)])[0])
         for record in records
     ]
-    owners = _ownership(home, state, {record.id: bool(some) for record, some in zip(records, found, strict=True)})
+    maybe = {record.id: any(each.verdict in COUNTED for _, each in some) for record, some in zip(records, found, strict=True)}
+    owners = _ownership(home, state, maybe)
     return [
         Screened(_screening(record.id, used, some, owners.get(record.id, ()), state.charter.limits, now_ns), some)
         for record, some in zip(records, found, strict=True)
@@ -105,10 +109,11 @@ def _screening(
     limits: Limits,
     now_ns: int,
 ) -> Screening:
-    best: dict[str, int] = {}
+    best: dict[str, tuple[int, bool]] = {}
     for source, each in found:
         uid = f"{source}:{each.uid}"
-        best[uid] = max(best.get(uid, 0), min(each.score, 1000))
+        score, counts = best.get(uid, (0, False))
+        best[uid] = max(score, min(each.score, 1000)), counts or each.verdict in COUNTED
     at = whole_ms(now_ns)
     return Screening.parse(
         {
@@ -117,8 +122,8 @@ def _screening(
             "snapshots": list(used),
             "algorithm": ALGORITHM,
             "candidates": [
-                {"entry_uid": uid, "score": score, "disposition": "unresolved", "by": None, "reason": ""}
-                for uid, score in sorted(best.items(), key=lambda item: (-item[1], item[0]))
+                {"entry_uid": uid, "score": score, "disposition": "unresolved" if counts else "weak", "by": None, "reason": ""}
+                for uid, (score, counts) in sorted(best.items(), key=lambda item: (-item[1][0], item[0]))
             ],
             "ownership": list(owners),
             "performed_at": format_time(at),

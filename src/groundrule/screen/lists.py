@@ -50,7 +50,7 @@ SOURCES = {
     "un-xml": "un-sc",
 }
 """Source by format, where a format has only one publisher."""
-_SOURCE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_SOURCE = re.compile(r"[a-z][a-z0-9._-]{0,63}")
 _ROOT_TAG = re.compile(rb"<(?!\?|!)(?:[\w.-]+:)?([\w.-]+)")
 _DATE_IN_PATH = re.compile(r"(?<!\d)(20\d{2}-[01]\d-[0-3]\d)(?!\d)")
 
