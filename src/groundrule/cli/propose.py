@@ -12,11 +12,14 @@ from groundrule.cli.documents import read_document, with_times
 from groundrule.cli.governing import chosen, governed, need_charter, standing
 from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_json, print_text, warn
 from groundrule.errors import ConflictError
+from groundrule.govern.disclosure import CLASS as DISCLOSURE
 from groundrule.govern.objects import Change
 from groundrule.instant import format_instant
 from groundrule.pipeline.change_words import change_lines, impact_lines
+from groundrule.pipeline.disclosing import draft_disclosure, only_disclosure
 from groundrule.pipeline.impact import preview
 from groundrule.pipeline.proposing import contents_of, draft_changes, effective_of, make_proposal
+from groundrule.pipeline.refusing import digest_of
 from groundrule.store.home import Home
 
 
@@ -28,6 +31,9 @@ def propose(
     ] = None,
     delete: Annotated[
         list[str] | None, typer.Option("--delete", help="Object to be taken away: area/ID or waiver/ID; may be repeated.")
+    ] = None,
+    disclose: Annotated[
+        Path | None, typer.Option("--disclose", help="Records to be opened, fields, recipient, legal basis; it stands alone.")
     ] = None,
     home: HomeOption = DEFAULT_HOME,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show class and impact; log nothing.")] = False,
@@ -42,13 +48,22 @@ def propose(
         place = Home.open(home)
         need_charter(governance.state)
         assert governance.state.charter is not None
-        change_set = draft_changes(place, change or [], deleted=delete or [], read=read_document)
-        changes = [Change.parse(each) for each in change_set]
-        now_ns = time.time_ns()
-        effective = effective_of(written, now_ns)
-        seen = preview(place, changes, at_ns=effective.from_, until_ns=effective.until)
-        impact = seen.impact
-        proposal = make_proposal(governance.state, written, change_set, impact, effective, now_ns=now_ns)
+        try:
+            if disclose is not None:
+                only_disclosure(change or (), delete or ())
+                change_set = [draft_disclosure(place, read_document(disclose))]
+            else:
+                change_set = draft_changes(place, change or [], deleted=delete or [], read=read_document)
+            changes = [Change.parse(each) for each in change_set]
+            now_ns = time.time_ns()
+            effective = effective_of(written, now_ns)
+            seen = preview(place, changes, at_ns=effective.from_, until_ns=effective.until)
+            impact = seen.impact
+            proposal = make_proposal(governance.state, written, change_set, impact, effective, now_ns=now_ns)
+        except ConflictError as error:
+            if not dry_run:
+                governance.refused("proposal", digest_of({"draft": written, "changes": change, "deleted": delete}), error)
+            raise
         need = governance.state.charter.change_class(proposal.class_)
         index = None if dry_run else governance.propose(proposal.value, impact.value).index
         contents = contents_of(place, proposal.change_set)
@@ -93,10 +108,10 @@ def enact(
         try:
             done = governance.enact(proposal_id)
         except ConflictError as error:
-            # The first reason is in the log; whoever waits wants to know all of them.
             error.help = f"all that stands against it: {standing(governance.state, proposal_id, governance.lists)}"
             raise
         made = next(each for each in governance.state.enactments if each.enactment.proposal_digest == proposal_id)
+        discloses = governance.state.proposals[proposal_id].proposal.class_ == DISCLOSURE
     result = {
         **made.enactment.value, "proposal": proposal_id, "in_force": done.in_force, "witnessed": done.witnessed,
         "index": made.index, "enacted_at": format_instant(made.enactment.enacted_at),
@@ -108,5 +123,7 @@ def enact(
         warn("Enacted in the log, and NOT in force: it waits for the quorum of witnesses. Run it again when they are back.")
     print_text(f"Enacted {proposal_id}: log entry {made.index}, since {format_instant(made.enactment.enacted_at)}")
     print_text(f"  policy {made.enactment.policy_digest_before} → {made.enactment.policy_digest_after}")
+    if discloses and done.in_force:
+        print_text(f"  open it for its recipient: groundrule disclosure write {proposal_id[:12]} --out FOLDER")
     entries = ", ".join(str(each.log_index) for each in made.enactment.approvals)
     print_text(f"  on {len(made.enactment.approvals)} approvals: log entries {entries}")

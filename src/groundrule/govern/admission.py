@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any, Final
 from groundrule.canon import parse_canonical
 from groundrule.govern.charter import Charter
 from groundrule.govern.classify import is_at_least
+from groundrule.govern.clock import MAX_DELAY_NS
 from groundrule.govern.conflicts import excluded
 from groundrule.govern.contacts import concerned, in_scope, suspensions
-from groundrule.govern.emergency import active, check_open, expired, reverts
 from groundrule.govern.dealings import DECIDED
 from groundrule.govern.disclosure import check_disclosure
+from groundrule.govern.emergency import active, check_open, expired, reverts
 from groundrule.govern.logged import LoggedProposal
 from groundrule.govern.objects import (
     Approval,
@@ -50,8 +51,6 @@ if TYPE_CHECKING:
     from groundrule.govern.state import State
 
 Body = Mapping[str, Any]
-MAX_DELAY_NS: Final = 600_000_000_000
-"""Longest time between judging an enactment and its entry in the log."""
 CHARTER_MAY_HAVE_EXPIRED: Final = frozenset(
     {"charter", "request", "contact", "contact-update", "screening", "rejection", "emergency-close", "review"}
 )
@@ -90,7 +89,7 @@ def admit(state: State, kind: str, body: Body, t_ns: int, index: int | None = No
         InputError: not an object of its kind.
         ConflictError: refused; `refusal.code_of` tells why.
     """
-    if state.charter is None and kind != "charter":
+    if state.charter is None and kind not in ("charter", "rejection"):  # a first charter may be refused, on record
         raise refuse("no_charter", "governance begins with a charter", help="log the charter first")
     if state.charter is not None and state.charter.expired(t_ns) and kind not in CHARTER_MAY_HAVE_EXPIRED:
         raise refuse("charter_expired", "the charter has expired; only a rotation is possible")
@@ -215,6 +214,7 @@ def _proposal(state: State, body: Body, t_ns: int, _: int | None) -> Admitted | 
             raise refuse("unknown_request", f"there is no request `{request_id}` in the log")
         if found.outcome in FINAL:
             raise refuse("request_ended", f"request `{request_id}` has ended: {found.outcome}")
+    check_disclosure(state, proposal)
     if unknown := [id_ for id_ in proposal.screenings if id_ not in state.screenings]:
         raise refuse("unknown_screening", f"there is no screening `{unknown[0]}` in the log")
     logged = LoggedProposal(-1, t_ns, proposal, impact)

@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from groundrule.govern.clock import OPENING_NS
 from groundrule.govern.contacts import suspensions
 from groundrule.govern.logged import LoggedEmergency
 from groundrule.govern.objects import Emergency
@@ -147,8 +148,8 @@ def check_open(state: State, emergency: Emergency, signers: Collection[str], at_
         at_ns: the time of the entry.
     Raises:
         ConflictError: `no_charter`, `charter_expired`, `id_taken`, `role_frozen`, `openers_unsigned`,
-            `openers_not_in_role`, `condition_unknown`, `ttl_too_long`, `clock_stepped`, `review_too_late`, `stale_base`,
-            `renewal_disguised`, or those of `check_renewal`.
+            `openers_not_in_role`, `condition_unknown`, `ttl_too_long`, `clock_stepped`, `opened_too_late`, `review_too_late`,
+            `stale_base`, `renewal_disguised`, or those of `check_renewal`.
     """
     charter = state.charter
     if charter is None:
@@ -168,8 +169,11 @@ def check_open(state: State, emergency: Emergency, signers: Collection[str], at_
         raise refuse("condition_unknown", f"`{emergency.condition}` is no condition of the charter")
     if emergency.ttl_s > charter.limits.emergency_ttl_hours * 3600:
         raise refuse("ttl_too_long", f"at most {charter.limits.emergency_ttl_hours} hours")
-    if abs(emergency.opened_at - at_ns) > CLOCK_TOLERANCE_NS or at_ns < state.last_t_ns - CLOCK_TOLERANCE_NS:
-        raise refuse("clock_stepped", "the time of opening is not now", help="set the clock right; sign again")
+    if emergency.opened_at > at_ns + CLOCK_TOLERANCE_NS or at_ns < state.last_t_ns - CLOCK_TOLERANCE_NS:
+        raise refuse("clock_stepped", "the time of opening has not come", help="wait for it, or set the clock right")
+    # It counts from the time that both signed: time spent on signing shortens it, and no clock prolongs it.
+    if at_ns - emergency.opened_at > min(OPENING_NS, emergency.ttl_s * NS_PER_S):
+        raise refuse("opened_too_late", "it was signed too long ago", help="draft it again; both sign within 15 minutes")
     if emergency.review_due > emergency.opened_at + charter.limits.review_hours * NS_PER_HOUR:
         raise refuse("review_too_late", f"the review is due within {charter.limits.review_hours} hours")
     if emergency.auto_revert_digest != state.policy_digest:

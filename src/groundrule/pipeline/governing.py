@@ -15,10 +15,11 @@ from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any, Final, Self
+from typing import Any, Self
 
 from groundrule.canon import canonical_json
 from groundrule.errors import ConflictError, GroundruleError, InputError, IntegrityError, StoreError
+from groundrule.govern.clock import Asked
 from groundrule.govern.contacts import is_late, re_review_set
 from groundrule.govern.emergency import expired, reverts
 from groundrule.govern.objects import (
@@ -32,22 +33,24 @@ from groundrule.govern.objects import (
     new_id,
 )
 from groundrule.govern.quorum import Judgement, judge
-from groundrule.govern.refusal import code_of, refuse
+from groundrule.govern.refusal import Refusal, refuse
 from groundrule.govern.requests import conflicting
 from groundrule.govern.rotation import read_charter
 from groundrule.govern.signed import NS_PER_HOUR, parse_time, whole_ms
 from groundrule.govern.state import State
 from groundrule.ledger.entry import Entry, policy_digest
+from groundrule.pipeline.clock_check import ask_time, judge_clock
+from groundrule.pipeline.disclosing import check_openings, check_public_words
 from groundrule.pipeline.enact import Enacted, Enactor
 from groundrule.pipeline.home import rulebook_of
 from groundrule.pipeline.home_ledger import GOVERNANCE, Clock, HomeLedger
 from groundrule.pipeline.impact import check_impact
+from groundrule.pipeline.refusing import digest_of, rejection_of
 from groundrule.store.area_store import current_areas_digest
 from groundrule.store.home import Home
 from groundrule.store.policy import in_force
 
 Body = Mapping[str, Any]
-MAX_SENTENCE: Final = 400
 
 
 def _no_step(_name: str) -> None:
@@ -89,6 +92,7 @@ class Governance:
     lists: Mapping[str, ListSnapshot] = field(default_factory=dict)
     step: Callable[[str], None] = _no_step
     _roots: dict[int, bytes] = field(default_factory=dict)
+    _asked: list[Asked | None] = field(default_factory=list)
 
     @classmethod
     def open(
@@ -139,7 +143,8 @@ class Governance:
             raise self._refuse("charter", envelope, refuse("already_governed", "the home has a charter", help="rotate it"))
         found = policy_digest(rulebook_of(self.home).digest, current_areas_digest(self.home))
         if read_charter(envelope).policy_digest != found:
-            raise refuse("stale_base", "the charter names another policy than the one in force", help=f"name {found}")
+            other = refuse("stale_base", "the charter names another policy than the one in force", help=f"name {found}")
+            raise self._refuse("charter", envelope, other)
         made = self._act("charter", envelope, effective=True)
         self.enactor.settle()
         return made
@@ -149,8 +154,9 @@ class Governance:
         return self._act("charter", envelope, effective=True)
 
     def request(self, value: Body) -> Logged:
-        """Record a request from outside, or the outcome of one."""
-        return self._act("request", value)
+        """Record a request from outside, or the outcome of one; what an outcome says in public tells no place and no name."""
+        words = [str(value.get(name) or "") for name in ("outcome_reason", "priority")]
+        return self._act("request", value, before=lambda _now: check_public_words(self.home, words))
 
     def conflicts_of(self, request_id: str) -> tuple[str, ...]:
         """Return the open requests that oblige to the contrary; an outcome names them and the priority chosen."""
@@ -193,6 +199,7 @@ class Governance:
         def further(_now: int) -> None:
             proposal, given = Proposal.parse(value), Impact.parse(impact)
             if proposal.id not in self.state.proposals:
+                check_openings(self.home, proposal)
                 check_impact(
                     self.home, proposal.change_set, given,
                     at_ns=proposal.effective.from_, until_ns=proposal.effective.until,
@@ -215,7 +222,17 @@ class Governance:
         if proposal_id in self.state.enacted or not self.state.ended(proposal_id, self.clock()):
             raise refuse("not_ended", "the proposal has not ended, or was enacted", help="let approvers reject it")
         code = "proposal_rejected" if proposal_id in self.state.rejected else "proposal_expired"
-        return self._record_refusal("proposal-ended", proposal_id, code, "the proposal has ended without an enactment")
+        sentence = "the proposal has ended without an enactment"
+        return self._record(Rejection(what="proposal-ended", digest_=proposal_id, code=code, sentence=sentence))
+
+    def refused(self, kind: str, body: object, error: GroundruleError) -> None:
+        """Put an act on record that was refused before it could be logged; a slip of typing is not one.
+
+        Args:
+            kind, body: of the entry that it would have made.
+        """
+        if "refusal" in error.context and not self.ledger.clock.most_ns:
+            self._refuse(kind, body, error)
 
     def judge(self, proposal_id: str, *, witness_ns: int | None = None) -> Judgement:
         """Return what the quorum says about a proposal now.
@@ -242,11 +259,15 @@ class Governance:
         if done is not None:
             return done
         try:
+            self._check_clock(ask=True)
             judged = self.judge(proposal_id)
-            if judged.blocks:
-                raise judged.blocks[0].error()
+            against = [block.error() for block in judged.blocks]
             if not judged.quorum:
-                raise refuse("quorum", judged.missing, help="see: groundrule govern status")
+                against.append(refuse("quorum", judged.missing, help="see: groundrule govern status"))
+            for further in against[1:]:
+                self._refuse("enactment", proposal_id, further)
+            if against:
+                raise against[0]
             body = enactor.prepare(proposal_id, judged, whole_ms(self.clock()))
         except (ConflictError, InputError) as error:
             raise self._refuse("enactment", proposal_id, error) from error
@@ -267,8 +288,13 @@ class Governance:
         return self._act("review", value)
 
     def due(self) -> list[Logged]:
-        """Log what time alone has brought about: emergencies that ran out, and those whose review was missed."""
-        made = []
+        """Log what time alone has brought about: emergencies that ran out, and those whose review was missed.
+
+        By a clock that is known to be wrong nothing has run out yet; the next act says so.
+        """
+        made: list[Logged] = []
+        if (reverts(self.state, self.clock()) or expired(self.state, self.clock())) and self._clock_refusal(ask=True):
+            return made
         for end, found in (("reverted", reverts), ("expired", expired)):
             for emergency in found(self.state, self.clock()):
                 if self.state.emergencies[emergency].closed is None:
@@ -321,6 +347,7 @@ class Governance:
         """
         now = whole_ms(self.clock())
         try:
+            self._check_clock(ask=effective and wait)
             admitted = self.state.check(kind, body, now, self.ledger.log.size)
             if admitted is not None and before is not None:
                 before(now)
@@ -359,6 +386,16 @@ class Governance:
     def _covered(self, index: int) -> bool:
         return covered(self.ledger, index)
 
+    def _clock_refusal(self, *, ask: bool) -> Refusal | None:
+        if ask or not self._asked:
+            self._asked = [ask_time(self.ledger, self.clock)]
+        return judge_clock(self.ledger, self.clock, self.state.last_t_ns, self._asked[0])
+
+    def _check_clock(self, *, ask: bool) -> None:
+        """Refuse to write by a clock that the log or its witnesses contradict; the witnesses are asked once, or again."""
+        if (found := self._clock_refusal(ask=ask)) is not None:
+            raise found.error(help="set the clock right, for instance by NTP; see: date -u")
+
     def _ask_witnesses(self) -> None:
         """Refuse to go on while the witnesses that the log's policy asks for cannot be reached."""
         committed = self.ledger.try_commit()
@@ -371,19 +408,15 @@ class Governance:
 
     def _refuse(self, kind: str, body: object, error: GroundruleError) -> GroundruleError:
         """Put a refused act on record, and return the error to raise."""
-        code = code_of(error)
-        # Only the sentences of refusals are free of what somebody typed.
-        sentence = error.message[:MAX_SENTENCE] if "refusal" in error.context else f"not a usable {kind}"
-        if self.state.charter is not None:
-            self._record_refusal(kind, body if _is_digest(body) else _digest(body), code, sentence)
+        if self.state.charter is not None or kind == "charter":
+            self._record(rejection_of(kind, body, error))
         return error
 
-    def _record_refusal(self, what: str, digest: object, code: str, sentence: str) -> Logged:
-        value = Rejection(what=what, digest_=str(digest), code=code, sentence=sentence).value
-        if self.state.check("rejection", value, whole_ms(self.clock()), self.ledger.log.size) is None:
-            return Logged(-1, str(digest))
-        self.ledger.queue("rejection", value)
-        return Logged(self._flush(), str(digest))
+    def _record(self, rejection: Rejection) -> Logged:
+        if self.state.check("rejection", rejection.value, whole_ms(self.clock()), self.ledger.log.size) is None:
+            return Logged(-1, rejection.digest_)
+        self.ledger.queue("rejection", rejection.value)
+        return Logged(self._flush(), rejection.digest_)
 
 
 def covered(ledger: HomeLedger, index: int) -> bool:
@@ -440,17 +473,6 @@ def governed_by(home: Home) -> str | None:
     return None if stated is None else stated.proposal
 
 
-def _digest(body: object) -> str:
-    try:
-        return sha256(canonical_json(body)).hexdigest()
-    except InputError:
-        return sha256(json.dumps(body, sort_keys=True, default=repr).encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _is_digest(value: object) -> bool:
-    return isinstance(value, str) and len(value) == 64
-
-
 def _id_of(kind: str, body: Body) -> str:
     if kind == "proposal":
         return Proposal.parse(body["proposal"]).id
@@ -462,4 +484,4 @@ def _id_of(kind: str, body: Body) -> str:
         found = value.get("id") or value.get("emergency")
         return str(found) if found else sha256(payload).hexdigest()
     found = body.get("id") or body.get("emergency")
-    return str(found) if found else _digest(body)
+    return str(found) if found else digest_of(body)

@@ -33,6 +33,7 @@ from groundrule.ledger.log import PATIENCE_S, Item, Log
 from groundrule.ledger.note import COSIGNATURE_ML_DSA_44, ED25519, NoteSigner
 from groundrule.ledger.policy import Policy
 from groundrule.ledger.witness_client import WitnessClient
+from groundrule.pipeline.clock_check import HeldClock
 from groundrule.pipeline.manifests import read_manifest, runs
 from groundrule.signing import SigningKey
 from groundrule.store.area_store import current_areas_digest
@@ -237,7 +238,8 @@ class HomeLedger:
     """
 
     def __init__(self, home: Home, keys: KeyService, records: RecordStore, log: Log, policy: Policy, clock: Clock) -> None:
-        self.home, self.keys, self.records, self.log, self.policy, self.clock = home, keys, records, log, policy, clock
+        self.home, self.keys, self.records, self.log, self.policy = home, keys, records, log, policy
+        self.clock = clock if isinstance(clock, HeldClock) else HeldClock(clock)
         self._client = WitnessClient(policy)
 
     @classmethod
@@ -309,8 +311,9 @@ class HomeLedger:
             keys = stack.enter_context(KeyService.open(keys_folder(home)))
             signers = [NoteSigner.parse(text) for text in keys.log_signers(policy.logs[0].key.name)]
             records = stack.enter_context(RecordStore.open(_records_file(home)))
-            log = stack.enter_context(Log.open(log_folder(home), signers=signers, clock=clock))
-            opened = cls(home, keys, records, log, policy, clock)
+            held = HeldClock(clock)
+            log = stack.enter_context(Log.open(log_folder(home), signers=signers, clock=held))
+            opened = cls(home, keys, records, log, policy, held)
             opened.recover()
             stack.pop_all()
         return opened
@@ -406,6 +409,9 @@ class HomeLedger:
             # Decided while the log or its keys were out of reach.
             if self.records.run_proof(run) is None:
                 self.commit_manifest(run, read_manifest(self.home, run), recorded=False)
+        for each in self.records.pending_outbox():
+            if (late := overtaken(each.kind, json.loads(each.body), self.clock())) is not None:
+                self.records.replace_pending(each.id, "rejection", canonical_json(late.value).decode())
         self.flush()
 
     def try_commit(self) -> Committed:
@@ -453,17 +459,17 @@ def ledger_of(home: Home, *, clock: Clock = time.time_ns) -> HomeLedger | None:
     return HomeLedger.open(home, clock=clock) if has_ledger(home) else None
 
 
+def governs(kind: str, body: object) -> bool:
+    """Tell whether the state of governance follows from an entry."""
+    return kind in GOVERNING or is_import(kind, body)
+
+
 def append_items(ledger: HomeLedger, items: Iterable[tuple[str, str, Mapping[str, Any]]]) -> int:
     """Queue entries given by hand as (kind, stream, body), after checking every one; return how many.
 
     Raises:
         InputError: one cannot be an entry; none is queued.
         ConflictError: one governs, and the home has a charter: such entries are made by the acts of governance alone.
-def governs(kind: str, body: object) -> bool:
-    """Tell whether the state of governance follows from an entry."""
-    return kind in GOVERNING or is_import(kind, body)
-
-
     """
     given = list(items)
     by_hand = sorted({kind for kind, _, body in given if governs(kind, body)} if is_governed(ledger.home) else ())

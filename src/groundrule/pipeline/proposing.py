@@ -22,6 +22,7 @@ from groundrule.govern.contacts import in_scope
 from groundrule.govern.logged import LoggedProposal
 from groundrule.govern.objects import Change, Impact, Interval, Proposal
 from groundrule.govern.quorum import required_class, subjects
+from groundrule.govern.refusal import refuse
 from groundrule.govern.signed import format_time, whole_ms
 from groundrule.govern.state import State
 from groundrule.pipeline.changes import area_content, content_of, draft
@@ -132,7 +133,7 @@ def make_proposal(
         effective: from `effective_of`.
         now_ns: the time [ns].
     Raises:
-        InputError: a field is missing, unknown, or would lower the class.
+        InputError: a field is missing or unknown. ConflictError: it would lower the class.
     """
     check_fields(written, FIELDS, "the proposal")
     value: dict[str, Any] = {
@@ -157,7 +158,8 @@ def make_proposal(
     needed = required_class(state, LoggedProposal(-1, now_ns, first, impact))
     chosen = written.get("class") or needed
     if chosen != needed and (needed not in LADDER or chosen not in LADDER or LADDER.index(chosen) < LADDER.index(needed)):
-        raise InputError(f"the change is {needed}, and the draft says {chosen}", help="an author may only raise the class")
+        help_ = "an author may only raise the class"
+        raise refuse("class_too_low", f"the change is {needed}, and the draft says another class", help=help_)
     latest = (state.screening_of(party) for party in sorted(subjects(state, first)))
     return Proposal.parse(
         value

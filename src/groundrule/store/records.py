@@ -212,6 +212,11 @@ class RecordStore:
         )
         return [Queued(*row) for row in rows]
 
+    def replace_pending(self, id_: int, kind: str, body: str) -> None:
+        """Let another entry of the same stream take the place of one that is not in the log."""
+        with self._database.transaction():
+            self._database.run("UPDATE outbox SET kind=?, body=? WHERE id=? AND state='pending'", (kind, body, id_))
+
     def is_queued(self, kind: str, body: str) -> bool:
         """Is there an entry of this kind with exactly this body (canonical JSON), in the outbox or in the log already?"""
         return bool(self._database.one("SELECT EXISTS (SELECT 1 FROM outbox WHERE kind=? AND body=?)", (kind, body))[0])

@@ -53,7 +53,7 @@ def test_two_persons_open_it_and_it_ends_by_itself(world: World) -> None:
         ({"openers": [party("e1"), party("p1")]}, ("e1", "p1"), "openers_not_in_role"),
         ({"condition": "convenience"}, ("e1", "e2"), "condition_unknown"),
         ({"auto_revert_digest": gw.digest("other")}, ("e1", "e2"), "stale_base"),
-        ({"opened_at": format_time(gw.START - 6 * SECOND), "review_due": format_time(gw.START + DAY)}, ("e1", "e2"), "clock_stepped"),
+        ({"opened_at": format_time(gw.START - 901 * SECOND), "review_due": format_time(gw.START + DAY)}, ("e1", "e2"), "opened_too_late"),
         ({"opened_at": format_time(gw.START + 6 * SECOND)}, ("e1", "e2"), "clock_stepped"),
         ({"renewal_of": gw.ident("emergency", "nothing")}, ("e1", "e2"), "renewal_unknown"),
     ],
