@@ -19,6 +19,7 @@ from groundrule.cli import (
     contact,
     decide,
     demo,
+    disclosure,
     emergency,
     explain,
     govern,
@@ -66,6 +67,7 @@ app.command(name="enact")(propose.enact)
 app.add_typer(contact.app, name="contact")
 app.add_typer(emergency.app, name="emergency")
 app.add_typer(review.app, name="review")
+app.add_typer(disclosure.app, name="disclosure")
 app.add_typer(govern.app, name="govern")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from groundrule.govern.disclosure import check_answer
 from groundrule.govern.logged import LoggedRequest
 from groundrule.govern.objects import Request, RequestOutcome
 from groundrule.govern.refusal import refuse
@@ -102,5 +103,6 @@ def check_outcome(state: State, outcome: RequestOutcome) -> None:
         raise refuse("request_ended", f"request `{outcome.id}` has ended: {logged.outcome}", help="record a new request")
     if outcome.outcome == "proposed" and not proposals_of(state, outcome.id):
         raise refuse("not_proposed", f"no proposal names request `{outcome.id}`", help="propose first")
+    check_answer(state, logged, outcome.outcome)
     if unknown := [other for other in outcome.conflicts if other not in state.requests]:
         raise refuse("unknown_conflict", f"there is no request `{unknown[0]}` in the log")

@@ -14,6 +14,7 @@ from groundrule.canon import canonical_json, parse_canonical
 from groundrule.errors import GroundruleError, IntegrityError
 from groundrule.govern.objects import Change, Impact, Proposal
 from groundrule.instant import MAX_NS, format_instant
+from groundrule.pipeline.disclosing import order_lines
 from groundrule.rules.compare import compare
 from groundrule.rules.text import read_rulebook
 
@@ -83,6 +84,8 @@ def _lines(change: Change, content: Lookup) -> Iterator[str]:
     kind = re.split("[:/]", change.object, maxsplit=1)[0]
     if kind == "rulebook":
         yield from _rulebook(before, after)
+    elif kind == "record":
+        yield from order_lines(change.after)
     elif after is None:
         yield "it is taken away"
     elif kind in ("area", "service"):

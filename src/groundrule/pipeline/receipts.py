@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -28,9 +28,17 @@ from groundrule.rules.classes import DECISIVE
 from groundrule.store.history import read_terminals
 from groundrule.store.home import Home
 from groundrule.store.keys import KeyService
+from groundrule.store.policy import in_force
 from groundrule.store.records import Record, RecordStore
 
 Recipient = Literal["operator", "owner"]
+PLACE_OR_IDENTITY: Final = frozenset(
+    {"terminal_id", "account_id", "position", "h3_r7", "owner_tag", "inputs_sha256", "corrects"}
+)
+"""Fields of a record that tell whose it is or where it was, or let either be guessed and confirmed.
+
+Digest and tag stand here because whoever holds the observation, or the owner's key, can compare them.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +78,14 @@ def issue_receipt(
 
     Args:
         at_ns: the last observation up to this instant [ns, UTC]; None is the latest.
-        recipient: an owner's receipt leaves closed what would teach how to stay below a limit.
+        recipient: an owner's receipt leaves closed what would teach how to stay below a limit; the operator's, in a
+            governed home, what tells a place or an identity.
         fields: open only these; None opens what the recipient may see.
     Raises:
         InputError: no such decision, or a field that is not to be opened.
-        ConflictError: the record is not in a published checkpoint yet; or there is none, because the log was out of reach
-            when this was decided, or because records of this terminal were erased.
+        ConflictError: in a governed home, a field that needs an enacted disclosure; or the record is not in a published
+            checkpoint yet; or there is none, because the log was out of reach when this was decided, or because records
+            of this terminal were erased.
         IntegrityError: stored decision, record, keys and log do not agree; the message says which.
     """
     policy_of(home)
@@ -93,29 +103,6 @@ def issue_receipt(
         content = _content(found)
         erased = _erased(records, terminal_id)
         observed_ns = _agrees(home, records, found, content, at_ns, erased)
-        batch, members = records.batch(found.batch_id)
-        index = batch.log_index
-        if index is None:
-            raise ConflictError(
-                "the record waits for its place in the log", help="bring it there with: groundrule ledger checkpoint"
-            )
-        secret = keys.batch_secret(found.batch_id)
-        subject_key = keys.subject_key(found.subject or "", found.month or "")
-        if secret is None or subject_key is None or found.record_id is None:
-            raise IntegrityError(
-                f"the keys of terminal `{terminal_id[:80]}` are gone, so its records cannot be opened",
-                help="they were destroyed by an erasure, or the folder of keys is an older copy",
-            )
-        log = read_log(log_folder(home))
-        checkpoint = log.checkpoint
-        size = 0 if checkpoint is None else Checkpoint.parse(Note.parse(checkpoint).text).size
-        if checkpoint is None or index >= size:
-            raise ConflictError(
-                f"entry {index} of the log is not covered by the published checkpoint, which has size {size}",
-                help="publish a newer one with: groundrule ledger checkpoint",
-            )
-        tree = log.tree(size)
-        inner = close_batch([member.leaf for member in members], secret)
         names = sorted(set(fields)) if fields is not None else sorted(content)
         if recipient == "owner":
             allowed = owner_fields(content)
@@ -125,14 +112,67 @@ def issue_receipt(
                 raise InputError(
                     f"an owner's receipt does not open `{closed[0][:60]}`", help=f"it opens {', '.join(allowed)}"
                 )
-        receipt = make_receipt(
-            tree.entry(index), index, content, subject_key, found.record_id, inner, found.leaf_index, names
-        )
-        proof = Proof(index, tuple(tree.inclusion_path(index)), checkpoint, receipt)
+        elif in_force(home) is not None:
+            names = _open_without_order(names, asked=fields is not None)
+        proof, index, size = prove_record(home, records, keys, found, names)
         return Issued(
-            proof.format(), terminal_id, observed_ns, int(found.observed_at_ns or 0),
+            proof, terminal_id, observed_ns, int(found.observed_at_ns or 0),
             {name: content[name] for name in names}, index, size, erased,
         )  # fmt: skip
+
+
+def prove_record(
+    home: Home, records: RecordStore, keys: KeyService, found: Record, names: Iterable[str]
+) -> tuple[bytes, int, int]:
+    """Return the receipt of one record that opens these fields, the log's entry of its batch, and the size published.
+
+    Raises:
+        ConflictError: the record is not in a published checkpoint yet.
+        IntegrityError: record, keys and log do not agree, or the keys are gone.
+    """
+    batch, members = records.batch(found.batch_id)
+    index = batch.log_index
+    if index is None:
+        raise ConflictError(
+            "the record waits for its place in the log", help="bring it there with: groundrule ledger checkpoint"
+        )
+    secret = keys.batch_secret(found.batch_id)
+    subject_key = keys.subject_key(found.subject or "", found.month or "")
+    if secret is None or subject_key is None or found.record_id is None:
+        raise IntegrityError(
+            f"the keys of terminal `{str(found.terminal_id)[:80]}` are gone, so its records cannot be opened",
+            help="they were destroyed by an erasure, or the folder of keys is an older copy",
+        )
+    log = read_log(log_folder(home))
+    checkpoint = log.checkpoint
+    size = 0 if checkpoint is None else Checkpoint.parse(Note.parse(checkpoint).text).size
+    if checkpoint is None or index >= size:
+        raise ConflictError(
+            f"entry {index} of the log is not covered by the published checkpoint, which has size {size}",
+            help="publish a newer one with: groundrule ledger checkpoint",
+        )
+    tree = log.tree(size)
+    inner = close_batch([member.leaf for member in members], secret)
+    receipt = make_receipt(
+        tree.entry(index), index, _content(found), subject_key, found.record_id, inner, found.leaf_index, names
+    )
+    return Proof(index, tuple(tree.inclusion_path(index)), checkpoint, receipt).format(), index, size
+
+
+def _open_without_order(names: list[str], *, asked: bool) -> list[str]:
+    """Return the fields that the operator may hand out of a governed home without an enacted disclosure.
+
+    Raises:
+        ConflictError: a field was asked for that tells a place or an identity.
+    """
+    closed = sorted(PLACE_OR_IDENTITY & set(names))
+    if asked and closed:
+        raise ConflictError(
+            f"`{closed[0]}` tells a place or an identity, and is opened by an enacted disclosure only",
+            help="propose it with: groundrule propose FILE --disclose FILE; an owner gets the own receipt with --for owner",
+            refusal="not_disclosed",
+        )
+    return [name for name in names if name not in PLACE_OR_IDENTITY]
 
 
 def _content(record: Record) -> dict[str, Any]:
