@@ -109,6 +109,19 @@ class Player:
         self.world.force("request", value)
         self.requests.append(value["id"])
 
+    def _outcome(self, a: int, b: int, c: int) -> None:
+        if not self.requests:
+            return
+        value = {
+            "id": self.requests[a % len(self.requests)] if c < 7 else gw.ident("request", "unknown"),
+            "outcome": ("proposed", "proposed", "proposed", "refused", "withdrawn", "informally_followed", "proposed", "refused")[b],
+            "outcome_reason": f"because {c} (invented)",
+            "conflicts": [self.requests[c % len(self.requests)]] if c in (2, 3) else [],
+            "priority": "the law of the place (invented)" if c == 2 else None,
+            "at": format_time(self.world.now),
+        }
+        self.world.force("request", value)
+
     def _screening(self, a: int, b: int, c: int) -> None:
         date, sha = LISTS[b % 8 == 7]
         more: dict[str, Any] = {"snapshots": [{"source": "list-a", "date": date, "sha256": sha}]}
@@ -248,11 +261,36 @@ def _begun() -> Player:
     return player
 
 
-NAMES = ("request", "screening", "propose", "approve", "negative", "wrong", "contact", "review", "wait", "enact", "replay", "rotate")
-ACTS = (0, 1, 1, 2, 2, 3, 3, 3, 3, 3, 3, 3, 4, 5, 6, 6, 7, 8, 8, 9, 9, 10, 11)
+NAMES = (
+    "request", "screening", "propose", "approve", "negative", "wrong", "contact", "review", "wait", "enact", "replay", "rotate",
+    "outcome",
+)  # fmt: skip
+ACTS = (0, 1, 1, 2, 2, 3, 3, 3, 3, 3, 3, 3, 4, 5, 6, 6, 7, 8, 8, 9, 9, 10, 11, 12)
 """How often each act comes up."""
 _SMALL = st.integers(0, 7)
-SCRIPTS = st.lists(st.tuples(st.integers(0, len(ACTS) - 1), _SMALL, _SMALL, _SMALL), min_size=3, max_size=12)
+_ENACTED = [("approve", 0, 0, 0), ("approve", 4, 0, 0), ("enact", 0, 0, 0)]
+PRELUDES: dict[str, list[tuple[str, int, int, int]]] = {
+    "nothing": [],
+    "a quorum": _ENACTED[:2],
+    "in force": _ENACTED,
+    "twice in force": [*_ENACTED, ("propose", 0, 0, 0), ("approve", 0, 1, 0), ("approve", 4, 1, 0), ("enact", 1, 0, 0)],
+    "voted down": [("negative", who, 0, 1) for who in (6, 7, 0, 1, 2)],
+    "charter expired": [("wait", 7, 0, 0)] * 4,
+    "suspended": [("approve", 0, 0, 0), ("contact", 0, 0, 3)],
+    "half of them out": [("contact", who, who, 0) for who in (0, 3)] + [("negative", 1, 0, 0)],
+}
+"""How histories begin, so that what takes many acts is not rare."""
+
+
+def _scripted(begun: str, rest: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:
+    return [(ACTS.index(NAMES.index(act)), a, b, c) for act, a, b, c in PRELUDES[begun]] + rest
+
+
+SCRIPTS = st.builds(
+    _scripted,
+    st.sampled_from(sorted(PRELUDES)),
+    st.lists(st.tuples(st.integers(0, len(ACTS) - 1), _SMALL, _SMALL, _SMALL), min_size=2, max_size=10),
+)
 
 
 def refold(entries: list[tuple[int, int, str, dict[str, Any]]]) -> State:

@@ -17,6 +17,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 HOURS = 3_600_000
+CLOSING = ("refused", "withdrawn", "informally_followed")
 STEP = {"routine": 0, "sensitive": 1, "critical": 2}
 
 
@@ -99,6 +100,7 @@ class Facts:
         self.charter = None
         self.policy = None
         self.requests, self.proposals, self.approvals, self.contacts = {}, {}, [], {}
+        self.outcomes, self.logged = [], {}  # of requests; and when each was logged
         self.updates, self.screenings, self.reviews, self.nonces = [], [], [], {}
         self.enacted, self.rejected, self.last = {}, {}, 0
         self.policies = []  # (from, digest)
@@ -133,12 +135,27 @@ class Facts:
 
     def on_request(self, _, t, body):
         if "requester" not in body:
-            return "not modelled"
+            return self.on_outcome(body)
         if body["id"] in self.requests:
             return "again or taken"
         if ms(body["recorded_at"]) > t + 5000:
             return "from_future"
         self.requests[body["id"]] = body
+        self.logged[body["id"]] = t
+        return None
+
+    def on_outcome(self, body):
+        if body in self.outcomes:
+            return "again"
+        if body["id"] not in self.requests or not set(body["conflicts"]) <= set(self.requests):
+            return "unknown"
+        if body["conflicts"] and not body["priority"]:
+            return "no priority"
+        if self.said_of(body["id"]) in CLOSING:
+            return "request_ended"
+        if body["outcome"] == "proposed" and not self.about(body["id"]):
+            return "not_proposed"
+        self.outcomes.append(body)
         return None
 
     def on_screening(self, index, t, body):
@@ -206,6 +223,7 @@ class Facts:
             (proposal["base_policy_digest"] == impact["policy_a"] == self.policy, "stale_base"),
             (proposal["supersedes"] is None or proposal["supersedes"] in self.proposals, "unknown_proposal"),
             (set(proposal["requests"]) <= set(self.requests), "unknown_request"),
+            (not any(self.said_of(each) in CLOSING for each in proposal["requests"]), "request_ended"),
             (self.class_reached(proposal, impact), "class_too_low"),
         ]
         for holds, code in checks:
@@ -301,6 +319,24 @@ class Facts:
         self.policy = body["policy_digest_after"]
         self.policies.append((at, self.policy))
         return None
+
+    # --- requests ---
+
+    def said_of(self, request_id):
+        return next((each["outcome"] for each in reversed(self.outcomes) if each["id"] == request_id), "pending")
+
+    def about(self, request_id):
+        return [name for name, record in self.proposals.items() if request_id in record["proposal"]["requests"]]
+
+    def where_stands(self, request_id, at):
+        """Return `ended`, `overdue` or `open`."""
+        said = self.said_of(request_id)
+        over = [name in self.enacted or name in self.rejected or at >= self.expiry(self.proposals[name])
+                for name in self.about(request_id)]  # fmt: skip
+        if said in CLOSING or (said == "proposed" and over and all(over)):
+            return "ended"
+        days = self.charter["limits"]["request_days"] * 24 * HOURS
+        return "overdue" if at >= self.logged[request_id] + days else "open"
 
     # --- who is out ---
 
