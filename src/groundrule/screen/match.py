@@ -25,11 +25,12 @@ from rapidfuzz.process import cdist
 from groundrule.errors import InputError
 from groundrule.screen import model
 from groundrule.screen.compare import Likeness, compare
+from groundrule.screen.countries import TABLE_VERSION, country_code, country_key, says_something
 from groundrule.screen.likeness import score_pairs
 from groundrule.screen.names import FORM_VERSION, NameKind, NormalName, TokenKind, Writing, normal_name
 from groundrule.screen.packs import pack
 
-ALGORITHM = {"name": "groundrule-names", "version": f"{FORM_VERSION}.1"}
+ALGORITHM = {"name": "groundrule-names", "version": f"{FORM_VERSION}.2.{TABLE_VERSION}"}
 """What a screening records as its method."""
 DEFAULT_THRESHOLD = 790
 """Score from which a name is a candidate [thousandths]; chosen on one half of labelled pairs, see docs/screening.md."""
@@ -72,7 +73,7 @@ class Query:
         names: in any script and order; the best one counts.
         kind: person, entity, vessel or unknown.
         birth_dates: `YYYY`, `YYYY-MM` or `YYYY-MM-DD`.
-        countries: codes or names, compared without regard to case.
+        countries: codes or names, compared by `countries.country_key`.
         identifiers: (scheme, value) pairs; compared without spaces and punctuation.
     """
 
@@ -531,8 +532,11 @@ def _birth(query: Query, entry: model.ListEntry) -> tuple[str, int]:
 
 
 def _country(query: Query, entry: model.ListEntry) -> tuple[str, int]:
-    ours = {each.strip().casefold() for each in query.countries}
-    theirs = {each.strip().casefold() for each in (*entry.countries, *entry.nationalities)}
-    if not ours or not theirs:
+    ours = [each for each in query.countries if says_something(each)]
+    theirs = [each for each in (*entry.countries, *entry.nationalities) if says_something(each)]
+    if {country_key(each) for each in ours} & {country_key(each) for each in theirs}:
+        return "agrees", COUNTRY_EQUAL
+    # A region, or a state that is no more, may lie in any country: it agrees with itself and contradicts nothing.
+    if not ours or not theirs or any(country_code(each) is None for each in (*ours, *theirs)):
         return "unknown", 0
-    return ("agrees", COUNTRY_EQUAL) if ours & theirs else ("differs", COUNTRY_DIFFERS)
+    return "differs", COUNTRY_DIFFERS

@@ -132,9 +132,10 @@ def test_the_day_of_birth_is_the_best_date(index: NameIndex) -> None:
 
 
 def test_countries_move_the_score(index: NameIndex) -> None:
-    query = Query(("Gavriil Exempel",), PERSON, countries=("Elsewhere",))
-    (found,) = index.screen(query)
-    assert found.features.country == ("differs", -30)
+    (found,) = index.screen(Query(("Gavriil Exempel",), PERSON, countries=("utopia",)))
+    assert found.features.country == ("agrees", 15)
+    (found,) = index.screen(Query(("Gavriil Exempel",), PERSON, countries=("DE",)))
+    assert found.features.country == ("unknown", 0), "Utopia is in no table: see test_countries for what differs"
 
 
 def test_a_weak_name_needs_something_else(index: NameIndex) -> None:
