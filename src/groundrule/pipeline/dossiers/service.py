@@ -1,0 +1,329 @@
+"""What the network answered to a terminal, under which rules, where it was, and who stands behind it in the registers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import shapely
+import yaml
+
+from groundrule.areas.model import Area
+from groundrule.errors import GroundruleError, InputError
+from groundrule.evidence.dossier import (
+    AreaVersion,
+    DecisionRow,
+    Phrase,
+    Reader,
+    RuleText,
+    Standing,
+    Times,
+    TrackPoint,
+    Value,
+)
+from groundrule.instant import MAX_NS, MIN_NS
+from groundrule.pipeline.dossiers.acts import Said
+from groundrule.pipeline.dossiers.bench import Bench
+from groundrule.pipeline.explain import Found, explain_terminal
+from groundrule.pipeline.home import rulebook_of
+from groundrule.pipeline.manifests import runs
+from groundrule.rules.model import Rulebook
+from groundrule.store.area_store import load_areas
+from groundrule.store.history import read_terminals
+from groundrule.store.policy import history
+from groundrule.store.registers import Registers
+
+MAX_STRETCHES = 200
+"""Stretches of equal answers that are listed one by one; of more, the first and the last half."""
+MAX_POINTS = 2_000
+"""Positions drawn; of more, evenly chosen ones, and every change of answer."""
+MARGIN_DEG = 1.0
+"""How far around a track areas are drawn at least [degree]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What is known of one terminal.
+
+    Attributes:
+        rows: stretches of equal answers, oldest first.
+        said: sentences about registration; `why`: about the last answer, and why not.
+        rules: texts of the rules that decided.
+        areas: versions of the areas that decisions named. track: positions.
+        proposals: enacted proposals that brought the rulebooks of these decisions into force.
+        observations, decisions: how many rows there are.
+        refused: stretches that were refused.
+    """
+
+    rows: tuple[DecisionRow, ...]
+    said: tuple[Said, ...]
+    why: tuple[Said, ...]
+    rules: tuple[RuleText, ...]
+    areas: tuple[AreaVersion, ...]
+    track: tuple[TrackPoint, ...]
+    proposals: frozenset[str]
+    observations: int
+    decisions: int
+
+    @property
+    def refused(self) -> tuple[DecisionRow, ...]:
+        """Stretches in which service was denied."""
+        return tuple(row for row in self.rows if row.outcome == "deny")
+
+
+def service_of(bench: Bench, terminal_id: str, *, until_ns: int | None = None) -> Service:
+    """Read everything about one terminal.
+
+    Args:
+        until_ns: leave out what was observed after this instant [ns, UTC].
+    Raises:
+        InputError: the home holds neither decisions nor a registration of it.
+    """
+    home, committed = bench.home, runs(bench.home)
+    decided = read_terminals(home, "decisions", [terminal_id], runs=committed, until_ns=until_ns)
+    seen = read_terminals(home, "observations", [terminal_id], runs=committed, until_ns=until_ns)
+    registered = tuple(_registration(bench, terminal_id))
+    if not len(decided) and not registered:
+        raise InputError(f"nothing is known of terminal `{terminal_id[:80]}`", help="check the id; groundrule register show terminals")
+    rows, used = _stretches(terminal_id, _latest(decided.to_pylist()) if len(decided) else [])
+    names = {area for row in rows for area in row.areas}
+    versions = {version for _, version in used}
+    track = tuple(_track(terminal_id, seen, rows))
+    return Service(
+        rows,
+        registered,
+        tuple(_why(bench, terminal_id, rows, until_ns)),
+        tuple(_rules(bench, {(book, row.rule) for row, (book, _) in zip(rows, used, strict=True)})),
+        tuple(_areas(bench, versions, names, rows, track)),
+        track,
+        frozenset(each.proposal for each in history(home) if each.proposal and each.rulebook in {book for book, _ in used}),
+        len(seen),
+        len(decided),
+    )
+
+
+def _latest(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One decision for each observation time: the last run's, since a correction replaces what it corrects."""
+    newest: dict[int, dict[str, Any]] = {}
+    for row in rows:
+        held = newest.get(row["observed_at"])
+        if held is None or int(row["run"]) >= int(held["run"]):
+            newest[row["observed_at"]] = dict(row)
+    return [newest[at] for at in sorted(newest)]
+
+
+def _stretches(terminal_id: str, rows: Sequence[Mapping[str, Any]]) -> tuple[tuple[DecisionRow, ...], list[tuple[str, str]]]:
+    """Fold equal neighbours together; return them with the rulebook and area set of each."""
+    found: list[DecisionRow] = []
+    used: list[tuple[str, str]] = []
+    key: tuple[Any, ...] | None = None
+    for row in rows:
+        reasons = tuple(each["code"] for each in row["reasons"])
+        areas = tuple(each["id"] for each in row["areas"])
+        here = (row["outcome"], row["state"], row["rule"], reasons, areas, row["rulebook"], row["areas_version"])
+        at = int(row["observed_at"])
+        if here == key:
+            last = found[-1]
+            found[-1] = DecisionRow(
+                terminal_id, last.first_ns, at, last.count + 1, last.outcome, last.state, last.rule, last.reasons, last.areas,
+                int(row["run"]),
+            )  # fmt: skip
+            continue
+        key = here
+        found.append(
+            DecisionRow(terminal_id, at, at, 1, row["outcome"], row["state"], row["rule"], reasons, areas, int(row["run"]))
+        )
+        used.append((row["rulebook"], row["areas_version"]))
+    if len(found) > MAX_STRETCHES:
+        half = MAX_STRETCHES // 2
+        return (*found[:half], *found[-half:]), [*used[:half], *used[-half:]]
+    return tuple(found), used
+
+
+def _registration(bench: Bench, terminal_id: str) -> Iterator[Said]:
+    """Versions of the terminal, its account and the party behind it, as registered and when that was recorded."""
+    with Registers.open(bench.home) as registers:
+        accounts: dict[str, None] = {}
+        for row in registers.versions("terminals", terminal_id):
+            yield _row("terminal_registered", row)
+            if row.get("account_id"):
+                accounts[str(row["account_id"])] = None
+        parties: dict[str, None] = {}
+        for account in accounts:
+            for row in registers.versions("accounts", account):
+                yield _row("account_registered", row)
+                if row.get("party_id"):
+                    parties[str(row["party_id"])] = None
+        for party in parties:
+            for row in registers.versions("parties", party):
+                if bench.reader not in (Reader.PUBLIC, Reader.OWNER):
+                    yield _row("party_registered", row)
+
+
+_ROW_TIMES = ("valid_from", "valid_until", "recorded_at", "superseded_at", "version", "revision", "governed")
+
+
+def _row(key: str, row: Mapping[str, Any]) -> Said:
+    shown = {name: value for name, value in row.items() if name not in _ROW_TIMES and value not in (None, "", [], ())}
+    values: dict[str, Value] = {
+        "what": "; ".join(f"{name.replace('_', ' ')} {value}" for name, value in shown.items()),
+        "revision": int(row["revision"]),
+    }
+    times = Times(
+        recorded_at_ns=int(row["recorded_at"]),
+        effective_from_ns=_bounded(int(row["valid_from"])),
+        effective_until_ns=_bounded(int(row["valid_until"])),
+    )
+    flags = () if row.get("governed") else ("ungoverned",)
+    return Said(Phrase(key, values), Standing.RECORDED, times, flags)
+
+
+def _bounded(instant_ns: int) -> int | None:
+    return None if instant_ns in (MIN_NS, MAX_NS) else instant_ns
+
+
+def _why(bench: Bench, terminal_id: str, rows: Sequence[DecisionRow], until_ns: int | None) -> Iterator[Said]:
+    """Explain the last answer, and the last refusal if it is another."""
+    moments = [row.last_ns for row in rows[-1:]]
+    refused = [row.last_ns for row in rows if row.outcome == "deny"]
+    if refused and refused[-1] not in moments:
+        moments.insert(0, refused[-1])
+    audience = "owner" if bench.reader in (Reader.OWNER, Reader.PUBLIC) else "operator"
+    for at_ns in moments:
+        try:
+            found = explain_terminal(bench.home, terminal_id, at_ns=at_ns, audience=audience)  # type: ignore[arg-type]  # one of two words
+        except GroundruleError as error:
+            yield Said(Phrase("why_not_explained", {"error": error.message}), Standing.UNKNOWN, Times(observed_at_ns=at_ns), ("integrity",))
+            continue
+        yield from _explained(found, operator=audience == "operator")
+    if until_ns is None and not rows:
+        yield Said(Phrase("no_decision"), Standing.UNKNOWN)
+
+
+def _explained(found: Found, *, operator: bool) -> Iterator[Said]:
+    explanation, at = found.explanation, Times(observed_at_ns=found.observed_at_ns)
+    outcome: dict[str, Value] = {"outcome": f"code:{found.outcome}", "reason": f"reason:{explanation.reason}"}
+    yield Said(Phrase("why_answer", outcome), Standing.RECORDED, at)
+    if explanation.basis:
+        yield Said(Phrase("why_basis", {"basis": explanation.basis}), Standing.RECORDED, at)
+    if explanation.appeal:
+        yield Said(Phrase("why_appeal", {"appeal": explanation.appeal}), Standing.RECORDED, at)
+    if not operator:
+        return
+    if explanation.requested_by:
+        yield Said(Phrase("why_requested", {"by": explanation.requested_by}), Standing.RECORDED, at)
+    for item in explanation.applied[:10]:
+        for finding in item.findings:
+            yield Said(Phrase("why_finding", {"rule": item.rule_id, "finding": finding}), Standing.INFERENCE, at)
+    for miss in explanation.nearest:
+        gaps = "; ".join(each.words for each in miss.gaps)
+        values: dict[str, Value] = {"rule": miss.rule_id, "title": miss.title, "gaps": gaps}
+        yield Said(Phrase("why_not_denied", values), Standing.INFERENCE, at)
+    for each in explanation.relief:
+        yield Said(Phrase("why_relief", {"relief": each}), Standing.INFERENCE, at)
+
+
+def _rules(bench: Bench, wanted: Iterable[tuple[str, str]]) -> Iterator[RuleText]:
+    for digest, rule_id in sorted(wanted):
+        book = rulebook_of(bench.home, digest)
+        if (text := rule_text(book, rule_id)) is not None:
+            yield text
+
+
+def rule_text(book: Rulebook, rule_id: str) -> RuleText | None:
+    """Return one rule as it is written in a rulebook; None for the rulebook's default or where it has no such rule."""
+    rule = next((each for each in book.rules if each.id == rule_id), None)
+    if rule is None:
+        return None
+    return RuleText(
+        book.digest,
+        rule.id,
+        rule.title,
+        _written(book.text, rule_id),
+        rule.authority.basis,
+        rule.authority.requested_by or "",
+        _bounded(rule.effective_from_ns),
+        _bounded(rule.effective_until_ns),
+    )
+
+
+def _written(text: str, rule_id: str) -> str:
+    """The lines of one rule, cut out of the rulebook's text."""
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    for key, value in root.value if root is not None else ():
+        if key.value != "rules":
+            continue
+        for node in value.value:
+            fields = {each.value: found for each, found in node.value}
+            if "id" in fields and fields["id"].value == rule_id:
+                start, end = node.start_mark, node.end_mark
+                return str(" " * start.column + text[start.index : end.index]).rstrip()
+    return ""
+
+
+def _areas(
+    bench: Bench, sets: Iterable[str], names: set[str], rows: Sequence[DecisionRow], track: Sequence[TrackPoint]
+) -> Iterator[AreaVersion]:
+    """Versions that held while these decisions were made, cut to the surroundings of the track.
+
+    The coast line is left out: it is a basis of other areas and takes megabytes to draw.
+    """
+    if not rows:
+        return
+    first, last = rows[0].first_ns, rows[-1].last_ns
+    window = window_of([(point.lon_deg, point.lat_deg) for point in track])
+    given: set[tuple[str, int]] = set()
+    for digest in sorted(sets):
+        whole, _ = load_areas(bench.home, digest)
+        for area in whole.areas:
+            held = area.valid_from_ns <= last and first < area.valid_until_ns
+            if area.id in names and area.kind != "land" and held and (area.id, area.valid_from_ns) not in given:
+                given.add((area.id, area.valid_from_ns))
+                yield area_version(area, window)
+
+
+def window_of(places: Sequence[tuple[float, float]]) -> shapely.Polygon | None:
+    """Return the surroundings of places (longitude, latitude) [degree]; None where there are none."""
+    if not places:
+        return None
+    west, south, east, north = shapely.MultiPoint(list(places)).bounds
+    margin = max(MARGIN_DEG, (east - west) / 2, (north - south) / 2)
+    return shapely.box(max(-180, west - margin), max(-90, south - margin), min(180, east + margin), min(90, north + margin))
+
+
+def area_version(area: Area, window: shapely.Polygon | None = None) -> AreaVersion:
+    """Return an area as a dossier holds it, cut to a window where one is given."""
+    geometry = area.geometry
+    if window is not None:
+        cut = shapely.intersection(geometry, window)
+        geometry = geometry if cut.is_empty else cut
+    return AreaVersion(
+        area.id,
+        area.name,
+        area.kind,
+        area.source,
+        _bounded(area.valid_from_ns),
+        _bounded(area.valid_until_ns),
+        bytes(shapely.to_wkb(geometry)),
+    )
+
+
+def _track(terminal_id: str, seen: Any, rows: Sequence[DecisionRow]) -> Iterator[TrackPoint]:
+    """Positions as observed, thinned evenly, with the answer that each got."""
+    if not len(seen):
+        return
+    lat = seen.column("lat_deg").to_numpy(zero_copy_only=False)
+    lon = seen.column("lon_deg").to_numpy(zero_copy_only=False)
+    at = seen.column("observed_at").to_numpy()
+    sigma = seen.column("position_sigma_m").to_numpy(zero_copy_only=False)
+    usable = np.flatnonzero(~np.isnan(np.asarray(lat, float)))
+    if len(usable) > MAX_POINTS:
+        usable = usable[np.unique(np.linspace(0, len(usable) - 1, MAX_POINTS).astype(int))]
+    starts = np.array([row.first_ns for row in rows], np.int64)
+    for i in usable.tolist():
+        place = int(np.searchsorted(starts, at[i], side="right")) - 1
+        spread = None if sigma[i] is None or np.isnan(float(sigma[i])) else float(sigma[i])
+        outcome = rows[place].outcome if place >= 0 else ""
+        yield TrackPoint(terminal_id, int(at[i]), float(lat[i]), float(lon[i]), spread, outcome)
