@@ -19,12 +19,15 @@ from groundrule.ledger.audit.memory import load_state, save_state
 from groundrule.ledger.audit.monitor import MAX_AGE_S, MonitorReport
 from groundrule.ledger.audit.monitor import monitor as compare_log
 from groundrule.ledger.audit.receipts import Consistency, is_receipt, verify_entry, verify_receipt
-from groundrule.ledger.audit.source import folder_reader
+from groundrule.ledger.audit.source import folder_reader, source_of
 from groundrule.ledger.audit.words import as_dict, not_proved, proved, time_text
 from groundrule.ledger.note import MAX_NOTE_BYTES
 from groundrule.ledger.policy import MAX_POLICY_BYTES, Policy
 from groundrule.ledger.proof import MAX_PROOF_BYTES
 from groundrule.ledger.tiles import MAX_ENTRY_BYTES, TileTree
+from groundrule.pipeline.governance_audit import GovernanceAudit, audit_governance, with_governance
+from groundrule.pipeline.parties import openings_of
+from groundrule.store.home import Home
 
 SHOWN_FAULTS = 50
 """Faults printed as text; `--json` prints all."""
@@ -172,12 +175,20 @@ def monitor(
             max_age_s=max_age_s,
             progress=lambda count: update("new entries", count),
         )
+        audit = GovernanceAudit()
+        if report.advanced and report.size is not None:
+            now_s = (time.time_ns() if now_ns is None else now_ns) // NS_PER_S
+            openings = openings_of(Home.open(home)) if home is not None and log is None else None
+            audit = audit_governance(source_of(folder), report.size, now_s=now_s, openings=openings)
+            report = with_governance(report, audit)
     if report.state is not None and (report.advanced or acknowledge):
         save_state(state, acknowledge_findings(report.state) if acknowledge else report.state)
     if as_json:
-        print_json(_monitor_dict(report))
+        print_json(_monitor_dict(report) | {"governance": audit.figures})
     else:
         _print_monitor(report, folder)
+        for name, value in audit.figures.items():
+            print_text(f"  {name.replace('_', ' ')}: {value}")
     if not report.ok:
         raise typer.Exit(1)
 

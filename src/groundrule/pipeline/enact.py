@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from groundrule.errors import IntegrityError, StoreError
+from groundrule.errors import IntegrityError
 from groundrule.govern.logged import LoggedEnactment
 from groundrule.govern.quorum import Judgement, enactment
 from groundrule.govern.refusal import refuse
@@ -27,17 +27,16 @@ from groundrule.pipeline.disclosing import check_openings
 from groundrule.pipeline.home import rulebook_of, store_rulebook
 from groundrule.pipeline.home_ledger import GOVERNANCE, HomeLedger
 from groundrule.pipeline.list_batches import write_all
-from groundrule.store.area_store import current_areas_digest, load_areas, store_areas
+from groundrule.pipeline.policy_check import announced_of, table_differences
+from groundrule.store.area_store import current_areas_digest, store_areas
 from groundrule.store.home import Home
 from groundrule.store.policy import (
     InForce,
-    check_guard,
     copy_pointers,
     enacting,
     history,
     in_force,
     install_guard,
-    lists_digest,
 )
 from groundrule.store.registers import Registers
 
@@ -136,34 +135,8 @@ class Enactor:
 
     def differences(self) -> list[str]:
         """Return where the policy tables differ from the log."""
-        if self.state.charter is None:
-            return []
-        found = [f"the guard is damaged: {name}" for name in check_guard(self.home)]
-        first = next(iter(self.state.charters))
-        wanted: list[tuple[int, str, str]] = [(first, "", self.state.charters[first].policy_digest or "")]
-        wanted += [
-            (each.index, each.enactment.proposal_digest, each.enactment.policy_digest_after)
-            for each in self.state.enactments
-            if self._covered(each.index)
-        ]
-        held = history(self.home)
-        tables = [(each.log_index, each.proposal, policy_digest(each.rulebook, each.areas)) for each in held]
-        if tables != wanted:
-            found.append("the tables name other enactments than the log")
-        with Registers.open(self.home) as registers, registers.reading() as connection:
-            if held and lists_digest(connection) != held[-1].lists:
-                found.append("lists were changed without an enactment")
-        announced = {entry.body.get("enactment_index"): entry.body for _, entry in self._snapshots()}
-        for each in held:
-            said = announced.get(each.log_index)
-            if said is None or (said["rulebook"], said["areas"], said["lists"]) != (each.rulebook, each.areas, each.lists):
-                found.append(f"what enactment {each.log_index} brought into force is not what was announced")
-            try:
-                rulebook_of(self.home, each.rulebook)
-                load_areas(self.home, each.areas)
-            except (IntegrityError, StoreError) as error:
-                found.append(error.message)
-        return found
+        announced = announced_of(entry for _, entry in self._snapshots())
+        return table_differences(self.home, self.state, covered=self._covered, announced=announced)
 
     # --- steps --------------------------------------------------------------------------------------------------------
 
