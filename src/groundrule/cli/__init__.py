@@ -13,6 +13,7 @@ import typer
 
 from groundrule import __version__
 from groundrule.cli import (
+    appeal,
     approve,
     areas,
     charter,
@@ -67,6 +68,7 @@ app.command(name="enact")(propose.enact)
 app.add_typer(contact.app, name="contact")
 app.add_typer(emergency.app, name="emergency")
 app.add_typer(review.app, name="review")
+app.add_typer(appeal.app, name="appeal")
 app.add_typer(disclosure.app, name="disclosure")
 app.add_typer(govern.app, name="govern")
 

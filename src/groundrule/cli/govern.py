@@ -11,6 +11,7 @@ import typer
 from groundrule.cli.envelopes import read_envelope
 from groundrule.cli.governing import chosen, export_bundle, governed, receive_approval, standing
 from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_json, print_table, print_text, warn
+from groundrule.govern.appeals import is_appeal
 from groundrule.govern.emergency import active, frozen, opened_in, overdue_reviews
 from groundrule.govern.quorum import judge
 from groundrule.govern.requests import alerts, overdue
@@ -123,7 +124,9 @@ def _status(home: Home, state: State, now_ns: int) -> dict[str, Any]:
     wrong = [f"an entry of the log has no effect: {each.index} {each.kind}, {each.sentence}" for each in state.violations]
     if charter.expired(now_ns):
         wrong.append("the charter has expired; only a rotation is possible")
-    wrong += [f"overdue request {each}" for each in overdue(state, now_ns)]
+    wrong += [
+        f"overdue {'appeal' if is_appeal(state.requests[each].request) else 'request'} {each}" for each in overdue(state, now_ns)
+    ]
     wrong += [f"followed without an enactment: request {each}" for each in alerts(state)]
     wrong += [f"overdue review of {each}" for each in overdue_reviews(state, now_ns)]
     if frozen(state, now_ns):

@@ -47,7 +47,7 @@ PARTY_KINDS: Final = (
 )
 CHANNELS: Final = ("letter", "call", "meeting", "email", "api", "court_order", "intermediary", "other")
 ASKS: Final = ("serve", "restrict", "review", "deny", "refrain", "list_add", "list_remove", "disclose", "other")
-OUTCOMES: Final = ("pending", "proposed", "refused", "withdrawn", "informally_followed")
+OUTCOMES: Final = ("pending", "proposed", "refused", "withdrawn", "informally_followed", "corrected")
 STATUSES: Final = ("alleged", "self_reported", "corroborated", "disputed", "denied", "withdrawn", "unknown")
 DECIDED: Final = ("true", "false")
 """Dispositions of a screening candidate that a registrar answers for."""

@@ -9,16 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from groundrule.govern.appeals import check_corrected, due_ns
 from groundrule.govern.disclosure import check_answer
 from groundrule.govern.logged import LoggedRequest
 from groundrule.govern.objects import Request, RequestOutcome
 from groundrule.govern.refusal import refuse
-from groundrule.govern.signed import NS_PER_HOUR
 
 if TYPE_CHECKING:
     from groundrule.govern.state import State
 
-FINAL: Final = frozenset({"refused", "withdrawn", "informally_followed"})
+FINAL: Final = frozenset({"refused", "withdrawn", "informally_followed", "corrected"})
 OPPOSITE: Final = {
     "serve": frozenset({"deny", "restrict", "refrain"}),
     "deny": frozenset({"serve", "refrain"}),
@@ -52,7 +52,7 @@ def clock(state: State, logged: LoggedRequest, at_ns: int) -> RequestClock:
     """Return where a request stands at an instant."""
     assert state.charter is not None
     request = logged.request
-    due = logged.t_ns + state.charter.limits.request_days * 24 * NS_PER_HOUR
+    due = due_ns(logged, state.charter.limits.request_days)
     ended = logged.outcome in FINAL or (
         logged.outcome == "proposed"
         and all(state.ended(proposal_id, at_ns) for proposal_id in proposals_of(state, request.id))
@@ -104,5 +104,6 @@ def check_outcome(state: State, outcome: RequestOutcome) -> None:
     if outcome.outcome == "proposed" and not proposals_of(state, outcome.id):
         raise refuse("not_proposed", f"no proposal names request `{outcome.id}`", help="propose first")
     check_answer(state, logged, outcome.outcome)
+    check_corrected(logged, outcome.outcome)
     if unknown := [other for other in outcome.conflicts if other not in state.requests]:
         raise refuse("unknown_conflict", f"there is no request `{unknown[0]}` in the log")

@@ -14,6 +14,7 @@ from typing import Any
 
 from groundrule.canon import parse_base64
 from groundrule.errors import InputError
+from groundrule.ledger.audit.appeals import Appeals
 from groundrule.ledger.commitment import seal_commitment
 from groundrule.ledger.entry import check_body, check_time
 
@@ -66,6 +67,7 @@ class Conduct:
         announced: digests of every policy that was enacted or published.
         unknown: digests used without that, with the first entry.
         seals: open seals by commitment.
+        appeals: appeals of owners that wait for an answer.
         erasures: records erased so far.
         kinds: entries so far by kind.
         findings: what was found in this run.
@@ -79,6 +81,7 @@ class Conduct:
     announced: set[str] = field(default_factory=set)
     unknown: dict[str, int] = field(default_factory=dict)
     seals: dict[str, Seal] = field(default_factory=dict)
+    appeals: Appeals = field(default_factory=Appeals)
     erasures: int = 0
     kinds: dict[str, int] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
@@ -107,6 +110,8 @@ class Conduct:
             self._seal(index, entry["t"], body)
         elif kind == "unsealed":
             self._unseal(index, body)
+        elif kind == "request":
+            self.appeals.take(index, seconds_of(entry["t"]), body)
         elif kind == "erasure":
             self.erasures += 1
         elif kind == "key-event" and body["event"] in ("revoked", "compromised") and body["vkey"] in self.trusted_keys:

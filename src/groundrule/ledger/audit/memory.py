@@ -10,6 +10,7 @@ from typing import Any
 
 from groundrule.canon import canonical_json, format_base64, parse_base64, parse_canonical
 from groundrule.errors import InputError, StoreError
+from groundrule.ledger.audit.appeals import Appeals
 from groundrule.ledger.audit.conduct import Conduct, Finding, Seal
 from groundrule.ledger.audit.sequence import StreamEnd
 from groundrule.ledger.tree import HASH_SIZE, Frontier
@@ -100,6 +101,7 @@ def _encode(state: MonitorState) -> dict[str, Any]:
         "announced": sorted(conduct.announced),
         "unknown": conduct.unknown,
         "seals": {name: [seal.index, seal.disclose_by] for name, seal in conduct.seals.items()},
+        "appeals": {name: list(each) for name, each in conduct.appeals.waiting.items()},
         "erasures": conduct.erasures,
         "kinds": conduct.kinds,
         "findings": [[f.kind, f.index, f.what, acknowledged] for f, acknowledged in state.findings],
@@ -123,6 +125,8 @@ def _decode(value: dict[str, Any]) -> MonitorState:
             announced={str(digest) for digest in value["announced"]},
             unknown={name: _number(index) for name, index in value["unknown"].items()},
             seals={name: Seal(_number(index), str(due)) for name, (index, due) in value["seals"].items()},
+            # A state of an earlier version knows no appeals; those that waited then are not followed.
+            appeals=Appeals({name: (_number(index), _number(due)) for name, (index, due) in value.get("appeals", {}).items()}),
             erasures=_number(value["erasures"]),
             kinds={name: _number(count) for name, count in value["kinds"].items()},
         ),

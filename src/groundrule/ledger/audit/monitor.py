@@ -289,6 +289,7 @@ class _Run:
             announced=set(before.announced),
             unknown=dict(before.unknown),
             seals=dict(before.seals),
+            appeals=before.appeals.copy(),
             erasures=before.erasures,
             kinds=dict(before.kinds),
             heads=heads,
@@ -367,6 +368,8 @@ class _Run:
         for seal, commitment, days in kept.conduct.overdue(self.now_s):
             what = f"sealed content {commitment[:80]} was due on {seal.disclose_by}, {days} days ago, and is not open"
             self.alert("overdue", what, seal.index)
+        for name, index, late_s in kept.conduct.appeals.overdue(self.now_s):
+            self.alert("overdue", f"appeal {name[:80]} has had no answer for {late_s // 3600} hours beyond its time", index)
 
 
 def _time_of(checked: CheckedCheckpoint, policy: Policy) -> int | None:
