@@ -20,6 +20,7 @@ test: $(VENV)/.ready          ## format, lint, types, then every test
 check: test
 
 campaign: $(VENV)/.ready      ## the long counts (a million points, 100,000 rulebooks); results go into docs/campaign.md
+	$(BIN)/pip install --quiet -e '.[campaign]'
 	$(BIN)/python scripts/campaign.py
 
 bench: $(VENV)/.ready         ## every benchmark against its peer; exits 1 where a stated goal is missed
