@@ -1,0 +1,307 @@
+"""From what was gathered to a dossier: sections in the order in which a stranger asks, a summary, and who did what.
+
+Nothing is chosen to fit a story: every act that was gathered is in a section, and what is not known is a section of its own.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import pairwise
+
+from groundrule.evidence.dossier import (
+    Dossier,
+    Party,
+    Phrase,
+    Reader,
+    RuleText,
+    Section,
+    Source,
+    Standing,
+    Statement,
+    SubjectKind,
+    Times,
+    Value,
+)
+from groundrule.instant import format_instant
+from groundrule.pipeline.dossiers import findings
+from groundrule.pipeline.dossiers.acts import Act, Said, acts
+from groundrule.pipeline.dossiers.bench import Bench
+from groundrule.pipeline.dossiers.gather import Gathered, gather, resolve
+from groundrule.pipeline.dossiers.service import Service, rule_text, service_of
+from groundrule.pipeline.home import rulebook_of
+from groundrule.store.policy import history
+
+SECTIONS = ("asked", "screened", "decided", "contacts", "reviews", "emergencies", "registered", "service", "why", "findings", "unknown")
+"""Sections in their order; one without statements is left out."""
+_SECTION_OF = {
+    "request": "asked", "outcome": "asked", "screening": "screened", "proposal": "decided", "approval": "decided",
+    "enactment": "decided", "rejection": "decided", "charter": "decided", "violation": "decided", "contact": "contacts",
+    "contact_update": "contacts", "nil_return": "contacts", "review": "reviews", "conclusion": "reviews",
+    "emergency": "emergencies", "emergency_close": "emergencies",
+}  # fmt: skip
+
+
+class Sheet:
+    """Statements as they are written, numbered in the order of the sections at the end."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._sections: dict[str, list[Statement]] = defaultdict(list)
+        self._parts: dict[str, list[tuple[str, int, str]]] = defaultdict(list)
+
+    def write(
+        self,
+        section: str,
+        said: Said,
+        sources: tuple[Source, ...] = (),
+        about: Iterable[str] = (),
+        parts: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        """Add a statement; `parts` are (party, role) that it shows."""
+        rows = self._sections[section]
+        for party, role in parts:
+            self._parts[party].append((section, len(rows), role))
+        rows.append(Statement("", said.standing, said.phrase, said.times, sources, tuple(sorted(set(about))), said.flags))
+
+    def entry(self, index: int) -> tuple[Source, ...]:
+        """Return the source of an entry of the log; with its proof where the published head covers it."""
+        proof = f"proofs/entry-{index}.tlog-proof" if self._bench.proved(index) else ""
+        return (Source("log_entry", f"entry:{index}", proof),)
+
+    def finished(self) -> tuple[tuple[Section, ...], tuple[Party, ...]]:
+        """Return the sections with numbered statements, and the parties with their parts."""
+        number, made, ids = 0, [], dict[tuple[str, int], str]()
+        for key in SECTIONS:
+            rows = self._sections.get(key)
+            if not rows:
+                continue
+            numbered = []
+            for place, row in enumerate(rows):
+                number += 1
+                ids[key, place] = f"s{number}"
+                numbered.append(replace(row, id=f"s{number}"))
+            made.append(Section(key, tuple(numbered)))
+        parties = [
+            Party(
+                ref,
+                self._bench.name(ref) or self._bench.units.get(ref, ""),
+                self._bench.kind(ref),
+                tuple(dict.fromkeys((role, ids[section, place]) for section, place, role in parts)),
+            )
+            for ref, parts in self._parts.items()
+        ]
+        return tuple(made), tuple(sorted(parties, key=lambda party: int(party.parts[0][1][1:])))
+
+
+def compose(bench: Bench, kind: SubjectKind, given: str, *, as_of_ns: int | None = None) -> Dossier:
+    """Make the dossier of a subject.
+
+    Args:
+        bench: the home, and for whom.
+        kind, given: the subject; ids of things in the log may be cut short.
+        as_of_ns: leave out what was observed after this instant [ns, UTC]; acts of governance are all there.
+    Raises:
+        InputError: no such subject. IntegrityError: something kept has been changed.
+    """
+    subject = resolve(bench, kind, given)
+    service = service_of(bench, subject, until_ns=as_of_ns) if kind is SubjectKind.TERMINAL else None
+    every = acts(bench)
+    gathered = gather(bench, every, kind, subject, also=service.proposals if service else ())
+    sheet = Sheet(bench)
+    for act in gathered.acts:
+        _write(sheet, act)
+    _find(bench, sheet, gathered)
+    if service is not None:
+        _serve(sheet, service)
+    _unknown(bench, sheet, gathered, service)
+    sections, parties = sheet.finished()
+    rules = tuple(_rules(bench, gathered)) if service is None else service.rules
+    return Dossier(
+        kind,
+        subject,
+        _title(bench, kind, subject),
+        bench.now_ns,
+        bench.reader,
+        bench.home.id,
+        bench.head,
+        tuple(_summary(bench, gathered, service, sections)),
+        sections,
+        as_of_ns,
+        parties,
+        rules,
+        () if service is None else service.rows,
+        (),
+        (),
+        () if service is None else service.areas,
+        () if service is None else service.track,
+    )
+
+
+def _title(bench: Bench, kind: SubjectKind, subject: str) -> str:
+    if kind is SubjectKind.PERSON:
+        return bench.name(subject) or subject
+    return subject[:16] if kind is SubjectKind.CHANGE else subject
+
+
+def _write(sheet: Sheet, act: Act) -> None:
+    for place, said in enumerate(act.said):
+        sheet.write(_SECTION_OF[act.kind], said, sheet.entry(act.index), (act.id, *act.refs), act.parts if place == 0 else ())
+
+
+def _find(bench: Bench, sheet: Sheet, gathered: Gathered) -> None:
+    state = bench.state
+    for id_, said, parts in findings.about_proposals(bench, gathered):
+        sheet.write("findings", said, sheet.entry(state.proposals[id_].index), (id_,), parts)
+    for id_, said in findings.about_requests(bench, gathered):
+        sheet.write("findings", said, sheet.entry(state.requests[id_].index), (id_,))
+    for id_, said in findings.about_contacts(bench, gathered):
+        index = said.phrase.values.get("index")
+        more = sheet.entry(index) if isinstance(index, int) else ()
+        sheet.write("findings", said, (*sheet.entry(state.contacts[id_].index), *more), (id_,))
+
+
+def _serve(sheet: Sheet, service: Service) -> None:
+    for said in service.said:
+        sheet.write("registered", said, (Source("register", f"revision:{said.phrase.values['revision']}"),))
+    for row in service.rows:
+        values: dict[str, Value] = {
+            "outcome": f"code:{row.outcome}",
+            "state": f"code:state_{row.state}",
+            "rule": row.rule,
+            "reasons": f"reason:{row.reasons[0]}" if row.reasons else None,
+            "areas": ", ".join(row.areas),
+            "count": row.count,
+            "from": format_instant(row.first_ns),
+            "to": format_instant(row.last_ns),
+        }
+        times = Times(observed_at_ns=row.first_ns)
+        said = Said(Phrase("answered" if row.count > 1 else "answered_once", values), Standing.RECORDED, times)
+        sheet.write("service", said, (Source("receipt", f"run:{row.run}"),), row.areas)
+    for said in service.why:
+        sheet.write("why", said, (Source("rule", str(said.phrase.values.get("rule") or "decision")),))
+    for said in findings.about_track(service.rows):
+        sheet.write("findings", said, (Source("receipt", "decisions"),))
+
+
+def _unknown(bench: Bench, sheet: Sheet, gathered: Gathered, service: Service | None) -> None:
+    """What was asked and nothing here answers."""
+    state = bench.state
+
+    def ask(key: str, **values: Value) -> None:
+        sheet.write("unknown", Said(Phrase(key, values), Standing.UNKNOWN))
+
+    for party in sorted(gathered.persons):
+        if not bench.name(party) and party not in bench.units:
+            ask("unknown_name", who=party)
+    for id_ in sorted(gathered.contacts):
+        if state.contacts[id_].allegation:
+            ask("unknown_contact_true", contact=id_)
+            ask("unknown_contact_said", contact=id_)
+    if not gathered.requests and (gathered.proposals or service):
+        ask("unknown_requester")
+    if service is not None and service.refused and not gathered.proposals:
+        ask("unknown_rule_origin")
+    if service is not None:
+        ask("unknown_measured")
+    if bench.log is None:
+        ask("unknown_no_log")
+    ask("unknown_unrecorded")
+
+
+def _rules(bench: Bench, gathered: Gathered) -> Iterator[RuleText]:
+    """Rules that a change brought or took away: those whose text differs between the rulebooks before and after."""
+    held = history(bench.home)
+    for before, after in pairwise(held):
+        if after.proposal not in gathered.proposals or before.rulebook == after.rulebook:
+            continue
+        old, new = rulebook_of(bench.home, before.rulebook), rulebook_of(bench.home, after.rulebook)
+        for rule_id in dict.fromkeys((*(rule.id for rule in old.rules), *(rule.id for rule in new.rules))):
+            texts = rule_text(old, rule_id), rule_text(new, rule_id)
+            if (texts[0] and texts[0].text) != (texts[1] and texts[1].text):
+                yield from (each for each in texts if each is not None)
+
+
+# --- the summary ------------------------------------------------------------------------------------------------------
+
+
+def _summary(bench: Bench, gathered: Gathered, service: Service | None, sections: tuple[Section, ...]) -> Iterator[Statement]:
+    """Say first what a stranger asks first: what happened, on whose request, who decided, and what is only claimed."""
+    made = list(_heads(bench, gathered, service))
+    everything = [each for section in sections for each in section.statements]
+    for standing in (Standing.CLAIM, Standing.UNKNOWN):
+        number = sum(each.standing is standing for each in everything)
+        if number:
+            made.append((Said(Phrase(f"sum_{standing.value}", {"number": number}), Standing.INFERENCE), ()))
+    for number, (said, sources) in enumerate(made, 1):
+        yield Statement(f"a{number}", said.standing, said.phrase, said.times, sources, (), said.flags)
+
+
+def _heads(bench: Bench, gathered: Gathered, service: Service | None) -> Iterator[tuple[Said, tuple[Source, ...]]]:
+    state = bench.state
+    sheet = Sheet(bench)
+    if service is not None:
+        yield from _service_heads(service)
+    for id_ in sorted(gathered.contacts if gathered.kind in (SubjectKind.CONTACT, SubjectKind.PERSON) else ()):
+        logged = state.contacts[id_]
+        act = next(each for each in gathered.acts if each.index == logged.index)
+        yield act.said[0], sheet.entry(logged.index)
+        values: dict[str, Value] = {"status": f"code:status_{logged.status}"}
+        number = sum(contact == id_ for contact, *_ in gathered.meanwhile)
+        yield Said(Phrase("sum_contact_status", values), Standing.RECORDED), sheet.entry(logged.index)
+        if number:
+            yield Said(Phrase("sum_meanwhile", {"number": number}), Standing.INFERENCE), sheet.entry(logged.index)
+    for id_ in sorted(gathered.requests, key=lambda each: state.requests[each].index):
+        asked = state.requests[id_]
+        chain = [bench.of(each) for each in sorted(asked.request.chain)]
+        first = asked.request.ask[0]
+        values = {"who": bench.of(asked.request.requester), "what": f"code:ask_{first.op}", "object": first.object}
+        yield Said(Phrase("sum_request", values), Standing.RECORDED), sheet.entry(asked.index)
+        for principal in chain:
+            yield Said(Phrase("sum_behind", {"for": principal}), Standing.RECORDED), sheet.entry(asked.index)
+        if asked.outcomes:
+            last = asked.outcomes[-1]
+            values = {"outcome": f"code:outcome_{last.outcome}", "reason": last.outcome_reason}
+            yield Said(Phrase("sum_outcome", values), Standing.RECORDED), sheet.entry(asked.index)
+    for id_ in sorted(gathered.proposals, key=lambda each: state.proposals[each].index):
+        yield from _proposal_heads(bench, sheet, id_)
+    if gathered.proposals and not gathered.requests:
+        yield Said(Phrase("sum_no_request", {}), Standing.UNKNOWN), ()
+
+
+def _proposal_heads(bench: Bench, sheet: Sheet, id_: str) -> Iterator[tuple[Said, tuple[Source, ...]]]:
+    state = bench.state
+    logged = state.proposals[id_]
+    values: dict[str, Value] = {"who": logged.proposal.author, "id": id_[:16], "at": format_instant(logged.t_ns)}
+    yield Said(Phrase("sum_proposed", values), Standing.RECORDED), sheet.entry(logged.index)
+    verdicts = {each.approval.person: each for each in state.approvals.get(id_, ())}
+    for person, each in verdicts.items():
+        yield Said(Phrase(f"sum_{each.approval.verdict}", {"who": person}), Standing.RECORDED), sheet.entry(each.index)
+    enacted = next((each for each in state.enactments if each.enactment.proposal_digest == id_), None)
+    if enacted is not None:
+        at: dict[str, Value] = {"at": format_instant(enacted.enactment.enacted_at), "id": id_[:16]}
+        yield Said(Phrase("sum_enacted", at), Standing.RECORDED), sheet.entry(enacted.index)
+    else:
+        yield Said(Phrase("sum_not_enacted", {"id": id_[:16]}), Standing.RECORDED), sheet.entry(logged.index)
+
+
+def _service_heads(service: Service) -> Iterator[tuple[Said, tuple[Source, ...]]]:
+    if not service.rows:
+        yield Said(Phrase("sum_no_decision", {}), Standing.RECORDED), ()
+        return
+    last = service.rows[-1]
+    shown = [row for row in service.refused[-1:] if row is not last] + [last]
+    for row in shown:
+        values: dict[str, Value] = {
+            "outcome": f"code:{row.outcome}",
+            "at": format_instant(row.last_ns),
+            "rule": row.rule,
+            "reason": f"reason:{row.reasons[0]}" if row.reasons else None,
+        }
+        yield Said(Phrase("sum_answer", values), Standing.RECORDED), (Source("receipt", f"run:{row.run}"),)
+    values = {"number": service.decisions, "refused": sum(row.count for row in service.refused)}
+    yield Said(Phrase("sum_decisions", values), Standing.RECORDED), (Source("receipt", "decisions"),)
+
+
+__all__ = ["SECTIONS", "Reader", "compose"]

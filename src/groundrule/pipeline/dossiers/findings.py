@@ -1,0 +1,125 @@
+"""What follows from the acts taken together: delays, silence, contradictions and gaps. Each is an inference by a stated rule.
+
+- told and acted: a contact or request was received on one day, and recorded or answered on another;
+- silence: members of the deciding role who neither approved nor rejected before it ended;
+- not counted: verdicts that did not count, and why;
+- contradiction: a statement of no conflict beside a contact on record; a claim that its subject disputes;
+- gap: concerned parties that nobody screened; hours in which nothing was observed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from groundrule.evidence.dossier import DecisionRow, Phrase, Standing, Times, Value
+from groundrule.govern.contacts import concerned
+from groundrule.govern.quorum import judge
+from groundrule.instant import format_instant
+from groundrule.pipeline.dossiers.acts import NS_PER_HOUR, Said
+from groundrule.pipeline.dossiers.bench import Bench
+from groundrule.pipeline.dossiers.gather import Gathered
+
+SILENT_HOURS = 6
+"""Hours without an observation from which on a gap is flagged."""
+_DAY_NS = 24 * NS_PER_HOUR
+
+
+def inferred(key: str, values: dict[str, Value], *flags: str, at_ns: int | None = None) -> Said:
+    """Return an inference."""
+    return Said(Phrase(key, values), Standing.INFERENCE, Times(recorded_at_ns=at_ns), flags)
+
+
+def about_proposals(bench: Bench, gathered: Gathered) -> Iterator[tuple[str, Said, tuple[tuple[str, str], ...]]]:
+    """Yield (proposal, sentence, parts) about who did not count, who said nothing, and what contradicts what."""
+    state = bench.state
+    for id_ in sorted(gathered.proposals, key=lambda each: state.proposals[each].index):
+        logged = state.proposals[id_]
+        enacted = next((each for each in state.enactments if each.enactment.proposal_digest == id_), None)
+        then = state if enacted is None else state.as_of(enacted.index)
+        at_ns = bench.now_ns if enacted is None else enacted.enactment.enacted_at
+        judged = judge(then, id_, at_ns=at_ns, lists=then.newest_lists)
+        for person, why in sorted(judged.excluded.items()):
+            said = inferred("not_counted", {"who": person, "why": f"code:excluded_{why}", "proposal": id_[:16]}, at_ns=at_ns)
+            yield id_, said, ((person, "excluded"),)
+        if enacted is None:
+            for block in judged.blocks:
+                values: dict[str, Value] = {"proposal": id_[:16], "why": block.sentence}
+                yield id_, inferred("not_enacted_because", values, at_ns=at_ns), ()
+        if enacted is not None or state.ended(id_, bench.now_ns):
+            charter = state.charters[max(index for index in state.charters if index <= logged.index)]
+            role = charter.change_class(logged.proposal.class_).role
+            spoke = {each.approval.person for each in state.approvals.get(id_, ())} | {logged.proposal.author}
+            for person in sorted(set(charter.role(role).persons.values()) - spoke - set(judged.excluded)):
+                values = {"who": person, "role": f"code:role_{role}", "proposal": id_[:16]}
+                yield id_, inferred("said_nothing", values, at_ns=at_ns), ((person, "abstained"),)
+        for approval in state.approvals.get(id_, ()):
+            yield from ((id_, each, ()) for each in _unsaid(bench, id_, approval.approval.person, approval.approval.conflict_statement))
+
+
+def _unsaid(bench: Bench, proposal_id: str, person: str, stated: tuple[str, ...]) -> Iterator[Said]:
+    """Contacts on record with a concerned party that an approver's statement did not name."""
+    state = bench.state
+    logged = state.proposals[proposal_id]
+    outside = {bench.of(each) for each in concerned(state, logged.proposal)}
+    for id_, contact in state.contacts.items():
+        if id_ in stated or bench.of(contact.contact.covered_person) != person:
+            continue
+        began = contact.contact.occurred_from
+        if bench.of(contact.contact.counterparty) in outside and (began is None or began <= logged.t_ns):
+            key = "statement_against_claim" if contact.allegation else "statement_against_contact"
+            yield inferred(key, {"who": person, "contact": id_, "proposal": proposal_id[:16]}, "contradiction", at_ns=contact.t_ns)
+
+
+def about_requests(bench: Bench, gathered: Gathered) -> Iterator[tuple[str, Said]]:
+    """Yield (request, sentence) about delays and missing screenings."""
+    state = bench.state
+    for id_ in sorted(gathered.requests, key=lambda each: state.requests[each].index):
+        logged = state.requests[id_]
+        request = logged.request
+        if logged.outcomes:
+            days = (logged.outcomes[-1].at - request.received_at) // _DAY_NS
+            values: dict[str, Value] = {
+                "received": format_instant(request.received_at),
+                "answered": format_instant(logged.outcomes[-1].at),
+                "days": days,
+            }
+            yield id_, inferred("told_and_answered", values, at_ns=logged.t_ns)
+        for party in sorted({bench.of(request.requester), *map(bench.of, request.chain)}):
+            if not state.screened(party):
+                yield id_, inferred("never_screened", {"who": party}, "gap", at_ns=logged.t_ns)
+
+
+def about_contacts(bench: Bench, gathered: Gathered) -> Iterator[tuple[str, Said]]:
+    """Yield (contact, sentence) about decisions taken before it came to light, and about dispute."""
+    state = bench.state
+    for contact, index, act, of, touches in gathered.meanwhile:
+        key = "decided_meanwhile_near" if touches else "decided_meanwhile"
+        values: dict[str, Value] = {"act": f"code:meanwhile_{act}", "of": of[:16] if len(of) == 64 else of, "index": index}
+        flags = ("touches",) if touches else ()
+        yield contact, inferred(key, values, *flags, at_ns=state.time_of(index))
+    for id_ in sorted(gathered.contacts):
+        logged = state.contacts[id_]
+        if logged.status == "disputed":
+            yield id_, inferred("contact_stands_disputed", {}, "contradiction", at_ns=logged.updates[-1].at)
+        if logged.allegation:
+            yield id_, inferred("contact_not_vouched", {}, at_ns=logged.t_ns)
+
+
+def about_track(rows: tuple[DecisionRow, ...]) -> Iterator[Said]:
+    """Yield sentences about changes of the answer and hours without an observation."""
+    for before, after in pairwise(rows):
+        hours = (after.first_ns - before.last_ns) // NS_PER_HOUR
+        at = Times(observed_at_ns=after.first_ns)
+        if before.outcome != after.outcome:
+            values: dict[str, Value] = {
+                "before": f"code:{before.outcome}",
+                "after": f"code:{after.outcome}",
+                "old": before.rule,
+                "new": after.rule,
+                "at": format_instant(after.first_ns),
+            }
+            yield Said(Phrase("answer_changed", values), Standing.INFERENCE, at)
+        if hours >= SILENT_HOURS:
+            values = {"hours": hours, "since": format_instant(before.last_ns)}
+            yield Said(Phrase("nothing_observed", values), Standing.INFERENCE, at, ("gap",))
