@@ -18,7 +18,7 @@ class Reason:
     Attributes:
         code: stable identifier used in rulebooks and decisions.
         sentence: one sentence for people, without thresholds.
-        group: account, place, motion, quota, network, stay, position, software, lists, sanctions, exception, engine.
+        group: account, place, motion, quota, network, stay, position, software, lists, sanctions, exception, emergency, engine.
         operator_alert: alert code of the operator's telemetry, or None.
         operator_name: name of that alert, or None.
         disablement: value of the terminal's disablement code, or None.
@@ -140,6 +140,9 @@ _ALL = (
     Reason("stale_location", "The terminal's last known location is too old.", "position"),
     Reason("unregistered_terminal", "The terminal is not in the register.", "account"),
     Reason("purpose_limit", "The terminal is used outside the purpose of its programme.", "place"),
+    # Reasons of emergencies, which two persons open and others review.
+    Reason("emergency_permit", "Service is given because of an emergency that two persons have declared.", "emergency"),
+    Reason("emergency_deny", "Service is limited because of an emergency that two persons have declared.", "emergency"),
     # Qualifiers: they say why a rule could not be settled, and stand beside the rule's own reason.
     Reason("edge_of_area", "The terminal may be on either side of the area's border.", "engine"),
     Reason("position_unknown", "The rule needs a position and there is none.", "engine"),

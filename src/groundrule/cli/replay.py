@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +22,7 @@ from groundrule.cli.output import (
 from groundrule.cli.rules import instant_option
 from groundrule.evidence.maps import whatif_map_png
 from groundrule.instant import format_instant
+from groundrule.pipeline.emergency_overlay import Clocks, overlay_now
 from groundrule.pipeline.history import all_observations
 from groundrule.pipeline.home import basis_of
 from groundrule.pipeline.runs import Difference
@@ -97,8 +99,11 @@ def whatif(
     place = Home.open(home)
     book = load_rulebook(rules)
     moment = time.time_ns()
-    before = basis_of(place, recorded_at_ns=moment)
-    after = basis_of(place, recorded_at_ns=moment, rulebook=book, registers=before.registers)
+    overlay = overlay_now(place, Clocks.now(moment))
+    before = replace(basis_of(place, recorded_at_ns=moment), overlay=overlay)
+    after = replace(
+        basis_of(place, recorded_at_ns=moment, rulebook=book, registers=before.registers), overlay=overlay
+    )
     with progress() as report:
         found = what_if(
             all_observations(place, from_ns=instant_option(from_, "--from"), until_ns=instant_option(to, "--to")),

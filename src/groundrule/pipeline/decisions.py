@@ -39,7 +39,8 @@ class DecisionWriter:
         self._profile_digests: dict[int, bytes] = {}
         self._area_digests: dict[int, bytes] = {}
         basis = judge.basis
-        self._rules = [rule.id for rule in basis.rulebook.rules] + ["default"]
+        self._rules = basis.overlay.rule_names(basis.rulebook)
+        self._default = len(basis.rulebook.rules)
         self._constants = {
             "rulebook": basis.rulebook.digest,
             "areas_version": basis.areas.digest,
@@ -61,7 +62,7 @@ class DecisionWriter:
             pa.list_(REASON_TYPE),
         )
         obligations = pa.array([list(item.obligations) for item in classes], pa.list_(pa.string()))
-        rule = np.where(decided.rule < 0, len(self._rules) - 1, decided.rule).astype(np.int32)
+        rule = np.where(decided.rule < 0, self._default, decided.rule).astype(np.int32)
         columns: dict[str, Any] = {
             "terminal_id": judged.table.column("terminal_id"),
             "observed_at": judged.table.column("observed_at"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,14 +11,17 @@ import numpy as np
 from groundrule.areas.index import AreaIndex
 from groundrule.errors import InputError, IntegrityError
 from groundrule.instant import format_instant
+from groundrule.pipeline.emergency_overlay import overlay_of_run
 from groundrule.pipeline.history import observations_of
 from groundrule.pipeline.home import basis_of
 from groundrule.pipeline.judge import Basis, Judge, Judged
 from groundrule.pipeline.manifests import read_manifest, runs
-from groundrule.records import OUTCOME_WORDS
+from groundrule.pipeline.overlay import Measure, OverlaidClasses
+from groundrule.records import OUTCOME_WORDS, Outcome
+from groundrule.rules.classes import DecisionClass
 from groundrule.rules.compile import CompiledRulebook
 from groundrule.rules.evidence import Interval, Truth
-from groundrule.rules.explain import Audience, Explainer, Explanation
+from groundrule.rules.explain import Applied, Audience, Explainer, Explanation
 from groundrule.rules.situation import Situation
 from groundrule.store.history import read_terminals
 from groundrule.store.home import Home
@@ -91,6 +94,7 @@ def explain_terminal(
             areas=manifest["areas"],
             recorded_at_ns=int(manifest["recorded_at_ns"]),
         )
+        basis = replace(basis, overlay=overlay_of_run(home, manifest))
     judge = Judge(basis)
     judged = judge.judge(table, as_of_ns=as_of_ns)
     found = explain_row(judge, judged, len(table) - 1, Explainer(basis.rulebook), audience=audience, language=language)
@@ -134,9 +138,15 @@ def explain_row(
         situation, audience=audience, distances=distances_from(judge.basis.index, lat, lon), language=language
     )
     outcome = OUTCOME_WORDS[int(judged.decided.outcome[row])]
+    ordinary, measure = outcome, None
+    if isinstance(judged.decided.classes, OverlaidClasses):
+        found, measure = judged.decided.classes.origin(int(judged.decided.klass[row]))
+        ordinary = found.outcome.word
     # INVARIANT: words and columns come from one meaning of the rules; if they ever differ, no words are better than wrong ones.
-    if outcome != explanation.outcome.word:
-        raise AssertionError(f"decided {outcome}, explained {explanation.outcome.word}")
+    if ordinary != explanation.outcome.word:
+        raise AssertionError(f"decided {ordinary}, explained {explanation.outcome.word}")
+    if measure is not None:
+        explanation = under_emergency(explanation, measure, judged.decided.classes[int(judged.decided.klass[row])])
     return Found(
         explanation,
         judged.table.column("terminal_id")[row].as_py(),
@@ -146,6 +156,44 @@ def explain_row(
         areas_of(judge, judged, row),
         outcome,
     )
+
+
+def under_emergency(ordinary: Explanation, measure: Measure, found: DecisionClass) -> Explanation:
+    """Say what an emergency made of a decision, and what it would have been without.
+
+    Args:
+        ordinary: the explanation of the rules alone.
+        measure: the emergency.
+        found: what it made of the decision.
+    """
+    owner = ordinary.audience == "owner"
+    until, due = format_instant(measure.until_ns), format_instant(measure.review_due_ns)
+    by = ordinary.rule_id or "the rulebook's default"
+    applied = Applied(
+        measure.id, f"emergency because of {measure.condition}, {'permits only' if measure.permits else 'denies only'}", "emergency",
+        measure.reason, found.outcome, found.outcome, True,
+        (f"in force from {format_instant(measure.from_ns)} until {until}, review due by {due}",),
+    )  # fmt: skip
+    return replace(
+        ordinary,
+        outcome=found.outcome,
+        state=found.state,
+        reason=measure.reason,
+        rule_id=measure.id,
+        basis="An emergency of the operator's charter: two persons declared it, it is short, and others review it.",
+        requested_by=None,
+        source=None,
+        message=None,
+        language=None,
+        appeal="Write to the operator: whoever reviews the emergency reads it."
+        if found.outcome > Outcome.SERVE else None,
+        obligations=found.obligations,
+        retry=None,
+        applied=() if owner else (applied, *(replace(each, decisive=False) for each in ordinary.applied)),
+        nearest=(),
+        relief=() if owner else (f"when the emergency is over, at {until}: {ordinary.outcome.word} by {by}, {ordinary.reason}",),
+        also=(),
+    )  # fmt: skip
 
 
 def situation_of(judge: Judge, judged: Judged, row: int) -> Situation:

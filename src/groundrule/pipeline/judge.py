@@ -20,6 +20,7 @@ from groundrule.areas.model import AreaSet
 from groundrule.detect.state import Motion, TerminalState, advance, count_stays, distance_m
 from groundrule.pipeline.cells import CellDiscs
 from groundrule.pipeline.coding import Interner, WhereCoder, distinct_codes
+from groundrule.pipeline.overlay import NO_OVERLAY, Overlay, Overlaying
 from groundrule.pipeline.stays import StayCondition
 from groundrule.records import POSITION_SOURCES
 from groundrule.rules.compile import CompiledRulebook, Decided, compile_rulebook
@@ -43,6 +44,7 @@ class Basis:
         areas: areas with their digest.
         index: the areas compiled, with the buffers that the rulebook asks for.
         registers: terminals, accounts and lists over time.
+        overlay: emergencies.
     """
 
     rulebook: Rulebook
@@ -50,6 +52,7 @@ class Basis:
     areas: AreaSet
     index: AreaIndex
     registers: RegisterTimeline
+    overlay: Overlay = NO_OVERLAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,7 @@ class Judge:
     _profile_code: dict[Profile, int] = field(init=False)
     _epoch_profiles: dict[int, NDArray[np.int32]] = field(init=False)
     _discs: CellDiscs = field(init=False)
+    _overlaying: Overlaying | None = field(init=False)
 
     def __post_init__(self) -> None:
         compiled = self.basis.compiled
@@ -111,6 +115,8 @@ class Judge:
         self.where = WhereCoder(self.basis.index, self.basis.areas.areas)
         self.evidence_keys = Interner()
         self._discs = CellDiscs()
+        overlay = self.basis.overlay
+        self._overlaying = Overlaying(overlay, self.basis.rulebook) if overlay.measures else None
         # Code 0 is the terminal that is not registered.
         self.profiles = [None]
         self._profile_code = {}
@@ -151,6 +157,8 @@ class Judge:
         stays = count_stays(self.state, rows, observed_at, truth)
         batch = self._evidence(table, rows, now, epoch, motion, where, who, stays)
         decided = self.basis.compiled.decide(batch)
+        if self._overlaying:
+            decided = self._overlaying.apply(decided, ids, now, batch.where, batch.who)
         latch_code = np.zeros(n, np.int64)
         for k in range(motion.latches.shape[1]):
             latch_code = latch_code * 3 + motion.latches[:, k]
@@ -336,18 +344,20 @@ def make_basis(
     *,
     index: AreaIndex | None = None,
     cache_dir: object = None,
+    overlay: Overlay = NO_OVERLAY,
 ) -> Basis:
     """Compile a rulebook and build the index with the buffers that it asks for.
 
     Args:
         index: an index already built from the same areas, used if the rulebook needs no buffers.
         cache_dir: folder for the compiled index, or None.
+        overlay: emergencies.
     """
     compiled = compile_rulebook(rulebook)
     if index is None or compiled.buffers:
         buffers = sorted({pair for selector, metres in compiled.buffers for pair in _buffers(selector, metres, areas)})
         index = AreaIndex.build(areas.areas, buffers=buffers, cache_dir=cache_dir)  # type: ignore[arg-type]  # Path or None
-    return Basis(rulebook, compiled, areas, index, registers)
+    return Basis(rulebook, compiled, areas, index, registers, overlay)
 
 
 def _buffers(selector: str, metres: float, areas: AreaSet) -> list[tuple[str, float]]:

@@ -19,10 +19,12 @@ from groundrule.errors import GroundruleError, IntegrityError
 from groundrule.instant import MAX_NS, MIN_NS
 from groundrule.pipeline.decisions import ENGINE
 from groundrule.pipeline.digests import TableDigest, table_digest
+from groundrule.pipeline.emergency_overlay import overlay_faults
 from groundrule.pipeline.judge import Judge
 from groundrule.pipeline.lateness import decide_batches
 from groundrule.pipeline.log_check import RecordCheck, check_log
 from groundrule.pipeline.manifests import check_chain, read_manifest, runs
+from groundrule.pipeline.policy_check import policy_differences
 from groundrule.pipeline.snapshots import (
     as_of_of,
     basis_of_run,
@@ -103,6 +105,7 @@ def replay(
     task.faults += check_chain(home)
     log = check_log(home)
     task.faults += log.faults
+    task.faults += policy_differences(home)
     task.faults += _uncommitted(home, committed)
     task.faults += _register_chain(home)
     done = 0
@@ -116,6 +119,7 @@ def replay(
         task.faults.append(str(stop))
     finally:
         task.records.close()
+    task.faults += overlay_faults(home, task.manifests)
     identical = task.difference is None and not task.faults
     return Replay(done, task.compared, identical, task.difference, tuple(task.faults), log.notes)
 
@@ -148,6 +152,7 @@ class _Replaying:
         self._areas_read: set[str] = set()
         self.records = RecordCheck(home)
         self.faults: list[str] = []
+        self.manifests: list[dict[str, Any]] = []
         self.compared = 0
         self.difference: Difference | None = None
 
@@ -159,6 +164,7 @@ class _Replaying:
         """
         try:
             manifest = read_manifest(self._home, run)
+            self.manifests.append(manifest)
             judge = self._judge_for(run, manifest)
         except GroundruleError as error:
             raise _StopReplay(f"run {run}: {error}") from error

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,14 @@ from groundrule.instant import MIN_NS
 from groundrule.pipeline.counts import Counts
 from groundrule.pipeline.decisions import ENGINE
 from groundrule.pipeline.digests import TableDigest
+from groundrule.pipeline.emergency_overlay import Clocks, overlay_for_run
 from groundrule.pipeline.home import basis_of
 from groundrule.pipeline.home_ledger import Committed, HomeLedger, forget_unfinished
 from groundrule.pipeline.journal import Journal, accounts_of
 from groundrule.pipeline.judge import Basis, Judge
 from groundrule.pipeline.lateness import LATE_NS, DecidedBatch, accept, decide_batches
 from groundrule.pipeline.manifests import compose_manifest, runs, write_manifest
+from groundrule.pipeline.policy_check import check_policy
 from groundrule.pipeline.private_records import Excerpt
 from groundrule.pipeline.replaying import Difference, Progress, Replay, no_progress, replay
 from groundrule.pipeline.snapshots import load_state, replayed_state, save_state
@@ -120,6 +122,7 @@ def decide(
         ledger: the home's log, open, into which the run is committed; None only where the home has none.
     Raises:
         InputError: the inputs cannot be read at all, or hold no row that can be used; nothing is committed.
+        IntegrityError: what is in force is not what the log says; nothing is committed.
         StoreError: the disk refused; nothing is committed.
     """
     known = runs(home)
@@ -128,7 +131,10 @@ def decide(
     if ledger is None:
         forget_unfinished(home)
     remove_abandoned(home.cache)
-    basis = basis or basis_of(home, recorded_at_ns=recorded_at_ns)
+    if ledger is not None:
+        check_policy(home, ledger)
+    overlay = overlay_for_run(home, ledger, Clocks.now(recorded_at_ns))
+    basis = replace(basis or basis_of(home, recorded_at_ns=recorded_at_ns), overlay=overlay)
     judge = Judge(basis)
     load_state(home, judge, lambda: replayed_state(home, basis))
     journal = Journal(ledger, judge, number, accounts_of(home, recorded_at_ns)) if ledger else None
@@ -165,6 +171,7 @@ def decide(
                 "over_late": counts.over_late,
             },
             "governed": _governed(home, basis),
+            **({"emergencies": overlay.digest} if overlay.measures else {}),
         },
     )
     if journal:

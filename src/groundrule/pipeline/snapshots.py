@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from groundrule.detect.state import TerminalState
+from groundrule.pipeline.emergency_overlay import overlay_of_run
 from groundrule.pipeline.history import all_observations
 from groundrule.pipeline.home import basis_of
 from groundrule.pipeline.judge import Basis, Judge
@@ -103,14 +105,16 @@ def basis_of_run(home: Home, manifest: dict[str, Any], present: Basis | None) ->
     """Read what a run was decided under; the present basis is used again if it is the same.
 
     Raises:
-        GroundruleError: rulebook, areas or registers cannot be read, or are not what their digests say.
+        GroundruleError: rulebook, areas, registers or emergencies cannot be read, or are not what their digests say.
     """
     recorded_at_ns = int(manifest["recorded_at_ns"])
+    overlay = overlay_of_run(home, manifest)
     if present is not None and continues(manifest, present):
         with Registers.open(home) as registers:
             if registers.revision(recorded_at_ns).digest == present.registers.digest:
-                return present
-    return basis_of(home, rulebook=manifest["rulebook"], areas=manifest["areas"], recorded_at_ns=recorded_at_ns)
+                return present if present.overlay == overlay else replace(present, overlay=overlay)
+    read = basis_of(home, rulebook=manifest["rulebook"], areas=manifest["areas"], recorded_at_ns=recorded_at_ns)
+    return replace(read, overlay=overlay)
 
 
 def as_of_of(manifest: dict[str, Any]) -> int | None:

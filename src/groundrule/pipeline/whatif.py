@@ -184,7 +184,7 @@ def _answer(tally: Tally, row: int) -> str:
 
 
 def _rule(basis: Basis, position: int) -> str:
-    return basis.rulebook.rules[position].id if position >= 0 else "default"
+    return basis.overlay.rule_names(basis.rulebook)[position] if position >= 0 else "default"
 
 
 def _country(judge: Judge, where: int) -> str:

@@ -21,7 +21,7 @@ from groundrule.errors import InputError, MalformedRule
 from groundrule.instant import MAX_NS, MIN_NS, NS_PER_S
 from groundrule.rules import kernel
 from groundrule.rules.attributes import attribute_of
-from groundrule.rules.classes import ClassList, ClassTable
+from groundrule.rules.classes import ClassList, ClassTable, DecisionClass
 from groundrule.rules.columns import RowPool, Tests
 from groundrule.rules.evidence import AreaFact, Coded, EvidenceBatch, Profile, Truth
 from groundrule.rules.groups import (
@@ -67,7 +67,7 @@ class Decided:
     state: NDArray[np.uint8]
     klass: NDArray[np.int32]
     valid_until: NDArray[np.int64]
-    classes: ClassList
+    classes: Sequence[DecisionClass]
 
 
 def compile_rulebook(book: Rulebook) -> CompiledRulebook:
