@@ -21,15 +21,27 @@ from groundrule.errors import InputError
 from groundrule.govern.charter import parse_vkey
 from groundrule.govern.objects import Approval
 from groundrule.govern.quorum import proposal_end
-from groundrule.govern.signed import NS_PER_HOUR, format_time, payload_type, whole_ms
+from groundrule.govern.signed import COMMITTED, NS_PER_HOUR, format_time, payload_type, whole_ms
 from groundrule.instant import format_instant
 from groundrule.ledger.policy import Policy
 from groundrule.pipeline.bundles import Bundle, Seen, open_bundle
+from groundrule.pipeline.governance_view import read_state
 from groundrule.signing import SigningKey, sign_envelope
 from groundrule.store.durable import write_durably
+from groundrule.store.home import Home
 
 NO_CONFLICT: Final = "none"
 MEMORY_SUFFIX: Final = ".seen"
+WHY: Final = {
+    "author": "you wrote it",
+    "editor": "you wrote a version of it",
+    "requester": "you asked for it",
+    "principal": "it is asked for in your name",
+    "beneficiary": "you gain by it",
+    "contact": "a contact of yours with a party concerned is on record, whoever reported it",
+    "recused": "you have recused",
+    "suspended": "you are suspended from all roles until a review decides",
+}
 
 
 class Verdict(StrEnum):
@@ -68,7 +80,7 @@ def approve(
     at_home = not file.is_file()
     remembered = memory or key.with_name(key.name + MEMORY_SUFFIX)
     last = Seen.parse(remembered.read_bytes()) if remembered.exists() else None
-    data = export_bundle(home, proposal, since=[last.size] if last else []) if at_home else file.read_bytes()
+    data = _at_home(home, proposal, key, last) if at_home else file.read_bytes()
     own = Policy.parse(policy.read_bytes()) if policy else None
     bundle = open_bundle(data, policy=own, last=last)
     shown = _describe(bundle)
@@ -76,6 +88,8 @@ def approve(
         _print(shown)
     now_ns = time.time_ns()
     person = _person(bundle, key, now_ns)
+    against = bundle.excluded(person, now_ns)
+    _warn_excluded(bundle, person, against)
     statement = _statement(bundle, person, conflict, now_ns, verdict)
     confirm_digest(bundle.logged.proposal.id, f"`{verdict.value}`", yes=yes)
     signer = read_key(key, passphrase_file)
@@ -83,6 +97,7 @@ def approve(
     target = out or Path(f"{bundle.logged.proposal.id[:12]}.{person.removeprefix('party-')[:12]}.approval")
     write_envelope(target, envelope)
     write_durably(remembered, canonical_json(bundle.seen.as_dict()) + b"\n")
+    shown |= {"made_for": bundle.made_for, "excluded": against}
     result: dict[str, Any] = {**shown, "envelope": str(target), "approval": approval.value, "digest": approval.digest}
     if at_home:
         result["received"] = receive_approval(home, envelope)
@@ -208,6 +223,27 @@ def _words(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
+def _at_home(home: Path, proposal: str, key: Path, last: Seen | None) -> bytes:
+    """Make the bundle at the home itself, for whoever has the key."""
+    charter = read_state(Home.open(home)).charter
+    public = parse_vkey(public_file(key).read_text("utf-8").strip())[1]
+    person = None if charter is None else charter.person_of(public, time.time_ns())
+    return export_bundle(home, proposal, since=[last.size] if last else [], person=person)
+
+
+def _warn_excluded(bundle: Bundle, person: str, against: str | None) -> None:
+    """Tell before anything is signed that it would not count, or that this could not be seen here."""
+    if against is not None:
+        warn(f"Your approval would NOT count: {WHY.get(against, against)}. Say so with --verdict recuse, or leave it to others.")
+    if bundle.made_for not in (None, person):
+        warn("This bundle was made for another person, and opens what only that person is to see: delete it, and tell the home.")
+    elif bundle.made_for is None and any(each.startswith(COMMITTED) for each in bundle.logged.proposal.contacts_in_scope):
+        warn(
+            "This bundle was not made for you: whether somebody else has reported a contact of yours cannot be seen here. "
+            f"Ask for one made with: groundrule govern export PROPOSAL --for {person}"
+        )
+
+
 def _person(bundle: Bundle, key: Path, now_ns: int) -> str:
     """Whose key it is; the home judges whether it counts, and keeps a record where it does not."""
     name, public = parse_vkey(public_file(key).read_text("utf-8").strip())
@@ -227,7 +263,8 @@ def _statement(
     on_record = bundle.contacts_of(person, now_ns)
     for each in on_record:
         warn(
-            f"On record: contact {each.contact.id} of yours with {bundle.name(each.contact.counterparty)}, {each.status}. "
+            f"On record: contact {each.contact.id} of yours with {bundle.name(bundle.state.party_of(each.contact.counterparty))}, "
+            f"{each.status}. "
             "Whatever you state, it keeps your approval from counting."
         )
     if given is None:

@@ -45,15 +45,18 @@ def export(
     since: Annotated[
         list[int] | None, typer.Option("--since", help="Size of the log that an approver saw last; may be repeated.")
     ] = None,
+    person: Annotated[
+        str | None, typer.Option("--for", help="Party id of the approver: opens that person's own contacts, and nobody else's.")
+    ] = None,
     home: HomeOption = DEFAULT_HOME,
     as_json: OutputJson = False,
 ) -> None:
     """Write all that an approver needs to check and sign a proposal on an own machine, offline. It holds names: keep it safe."""
-    data = export_bundle(home, proposal, since=since or ())
+    data = export_bundle(home, proposal, since=since or (), person=person)
     write_durably(out, data)
     out.chmod(0o600)
     if as_json:
-        print_json({"bundle": str(out), "bytes": len(data)})
+        print_json({"bundle": str(out), "bytes": len(data), "for": person})
         return
     print_text(f"Written: {out}, {len(data):,} bytes. On the approver's machine: groundrule approve {out} --key FILE --policy FILE")
 

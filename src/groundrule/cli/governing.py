@@ -14,7 +14,7 @@ from groundrule.govern.objects import Approval, ListSnapshot
 from groundrule.govern.quorum import judge, subjects
 from groundrule.govern.signed import payload_type
 from groundrule.govern.state import State
-from groundrule.pipeline.bundles import make_bundle
+from groundrule.pipeline.bundles import make_bundle, told_to
 from groundrule.pipeline.governance_view import newest_lists, read_state
 from groundrule.pipeline.governing import Governance, Logged
 from groundrule.pipeline.home_ledger import HomeLedger
@@ -72,18 +72,23 @@ def chosen(given: str, known: Collection[str], what: str) -> str:
     return found[0]
 
 
-def export_bundle(home: Path, proposal: str, *, since: Iterable[int] = ()) -> bytes:
-    """Make the bundle of a proposal at the home."""
+def export_bundle(home: Path, proposal: str, *, since: Iterable[int] = (), person: str | None = None) -> bytes:
+    """Make the bundle of a proposal at the home, for one approver or for any."""
     place = Home.open(home)
     state = read_state(place)
     proposal_id = chosen(proposal, state.proposals, "proposal")
     logged = state.proposals[proposal_id]
     parties = set(subjects(state, logged.proposal)) | {logged.proposal.author}
     parties |= {each.contact.counterparty for each in state.contacts.values()}
+    told = None
+    if person is not None:
+        assert state.charter is not None
+        told = told_to(place, state, proposal_id, chosen(person, state.charter.parties, "person"), time.time_ns())
+        parties |= {str(each["party"]) for each in told["openings"] if "party" in each}
     sizes = {each.approval.seen_checkpoint.size for some in state.approvals.values() for each in some}
     return make_bundle(
         place, proposal_id, objects=contents_of(place, logged.proposal.change_set), names=names_of(place, parties),
-        since={*since, *sizes},
+        since={*since, *sizes}, made_for=told,
     )  # fmt: skip
 
 

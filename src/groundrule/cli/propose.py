@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,12 +13,14 @@ from groundrule.cli.documents import read_document, with_times
 from groundrule.cli.governing import chosen, governed, need_charter, standing
 from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_json, print_text, warn
 from groundrule.errors import ConflictError
+from groundrule.govern.contacts import in_scope
 from groundrule.govern.disclosure import CLASS as DISCLOSURE
 from groundrule.govern.objects import Change
 from groundrule.instant import format_instant
 from groundrule.pipeline.change_words import change_lines, impact_lines
 from groundrule.pipeline.disclosing import draft_disclosure, only_disclosure
 from groundrule.pipeline.impact import preview
+from groundrule.pipeline.parties import commit_contacts
 from groundrule.pipeline.proposing import contents_of, draft_changes, effective_of, make_proposal
 from groundrule.pipeline.refusing import digest_of
 from groundrule.store.home import Home
@@ -59,7 +62,16 @@ def propose(
             effective = effective_of(written, now_ns)
             seen = preview(place, changes, at_ns=effective.from_, until_ns=effective.until)
             impact = seen.impact
-            proposal = make_proposal(governance.state, written, change_set, impact, effective, now_ns=now_ns)
+
+            def commit(contacts: Sequence[str]) -> Sequence[str]:
+                made = commit_contacts(place, contacts, keep=not dry_run)
+                governance.state.openings |= {commitment: contact for commitment, contact in made.items() if contact}
+                return list(made)
+
+            proposal = make_proposal(
+                governance.state, written, change_set, impact, effective, now_ns=now_ns, commit=commit
+            )
+            scope = [each.contact.id for each in in_scope(governance.state, proposal, now_ns)]
         except ConflictError as error:
             if not dry_run:
                 governance.refused("proposal", digest_of({"draft": written, "changes": change, "deleted": delete}), error)
@@ -72,7 +84,7 @@ def propose(
         "proposal": proposal.id, "index": index, "class": proposal.class_, "changes": change_lines(proposal, contents.get),
         "impact": impact_lines(impact), "by": seen.by, "truth": seen.truth, "terminals": seen.terminals,
         "changed": impact.changed, "impact_digest": impact.digest,
-        "screenings": list(proposal.screenings), "contacts_in_scope": list(proposal.contacts_in_scope), "standing": where,
+        "screenings": list(proposal.screenings), "contacts_in_scope": scope, "standing": where,
         "needs": {"role": need.role, "persons": need.min_persons, "groups": need.min_groups, "notice_hours": need.notice_hours},
     }  # fmt: skip
     if as_json:
@@ -90,8 +102,8 @@ def propose(
         f"  class {proposal.class_}: {need.min_persons} persons of role {need.role} from {need.min_groups} groups, "
         f"{need.notice_hours} h of notice"
     )
-    for each in proposal.contacts_in_scope:
-        print_text(f"  in scope: {each}", style="yellow")
+    for each in scope:
+        print_text(f"  in scope: {each}; in the log stands a commitment where its parties are not public", style="yellow")
     print_text(f"  {where}")
     if index is not None:
         print_text(f"Each approver: groundrule govern export {proposal.id[:12]} --out FILE, then groundrule approve FILE --key KEY")

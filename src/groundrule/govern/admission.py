@@ -19,7 +19,7 @@ from groundrule.govern.charter import Charter
 from groundrule.govern.classify import is_at_least
 from groundrule.govern.clock import MAX_DELAY_NS
 from groundrule.govern.conflicts import excluded
-from groundrule.govern.contacts import concerned, in_scope, suspensions
+from groundrule.govern.contacts import concerned, suspensions, unlisted
 from groundrule.govern.dealings import DECIDED
 from groundrule.govern.disclosure import check_disclosure
 from groundrule.govern.emergency import active, check_open, expired, reverts
@@ -224,9 +224,8 @@ def _proposal(state: State, body: Body, t_ns: int, _: int | None) -> Admitted | 
         proposal.effective.until is not None and t_ns >= proposal.effective.until
     ):
         raise refuse("too_late", "the proposal is over before it begins")
-    missing = [each.contact.id for each in in_scope(state, proposal, t_ns) if each.contact.id not in proposal.contacts_in_scope]
-    if missing:
-        raise refuse("contacts_missing", f"contact `{missing[0]}` bears on it and is not listed", help="list every contact in scope")
+    if unlisted(state, proposal, t_ns):
+        raise refuse("contacts_missing", "a contact bears on it and is not listed", help="list every contact in scope")
     return Admitted(proposal, impact=impact)
 
 

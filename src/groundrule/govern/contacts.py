@@ -20,6 +20,7 @@ from groundrule.errors import InputError
 from groundrule.govern.charter import Charter, Limits
 from groundrule.govern.logged import LoggedContact
 from groundrule.govern.objects import Contact, Proposal
+from groundrule.govern.refusal import refuse
 from groundrule.govern.signed import COMMITTED, NS_PER_HOUR
 
 if TYPE_CHECKING:
@@ -153,6 +154,45 @@ def in_scope(state: State, proposal: Proposal, at_ns: int) -> tuple[LoggedContac
     )
 
 
+def is_private(contact: Contact) -> bool:
+    """Tell whether the log holds a commitment in place of whom a contact is about, on either side."""
+    return any(party.startswith(COMMITTED) for party in (contact.covered_person, contact.counterparty))
+
+
+def unlisted(state: State, proposal: Proposal, at_ns: int, *, exact: bool = False) -> tuple[str, ...]:
+    """Return the contacts in scope that a proposal does not list, by their ids.
+
+    A contact whose parties stand as commitments is listed by a commitment of its own. Whoever cannot open what is listed cannot
+    say that it is missing, so a fold takes a commitment that does not open here for whatever is in scope.
+
+    Args:
+        state: with the openings that are known here.
+        proposal: lists ids and commitments.
+        at_ns: when [ns].
+        exact: every contact must be listed by something that opens here.
+    """
+    listed = {state.openings.get(each, each) for each in proposal.contacts_in_scope}
+    closed = not exact and any(each.startswith(COMMITTED) for each in listed)
+    return tuple(
+        each.contact.id
+        for each in in_scope(state, proposal, at_ns)
+        if each.contact.id not in listed and not (closed and is_private(each.contact))
+    )
+
+
+def check_listed(state: State, proposal: Proposal, at_ns: int) -> None:
+    """Refuse a proposal, before it is logged, that leaves out a contact in scope or makes one public.
+
+    Raises:
+        ConflictError: `contacts_missing`, `contact_named`.
+    """
+    named = [each for each in proposal.contacts_in_scope if each in state.contacts and is_private(state.contacts[each].contact)]
+    if named:
+        raise refuse("contact_named", "a contact whose parties are not public is listed by its id", help="list its commitment")
+    if unlisted(state, proposal, at_ns, exact=True):
+        raise refuse("contacts_missing", "a contact bears on it and is not listed", help="list every contact in scope")
+
+
 def recusals(state: State, proposal_id: str, at_ns: int) -> dict[str, str]:
     """Return who must recuse from a proposal by rule (b): person to the contact that says so.
 
@@ -272,6 +312,18 @@ def commit_party(party: str, salt: bytes) -> str:
 
     It is the commitment of a record's field (privacy specification 4.2) with field name `party`.
     """
+    return _commit("party", party, salt)
+
+
+def commit_contact(contact_id: str, salt: bytes) -> str:
+    """Return what stands for a contact in a public proposal: the commitment of a field `contact`, each time under another salt.
+
+    The id itself beside a requester would tell with whom the person of an allegation is said to have met.
+    """
+    return _commit("contact", contact_id, salt)
+
+
+def _commit(name: str, value: str, salt: bytes) -> str:
     if len(salt) != 32:
         raise InputError(f"a salt of {len(salt)} bytes", help="a salt has 32 random bytes")
     return COMMITTED + sha256(_COMMIT + b"\x05party" + salt + canonical_json(party)).hexdigest()

@@ -34,6 +34,7 @@ from groundrule.govern.dealings import (
     Screening,
 )
 from groundrule.govern.signed import (
+    COMMITTED,
     NS_PER_HOUR,
     Code,
     Codec,
@@ -70,6 +71,7 @@ OBJECT_TYPES: Final = ("rulebook", "area", "service", "list", "programme", "waiv
 MAX_EMERGENCY_S: Final = 86_400
 MAX_REVIEW_NS: Final = 72 * NS_PER_HOUR
 _OBJECT = re.compile(rf"({'|'.join(OBJECT_TYPES)})(/[A-Za-z0-9][A-Za-z0-9._:@+-]{{0,127}})?")
+_CONTACT = re.compile(rf"contact-[0-9a-f]{{32}}|{COMMITTED}[0-9a-f]{{64}}")
 _OUTCOME = re.compile(r"serve|restrict|review|deny|none")
 
 
@@ -150,7 +152,8 @@ class Proposal(Kept):
         supersedes: the proposal that this one edits; all authors along the chain count as editors.
         expires: null for the default of the charter.
         impact_digest: of the impact logged with it.
-        contacts_in_scope: contacts of role holders with the parties concerned, found by code.
+        contacts_in_scope: contacts of role holders with the parties concerned, found by code: ids where the log names the parties
+            of the contact, else commitments (`contacts.commit_contact`), among them some that stand for nothing.
         licence: the licence that allows dealing with a listed party; null when there is none.
     """
 
@@ -167,7 +170,7 @@ class Proposal(Kept):
     expires: TimeOrNone
     impact_digest: Digest
     screenings: Annotated[tuple[str, ...], many(identifier("screening"))]
-    contacts_in_scope: Annotated[tuple[str, ...], many(identifier("contact"))]
+    contacts_in_scope: Annotated[tuple[str, ...], many(matching(_CONTACT, "a contact's id, or its commitment"))]
     licence: ShortOrNone
     emergency: Annotated[bool, boolean()]
 

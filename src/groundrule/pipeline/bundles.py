@@ -3,12 +3,15 @@
 A zip of two parts; nothing in it is believed:
 
     bundle.json             {v, proposal, policy, checkpoint, entries: [{index, entry, path}], consistency: [{size, path}],
-                             names: {party: name}}
+                             names: {party: name}, for: {person, excluded, openings: [{commitment, salt, party | contact}]} or null}
     objects/<sha256>        content before and after each change
 
 The approver's machine verifies the checkpoint with its own copy of the log's policy, leads every entry to the signed root,
 compares with the log as it was seen the last time, folds the entries into the state of governance by the same code as the
 home, and recomputes the digests of proposal, impact and content. Names are for people; no digest rests on them.
+
+A bundle that is made for one approver opens the commitments of that person's own contacts which bear on the proposal, and of
+nobody else's: who is accused learns before signing that the approval would not count. Who reported it stays closed.
 """
 
 from __future__ import annotations
@@ -24,11 +27,12 @@ from typing import Any, Final
 
 from groundrule.canon import canonical_json, parse_base64
 from groundrule.errors import ConflictError, GroundruleError, InputError, IntegrityError, ProofFailed
-from groundrule.govern.contacts import in_scope
+from groundrule.govern.conflicts import excluded
+from groundrule.govern.contacts import in_scope, suspensions
 from groundrule.govern.logged import Entry as GovernanceEntry
 from groundrule.govern.logged import LoggedContact, LoggedProposal
 from groundrule.govern.refusal import refuse
-from groundrule.govern.signed import parse_time
+from groundrule.govern.signed import COMMITTED, parse_time
 from groundrule.govern.state import State
 from groundrule.ledger.entry import Entry
 from groundrule.ledger.policy import CheckedCheckpoint, Policy
@@ -36,6 +40,7 @@ from groundrule.ledger.reader import read_log
 from groundrule.ledger.tree import leaf_hash, verify_consistency, verify_inclusion
 from groundrule.pipeline.change_words import change_lines, impact_lines
 from groundrule.pipeline.home_ledger import GOVERNANCE, log_folder
+from groundrule.pipeline.parties import opened, openings_for
 from groundrule.store.home import Home
 
 KINDS: Final = frozenset(
@@ -84,6 +89,8 @@ class Bundle:
         names: names of parties, for people; unverified.
         compared: whether the log was compared with an earlier sight of it.
         own_policy: whether the policy is the approver's own copy.
+        made_for: the approver for whom it was made, or None.
+        said_excluded: why the home says that this person's approval would not count; unverified.
     """
 
     logged: LoggedProposal
@@ -93,6 +100,8 @@ class Bundle:
     names: Mapping[str, str]
     compared: bool
     own_policy: bool
+    made_for: str | None = None
+    said_excluded: str | None = None
 
     @property
     def seen(self) -> Seen:
@@ -116,6 +125,11 @@ class Bundle:
             if self.state.party_of(each.contact.covered_person) == person
         ]
 
+    def excluded(self, person: str, at_ns: int) -> str | None:
+        """Why an approval of this person would not count, as far as it can be seen here; None where nothing is known."""
+        found = excluded(self.state, self.logged.proposal.id, at_ns).get(person)
+        return found or (self.said_excluded if person == self.made_for else None)
+
     def name(self, party: str) -> str:
         """A party for people: its name where one was sent along, and its id."""
         return f"{self.names[party]} ({party})" if party in self.names else party
@@ -128,6 +142,7 @@ def make_bundle(
     objects: Mapping[str, bytes],
     names: Mapping[str, str],
     since: Iterable[int] = (),
+    made_for: Mapping[str, Any] | None = None,
 ) -> bytes:
     """Write the bundle of a proposal that the published checkpoint covers.
 
@@ -137,6 +152,7 @@ def make_bundle(
         objects: content before and after, by SHA-256.
         names: names of the parties concerned, for the approver's eyes.
         since: sizes of the log that approvers may have seen before; a consistency proof is made from each.
+        made_for: the part `for`, from `told_to`.
     Raises:
         ConflictError: nothing is published yet, or the checkpoint does not cover the proposal.
     """
@@ -163,6 +179,7 @@ def make_bundle(
     value = {
         "v": 1, "proposal": proposal_id, "policy": (log_folder(home) / "policy").read_text("utf-8"),
         "checkpoint": log.checkpoint.decode(), "entries": entries, "consistency": consistency, "names": dict(names),
+        "for": made_for,
     }  # fmt: skip
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -196,6 +213,7 @@ def open_bundle(data: bytes, *, policy: Policy | None = None, last: Seen | None 
             verify_inclusion(each["index"], head.size, leaf_hash(leaf), path, head.root)
             entries.append((each["index"], Entry.decode(leaf)))
         proposal_id, names = value["proposal"], value["names"]
+        person, said, openings = _made_for(value.get("for"))
         consistency = {each["size"]: each["path"] for each in value["consistency"]}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         if isinstance(error, GroundruleError):
@@ -205,17 +223,58 @@ def open_bundle(data: bytes, *, policy: Policy | None = None, last: Seen | None 
     indexes = [index for index, _ in entries]
     if indexes != sorted(set(indexes)):
         raise ProofFailed("the entries of the bundle are out of order or repeated")
-    state = State.fold(
+    folded = (
         GovernanceEntry(index, parse_time(entry.t), entry.kind, entry.body)
         for index, entry in entries
         if entry.stream == GOVERNANCE
     )
+    state = State.fold(folded, openings=openings)
     logged = state.proposals.get(proposal_id) if isinstance(proposal_id, str) else None
     if logged is None:
         raise ProofFailed("the bundle's proposal is not in the log, or had no effect there")
     if logged.proposal.digest != proposal_id or logged.impact.digest != logged.proposal.impact_digest:
         raise ProofFailed("proposal and impact are not what their digests say")
-    return Bundle(logged, state, checked, objects, _names(names), compared, policy is not None)
+    return Bundle(logged, state, checked, objects, _names(names), compared, policy is not None, person, said)
+
+
+def told_to(home: Home, state: State, proposal_id: str, person: str, at_ns: int) -> dict[str, Any]:
+    """Return what the bundle of one approver says beyond that of others: openings of the own contacts that exclude this person.
+
+    Args:
+        home: keeps the openings.
+        state: of the home, with all of them.
+        proposal_id: digest of the proposal.
+        person: party id of the approver.
+        at_ns: now [ns].
+    """
+    proposal = state.proposals[proposal_id].proposal
+    bearing = {each.contact.id for each in in_scope(state, proposal, at_ns)} | {suspensions(state).get(person)}
+    own = [
+        each.contact
+        for each in state.contacts.values()
+        if each.contact.id in bearing and state.party_of(each.contact.covered_person) == person
+    ]
+    wanted = {party for each in own for party in (each.covered_person, each.counterparty)}
+    wanted |= {each for each in proposal.contacts_in_scope if state.openings.get(each) in {contact.id for contact in own}}
+    return {
+        "person": person,
+        "excluded": excluded(state, proposal_id, at_ns).get(person),
+        "openings": openings_for(home, {each for each in wanted if each.startswith(COMMITTED)}),
+    }
+
+
+def _made_for(value: Any) -> tuple[str | None, str | None, dict[str, str]]:
+    """Read the part `for`: person, what the home says, and the openings, each checked against its commitment."""
+    if value is None:
+        return None, None, {}
+    found = {}
+    for each in value["openings"]:
+        named = opened(each, each["commitment"])
+        if named is None:
+            raise ProofFailed("an opening of the bundle does not give its commitment")
+        found[str(each["commitment"])] = named
+    said = value["excluded"]
+    return str(value["person"]), None if said is None else str(said), found
 
 
 def _unpack(data: bytes) -> tuple[dict[str, Any], dict[str, bytes]]:

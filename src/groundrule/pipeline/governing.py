@@ -20,7 +20,7 @@ from typing import Any, Self
 from groundrule.canon import canonical_json
 from groundrule.errors import ConflictError, GroundruleError, InputError, IntegrityError, StoreError
 from groundrule.govern.clock import Asked
-from groundrule.govern.contacts import is_late, re_review_set
+from groundrule.govern.contacts import check_listed, is_late, re_review_set
 from groundrule.govern.emergency import expired, reverts
 from groundrule.govern.objects import (
     Change,
@@ -196,9 +196,10 @@ class Governance:
         """
         body = {"proposal": dict(value), "impact": dict(impact)}
 
-        def further(_now: int) -> None:
+        def further(now: int) -> None:
             proposal, given = Proposal.parse(value), Impact.parse(impact)
             if proposal.id not in self.state.proposals:
+                check_listed(self.state, proposal, now)
                 check_openings(self.home, proposal)
                 check_impact(
                     self.home, proposal.change_set, given,

@@ -1,7 +1,7 @@
 """The private register of parties: who stands behind an id in the log. One file for each, so that one can be erased.
 
     HOME/governance/parties/<party id>.json      PartyRecord; mode 0600
-    HOME/governance/openings/<64 hex>.json       {party, salt} behind a commitment that stands in the log
+    HOME/governance/openings/<64 hex>.json       {party, salt} or {contact, salt} behind a commitment that stands in the log
 
 Nothing of it is in the log. When a file is gone the log still says what an id asked for, and nobody can say who it was.
 """
@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from groundrule.canon import canonical_json, format_base64, parse_base64, parse_canonical
 from groundrule.errors import ConflictError, InputError, IntegrityError
-from groundrule.govern.contacts import commit_party
+from groundrule.govern.contacts import commit_contact, commit_party
 from groundrule.govern.objects import Contact, PartyRecord
 from groundrule.govern.signed import COMMITTED
 from groundrule.store.durable import write_durably
@@ -24,6 +24,8 @@ from groundrule.store.policy import put_object
 
 _SUFFIX: Final = ".json"
 SALT_BYTES: Final = 32
+SCOPE_GROUP: Final = 8
+"""A proposal lists so many contacts in scope that stand as commitments, or a multiple of it, and most of them stand for nothing."""
 
 
 def parties_folder(home: Home) -> Path:
@@ -124,6 +126,54 @@ def commit_parties(home: Home, parties: Iterable[str]) -> dict[str, bytes]:
     return salts
 
 
+def commit_contacts(home: Home, contacts: Iterable[str], *, keep: bool = True) -> dict[str, str | None]:
+    """Return a commitment for each contact in scope of a proposal, under a fresh salt, and others that stand for nothing.
+
+    Their number is rounded up to whole groups of `SCOPE_GROUP`, so that it does not tell whether there is an allegation.
+
+    Args:
+        home: keeps the openings; the caller holds its write lock.
+        contacts: ids.
+        keep: False for a trial that is not logged.
+    Returns:
+        Commitment to the contact, or to None; in no order that tells which is which.
+    """
+    made: dict[str, str | None] = {}
+    for contact in contacts:
+        salt = os.urandom(SALT_BYTES)
+        commitment = commit_contact(contact, salt)
+        made[commitment] = contact
+        if keep:
+            value = {"contact": contact, "salt": format_base64(salt)}
+            _private(_openings_folder(home) / (commitment.removeprefix(COMMITTED) + _SUFFIX), canonical_json(value))
+    while not made or len(made) % SCOPE_GROUP:
+        made[COMMITTED + os.urandom(SALT_BYTES).hex()] = None
+    return dict(sorted(made.items()))
+
+
+def openings_for(home: Home, commitments: Iterable[str]) -> list[dict[str, str]]:
+    """Return the openings of commitments that are kept here, to be handed to somebody: objects of commitment, what, and salt."""
+    found = []
+    for commitment in sorted(set(commitments)):
+        path = _openings_folder(home) / (commitment.removeprefix(COMMITTED) + _SUFFIX)
+        if path.exists():
+            found.append({"commitment": commitment, **parse_canonical(path.read_bytes())})
+    return found
+
+
+def opened(value: Mapping[str, Any], commitment: str) -> str | None:
+    """Return the party or contact that an opening gives for a commitment; None if it does not give that commitment."""
+    try:
+        salt = parse_base64(str(value["salt"]))
+        if "contact" in value:
+            named, made = str(value["contact"]), commit_contact(str(value["contact"]), salt)
+        else:
+            named, made = str(value["party"]), commit_party(str(value["party"]), salt)
+    except (KeyError, TypeError, InputError):
+        return None
+    return named if made == commitment else None
+
+
 def seal_evidence(home: Home, contact: Contact) -> Contact:
     """Return a contact whose evidence stands as salted digests of records in the home.
 
@@ -138,7 +188,7 @@ def seal_evidence(home: Home, contact: Contact) -> Contact:
 
 
 def openings_of(home: Home) -> dict[str, str]:
-    """Return the party behind each commitment that can be opened here.
+    """Return the party or contact behind each commitment that can be opened here.
 
     Raises:
         IntegrityError: an opening does not give its commitment.
@@ -146,14 +196,12 @@ def openings_of(home: Home) -> dict[str, str]:
     found = {}
     for path in sorted(_openings_folder(home).glob("*" + _SUFFIX)):
         try:
-            value = parse_canonical(path.read_bytes())
-            party, commitment = str(value["party"]), COMMITTED + path.stem
-            holds = commit_party(party, parse_base64(str(value["salt"]))) == commitment
-        except (KeyError, TypeError, InputError):
-            holds = False
-        if not holds:
+            named = opened(parse_canonical(path.read_bytes()), COMMITTED + path.stem)
+        except InputError:
+            named = None
+        if named is None:
             raise IntegrityError(f"`{path}` has been changed", help="restore it from a copy")
-        found[commitment] = party
+        found[COMMITTED + path.stem] = named
     return found
 
 

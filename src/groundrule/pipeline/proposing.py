@@ -18,7 +18,7 @@ from groundrule.areas.importing import read_areas
 from groundrule.areas.model import Area
 from groundrule.canon import canonical_json
 from groundrule.errors import InputError
-from groundrule.govern.contacts import in_scope
+from groundrule.govern.contacts import concerned, in_scope, is_private
 from groundrule.govern.logged import LoggedProposal
 from groundrule.govern.objects import Change, Impact, Interval, Proposal
 from groundrule.govern.quorum import required_class, subjects
@@ -122,6 +122,7 @@ def make_proposal(
     effective: Interval,
     *,
     now_ns: int,
+    commit: Callable[[Sequence[str]], Sequence[str]],
 ) -> Proposal:
     """Make the proposal of a drafted change set and its impact.
 
@@ -132,6 +133,7 @@ def make_proposal(
         impact: of that change set, from the start of `effective` on.
         effective: from `effective_of`.
         now_ns: the time [ns].
+        commit: gives what stands for contacts whose parties are not public, see `parties.commit_contacts`.
     Raises:
         InputError: a field is missing or unknown. ConflictError: it would lower the class.
     """
@@ -166,9 +168,20 @@ def make_proposal(
         | {
             "class": chosen,
             "screenings": sorted({each.screening.id for each in latest if each is not None}),
-            "contacts_in_scope": [each.contact.id for each in in_scope(state, first, now_ns)],
+            "contacts_in_scope": _scope(state, first, now_ns, commit),
         }
     )
+
+
+def _scope(
+    state: State, proposal: Proposal, now_ns: int, commit: Callable[[Sequence[str]], Sequence[str]]
+) -> list[str]:
+    """List the contacts that bear on a proposal; where nobody asks and nobody gains, none can."""
+    if not concerned(state, proposal):
+        return []
+    found = [each.contact for each in in_scope(state, proposal, now_ns)]
+    private = [each.id for each in found if is_private(each)]
+    return [*(each.id for each in found if each.id not in private), *commit(private)]
 
 
 def contents_of(home: Home, change_set: Sequence[Change]) -> dict[str, bytes]:
