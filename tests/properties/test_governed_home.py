@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from governed_home import START, Clock, Desk, base_home, decided, desk
+from governed_home import START, Clock, Desk, base_home, decided, desk, quick_folder
 from governed_world import DAY, HOUR, POLICY_MEMBERS
 from groundrule.canon import canonical_json
 from groundrule.errors import ConflictError
@@ -45,7 +45,7 @@ class Crash(BaseException):
 
 def template() -> Home:
     if not hasattr(template, "made"):
-        folder = Path(tempfile.mkdtemp(prefix="governed-"))
+        folder = quick_folder()
         home = base_home(folder / "home")
         names = [f"t{n}" for n in range(8)]
         rows = "".join(f"{name},acc-a,roam,registered,AT\n" for name in names)
@@ -64,7 +64,7 @@ class GovernedHome(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.stack = ExitStack()
-        folder = Path(tempfile.mkdtemp(prefix="governed-"))
+        folder = quick_folder()
         self.stack.callback(shutil.rmtree, folder, ignore_errors=True)
         self.home = copy_home(template(), folder / "home")
         self.office: Desk = self.stack.enter_context(desk(self.home, Clock(START + HOUR)))
@@ -213,7 +213,7 @@ def test_the_preview_equals_the_difference_on_the_same_fleet(
     from groundrule.areas.model import Area
     from groundrule.pipeline.changes import area_content
 
-    with tempfile.TemporaryDirectory() as folder, desk(copy_home(template(), Path(folder) / "home")) as office:
+    with tempfile.TemporaryDirectory(dir=template().path.parent) as folder, desk(copy_home(template(), Path(folder) / "home")) as office:
         office.clock.now = START + HOUR
         denied = "outcome: deny\n    reason: no_service"
         text = BOOK.replace("version: 1", f"version: {version}").replace(denied, denied.replace("deny", outcome))
@@ -249,7 +249,7 @@ def test_seals_open_to_their_commitments_and_overdue_ones_are_listed(
     contents: list[dict[str, str]], days: list[int], later: int
 ) -> None:
     """I19, in a governed home: none of it disturbs the fold."""
-    with tempfile.TemporaryDirectory() as folder, desk(copy_home(template(), Path(folder) / "home")) as office:
+    with tempfile.TemporaryDirectory(dir=template().path.parent) as folder, desk(copy_home(template(), Path(folder) / "home")) as office:
         office.clock.now = START + HOUR
         ledger = office.governance.ledger
         sealed = {}
