@@ -171,7 +171,7 @@ def _parsed(value: Any, kind: type[T], what: str) -> T:
     except (msgspec.ValidationError, RecursionError) as error:
         raise InputError(f"no {what}: {error}", help="as `groundrule report show --json` prints it") from None
     # Dataclasses take unknown and missing optional fields in silence; nothing may be lost or added in silence here.
-    again = _value(parsed)
+    again: dict[str, Any] = _value(parsed)
     if again != value:
         differing = sorted({name for name in (*again, *value) if again.get(name, _NOT) != value.get(name, _NOT)})
         raise InputError(
