@@ -31,7 +31,7 @@ MIN_SHINGLES = 20
 COPIED = 0.6
 """Share of the shorter report's shingles that the longer one must hold to be a copy."""
 _TRACKING = re.compile(r"utm_\w+|fbclid|gclid|ref|ref_src|mc_[ce]id|icid|cmpid")
-_ARTICLES = frozenset("the der die das le la les el los las".split())
+_ARTICLES = frozenset({"the", "der", "die", "das", "le", "la", "les", "el", "los", "las"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +109,8 @@ def outlet_key(name: str) -> str:
         >>> outlet_key("The Northern Courier"), outlet_key("NorthernCourier")
         ('northerncourier', 'northerncourier')
     """
-    words = [
-        word
-        for word in re.findall(
-            r"\w+", anyascii(name.split(".")[0] if re.fullmatch(r"\S+\.\w{2,6}", name) else name).casefold()
-        )
-    ]
+    bare = name.partition(".")[0] if re.fullmatch(r"\S+\.\w{2,6}", name) else name
+    words = re.findall(r"\w+", anyascii(bare).casefold())
     while len(words) > 1 and words[0] in _ARTICLES:
         words = words[1:]
     return "".join(words)

@@ -26,8 +26,10 @@ _BLOCKED = (
     r"|bloquée?s?|désactivée?s?|coupée?s?|interdite?s?|refusée?s?|suspendue?s?|hors service"
     r"|bloquead[oa]s?|desactivad[oa]s?|cortad[oa]s?|prohibid[oa]s?|denegad[oa]s?|suspendid[oa]s?"
 )
-_NOT = r"not|no longer|never|cannot|n't|nicht|kein(?:e|er|es|em|en)?|nie|niemals|не|ні|ніколи|нет|ne|n['’]|pas|aucune?|jamais"
+_NOT = (
+    r"not|no longer|never|cannot|n't|nicht|kein(?:e|er|es|em|en)?|nie|niemals|не|ні|ніколи|нет|ne|n['’]|pas|aucune?|jamais"
     r"|no|ningun[oa]?s?|nunca|sin"
+)
 _STATE = re.compile(rf"(?<!\w)(?:(?P<on>{_WORKS})|(?P<off>{_BLOCKED}))(?!\w)", re.IGNORECASE)
 _NEGATION = re.compile(rf"(?:(?<!\w)(?:{_NOT})|n't)(?!\w)", re.IGNORECASE)
 _CLAUSE = re.compile(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from hashlib import sha256
 from typing import Any, TypeVar
 
 import msgspec
@@ -64,7 +65,10 @@ def parse_report(value: Any) -> Report:
     """
     report = _parsed(value, Report, "report")
     _check_id("report", report.id)
-    if not _SHA256.fullmatch(report.capture.sha256) or report.id != f"report-{report.capture.sha256[:32]}":
+    capture = report.capture
+    # Of several publications in one archive, each has the id of the archive's digest and its place in it.
+    own = sha256(f"{capture.sha256}#{capture.member}".encode()).hexdigest() if capture.member else capture.sha256
+    if not _SHA256.fullmatch(capture.sha256) or report.id != f"report-{own[:32]}":
         raise InputError(
             f"report `{report.id}` does not have the id of its capture", help="`report-` and 32 digits of the digest"
         )
