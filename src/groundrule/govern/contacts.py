@@ -326,7 +326,7 @@ def commit_contact(contact_id: str, salt: bytes) -> str:
 def _commit(name: str, value: str, salt: bytes) -> str:
     if len(salt) != 32:
         raise InputError(f"a salt of {len(salt)} bytes", help="a salt has 32 random bytes")
-    return COMMITTED + sha256(_COMMIT + b"\x05party" + salt + canonical_json(party)).hexdigest()
+    return COMMITTED + sha256(_COMMIT + bytes([len(name)]) + name.encode() + salt + canonical_json(value)).hexdigest()
 
 
 def public_form(contact: Contact, salts: dict[str, bytes]) -> Contact:
