@@ -1,0 +1,147 @@
+"""A dossier as one file that a stranger can check: a ZIP archive with a manifest of digests, and proofs from the public log.
+
+    manifest.json             v, subject, reader, made_at, log, files: {name: SHA-256}, in canonical JSON
+    manifest.tlog-proof       that the log holds an entry with the manifest's digest, and its entry
+    dossier.html, .pdf, .json, timeline.csv, words/…                       what people and programs read
+    proofs/entry-N.json, .tlog-proof                                       entries of the log, with their proofs
+    proofs/receipt-N.tlog-proof                                            receipts of single decisions
+    log/policy, log/checkpoint                                             whom to ask for signatures, and the head
+    verify_dossier.py, groundrule_verify.py, READ-ME.txt                   how to check all this without our programs
+
+The archive itself is in one form only: members stored without compression, in the order of their names, with one fixed date and no
+comments, so that every changed byte shows. The archive is made and checked here; nothing is ever extracted to a path from a member's name.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from io import BytesIO
+from typing import Any
+
+from groundrule.canon import canonical_json, parse_canonical
+from groundrule.errors import InputError, ProofFailed
+
+MANIFEST = "manifest.json"
+MANIFEST_PROOF = "manifest.tlog-proof"
+MANIFEST_ENTRY = "manifest.entry.json"
+OUTSIDE = frozenset({MANIFEST, MANIFEST_PROOF, MANIFEST_ENTRY})
+"""Members that the manifest cannot name: itself, and what proves it."""
+MAX_BYTES = 200_000_000
+MAX_MEMBERS = 5_000
+VERSION = 1
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}(/[A-Za-z0-9_][A-Za-z0-9._-]{0,99}){0,3}")
+_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A bundle whose archive and digests hold.
+
+    Attributes:
+        manifest: as parsed.
+        files: every member by name, the manifest included.
+    """
+
+    manifest: Mapping[str, Any]
+    files: Mapping[str, bytes]
+
+    @property
+    def manifest_sha256(self) -> str:
+        """Digest of the manifest, hexadecimal: what an entry of the log names."""
+        return sha256(self.files[MANIFEST]).hexdigest()
+
+
+def compose_manifest(files: Mapping[str, bytes], about: Mapping[str, Any]) -> bytes:
+    """Return the manifest of some files.
+
+    Args:
+        files: members by name, without those of `OUTSIDE`.
+        about: subject, reader, made_at and log.
+    Raises:
+        InputError: a name that a bundle does not hold.
+    """
+    for name in files:
+        check_name(name)
+    digests = {name: sha256(data).hexdigest() for name, data in files.items()}
+    return canonical_json({"v": VERSION, **about, "files": digests})
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that could lead out of a folder, or that is not plain ASCII.
+
+    Raises:
+        InputError: for such a name.
+    """
+    if _NAME.fullmatch(name) is None or ".." in name:
+        raise InputError(f"`{name[:80]!a}` is no name of a member", help="letters, digits, dot, dash and underscore, at most four parts")
+
+
+def pack(files: Mapping[str, bytes]) -> bytes:
+    """Return the archive: the same files always give the same bytes."""
+    out = BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(files):
+            info = zipfile.ZipInfo(name, _DATE)
+            info.create_system, info.external_attr = 3, 0o644 << 16
+            archive.writestr(info, files[name])
+    return out.getvalue()
+
+
+def unpack(data: bytes) -> Opened:
+    """Read an archive strictly: its one form, its manifest, every digest, nothing missing and nothing more.
+
+    Raises:
+        ProofFailed: it is not such an archive, or something in it was changed.
+    """
+    if len(data) > MAX_BYTES:
+        raise ProofFailed(f"a bundle of {len(data):,} bytes", help=f"at most {MAX_BYTES:,}")
+    files = _members(data)
+    if pack(files) != data:
+        raise ProofFailed("the archive is not in the one form that a bundle has", help="ask for the file as it was made")
+    if MANIFEST not in files:
+        raise ProofFailed("the bundle has no manifest", help="ask for the file as it was made")
+    manifest = _manifest(files[MANIFEST])
+    named = manifest["files"]
+    inside = files.keys() - OUTSIDE
+    if extra := sorted(inside - named.keys()):
+        raise ProofFailed(f"`{extra[0][:80]}` is in the bundle and not in its manifest")
+    for name, digest in named.items():
+        if name not in inside:
+            raise ProofFailed(f"`{str(name)[:80]}` is in the manifest and not in the bundle")
+        if sha256(files[name]).hexdigest() != digest:
+            raise ProofFailed(f"`{name}` was changed: its digest is not the one in the manifest")
+    return Opened(manifest, files)
+
+
+def _members(data: bytes) -> dict[str, bytes]:
+    try:
+        with zipfile.ZipFile(BytesIO(data)) as archive:
+            infos = archive.infolist()
+            if len(infos) > MAX_MEMBERS:
+                raise ProofFailed(f"a bundle of {len(infos):,} members", help=f"at most {MAX_MEMBERS:,}")
+            files: dict[str, bytes] = {}
+            for info in infos:
+                check_name(info.filename)
+                if info.filename in files or info.compress_type != zipfile.ZIP_STORED or info.file_size > len(data):
+                    raise ProofFailed(f"the member `{info.filename}` is twice there or packed otherwise than a bundle's")
+                files[info.filename] = archive.read(info)
+            return files
+    except InputError as error:
+        raise ProofFailed(error.message, help=error.help) from error
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, EOFError) as error:
+        raise ProofFailed(f"this is no bundle: {error}"[:200]) from error
+
+
+def _manifest(data: bytes) -> Mapping[str, Any]:
+    try:
+        manifest = parse_canonical(data)
+    except InputError as error:
+        raise ProofFailed(f"the manifest cannot be read: {error.message}") from error
+    files = manifest.get("files") if isinstance(manifest, dict) else None
+    if not isinstance(files, dict) or manifest.get("v") != VERSION or not all(isinstance(each, str) for each in files.values()):
+        raise ProofFailed("the manifest is not that of a bundle")
+    return dict(manifest)
