@@ -115,6 +115,7 @@ class Capture:
         captured_at_ns: when it was captured, as the file or the importer says, or None; never the time of import.
         captured_by: who or what captured it, or empty.
         source_url: address it was captured from, or empty.
+        member: which of several publications in one archive it is, by record id or number; empty where the file holds one.
     """
 
     sha256: str
@@ -124,6 +125,7 @@ class Capture:
     captured_at_ns: int | None = None
     captured_by: str = ""
     source_url: str = ""
+    member: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,8 @@ class Report:
     """An outside publication as imported.
 
     Attributes:
-        id: `report-` and the first 32 hexadecimal digits of the capture's digest: the same bytes are the same report.
+        id: `report-` and the first 32 hexadecimal digits of the capture's digest: the same bytes are the same report. Of several in one
+            archive, of the digest and the member.
         capture: the raw bytes.
         title, publisher, authors: as the page says; empty where it does not.
         published_at, modified_at: as the page says, ISO 8601 date or instant; empty where it does not.
