@@ -16,11 +16,13 @@ from groundrule.cli import (
     appeal,
     approve,
     areas,
+    batch,
     charter,
     contact,
     decide,
     demo,
     disclosure,
+    dossier,
     emergency,
     explain,
     govern,
@@ -35,6 +37,7 @@ from groundrule.cli import (
     review,
     rules,
     screen,
+    snapshot,
 )
 from groundrule.cli.output import fail
 from groundrule.errors import GroundruleError
@@ -68,9 +71,12 @@ app.command(name="enact")(propose.enact)
 app.add_typer(contact.app, name="contact")
 app.add_typer(emergency.app, name="emergency")
 app.add_typer(review.app, name="review")
+app.add_typer(snapshot.app, name="snapshot")
 app.add_typer(appeal.app, name="appeal")
+app.add_typer(batch.app, name="batch")
 app.add_typer(disclosure.app, name="disclosure")
 app.add_typer(govern.app, name="govern")
+app.command(name="dossier")(dossier.dossier)
 
 
 @app.callback(invoke_without_command=True)

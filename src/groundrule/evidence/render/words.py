@@ -18,7 +18,7 @@ from groundrule.evidence.dossier import Dossier, Phrase, Value
 from groundrule.reasons import CATALOGUE
 
 LANGUAGES = ("en",)
-_VISIBLE = {code: f"[U+{code:04X}]" for code in (*range(0x00, 0x20), 0x7F, *range(0x80, 0xA0), 0x061C, *range(0x200B, 0x2010),
+_VISIBLE = {code: f"[U+{code:04X}]" for code in (*range(0x20), 0x7F, *range(0x80, 0xA0), 0x061C, *range(0x200B, 0x2010),
             *range(0x2028, 0x202F), *range(0x2060, 0x2070), 0xFEFF) if code not in (0x0A,)}  # fmt: skip
 
 
