@@ -202,7 +202,7 @@ def _outlets(kept: Sequence[tuple[Marked, int]], publisher: str) -> tuple[tuple[
     unknown: dict[str, None] = {}
     for text, _ in read:
         for hit in find_outlets(text):
-            if hit.name == hit.spelling and " " in hit.spelling:
+            if hit.name == hit.spelling and len(hit.spelling) >= 8:
                 unknown.setdefault(hit.spelling)
     hits = [hit for text, at in read for hit in find_outlets(text, at, extra=tuple(unknown)[:20])]
     return tuple(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from importlib import metadata
 
@@ -18,27 +18,16 @@ from groundrule.evidence.characters import clean, line, mixed_scripts, problems_
 from groundrule.evidence.html_page import mark_page
 from groundrule.evidence.html_tree import read_page
 from groundrule.evidence.page_facts import PageFacts, from_address, page_facts
+from groundrule.evidence.pdf_pages import mark_document, read_document
 from groundrule.evidence.plain_text import mark_text, paragraphs
 from groundrule.evidence.raw_files import FileKind, Limits, decode, kind_of, safe_name
 from groundrule.evidence.report import READ, Capture, Problem, Report, SpanRole, Translation, TranslationKind
+from groundrule.evidence.web_archive import Part, saved_page, web_archive
 
 RULES = "groundrule-reading/1"
 """Version of our own rules, kept in `Report.extractor`."""
 _DEFAULT = Limits()
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """What of a file becomes one report: bytes of one type with what is known around them."""
-
-    raw: bytes
-    kind: FileKind
-    charset: str = ""
-    source_url: str = ""
-    captured_at_ns: int | None = None
-    member: str = ""
-    title: str = ""
-    problems: tuple[Problem, ...] = ()
+_SAMPLE = 40_000
 
 
 def read_report(
@@ -97,34 +86,56 @@ def read_reports(
     kind = kind_of(raw, file_name=file_name, limits=limits)
     digest = hashlib.sha256(raw).hexdigest()
     parts = _parts(raw, kind, name, limits, until)
-    reports = []
+    reports: list[Report] = []
+    unread: list[Problem] = []
     for part in parts:
-        own = digest if len(parts) == 1 else hashlib.sha256(f"{digest}#{part.member}".encode()).hexdigest()
-        capture = Capture(
-            digest, len(raw), kind.value, name,
-            captured_at_ns if part.captured_at_ns is None else part.captured_at_ns,
-            line(captured_by, 200), line(part.source_url or source_url, 2_000), part.member if len(parts) > 1 else "",
-        )  # fmt: skip
-        reports.append(_report(f"report-{own[:32]}", capture, part, limits, until))
+        several = part.member if len(parts) > 1 else ""
+        own = hashlib.sha256(f"{digest}#{several}".encode()).hexdigest() if several else digest
+        when = captured_at_ns if part.captured_at_ns is None else part.captured_at_ns
+        address = line(part.source_url or source_url, 2_000)
+        capture = Capture(digest, len(raw), kind.value, name, when, line(captured_by, 200), address, several)
+        if time.monotonic() > until and reports:
+            unread.append(
+                Problem("too_slow", part.member, "the rest of the file was left out: reading it took too long")
+            )
+            break
+        try:
+            reports.append(_report(f"report-{own[:32]}", capture, part, limits, until))
+        except InputError as broken:
+            if len(parts) == 1:
+                raise
+            unread.append(Problem("member_unreadable", part.member, broken.message))
+    if not reports:
+        raise InputError(
+            f"nothing in `{name}` can be read", help="at least one page, text or PDF that is not broken", file=name
+        )
+    if unread:
+        reports[0] = replace(reports[0], problems=_bounded([*reports[0].problems, *unread], limits))
     return tuple(reports)
 
 
-def _parts(raw: bytes, kind: FileKind, name: str, limits: Limits, until: float) -> list[_Part]:
-    return [_Part(raw, kind)]
+def _parts(raw: bytes, kind: FileKind, name: str, limits: Limits, until: float) -> list[Part]:
+    if kind is FileKind.WEB_ARCHIVE:
+        return web_archive(raw, file_name=name, limits=limits, until=until)
+    return saved_page(raw, file_name=name, limits=limits) if kind is FileKind.SAVED_PAGE else [Part(raw, kind)]
 
 
-def _report(identity: str, capture: Capture, part: _Part, limits: Limits, until: float) -> Report:
+def _report(identity: str, capture: Capture, part: Part, limits: Limits, until: float) -> Report:
     facts = PageFacts(title=line(part.title, 300))
     problems = list(part.problems)
-    decoded = decode(part.raw, part.charset, markup=part.kind is FileKind.HTML)
-    problems += decoded.problems
-    cleaned = clean(decoded.text)
-    problems += problems_of(cleaned)
-    if part.kind is FileKind.HTML:
-        facts, marked, found = _html(cleaned.text, capture.source_url, limits, until)
-        problems += found
+    if part.kind is FileKind.PDF:
+        document = read_document(part.raw, file_name=capture.file_name, limits=limits, until=until)
+        facts = PageFacts(title=document.title, authors=document.authors, published_at=document.published_at)
+        marked = mark_document(document, language.detect("\n".join(block.text for block in document.blocks)[:_SAMPLE]))
+        problems += document.problems
     else:
-        marked, found = _text(cleaned.text, limits)
+        decoded = decode(part.raw, part.charset, markup=part.kind is FileKind.HTML)
+        cleaned = clean(decoded.text)
+        problems += [*decoded.problems, *problems_of(cleaned)]
+        if part.kind is FileKind.HTML:
+            facts, marked, found = _html(cleaned.text, capture.source_url, limits, until)
+        else:
+            marked, found = _text(cleaned.text, limits)
         problems += found
     composed = compose(marked, publisher=facts.publisher)
     problems += mixed_scripts(composed.text)
@@ -154,7 +165,7 @@ def _text(text: str, limits: Limits) -> tuple[list[Marked], list[Problem]]:
         for part in paragraphs(text)
         for start in range(0, len(part), limits.block_chars)
     ]
-    spoken = language.detect("\n".join(block.text for block in blocks)[:40_000])
+    spoken = language.detect("\n".join(block.text for block in blocks)[:_SAMPLE])
     return mark_text(blocks, spoken), problems
 
 
