@@ -84,7 +84,7 @@ def test_i17_deny_overrides_permit_only_within_the_declared_precedence(seed: int
         compiled, again = compile_rulebook(book), compile_rulebook(more)
     except MalformedRule:
         assume(False)  # too large for a table: refused as a whole
-    batch = random_rules.batch(rng, 5, len(compiled.latches))
+    batch = random_rules.batch(rng, 4, len(compiled.latches))
     before, after = compiled.decide(batch), again.decide(batch)
     for row in range(len(batch)):
         applying = alone(book, row_of(batch, row, compiled.latches))
@@ -97,10 +97,10 @@ def test_i17_deny_overrides_permit_only_within_the_declared_precedence(seed: int
         hypothesis.event(f"{says.word} in {'a later' if first < tier else 'the same' if first == tier else 'an earlier'} tier")
         if says is Outcome.DENY:
             assert (expected is Outcome.DENY) == (wanted is Outcome.DENY or tier <= first)
-    # Deterministic: the order of rules, what was asked before, and asking again mean nothing.
-    compiled._forget()
-    assert list(compiled.decide(batch).outcome) == list(before.outcome)
-    assert list(compile_rulebook(replace(more, rules=tuple(reversed(rules)))).decide(batch).outcome) == list(after.outcome)
+    # Deterministic: the order of the rules meant nothing (they are shuffled in `more`), nor do asking again and what was asked before.
+    assert list(again.decide(batch).outcome) == list(after.outcome)
+    again._forget()
+    assert list(again.decide(batch).outcome) == list(after.outcome)
 
 
 # --- I18 ----------------------------------------------------------------------------------------------------------------
@@ -182,6 +182,7 @@ def book_text(version: int, default: str, rules: list[Any]) -> str:
 
 
 BASE = book_text(1, "serve", [("zone", "area:closed", None, "list: pass", "deny", "review")])
+OLD = read_rulebook(BASE)
 CLOSED = (4, 4, 8, 8)
 
 
@@ -284,7 +285,7 @@ def test_i18_the_preview_is_the_difference_that_a_plain_judge_finds(
         batch = {"v": 1, "salt": "3f" * 16, "list": title, "add": add, "remove": []}
         changes.append(office.change("replace", "list/pass", canonical_json(batch)))
     impact = preview(office.desk.home, changes, at_ns=office.at_ns, **office.options).impact
-    old, new = read_rulebook(BASE), read_rulebook(text)
+    old, new = OLD, read_rulebook(text) if book is not None else OLD
     counts: dict[str, dict[str, dict[str, int]]] = {}
     moved: set[str] = set()
     for each in FLEET:

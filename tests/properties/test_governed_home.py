@@ -6,6 +6,8 @@ I18 the preview is the difference; I19 seals open to their commitments and overd
 
 from __future__ import annotations
 
+import atexit
+import os
 import shutil
 import tempfile
 from base64 import b64decode, b64encode
@@ -36,6 +38,8 @@ from groundrule.store.register_import import import_register
 from groundrule.store.registers import Registers
 from small_home import BOOK, RECORDED, copy_home, observation, register, table
 
+HOMES = int(os.environ.get("GROUNDRULE_HOMES", "10"))
+"""Homes that random acts are played on; the campaign plays them on hundreds."""
 STEPS = ("enactment: queued", "enactment: logged", "enactment: witnessed", "tables: being written", "tables: written", "snapshot: queued")
 
 
@@ -46,6 +50,7 @@ class Crash(BaseException):
 def template() -> Home:
     if not hasattr(template, "made"):
         folder = quick_folder()
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
         home = base_home(folder / "home")
         names = [f"t{n}" for n in range(8)]
         rows = "".join(f"{name},acc-a,roam,registered,AT\n" for name in names)
@@ -74,6 +79,7 @@ class GovernedHome(RuleBasedStateMachine):
         self.envelopes: list[tuple[str, dict[str, Any]]] = []
         self.enacted: list[str] = []
         self.listed: set[str] = set()
+        self.crashes = 0
 
     def teardown(self) -> None:
         if hasattr(self, "stack"):
@@ -135,6 +141,7 @@ class GovernedHome(RuleBasedStateMachine):
             self.office.governance.enact(made)
         except Crash:
             assert fits
+            self.crashes += 1
             self.office.again()
             assert made in self.office.governance.state.enacted
         except ConflictError:
@@ -195,16 +202,16 @@ class GovernedHome(RuleBasedStateMachine):
 
 TestGovernedHome = GovernedHome.TestCase
 TestGovernedHome.settings = settings(
-    max_examples=10, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=HOMES, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
 )
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=HOMES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     lat=st.floats(0, 8), size=st.floats(0.5, 6), version=st.integers(2, 9),
     passes=st.sets(st.integers(0, 7), max_size=4), outcome=st.sampled_from(["deny", "review"]),
 )  # fmt: skip
-def test_the_preview_equals_the_difference_on_the_same_fleet(
+def test_i18_the_preview_equals_the_difference_on_the_same_fleet(
     lat: float, size: float, version: int, passes: set[int], outcome: str
 ) -> None:
     """I18, under random rulebooks, areas and batches at once."""
@@ -239,13 +246,13 @@ def test_the_preview_equals_the_difference_on_the_same_fleet(
         assert impact.changed == sum(a != b for a, b in zip(before, after, strict=True))
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=HOMES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     contents=st.lists(st.dictionaries(st.text("abcd", min_size=1), st.text(), min_size=1), min_size=1, max_size=4),
     days=st.lists(st.integers(1, SEAL_DAYS), min_size=4, max_size=4),
     later=st.integers(0, 2 * SEAL_DAYS),
 )  # fmt: skip
-def test_seals_open_to_their_commitments_and_overdue_ones_are_listed(
+def test_i19_seals_open_to_their_commitments_and_overdue_ones_are_listed(
     contents: list[dict[str, str]], days: list[int], later: int
 ) -> None:
     """I19, in a governed home: none of it disturbs the fold."""
