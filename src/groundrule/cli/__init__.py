@@ -33,6 +33,7 @@ from groundrule.cli import (
     propose,
     register,
     replay,
+    report,
     request,
     review,
     rules,
@@ -76,6 +77,7 @@ app.add_typer(appeal.app, name="appeal")
 app.add_typer(batch.app, name="batch")
 app.add_typer(disclosure.app, name="disclosure")
 app.add_typer(govern.app, name="govern")
+app.add_typer(report.app, name="report")
 app.command(name="dossier")(dossier.dossier)
 
 

@@ -80,5 +80,5 @@ def who_says(attribution: Attribution, report: Report | None = None) -> str:
     told = "; ".join(parts)
     if attribution.outlet:
         return f"{told}, quoted from {attribution.outlet}" if told else attribution.outlet
-    own = report.publisher or report.title[:60] if report is not None else ""
+    own = report.publisher if report is not None else ""
     return told or f"{own or 'the report'} in its own voice"

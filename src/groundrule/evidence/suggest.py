@@ -77,6 +77,7 @@ class _Reading:
         self.report, self.cues = report, cues
         self.finder = SourceFinder(report, cues)
         self._last_outlet = ""
+        self._previous: Claim | None = None
         self._back = _compiled(cues.back)
         self._because = re.compile(rf"(?:^|,\s*)(?:{cues.because})\s+$", re.IGNORECASE)
 
@@ -94,7 +95,6 @@ class _Reading:
         told: list[list[Claim]] = []
         judged: list[str] = []
         source: Source | None = None
-        previous: Claim | None = None
         for sentence in listed:
             attributed, source = self._attributed(sentence, source, quoted)
             opinion = (
@@ -104,11 +104,11 @@ class _Reading:
             )
             if not attributed or (opinion and all("hedged" in each.suggested_by for each in attributed)):
                 attributed = list(self._own_voice(sentence, quoted, opinion=bool(opinion)))
-            if attributed and previous is not None and self._back.match(sentence.text):
-                attributed[0] = replace(attributed[0], problems=(f"refers_back:{previous.id}",))
+            if attributed and self._previous is not None and self._back.match(sentence.text):
+                attributed[0] = replace(attributed[0], problems=(f"refers_back:{self._previous.id}",))
             told.append(attributed)
             judged.append(opinion)
-            previous = attributed[-1] if attributed else None
+            self._previous = attributed[-1] if attributed else None
         made = [claim for claims in told for claim in claims]
         yield from sorted([*made, *self._opinions(listed, told, judged)], key=lambda claim: (claim.start, claim.end))
 

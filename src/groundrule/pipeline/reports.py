@@ -1,0 +1,413 @@
+"""Outside reports in a home: imported with their provenance, claims suggested by rules and decided by people, set side by side.
+
+Import keeps bytes, a reading and suggestions. It never touches a register, list, area, contact or policy: a claim stays a claim until
+somebody acts on it by the commands of governance. Where the home has a log, each import adds one entry `evidence` with the digest
+and the size of the bytes and when they were captured, and nothing of what they say; so it can be proved later since when a report was
+known here.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from groundrule.errors import ConflictError, GroundruleError, InputError
+from groundrule.evidence.contradictions import Contradiction, contradictions, interval
+from groundrule.evidence.origins import address_key
+from groundrule.evidence.raw_files import Limits
+from groundrule.evidence.reading import read_reports
+from groundrule.evidence.report import (
+    Attribution,
+    Claim,
+    ClaimKind,
+    ClaimStatus,
+    Proposition,
+    Report,
+    Stance,
+)
+from groundrule.evidence.report_json import (
+    check_refs,
+    check_statement,
+    claim_value,
+    encode,
+    parse_claim,
+    parse_proposition,
+    parse_report,
+    proposition_value,
+)
+from groundrule.evidence.side_by_side import SideBySide, side_by_side
+from groundrule.evidence.suggest import suggest
+from groundrule.ledger.entry import format_time
+from groundrule.pipeline.home_ledger import HomeLedger, ledger_of
+from groundrule.pipeline.report_links import check_link
+from groundrule.store.home import Home
+from groundrule.store.reports import ReportStore, StoredReading
+
+WHAT: Final = "outside-report"
+"""What the `evidence` entry of the log says that it is about."""
+MAX_FILE_BYTES: Final = 1 << 30
+Clock = Callable[[], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What became of one file.
+
+    Attributes:
+        file: as given.
+        reports: what was read from it; empty where it was refused.
+        new: number of readings that were not held before.
+        suggested: number of claims that rules suggested and that were not held before.
+        refused: why it was refused, or empty.
+    """
+
+    file: str
+    reports: tuple[Report, ...] = ()
+    new: int = 0
+    suggested: int = 0
+    refused: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportResult:
+    """What became of a batch.
+
+    Attributes:
+        files: one each, in order.
+        logged: whether the log took it in: None where the home has no log.
+        trouble: what stands in the way of the log, for people.
+    """
+
+    files: tuple[Imported, ...]
+    logged: bool | None = None
+    trouble: tuple[str, ...] = ()
+
+
+def import_reports(
+    home: Home,
+    paths: Iterable[Path],
+    *,
+    actor: str,
+    captured_at_ns: int | None = None,
+    captured_by: str = "",
+    source_url: str = "",
+    clock: Clock = time.time_ns,
+    limits: Limits | None = None,
+) -> ImportResult:
+    """Import files; one that cannot be used stops none beside it. The caller holds the home's write lock.
+
+    Args:
+        home: where they are kept.
+        paths: files; an address is refused.
+        actor: who imports.
+        captured_at_ns: when they were captured [ns since 1970, UTC], unless they say so themselves.
+        captured_by: who captured them. source_url: from where, unless they say so themselves.
+        clock: gives the time of recording.
+        limits: how much is read of each.
+    """
+    done: list[Imported] = []
+    kept: list[StoredReading] = []
+    captured: dict[str, int | None] = {}
+    with ReportStore.open(home) as store:
+        for path in paths:
+            try:
+                one, rows = _import_one(
+                    store, path, actor, captured_at_ns, captured_by, source_url, clock(), limits or Limits()
+                )
+            except (GroundruleError, OSError) as error:
+                said = error.strerror or str(error) if isinstance(error, OSError) else str(error)
+                done.append(Imported(str(path), refused=said))
+                continue
+            done.append(one)
+            kept += rows
+            captured |= {row.raw: report.capture.captured_at_ns for row, report in zip(rows, one.reports, strict=False)}
+        sizes = {report.capture.sha256: report.capture.size_bytes for one in done for report in one.reports}
+    logged, trouble = _log(home, {row.raw: (sizes[row.raw], captured.get(row.raw)) for row in kept}, clock)
+    return ImportResult(tuple(done), logged, trouble)
+
+
+def refuse_address(text: str) -> None:
+    """Refuse an address: nothing is fetched.
+
+    Raises:
+        InputError: it is one.
+    """
+    scheme, mark, _ = text.partition(":")
+    if (
+        mark
+        and scheme.isalpha()
+        and len(scheme) > 1
+        and (text[len(scheme) + 1 :].startswith("/") or scheme.lower() in ("data", "file"))
+    ):
+        raise InputError(
+            f"`{text[:200]}` is an address, and import fetches nothing from the network",
+            help="save the page in your browser as a file (or as WARC) and import that, with --source-url and --captured-at",
+        )
+
+
+def _import_one(
+    store: ReportStore,
+    path: Path,
+    actor: str,
+    captured_at_ns: int | None,
+    captured_by: str,
+    source_url: str,
+    now_ns: int,
+    limits: Limits,
+) -> tuple[Imported, list[StoredReading]]:
+    refuse_address(str(path))
+    if not path.is_file():
+        raise InputError(f"there is no file `{path}`", help="name a saved page, PDF, text or web archive")
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise InputError(f"`{path}` has {path.stat().st_size:,} bytes", help=f"at most {MAX_FILE_BYTES:,} are read")
+    raw = path.read_bytes()
+    reports = read_reports(
+        raw,
+        file_name=path.name,
+        captured_at_ns=captured_at_ns,
+        captured_by=captured_by,
+        source_url=source_url,
+        limits=limits,
+    )
+    rows = store.add(
+        raw, [(report.id, _about(report), encode(report)) for report in reports], recorded_ns=now_ns, actor=actor
+    )
+    suggested = 0
+    for report in reports:
+        # What a person decided about a suggestion stays as decided.
+        known = {row.body["id"] for row in store.claims(report=report.id)}
+        found = [claim_value(claim) for claim in suggest(report) if claim.id not in known]
+        suggested += store.put_claims(found, recorded_ns=now_ns, actor=actor)
+    new = [row for row, is_new in rows if is_new]
+    return Imported(str(path), reports, len(new), suggested), new
+
+
+def _about(report: Report) -> dict[str, Any]:
+    """What a report is listed and found by."""
+    addresses = {address_key(each) for each in (report.canonical_url, report.capture.source_url)} - {""}
+    return {
+        "addresses": sorted(addresses),
+        "captured_at_ns": report.capture.captured_at_ns,
+        "language": report.language,
+        "media_type": report.capture.media_type,
+        "original": address_key(report.translation.original_url),
+        "published_at": report.published_at,
+        "publisher": report.publisher[:200],
+        "title": report.title[:500],
+        "translation": report.translation.kind.value,
+    }
+
+
+def _log(home: Home, kept: Mapping[str, tuple[int, int | None]], clock: Clock) -> tuple[bool | None, tuple[str, ...]]:
+    if not kept:
+        return None, ()
+    ledger = ledger_of(home, clock=clock)
+    if ledger is None:
+        return None, ()
+    with ledger:
+        return _queue(ledger, kept)
+
+
+def _queue(ledger: HomeLedger, kept: Mapping[str, tuple[int, int | None]]) -> tuple[bool, tuple[str, ...]]:
+    for raw, (size, captured) in kept.items():
+        # No title, address or name: these may be personal, and the log never forgets.
+        ledger.queue(
+            "evidence",
+            {
+                "captured_at": None if captured is None else format_time(captured),
+                "sha256": raw,
+                "size": size,
+                "what": WHAT,
+            },
+        )
+    committed = ledger.try_commit()
+    trouble = committed.trouble if committed.failed is None else (committed.failed,)
+    return committed.accepted, trouble
+
+
+class ReportDesk:
+    """Reports and claims of a home, to be read and decided on; the caller holds the write lock for what writes.
+
+    Args:
+        home: whose reports they are.
+        store: its store, open.
+        clock: gives the time of recording [ns since 1970, UTC].
+    """
+
+    def __init__(self, home: Home, store: ReportStore, clock: Clock = time.time_ns) -> None:
+        self.home, self.store, self.clock = home, store, clock
+
+    def report(self, stored: StoredReading) -> Report:
+        """Return a report as read, with its original where that lies in the home by now."""
+        report = parse_report(self.store.load(stored))
+        original = stored.about.get("original")
+        if not original or report.translation.original_captured:
+            return report
+        for other in self.store.reports():
+            if other.report != report.id and original in other.about["addresses"]:
+                return replace(report, translation=replace(report.translation, original_captured=other.report))
+        return report
+
+    def reports(self, only: Iterable[str] | None = None) -> dict[str, Report]:
+        """Return reports by id, as read last: all, or only some."""
+        wanted = None if only is None else set(only)
+        return {row.report: self.report(row) for row in self.store.reports() if wanted is None or row.report in wanted}
+
+    def claims(self, report: str | None = None) -> list[Claim]:
+        """Return claims as they now are, by place; of one report or of all."""
+        found = [parse_claim(row.body) for row in self.store.claims(report=report)]
+        return sorted(found, key=lambda claim: (claim.report, claim.start, claim.end, claim.id))
+
+    def propositions(self) -> list[Proposition]:
+        """Return every proposition."""
+        return [parse_proposition(row.body) for row in self.store.propositions()]
+
+    def claim(self, claim_id: str) -> Claim:
+        """Return one claim.
+
+        Raises:
+            InputError: there is none.
+        """
+        history = self.store.claim_history(claim_id)
+        if not history:
+            raise InputError(
+                f"there is no claim `{claim_id[:80]}`", help="see them with: groundrule report claims REPORT"
+            )
+        return parse_claim(history[-1].body)
+
+    def add(
+        self,
+        report: Report,
+        start: int,
+        end: int,
+        *,
+        by: str,
+        statement: str = "",
+        kind: ClaimKind = ClaimKind.FACT,
+        stance: Stance = Stance.REPORTS,
+        attribution: Attribution | None = None,
+        about: Sequence[str] = (),
+        happened: str = "",
+        proposition: str = "",
+    ) -> Claim:
+        """Enter a claim by hand.
+
+        Args:
+            report: what it stands in. start, end: its characters in the report's text, half-open.
+            by: who enters it.
+            statement: one sentence; the characters themselves if empty.
+            kind, stance, attribution, about, happened, proposition: as of `Claim`.
+        Raises:
+            InputError: the characters are not in the text, or a value is not what it must be.
+        """
+        if not 0 <= start < end <= len(report.text):
+            raise InputError(
+                f"the report has no characters {start} to {end}",
+                help=f"half-open, within 0 to {len(report.text)}, as `report claims` prints",
+            )
+        claim = Claim(
+            id=f"claim-{os.urandom(16).hex()}", report=report.id, start=start, end=end, kind=kind,
+            statement=" ".join((statement or report.text[start:end]).split()), stance=stance, attribution=attribution or Attribution(),
+            status=ClaimStatus.CONFIRMED, decided_by=by,
+        )  # fmt: skip
+        return self._decided(claim, by, about=about, happened=happened, proposition=proposition)
+
+    def confirm(
+        self,
+        claim_id: str,
+        *,
+        by: str,
+        statement: str = "",
+        stance: Stance | None = None,
+        kind: ClaimKind | None = None,
+        about: Sequence[str] = (),
+        happened: str = "",
+        proposition: str = "",
+    ) -> Claim:
+        """Confirm that a report says this; it does not say that it is so. What is given replaces what was suggested.
+
+        Raises:
+            InputError: there is no such claim, or a value is not what it must be.
+        """
+        claim = self.claim(claim_id)
+        changed = replace(
+            claim,
+            status=ClaimStatus.CONFIRMED,
+            statement=" ".join(statement.split()) or claim.statement,
+            stance=stance or claim.stance,
+            kind=kind or claim.kind,
+        )
+        return self._decided(
+            changed,
+            by,
+            about=about or claim.about,
+            happened=happened or claim.happened,
+            proposition=proposition or claim.proposition,
+        )
+
+    def reject(self, claim_id: str, *, by: str) -> Claim:
+        """Reject a claim: the report does not say this. It stays on record."""
+        return self._put(replace(self.claim(claim_id), status=ClaimStatus.REJECTED), by)
+
+    def propose(self, sentence: str, *, by: str, about: Sequence[str] = ()) -> Proposition:
+        """Set up a proposition that claims can be about.
+
+        Raises:
+            InputError: the sentence is empty, or something it is about is not in the home.
+        """
+        check_statement(sentence, "the proposition")
+        self._check(about)
+        made = Proposition(
+            f"proposition-{os.urandom(16).hex()}", " ".join(sentence.split()), tuple(dict.fromkeys(about))
+        )
+        self.store.put_proposition(proposition_value(made), recorded_ns=self.clock(), actor=by)
+        return made
+
+    def link(self, subject: str, ref: str, *, by: str, holds: bool = True) -> bool:
+        """Link a report or claim to something of the home, or take that back; return whether that is new.
+
+        Raises:
+            InputError: it is not there.
+        """
+        if holds:
+            self._check((ref,))
+        else:
+            check_refs((ref,))
+        return self.store.set_link(subject, ref, holds=holds, recorded_ns=self.clock(), actor=by)
+
+    def compare(self, proposition: Proposition) -> SideBySide:
+        """Set side by side who says what about a proposition."""
+        claims = [claim for claim in self.claims() if claim.proposition == proposition.id]
+        return side_by_side(proposition, claims, self.reports({claim.report for claim in claims}))
+
+    def contradictions(self) -> tuple[Contradiction, ...]:
+        """Return everything among the home's reports that does not go together."""
+        return contradictions(self.claims(), self.reports())
+
+    def _decided(self, claim: Claim, by: str, *, about: Sequence[str], happened: str, proposition: str) -> Claim:
+        self._check(about)
+        interval(happened)
+        if proposition and proposition not in {each.id for each in self.propositions()}:
+            raise InputError(
+                f"there is no proposition `{proposition[:80]}`", help="make one with: groundrule report propose"
+            )
+        return self._put(
+            replace(claim, about=tuple(dict.fromkeys(about)), happened=happened, proposition=proposition), by
+        )
+
+    def _put(self, claim: Claim, by: str) -> Claim:
+        if not by.strip():
+            raise ConflictError("a claim is decided by nobody", help="say who decides with --by")
+        now = self.clock()
+        decided = parse_claim(claim_value(replace(claim, decided_by=by, decided_at_ns=now)))
+        self.store.put_claims([claim_value(decided)], recorded_ns=now, actor=by)
+        return decided
+
+    def _check(self, refs: Sequence[str]) -> None:
+        check_refs(refs)
+        for ref in refs:
+            check_link(self.home, ref)
