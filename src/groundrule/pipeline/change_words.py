@@ -155,6 +155,11 @@ def _batch(value: Mapping[str, Any]) -> Iterator[str]:
     for each in value["add"]:
         names = ", ".join(f"{name} {each[name]}" for name in sorted(each) if name not in ("state", "legal_class") and each[name])
         yield f"  {each.get('state')}: {names}"
+    if (cascade := value.get("cascade")) is not None:
+        yield f"what hangs on {cascade['of']} goes to review, and lapses on {_moment(cascade['due_ns'])} unless it is stated again:"
+        yield f"  {len(cascade['entries']):,} entries: {', '.join(map(str, cascade['entries'][:20]))}"
+        yield f"  {len(cascade['spared']):,} spared as coerced: {', '.join(map(str, cascade['spared'][:20]))}"
+    yield "submitted by a body that signed it" if value.get("signed") else "signed by no submitting body"
     if value["remove"]:
         yield f"{len(value['remove']):,} entries revoked: {', '.join(map(str, value['remove'][:20]))}"
 

@@ -172,6 +172,9 @@ _PLACES: Final = (
 """Coordinates in degrees, in minutes, and cells of H3."""
 _TOKEN: Final = re.compile(r"[^\s,;:()\[\]{}\"'`<>]+")
 _PARTS: Final = 400
+_NAMED: Final = ("list", "programme", "waiver")
+_ENTRY_KEY: Final = re.compile(r"entry-[0-9a-f]{24}")
+"""What the importer names an entry by: a digest without a salt of its holder and device."""
 
 
 def check_public_words(home: Home, texts: Iterable[str]) -> None:
@@ -194,6 +197,20 @@ def check_public_words(home: Home, texts: Iterable[str]) -> None:
         raise refuse(
             "tells_place_or_identity", f"the answer would tell {what} in the public log",
             help="say why without saying who or where; a recipient gets fields by an enacted disclosure",
+        )  # fmt: skip
+
+
+def check_names(home: Home, proposal: Proposal) -> None:
+    """Refuse a proposal whose public object names tell a serial, or hold a digest of one.
+
+    Raises:
+        ConflictError: `names_a_device`.
+    """
+    keys = [(kind, key) for kind, _, key in (change.object.partition("/") for change in proposal.change_set) if kind in _NAMED]
+    if any(kind == "waiver" and _ENTRY_KEY.fullmatch(key) for kind, key in keys) or _known_ids(home, " ".join(k for _, k in keys)):
+        raise refuse(
+            "names_a_device", "the name of the object would name a device or a holder in the public log",
+            help="choose a name that says nothing; an entry of a list is taken away by a batch",
         )  # fmt: skip
 
 

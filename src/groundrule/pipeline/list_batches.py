@@ -5,6 +5,8 @@ A batch is one JSON object; its digest is what approvers sign, and its random `s
     {"v": 1, "salt": "<32 hex>", "list": {"title": …, "source": …, "quota_individual": …} or null,
      "add": [{"terminal_id": …, "holder": …, "state": …, "legal_class": …, "expires_at_ns": "…"}], "remove": ["entry-…"]}
 
+It may be `signed` by a body that submits (`submitters`), and may hold a `cascade` (`cascades`).
+
 An entry that is added again moves to its new state, as far as states allow. Removing an entry revokes it; nothing is
 forgotten. Who holds more devices than a list allows for the holder's legal class gets none of the batch: it is refused as
 a whole, so that what was signed is what happens.
@@ -24,14 +26,17 @@ from groundrule.canon import canonical_json, digest
 from groundrule.errors import InputError
 from groundrule.govern.refusal import refuse
 from groundrule.instant import MAX_NS
+from groundrule.pipeline.cascades import CASCADE, cascade_rows
+from groundrule.pipeline.submitters import SIGNED, check_signed, parse_submitters
 from groundrule.store.entities import DEFAULT_QUOTAS, ENTITIES, IDENTIFIERS, LEGAL_CLASSES, NEXT_STATES, UNLIMITED
-from groundrule.store.policy import Enacting, stated
+from groundrule.store.policy import Enacting, lists_salt, stated
 from groundrule.store.registers import POLICY_KINDS, TABLES, Registers
 
 _SALT = re.compile(r"[0-9a-f]{32,64}")
 _KIND_OF = {"list": "lists", "programme": "programmes", "waiver": "list_entries"}
 _LIVING = ("submitted", "pending", "active")
 _BATCH = frozenset({"v", "salt", "list", "add", "remove"})
+SUBMITTERS = "submitters"
 _ENTRY = ENTITIES["list_entries"]
 
 
@@ -70,9 +75,10 @@ def list_before(registers: Registers, kind: str, key: str) -> str | None:
         entries = []
         if kind == "list":
             entries = stated(connection, "list_entries", TABLES["list_entries"].c.list_id == key)
+        salt = lists_salt(connection).hex()
     if not found and not entries:
         return None
-    return sha256(canonical_json([[_text(row) for row in found], [_text(row) for row in entries]])).hexdigest()
+    return sha256(canonical_json([salt, [_text(row) for row in found], [_text(row) for row in entries]])).hexdigest()
 
 
 def _text(row: Sequence[Any]) -> list[str | None]:
@@ -127,7 +133,7 @@ def batch_writes(
         ConflictError: an entry cannot take that state, is not on the list, or a holder would be over the quota.
         InputError: the batch is not what it must be.
     """
-    if value.keys() != _BATCH or value["v"] != 1:
+    if not _BATCH <= value.keys() <= _BATCH | {SIGNED, CASCADE} or value["v"] != 1:
         raise InputError(f"the batch for `{list_id[:80]}` has other fields", help=f"exactly {', '.join(sorted(_BATCH))}")
     if not _SALT.fullmatch(str(value["salt"])):
         raise _no_salt(list_id)
@@ -135,14 +141,28 @@ def batch_writes(
     if value["list"] is not None:
         names = tuple(ENTITIES["lists"].attributes)
         _only(value["list"], names, f"list `{list_id[:80]}`")
-        attributes = [_integer(value["list"], n) if n.startswith("quota_") else _word(value["list"], n) for n in names]
-        writes = (Write("lists", ((list_id, *attributes, at_ns, MAX_NS),)),)
+        made = {n: _integer(value["list"], n) if n.startswith("quota_") else _word(value["list"], n) for n in names if n != SUBMITTERS}
+        if SUBMITTERS in value["list"]:
+            made[SUBMITTERS] = parse_submitters(value["list"][SUBMITTERS])
+        else:  # to forget to name them must not open the list to everybody
+            made[SUBMITTERS] = _submitters(registers, list_id, before)
+        writes = (Write("lists", ((list_id, *(made[n] for n in names), at_ns, MAX_NS),)),)
     elif op == "create":
         raise InputError(f"`list/{list_id[:80]}` is created without `list`", help="give title, source and quotas")
+    check_signed(list_id, value, _submitters(registers, list_id, before), at_ns)
+    cascade = value.get(CASCADE)
     return (
         *writes,
-        *_entries(registers, list_id, value["add"], value["remove"], at_ns, until_ns, (*before, *writes)),
+        *_entries(registers, list_id, value["add"], value["remove"], at_ns, until_ns, (*before, *writes), cascade),
     )
+
+
+def _submitters(registers: Registers, list_id: str, before: Sequence[Write]) -> str | None:
+    """Return the keys that may submit to a list as it is stated; a batch cannot name its own."""
+    with registers.reading() as connection:
+        found = stated(connection, "lists", TABLES["lists"].c.list_id == list_id)
+    found += [row for write in before if write.kind == "lists" for row in write.rows if row[0] == list_id]
+    return None if not found else found[-1][1 + list(ENTITIES["lists"].attributes).index(SUBMITTERS)]
 
 
 def _entries(
@@ -153,6 +173,7 @@ def _entries(
     at_ns: int,
     until_ns: int | None,
     before: Sequence[Write],
+    cascade: Any = None,
 ) -> tuple[Write, ...]:
     names = ("entry_id", *_ENTRY.attributes)
     with registers.reading() as connection:
@@ -183,6 +204,9 @@ def _entries(
         if key in rows:
             raise refuse("entry_twice", "a batch adds and removes one entry", help="do one of them", entry=key)
         rows[key] = _revoked(present[key], at_ns)
+    if cascade is not None:
+        with registers.reading() as connection:
+            rows |= cascade_rows(connection, present, rows, cascade, at_ns, until_ns)
     _check_quotas(list_id, {**present, **rows}, quotas, at_ns, {row[names.index("holder")] for row in rows.values()})
     ordered = tuple(rows[key] for key in sorted(rows))
     return (Write("list_entries", ordered),) if ordered else ()

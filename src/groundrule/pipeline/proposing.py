@@ -38,7 +38,7 @@ FIELDS: Final = frozenset(
     }
 )  # fmt: skip
 LADDER: Final = ("routine", "sensitive", "critical")
-_BATCH: Final = ("list", "add", "remove")
+_BATCH: Final = ("list", "add", "remove", "signed", "cascade")
 
 
 def draft_changes(

@@ -119,6 +119,7 @@ _ENTITIES = (
             "title": _TEXT,
             "source": _TEXT,
             **{f"quota_{name}": _QUOTA for name in LEGAL_CLASSES},
+            "submitters": _TEXT,
         },
     ),
     Entity(

@@ -42,6 +42,8 @@ from groundrule.store.registers import (
     recording_on,
 )
 
+_SALT_TABLE = "lists_salt"
+
 _STOP = "BEGIN SELECT RAISE(ABORT, 'only an enactment writes policy'); END"
 _UNLESS_ENACTING = "WHEN NOT EXISTS (SELECT 1 FROM policy_writing)"
 _FIXED = "BEGIN SELECT RAISE(ABORT, 'what was in force is never changed'); END"
@@ -170,6 +172,8 @@ def install_guard(registers: Registers, first: InForce) -> None:
             return
         for statement in _guard().values():
             connection.exec_driver_sql(statement)
+        connection.exec_driver_sql(f"CREATE TABLE {_SALT_TABLE} (salt BLOB NOT NULL)")
+        connection.exec_driver_sql(f"INSERT INTO {_SALT_TABLE} VALUES (?)", (os.urandom(32),))  # noqa: S608 - a name of this module
         with _writing_row(connection, first.log_index):
             _state(connection, replace(first, lists=lists_digest(connection)))
 
@@ -241,12 +245,20 @@ def lists_digest(connection: Connection, *, recorded_at_ns: int | None = None) -
     Args:
         recorded_at_ns: as known at this instant [ns, UTC]; None is now.
     """
-    sink = sha256()
+    # Salted, because the log holds it: without a salt whoever guesses an entry could confirm it.
+    sink = sha256(lists_salt(connection))
     for kind in POLICY_KINDS:
         sink.update(f"{kind}\n".encode())
         for row in stated(connection, kind, recorded_at_ns=recorded_at_ns):
             sink.update(repr(row).encode("utf-8", "surrogatepass") + b"\n")
     return sink.hexdigest()
+
+
+def lists_salt(connection: Connection) -> bytes:
+    """Return the secret that every digest of lists is salted with [32 bytes]; empty before the charter."""
+    if not sa.inspect(connection).has_table(_SALT_TABLE):
+        return b""
+    return bytes(connection.exec_driver_sql(f"SELECT salt FROM {_SALT_TABLE}").scalar_one())  # noqa: S608 - a name of this module
 
 
 def stated(
