@@ -103,10 +103,16 @@ def rulebook_of(home: Home, digest: str | None = None) -> Rulebook:
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError, KeyError) as error:
         raise StoreError(f"no rulebook in `{home.rulebooks}`", help="restore it from a backup") from error
-    rulebook = read_rulebook(text, file=str(path))
+    rulebook = _parsed(text, str(path))
     if rulebook.digest != wanted:
         raise IntegrityError(f"the rulebook `{path}` has been changed: its digest is {rulebook.digest}", path=str(path))
     return rulebook
+
+
+@lru_cache(maxsize=4)
+def _parsed(text: str, file: str) -> Rulebook:
+    """Rulebooks never change once they are read; a preview asks for the one in force again and again."""
+    return read_rulebook(text, file=file)
 
 
 def _rulebook_in_force(home: Home) -> str:

@@ -10,6 +10,7 @@ Where the truth about terminals is given, the policies are also compared with it
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -110,12 +111,25 @@ def preview(
         ConflictError: the change set does not apply, or `impact_runs_differ`.
         InputError: a content cannot be used.
     """
-    held = fleet or load_fleet(home)
-    made = plan(home, changes, at_ns=at_ns, until_ns=until_ns)
-    before = basis_of(home, recorded_at_ns=MAX_NS - 1, registers=registers or timeline(home, at_ns))
-    with _registers_after(home, made, before.registers, at_ns) as changed_registers:
-        after = _basis_after(home, made, before, changed_registers)
-        return _compared(made, held, before, after, at_ns, served or {})
+    with _uncollected():
+        held = fleet or load_fleet(home)
+        made = plan(home, changes, at_ns=at_ns, until_ns=until_ns)
+        before = basis_of(home, recorded_at_ns=MAX_NS - 1, registers=registers or timeline(home, at_ns))
+        with _registers_after(home, made, before.registers, at_ns) as changed_registers:
+            after = _basis_after(home, made, before, changed_registers)
+            return _compared(made, held, before, after, at_ns, served or {})
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Leave cyclic garbage for a second: looking through millions of rows again and again for some takes as long as the rest."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def check_impact(
@@ -185,7 +199,10 @@ def _basis_after(home: Home, made: Plan, before: Basis, registers: RegisterTimel
 def _compared(
     made: Plan, fleet: Fleet, before: Basis, after: Basis, at_ns: int, served: Mapping[str, bool]
 ) -> Preview:
-    judges = Judge(before), Judge(after)
+    for registers in (before.registers, after.registers):
+        registers.add(fleet.table["terminal_id"])  # so that the judges make room once
+    first_judge = Judge(before)
+    judges = first_judge, Judge(after, first_judge.discs)
     first = judges[0].judge(fleet.table, as_of_ns=at_ns)
     second = judges[1].judge(fleet.table, as_of_ns=at_ns, like=first)
     classes, names = _classes(judges[0], first)

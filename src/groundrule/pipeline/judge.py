@@ -94,9 +94,11 @@ class Judge:
 
     Args:
         basis: rulebook, areas and registers.
+        discs: cells worked out by another judge, which are the same for all.
     """
 
     basis: Basis
+    discs: CellDiscs = field(default_factory=CellDiscs)
     state: TerminalState = field(init=False)
     where: WhereCoder = field(init=False)
     evidence_keys: Interner = field(init=False)
@@ -106,7 +108,6 @@ class Judge:
     _limits: NDArray[np.float64] = field(init=False)
     _profile_code: dict[Profile, int] = field(init=False)
     _epoch_profiles: dict[int, NDArray[np.int32]] = field(init=False)
-    _discs: CellDiscs = field(init=False)
     _overlaying: Overlaying | None = field(init=False)
 
     def __post_init__(self) -> None:
@@ -114,7 +115,6 @@ class Judge:
         self.state = TerminalState.empty(len(self.basis.registers), len(compiled.latches), len(compiled.counters))
         self.where = WhereCoder(self.basis.index, self.basis.areas.areas)
         self.evidence_keys = Interner()
-        self._discs = CellDiscs()
         overlay = self.basis.overlay
         self._overlaying = Overlaying(overlay, self.basis.rulebook) if overlay.measures else None
         # Code 0 is the terminal that is not registered.
@@ -217,7 +217,7 @@ class Judge:
             by_cell = np.isnan(lat) & (reported != 0)
             if by_cell.any():
                 cell = np.where(by_cell, reported, np.uint64(0))
-                centre_lat, centre_lon, disc = self._discs.of(cell[by_cell])
+                centre_lat, centre_lon, disc = self.discs.of(cell[by_cell])
                 lat, lon = lat.copy(), lon.copy()
                 lat[by_cell], lon[by_cell], radius[by_cell] = centre_lat, centre_lon, disc
                 sigma[by_cell] = 0.0
