@@ -27,6 +27,7 @@ class Incident(StrEnum):
     DRONES = "drones"
     TAIWAN = "taiwan"
     CONTACTS = "contacts"
+    FRONT = "front"
 
 
 def demo(

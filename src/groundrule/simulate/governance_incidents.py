@@ -11,18 +11,11 @@ from collections.abc import Callable
 from typing import Final
 
 from groundrule.errors import InputError
+from groundrule.simulate.board import NOTICE, begin, signing
+from groundrule.simulate.front_incident import front
 from groundrule.simulate.roster import INVENTED
 from groundrule.simulate.stories import Step, Story
 
-NOTICE: Final = (
-    "Invented: every person, company, list entry, letter and minute. The borders are real, and so is the program. "
-    "No verdict on real people."
-)
-_GROUPS: Final = {
-    "ada": "network", "bo": "legal", "cy": "safety", "di": "network", "eve": "legal",
-    "fay": "audit", "gus": "audit", "ham": "audit", "reg": "registry", "ole": "network",
-}  # fmt: skip
-"""The board by independence group; ole drafts, reg records, fay, gus and ham review."""
 _ENVOY, _MARSHAL, _HOLDING, _LINES, _COURIER = (f"party-{number:032x}" for number in range(1, 6))
 _RULES: Final = f"""\
 rulebook: island
@@ -89,14 +82,6 @@ _TERMINALS: Final = (
 _SEEN: Final = (
     "terminal_id,observed_at,lat_deg,lon_deg\nclinic-1,{WHEN},25.05,121.55\nferry-2,{WHEN},25.15,121.75\nhome-3,{WHEN},24.15,120.68\n"
 )
-_LIST: Final = (
-    json.dumps(
-        {"id": "invented-77", "schema": "Person", "properties": {
-            "name": [f"Marshal Exempel Grandios {INVENTED}"], "alias": [f"Grandios Exempel {INVENTED}"], "birthDate": ["1951-02-03"],
-            "topics": ["sanction"]}}
-    )
-    + "\n"
-)  # fmt: skip
 _DAYS: Final = {"said": 9.0, "told": 3.0, "first": 2.0, "second": 0.5, "listed": 20.0, "met": 400.0, "now": 0.0}
 
 
@@ -112,62 +97,11 @@ def load_story(name: str) -> Story:
 
 
 def _begin() -> list[Step]:
-    """A home of an invented operator, its board, its charter and an invented list."""
-    roles = {
-        "root": (3, "ada, bo, cy, di"), "policy": (2, "ada, bo, cy"), "critical": (3, "ada, bo, cy, di, eve"),
-        "emergency": (2, "ada, bo, cy"), "review": (2, "fay, gus, ham"), "registrar": (1, "reg"),
+    files = {
+        "rules.yaml": _RULES, "harbour.geojson": _ZONE, "accounts.csv": _ACCOUNTS, "terminals.csv": _TERMINALS,
+        "first.csv": _SEEN.replace("WHEN", "first"), "second.csv": _SEEN.replace("WHEN", "second"),
     }  # fmt: skip
-    charter = ["persons:"]
-    charter += [f"  {name}: {{keys: [{name}.key.pub], unit: {group} {INVENTED}, group: {group}}}" for name, group in _GROUPS.items()]
-    charter += ["roles:", *(f"  {role}: {{need: {need}, of: [{of}]}}" for role, (need, of) in roles.items()), "classes:"]
-    charter += [
-        "  routine: {of_persons: 3}",
-        "  sensitive: {role: critical, min_persons: 3, of_persons: 5, min_groups: 2}",
-        "  critical: {min_persons: 3, of_persons: 5, min_groups: 2}",
-        "  charter: {min_persons: 3, of_persons: 4}",
-        "  disclosure: {min_persons: 2, of_persons: 3}",
-    ]
-    steps = [
-        Step(
-            "An invented operator makes its home: rules, areas, terminals.", "init --home {home} --rules {papers}/rules.yaml",
-            files={"rules.yaml": _RULES, "harbour.geojson": _ZONE, "accounts.csv": _ACCOUNTS, "terminals.csv": _TERMINALS,
-                   "first.csv": _SEEN.replace("WHEN", "first"), "second.csv": _SEEN.replace("WHEN", "second"),
-                   "invented.ftm.json": _LIST, "charter.yaml": "\n".join(charter) + "\n"},
-            shown=False,
-        ),
-        Step("", "areas import {papers}/harbour.geojson --home {home}"),
-        Step("", "register import accounts {papers}/accounts.csv --home {home}"),
-        Step("", "register import terminals {papers}/terminals.csv --home {home}"),
-        Step("Three reports come in and are decided.", "decide {papers}/first.csv --home {home}"),
-    ]  # fmt: skip
-    for name in _GROUPS:
-        says = "Each person makes a key, on an own machine." if name == "ada" else ""
-        steps.append(Step(says, f"key new {{papers}}/{name}.key", keep={name: r"(party-[0-9a-f]{32})"}, shown=False))
-    steps.append(
-        Step("The charter says who may do what together. Three root persons sign the same bytes.",
-             "charter draft {papers}/charter.yaml --home {home} --out {papers}/charter.json")
-    )  # fmt: skip
-    steps += [
-        Step("", f"charter sign {{papers}}/charter.json --key {{papers}}/{name}.key --out {{papers}}/{name}.sig --yes")
-        for name in ("ada", "bo", "cy")
-    ]
-    return [
-        *steps,
-        Step("From here on only an enactment changes rules, areas and lists.",
-             "charter init {papers}/ada.sig {papers}/bo.sig {papers}/cy.sig --home {home}"),
-        Step("", "lists import {papers}/invented.ftm.json --source invented-list --published {listed} --home {home}"),
-    ]  # fmt: skip
-
-
-def _signing(name: str, proposal: str, *, code: int = 0, says: str = "") -> list[Step]:
-    """One person checks a bundle on an own machine and signs; the envelope is taken in at the home."""
-    bundle, out = f"{{papers}}/{proposal}.zip", f"{{papers}}/{name}-{proposal}.approval"
-    return [
-        Step(says, f"approve {bundle} --key {{papers}}/{name}.key --policy {{home}}/ledger/policy --conflict none --yes --out {out} "
-             f"--memory {{papers}}/{name}-{proposal}.seen", shown=bool(says)),
-        Step(f"{name}'s envelope comes to the home." if code == 0 else f"The home refuses {name}'s envelope, and says so in the log.",
-             f"govern import {out} --home {{home}}", code=code),
-    ]  # fmt: skip
+    return begin(files, areas="harbour.geojson", says="Three reports come in and are decided.")
 
 
 def _end(terminal: str, says: str) -> list[Step]:
@@ -219,9 +153,9 @@ beneficiaries: [{_MARSHAL}]
              "propose {papers}/favour.yaml --change rulebook={papers}/off.yaml --home {home}",
              keep={"favour": r"Proposal ([0-9a-f]{64})"}, files={"favour.yaml": proposal, "off.yaml": off}),
         Step("", "govern export {favour} --out {papers}/favour.zip --home {home}"),
-        *_signing("ada", "favour", says="What an approver sees, offline, before signing:"),
-        *_signing("bo", "favour"),
-        *_signing("cy", "favour"),
+        *signing("ada", "favour", says="What an approver sees, offline, before signing:"),
+        *signing("bo", "favour"),
+        *signing("cy", "favour"),
         Step("Three signatures are there, from three groups. It is refused all the same, and the refusal is in the log.",
              "enact {favour} --home {home}", code=2),
         Step("Why: the beneficiary is on a list, and a day of notice has not passed.", "govern status --home {home}"),
@@ -288,8 +222,8 @@ evidence: [{{file: page.html, url: "https://courier.example/dinners", lang: en}}
         Step("", "propose {papers}/ferry-proposal.yaml --change rulebook={papers}/ferry.yaml --home {home}",
              keep={"ferry": r"Proposal ([0-9a-f]{64})"}, files={"ferry-proposal.yaml": proposal, "ferry.yaml": _FERRY}),
         Step("", "govern export {ferry} --out {papers}/ferry.zip --home {home}"),
-        *_signing("ada", "ferry"),
-        *_signing("bo", "ferry"),
+        *signing("ada", "ferry"),
+        *signing("bo", "ferry"),
         Step("Two of three approve, and it is enacted.", "enact {ferry} --home {home}"),
         Step("", "request close {request} --outcome proposed --reason 'enacted after two approvals' --home {home}"),
         Step("Later a newspaper tells of dinners. What it says is recorded as an allegation.",
@@ -302,7 +236,7 @@ evidence: [{{file: page.html, url: "https://courier.example/dinners", lang: en}}
              "propose {papers}/more.yaml --change rulebook={papers}/pilots.yaml --home {home}",
              keep={"more": r"Proposal ([0-9a-f]{64})"}, files={"more.yaml": proposal, "pilots.yaml": again}),
         Step("", "govern export {more} --out {papers}/more.zip --home {home}"),
-        *_signing("ada", "more", code=2),
+        *signing("ada", "more", code=2),
         Step("The person denies it, by commitment and unsigned, since a signature would tell the name. That makes it disputed, no more.",
              "contact update {contact} --status disputed --by {ada} --home {home}"),
         Step("Two reviewers who had no part in it look at what was decided, and sign what they found.",
@@ -327,6 +261,6 @@ evidence: [{{file: page.html, url: "https://courier.example/dinners", lang: en}}
     )
 
 
-_MAKERS: dict[str, Callable[[], Story]] = {"taiwan": _taiwan, "contacts": _contacts}
+_MAKERS: dict[str, Callable[[], Story]] = {"taiwan": _taiwan, "contacts": _contacts, "front": front}
 STORIES: tuple[str, ...] = tuple(_MAKERS)
 """Names of the stories."""

@@ -243,31 +243,40 @@ def _heads(bench: Bench, gathered: Gathered, service: Service | None) -> Iterato
     sheet = Sheet(bench)
     if service is not None:
         yield from _service_heads(service)
-    for id_ in sorted(gathered.contacts if gathered.kind in (SubjectKind.CONTACT, SubjectKind.PERSON) else ()):
-        logged = state.contacts[id_]
-        act = next(each for each in gathered.acts if each.index == logged.index)
-        yield act.said[0], sheet.entry(logged.index)
-        values: dict[str, Value] = {"status": f"code:status_{logged.status}"}
-        number = sum(contact == id_ for contact, *_ in gathered.meanwhile)
-        yield Said(Phrase("sum_contact_status", values), Standing.RECORDED), sheet.entry(logged.index)
-        if number:
-            yield Said(Phrase("sum_meanwhile", {"number": number}), Standing.INFERENCE), sheet.entry(logged.index)
+    about_contact = gathered.kind in (SubjectKind.CONTACT, SubjectKind.PERSON)
+    if about_contact:
+        yield from _contact_heads(bench, sheet, gathered)
     for id_ in sorted(gathered.requests, key=lambda each: state.requests[each].index):
         asked = state.requests[id_]
-        chain = [bench.of(each) for each in sorted(asked.request.chain)]
         first = asked.request.ask[0]
-        values = {"who": bench.of(asked.request.requester), "what": f"code:ask_{first.op}", "object": first.object}
+        values: dict[str, Value] = {"who": bench.of(asked.request.requester), "what": f"code:ask_{first.op}", "object": first.object}
         yield Said(Phrase("sum_request", values), Standing.RECORDED), sheet.entry(asked.index)
-        for principal in chain:
-            yield Said(Phrase("sum_behind", {"for": principal}), Standing.RECORDED), sheet.entry(asked.index)
+        act = next(each for each in gathered.acts if each.index == asked.index)
+        for said in act.said:
+            if said.phrase.key in ("request_behalf", "request_behalf_unknown", "request_conveyed", "request_basis_none"):
+                yield said, sheet.entry(asked.index)
         if asked.outcomes:
             last = asked.outcomes[-1]
             values = {"outcome": f"code:outcome_{last.outcome}", "reason": last.outcome_reason}
             yield Said(Phrase("sum_outcome", values), Standing.RECORDED), sheet.entry(asked.index)
     for id_ in sorted(gathered.proposals, key=lambda each: state.proposals[each].index):
         yield from _proposal_heads(bench, sheet, id_)
+    if not about_contact:
+        yield from _contact_heads(bench, sheet, gathered)
     if gathered.proposals and not gathered.requests:
         yield Said(Phrase("sum_no_request", {}), Standing.UNKNOWN), ()
+
+
+def _contact_heads(bench: Bench, sheet: Sheet, gathered: Gathered) -> Iterator[tuple[Said, tuple[Source, ...]]]:
+    """What is told of contacts with somebody concerned, how it stands, and what that person did meanwhile."""
+    for id_ in sorted(gathered.contacts, key=lambda each: bench.state.contacts[each].index):
+        logged = bench.state.contacts[id_]
+        act = next(each for each in gathered.acts if each.index == logged.index)
+        yield act.said[0], sheet.entry(logged.index)
+        yield Said(Phrase("sum_contact_status", {"status": f"code:status_{logged.status}"}), Standing.RECORDED), sheet.entry(logged.index)
+        number = sum(contact == id_ for contact, *_ in gathered.meanwhile)
+        if number:
+            yield Said(Phrase("sum_meanwhile", {"number": number}), Standing.INFERENCE), sheet.entry(logged.index)
 
 
 def _proposal_heads(bench: Bench, sheet: Sheet, id_: str) -> Iterator[tuple[Said, tuple[Source, ...]]]:
