@@ -236,6 +236,11 @@ class Governance:
         if "refusal" in error.context and not self.ledger.clock.most_ns:
             self._refuse(kind, body, error)
 
+    def announce(self, body: Body) -> Logged:
+        """Put a signed snapshot on record; it changes nothing that is in force."""
+        self.ledger.queue("snapshot-published", body)
+        return Logged(self._flush(), str(body["snapshot"]))
+
     def judge(self, proposal_id: str, *, witness_ns: int | None = None) -> Judgement:
         """Return what the quorum says about a proposal now.
 

@@ -1,0 +1,308 @@
+"""What an enforcement point holds: the charter that it trusts, the last good snapshot, emergencies, and how old they are.
+
+    POINT/charter                 the envelope of the charter that is trusted
+    POINT/trust.json              number, earliest date and latest time that are known; emergencies' clocks
+    POINT/snapshots/current       the last good snapshot; `previous` is the one before
+    POINT/rulebooks, POINT/areas  content, under the digests of the manifest, checked when it is loaded and when it is read
+    POINT/emergencies/ID          envelopes of both openers
+
+Everything comes from a folder that nobody need trust. What cannot be accepted is refused with its reason and changes
+nothing: the last good snapshot goes on. An emergency ends by the clocks of this machine, with no connection to anything.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+from groundrule.canon import canonical_json
+from groundrule.errors import ConflictError, GroundruleError, InputError, IntegrityError
+from groundrule.govern.effect import Clocked
+from groundrule.govern.emergency import NS_PER_S
+from groundrule.govern.objects import Emergency
+from groundrule.govern.refusal import code_of, refuse
+from groundrule.govern.rotation import read_charter
+from groundrule.govern.snapshot import (
+    EMERGENCY_TYPE,
+    SNAPSHOT_TYPE,
+    Snapshot,
+    Trust,
+    judge_emergency,
+    judge_rotation,
+    judge_snapshot,
+)
+from groundrule.pipeline.emergency_overlay import Clocks
+from groundrule.pipeline.home import rulebook_of
+from groundrule.pipeline.publishing import SNAPSHOT_FILE
+from groundrule.signing import open_envelope
+from groundrule.store.area_store import load_areas
+from groundrule.store.durable import write_durably
+from groundrule.store.home import Home
+
+_READ: Final = 4_000_000
+_PLACES: Final = {"rulebook": ("rulebooks", "yaml"), "area-set": ("areas", "parquet")}
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a folder that was brought.
+
+    Attributes:
+        accepted: what was taken in, in words.
+        refused: file, code and sentence of what was not.
+    """
+
+    accepted: list[str] = field(default_factory=list)
+    refused: list[tuple[str, str, str]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Point:
+    """An enforcement point; make one with `open`.
+
+    Attributes:
+        folder: where it keeps what it holds.
+        trust: what it believes; None before it was given a charter.
+        clocked: clocks of emergencies, by id.
+        accepted: digest of the last snapshot that was accepted.
+    """
+
+    folder: Path
+    trust: Trust | None
+    clocked: dict[str, Clocked]
+    accepted: str = ""
+    _monotonic_ns: int = 0
+    _boot: str = ""
+
+    @classmethod
+    def open(cls, folder: Path) -> Point:
+        """Read what a point holds.
+
+        Raises:
+            IntegrityError: its charter or its numbers are damaged.
+        """
+        if not (folder / "charter").exists():
+            return cls(folder, None, {})
+        try:
+            kept = json.loads((folder / "trust.json").read_bytes())
+            charter = read_charter(_envelope(folder / "charter"))
+            if charter.digest != kept["charter"]:
+                raise ValueError("another charter")
+            trust = Trust(charter, *(int(kept[name]) for name in ("seq", "since_ns", "seen_ns")))
+            clocked = {name: _clocked(values) for name, values in kept["emergencies"].items()}
+            return cls(folder, trust, clocked, str(kept["accepted"]), int(kept["monotonic_ns"]), str(kept["boot"]))
+        except (OSError, ValueError, KeyError, TypeError, GroundruleError) as error:
+            raise IntegrityError(
+                f"what the enforcement point `{folder}` trusts is damaged", help="set it up again with --pin", path=str(folder)
+            ) from error
+
+    # --- taking in ----------------------------------------------------------------------------------------------------
+
+    def take(self, source: Path, clocks: Clocks, *, pin: str | None = None) -> Outcome:
+        """Take in what a folder of the home holds, as far as it can be accepted.
+
+        Args:
+            source: as `publishing.write_folder` wrote it.
+            clocks: of this machine, now.
+            pin: SHA-256 of the first charter to trust [64 hex digits], learnt by another way; only for a new point.
+        Raises:
+            InputError: the point trusts nothing yet, and no charter with the digest is there.
+        """
+        made = Outcome()
+        charters = sorted((source / "charters").glob("*.dsse"), key=lambda path: (len(path.name), path.name))
+        if self.trust is None:
+            self._begin(charters, pin, made)
+        assert self.trust is not None
+        self._tick(clocks)
+        self._each(made, charters, lambda path: self._rotate(path, clocks))
+        self._each(made, [source / SNAPSHOT_FILE], lambda path: self._snapshot(path, source, clocks))
+        self._each(made, sorted((source / "emergencies").glob("*.dsse")), lambda path: self._emergency(path, clocks))
+        self._keep()
+        return made
+
+    def _each(self, made: Outcome, paths: list[Path], take: Callable[[Path], str]) -> None:
+        for path in paths:
+            try:
+                said = take(path)
+            except (ConflictError, InputError, IntegrityError) as error:
+                made.refused.append((path.name, code_of(error), error.message))
+            else:
+                if said:
+                    made.accepted.append(said)
+
+    def _begin(self, charters: list[Path], pin: str | None, made: Outcome) -> None:
+        for path in charters:
+            charter = read_charter(_envelope(path))
+            if charter.digest == pin:
+                self.trust = Trust(charter)
+                write_durably(self.folder / "charter", path.read_bytes())
+                self._keep()
+                made.accepted.append(f"charter version {charter.version}, as pinned")
+                return
+        raise InputError(
+            "this enforcement point trusts no charter yet" if pin is None else "no charter with the pinned digest is there",
+            help="give --pin the sha256 of `groundrule charter show`, learnt by another way than this folder",
+        )
+
+    def _rotate(self, path: Path, clocks: Clocks) -> str:
+        assert self.trust is not None
+        envelope = _envelope(path)
+        if read_charter(envelope).version <= self.trust.charter.version:
+            return ""
+        before, self.trust = self.trust, judge_rotation(self.trust, envelope, clocks.wall_ns)
+        write_durably(self.folder / "charter", path.read_bytes())
+        self._keep()
+        anew = "; keys were replaced, so numbers of snapshots begin anew" if self.trust.since_ns > before.since_ns else ""
+        return f"charter version {self.trust.charter.version}{anew}"
+
+    def _snapshot(self, path: Path, source: Path, clocks: Clocks) -> str:
+        assert self.trust is not None
+        envelope = _envelope(path)
+        current = self.current()
+        payload, _ = open_envelope(envelope, (), SNAPSHOT_TYPE)
+        if current is not None and payload == current.data:
+            return ""
+        # A crash came between accepting it and keeping it: its number is known, and it alone may come again.
+        again = sha256(payload).hexdigest() == self.accepted
+        judged = replace(self.trust, seq=self.trust.seq - 1) if again else self.trust
+        snapshot, trust = judge_snapshot(judged, envelope, clocks.wall_ns)
+        for each in snapshot.manifest.objects:
+            content = snapshot.objects[each.id]
+            try:
+                data = (source / "objects" / content.sha256).read_bytes()
+            except OSError:
+                raise refuse("content_missing", f"the content of `{each.id}` is not there", help="bring the whole folder") from None
+            if not content.holds(data):
+                raise refuse("content_differs", f"the content of `{each.id}` has another digest", help="bring the folder again")
+            if each.type not in _PLACES:
+                raise refuse("content_unknown", f"`{each.id}` is of type `{each.type}`", help="use a version that knows it")
+            place, suffix = _PLACES[each.type]
+            write_durably(self.folder / place / f"{each.sha256}.{suffix}", data)
+        self._check(snapshot)
+        snapshots = self.folder / "snapshots"
+        if (snapshots / "current").exists():
+            write_durably(snapshots / "previous", (snapshots / "current").read_bytes())
+        # The number first: after a crash before the next step nothing older can be loaded.
+        self.trust, self.accepted = trust, snapshot.digest
+        self._keep()
+        write_durably(snapshots / "current", canonical_json(dict(envelope)))
+        return f"snapshot {snapshot.seq}, policy {snapshot.policy_digest[:16]}…"
+
+    def _check(self, snapshot: Snapshot) -> None:
+        """Recompute the digests of the manifest from the content.
+
+        Raises:
+            ConflictError: `content_differs`.
+        """
+        place = Home(self.folder, "")
+        for each in snapshot.manifest.objects:
+            try:
+                if each.type == "rulebook":
+                    rulebook_of(place, f"sha256:{each.sha256}")
+                else:
+                    load_areas(place, f"sha256:{each.sha256}")
+            except GroundruleError as error:
+                raise refuse("content_differs", f"the content of `{each.id}` is not what the manifest names: {error.message}") from error
+
+    def _emergency(self, path: Path, clocks: Clocks) -> str:
+        assert self.trust is not None
+        envelope = _envelope(path)
+        known = self.folder / "emergencies" / path.stem
+        if known.exists() and path.stem in self.clocked:
+            return ""
+        current = self.current()
+        if current is None:
+            raise refuse("no_snapshot", "an emergency stands beside a snapshot, and none is loaded")
+        made = judge_emergency(self.trust, current.policy_digest, envelope, clocks.wall_ns)
+        if made.id != path.stem:
+            raise refuse("other_id", "the file is named after another emergency")
+        write_durably(known, path.read_bytes())
+        self.clocked[made.id] = Clocked(made.opened_at, made.ttl_s * NS_PER_S).tick(clocks.wall_ns, 0)
+        return f"emergency {made.id}, {made.direction}, for {made.ttl_s:,} s from {made.value['opened_at']}"
+
+    # --- what it holds ------------------------------------------------------------------------------------------------
+
+    def current(self) -> Snapshot | None:
+        """Return the last good snapshot: the current one, or the previous where that is damaged; None if there is none."""
+        for name in ("current", "previous"):
+            path = self.folder / "snapshots" / name
+            if path.exists():
+                try:
+                    found = Snapshot.parse_bytes(open_envelope(_envelope(path), (), SNAPSHOT_TYPE)[0])
+                    self._check(found)
+                except GroundruleError:
+                    continue
+                return found
+        return None
+
+    def running(self, clocks: Clocks) -> list[Emergency]:
+        """Return the emergencies that hold now, by the wall clock and by the clock that nobody sets; what it saw is kept."""
+        self._tick(clocks)
+        self._keep()
+        found = []
+        for name, each in sorted(self.clocked.items()):
+            if each.ended_ns is None:
+                payload, _ = open_envelope(_envelope(self.folder / "emergencies" / name), (), EMERGENCY_TYPE)
+                found.append(Emergency.parse_bytes(payload))
+        return found
+
+    def status(self, clocks: Clocks) -> dict[str, Any]:
+        """Return what the point would decide under, and how stale it is."""
+        running = self.running(clocks) if self.trust is not None else []
+        current = self.current()
+        held: dict[str, Any] = {"charter_version": None if self.trust is None else self.trust.charter.version, "snapshot": None}
+        if current is not None and self.trust is not None:
+            now = max(clocks.wall_ns, self.trust.seen_ns)
+            held |= {
+                "snapshot": {**current.value, "digest": current.digest},
+                "staleness_s": max(0, now - current.issued) // NS_PER_S,
+                "expired": now >= current.expires,
+            }
+        return held | {"emergencies": [each.value for each in running]}
+
+    def _tick(self, clocks: Clocks) -> None:
+        same = self._boot == clocks.boot and self._monotonic_ns <= clocks.monotonic_ns
+        delta = clocks.monotonic_ns - self._monotonic_ns if same else clocks.monotonic_ns if self._boot else 0
+        self.clocked = {name: each.tick(clocks.wall_ns, delta) for name, each in self.clocked.items()}
+        self._monotonic_ns, self._boot = clocks.monotonic_ns, clocks.boot
+        if self.trust is not None:
+            self.trust = self.trust.at(clocks.wall_ns)
+
+    def _keep(self) -> None:
+        assert self.trust is not None
+        value = {
+            "charter": self.trust.charter.digest,
+            "accepted": self.accepted,
+            **{name: str(getattr(self.trust, name)) for name in ("seq", "since_ns", "seen_ns")},
+            "emergencies": {
+                name: [None if found is None else str(found) for found in (getattr(each, part) for part in Clocked.__slots__)]
+                for name, each in self.clocked.items()
+            },
+            "monotonic_ns": str(self._monotonic_ns),
+            "boot": self._boot,
+        }
+        write_durably(self.folder / "trust.json", canonical_json(value))
+
+
+def _envelope(path: Path) -> Mapping[str, Any]:
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(_READ + 1)
+        value = json.loads(data) if len(data) <= _READ else None
+    except OSError:
+        raise InputError(f"`{path.name}` is not there", help="bring the whole folder", path=str(path)) from None
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise InputError(f"`{path.name}` is no signed envelope", help="bring it again from the home", path=str(path))
+    return value
+
+
+def _clocked(values: list[str | None]) -> Clocked:
+    numbers = [None if each is None else int(each) for each in values]
+    opened, ttl, monotonic, elapsed, running = (each or 0 for each in numbers[:5])
+    return Clocked(opened, ttl, monotonic, elapsed, running, numbers[5])
