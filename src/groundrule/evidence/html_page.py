@@ -21,12 +21,14 @@ from groundrule.evidence.report import READ, SpanRole
 
 _TOKEN = re.compile(r"\w+")
 _RUN = 4
+_CONTENT_WORDS = frozenset({"body", "content", "message", "text"})
+_CLOCK = re.compile(r"^\D{0,20}\d{1,2}[:.]\d{2}\D{0,20}$")
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 _TITLE_WORDS = frozenset({"headline", "title"})
 _LEAD_WORDS = frozenset(
     re.findall(
         r"[\w-]+",
-        """lead lede standfirst dek deck teaser intro vorspann chapo chapeau subheadline subtitle subhead strapline""",
+        """lead lede standfirst dek deck intro vorspann chapo chapeau subheadline subtitle subhead strapline""",
     )
 )
 _BYLINE_WORDS = frozenset(
@@ -79,7 +81,7 @@ def mark_page(page: Page, text: str, *, title: str, description: str, language: 
         title, description: as the page's metadata gives them. language: of the text.
         limits: beyond them only the rules judge.
     """
-    blocks = page.blocks
+    blocks = [part for block in page.blocks for part in _lines_apart(block, language)]
     by_library = "" if page.elements > limits.elements or page.depth >= limits.depth else library_text(text)
     marked = _from_library(blocks, by_library) if by_library else _from_rules(blocks)
     marked = _titled(marked, title)
@@ -87,6 +89,15 @@ def mark_page(page: Page, text: str, *, title: str, description: str, language: 
     marked = _joined(marked)
     marked = _quoted(marked)
     return mark_quotations(mark_notices(marked, language))
+
+
+def _lines_apart(block: Block, language: str) -> list[Block]:
+    """A short block of several lines, one of which is a notice or a byline, as one block for each line."""
+    rows = block.text.split("\n")
+    if len(rows) == 1 or len(block.text) > 600 or not any(notice(row, language) for row in rows):
+        return [block]
+    share = block.link_share
+    return [replace(block, text=row, link_chars=int(share * len(row)), links=()) for row in rows if row.strip()]
 
 
 def library_text(text: str) -> str:
@@ -131,7 +142,8 @@ def _from_library(blocks: list[Block], found: str) -> list[Marked]:
         else:
             inside = sum(tuple(own[n : n + _RUN]) in runs for n in range(len(own) - _RUN + 1))
             main = inside >= 0.6 * (len(own) - _RUN + 1)
-        marked.append(Marked(block, SpanRole.BODY, "trafilatura") if main else _aside(block))
+        linked = block.link_share > 0.8 and len(block.text) < 600 and block.tag not in _HEADINGS
+        marked.append(Marked(block, SpanRole.BODY, "trafilatura") if main and not linked else _aside(block))
     return marked
 
 
@@ -153,7 +165,7 @@ def _aside(block: Block) -> Marked:
     """What a block outside of the main text is."""
     if block.names & _AD_WORDS and len(block.text) < 400:
         return Marked(block, SpanRole.ADVERTISING, "rule:ad_element")
-    if "nav" in block.inside or block.tag == "nav" or (block.link_share > 0.7 and len(block.text) < 200):
+    if "nav" in block.inside or block.tag == "nav" or (block.link_share > 0.7 and len(block.text) < 600):
         return Marked(block, SpanRole.NAVIGATION, "rule:links")
     return Marked(block, SpanRole.BOILERPLATE, "rule:outside_main_text")
 
@@ -165,7 +177,7 @@ def _titled(marked: list[Marked], title: str) -> list[Marked]:
     for place, each in enumerate(marked):
         block = each.block
         heading = block.tag in _HEADINGS
-        if len(block.text) > 300 or block.inside & {"nav", "footer"} or (block.link_share > 0.9 and block.tag != "h1"):
+        if len(block.text) > 300 or block.inside & {"nav", "footer"} or (block.link_share > 0.9 and not heading):
             continue
         own = set(_tokens(block.text))
         likeness = len(own & wanted) / max(1, len(own)) if len(own & wanted) >= min(2, len(wanted)) and wanted else 0.0
@@ -187,6 +199,10 @@ def _corrected(marked: list[Marked], description: str) -> list[Marked]:
     """Roles by the elements around a block, whatever the library thought."""
     title = next((n for n, each in enumerate(marked) if each.role is SpanRole.TITLE), -1)
     described = " ".join(_tokens(description))
+    for place, each in enumerate(marked[: max(0, title)]):
+        sentence = len(each.block.text) >= 80 or each.block.text.endswith((".", "!", "?", "。"))
+        if each.role is SpanRole.BODY and not sentence:
+            marked[place] = Marked(each.block, SpanRole.BOILERPLATE, "rule:above_title")
     for place, each in enumerate(marked):
         if each.role is not SpanRole.TITLE:
             marked[place] = _by_surroundings(marked, place, title, described)
@@ -214,12 +230,15 @@ def _by_surroundings(marked: list[Marked], place: int, title: int, described: st
         return Marked(block, SpanRole.NAVIGATION, "rule:navigation")
     if main and names & _ASIDE_WORDS and not names & _FORUM_WORDS and (block.link_share > 0.5 or "aside" in inside):
         return Marked(block, SpanRole.NAVIGATION, "rule:navigation")
+    poster = bool(names & {"author", "poster", "username"}) and not names & _CONTENT_WORDS
+    if poster and names & _FORUM_WORDS and len(block.text) < 140:
+        return Marked(block, SpanRole.BYLINE, "rule:byline")
     if (names & _BYLINE_WORDS or "address" in inside) and len(block.text) < 140 and not names & _FORUM_WORDS:
         if not main or (title >= 0 and abs(place - title) <= 4):
             return Marked(block, SpanRole.BYLINE, "rule:byline")
     elif 0 <= title < place <= title + 4 and len(block.text) >= 40 and block.link_share < 0.5:
         said = len(own) > 40 and bool(described) and (own in described or described in own)
-        if names & _LEAD_WORDS or said:
+        if (names & _LEAD_WORDS or said) and not any(each.role is SpanRole.LEAD for each in marked[:place]):
             return Marked(block, SpanRole.LEAD, "rule:lead")
     return marked[place]
 
@@ -236,11 +255,15 @@ def _joined(marked: list[Marked]) -> list[Marked]:
     """Take in paragraphs, subheadings and list items that stand in the same element as the main text and are no links."""
     body = [each for each in marked if each.role is SpanRole.BODY and len(each.block.text) >= 60]
     weight: Counter[int] = Counter()
+    above: Counter[int] = Counter()
     for each in body:
         for parent in each.block.parents[1:2]:
             weight[parent] += len(each.block.text)
+        for parent in each.block.parents[2:5]:
+            above[parent] += len(each.block.text)
     total = sum(weight.values())
     homes = {parent for parent, chars in weight.items() if chars >= 0.15 * total}
+    wide = {parent for parent, chars in above.items() if chars >= 0.3 * total}
     places = [n for n, each in enumerate(marked) if each.role is SpanRole.BODY]
     if not places:
         return marked
@@ -249,8 +272,12 @@ def _joined(marked: list[Marked]) -> list[Marked]:
         block = each.block
         if each.role is not SpanRole.BOILERPLATE or each.basis == "rule:pull_quote" or not block.parents[1:2]:
             continue
-        at_home = block.parents[1] in homes
         between = first < place < last
+        long = (block.tag == "p" and len(block.text) >= 80) or (block.tag == "div" and len(block.text) >= 120)
+        at_home = block.parents[1] in homes or (long and bool(wide & set(block.parents[1:5])))
+        if between and block.parents[0] in weight and _CLOCK.match(block.text):  # the time of an entry of a ticker
+            marked[place] = Marked(block, SpanRole.BODY, "rule:beside_main_text")
+            continue
         if (
             not at_home
             or block.link_share > 0.5

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _TAG = re.compile(r"^([A-Za-z]{2,3})(?:[-_]([A-Za-z]{4}))?(?:[-_]([A-Za-z]{2}|\d{3}))?(?:[-_].*)?$")
 _LETTER = re.compile(r"[^\W\d_]")
 _LEAST_LETTERS = 40
-_SAMPLE = 20_000
+_SAMPLE = 8_000
 # Decisive letters: the detector may err on short texts of near relatives, these letters do not.
 _UKRAINIAN, _RUSSIAN = frozenset("іїєґІЇЄҐ"), frozenset("ыэъёЫЭЪЁ")
 

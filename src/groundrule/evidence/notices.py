@@ -67,8 +67,8 @@ def _rules() -> tuple[_Rule, ...]:
         (SpanRole.CAPTION, "credit", 240, _OPEN, "", True),
         (SpanRole.AFFILIATE, "affiliate", 320, "^", "", True),
         (SpanRole.BYLINE, "byline", 140, r"^[\s–—-]*", r"[\s.|]*$", False),
-        (SpanRole.NAVIGATION, "navigation", 180, r"^[\s»>→•*]*", "$", True),
         (SpanRole.BOILERPLATE, "rights", 400, r"^[\s*(\[]*", r"[\s.)\]]*$", True),
+        (SpanRole.NAVIGATION, "navigation", 180, r"^[\s»>→•*]*", "$", True),
     )
     made: list[_Rule] = []
     for role, name, longest, before, after, fold in forms:

@@ -82,6 +82,7 @@ class _Alias:
     name: str
     alias: str
     needs_cue: bool
+    first: str
     pattern: re.Pattern[str]
 
 
@@ -90,7 +91,15 @@ def _aliases() -> tuple[_Alias, ...]:
     text = resources.files("groundrule.evidence").joinpath("outlets.csv").read_text(encoding="utf-8")
     rows = list(csv.DictReader(text.splitlines()))
     made = (
-        _Alias(row["id"], row["name"], row["alias"], row["needs_cue"] == "1", _pattern(row["alias"])) for row in rows
+        _Alias(
+            row["id"],
+            row["name"],
+            row["alias"],
+            row["needs_cue"] == "1",
+            re.split(r"[ \-・]", row["alias"])[0].casefold(),
+            _pattern(row["alias"]),
+        )
+        for row in rows
     )
     return tuple(sorted(made, key=lambda each: -len(each.alias)))
 
@@ -117,7 +126,10 @@ def find_outlets(text: str, offset: int = 0, *, extra: tuple[str, ...] = ()) -> 
         extra: further names to look for, such as those found elsewhere in the same report.
     """
     taken: list[OutletHit] = []
+    folded = text.casefold()
     for each in _aliases():
+        if each.first not in folded:
+            continue
         for found in each.pattern.finditer(text):
             if not each.needs_cue or _cue_near(text, found.start(), found.end()):
                 _take(taken, found.start(), found.end(), text, each.id, each.name)
