@@ -38,8 +38,8 @@ def draft(
     file: Annotated[Path, typer.Argument(help="openers, condition, areas, terminals, ops, direction, ttl_s: YAML or JSON.")],
     home: HomeOption = DEFAULT_HOME,
     within_s: Annotated[
-        int, typer.Option("--in", min=1, max=MAX_WAIT_S, help="Opens this long from now [s]: time for both to sign.")
-    ] = 120,
+        int, typer.Option("--in", min=0, max=MAX_WAIT_S, help="Opens this long from now [s]; both may sign until 15 min later.")
+    ] = 0,
     out: Annotated[Path, typer.Option("--out", help="Where the exact bytes go that both sign.")] = Path("emergency.json"),
     as_json: OutputJson = False,
 ) -> None:
@@ -98,7 +98,7 @@ def open_(
     home: HomeOption = DEFAULT_HOME,
     as_json: OutputJson = False,
 ) -> None:
-    """Open an emergency, at the time that both signed: logged before it has an effect; the review is due from now on."""
+    """Open an emergency within 15 minutes of the time that both signed, from which it counts: logged before it has an effect."""
     envelope = merge_envelopes(signatures)
     made = Emergency.parse_bytes(open_envelope(envelope, (), payload_type("emergency"))[0])
     wait_s = (made.opened_at - time.time_ns()) / NS_PER_S

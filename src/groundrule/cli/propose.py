@@ -23,6 +23,8 @@ from groundrule.pipeline.impact import preview
 from groundrule.pipeline.parties import commit_contacts
 from groundrule.pipeline.proposing import contents_of, draft_changes, effective_of, make_proposal
 from groundrule.pipeline.refusing import digest_of
+from groundrule.pipeline.truth import read_truth
+from groundrule.pipeline.unseen import ALWAYS
 from groundrule.store.home import Home
 
 
@@ -38,6 +40,10 @@ def propose(
     disclose: Annotated[
         Path | None, typer.Option("--disclose", help="Records to be opened, fields, recipient, legal basis; it stands alone.")
     ] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option("--truth", help="CSV with terminal_id and serve (yes or no): count false denials and false permissions."),
+    ] = None,
     home: HomeOption = DEFAULT_HOME,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show class and impact; log nothing.")] = False,
     as_json: OutputJson = False,
@@ -47,6 +53,7 @@ def propose(
     if isinstance(written.get("effective"), dict):
         written["effective"] = with_times(written["effective"], ("from", "until"), file=file)
     written = with_times(written, ("expires",), file=file)
+    served = None if truth is None else read_truth(truth)
     with governed(home) as governance:
         place = Home.open(home)
         need_charter(governance.state)
@@ -60,7 +67,7 @@ def propose(
             changes = [Change.parse(each) for each in change_set]
             now_ns = time.time_ns()
             effective = effective_of(written, now_ns)
-            seen = preview(place, changes, at_ns=effective.from_, until_ns=effective.until)
+            seen = preview(place, changes, at_ns=effective.from_, until_ns=effective.until, served=served)
             impact = seen.impact
 
             def commit(contacts: Sequence[str]) -> Sequence[str]:
@@ -83,6 +90,7 @@ def propose(
     result: dict[str, Any] = {
         "proposal": proposal.id, "index": index, "class": proposal.class_, "changes": change_lines(proposal, contents.get),
         "impact": impact_lines(impact), "by": seen.by, "truth": seen.truth, "terminals": seen.terminals,
+        "not_seen": [ALWAYS, *(each.sentence for each in seen.unseen)], "without_position": seen.without_position,
         "changed": impact.changed, "impact_digest": impact.digest,
         "screenings": list(proposal.screenings), "contacts_in_scope": scope, "standing": where,
         "needs": {"role": need.role, "persons": need.min_persons, "groups": need.min_groups, "notice_hours": need.notice_hours},
@@ -97,7 +105,12 @@ def propose(
         if cells:
             print_text(f"  by {by}: {', '.join(f'{number:,} {name}' for name, number in cells.items())}")
     for policy, counts in seen.truth.items():
-        print_text(f"  {policy}, where truth is known: {', '.join(f'{number:,} {what}' for what, number in counts.items())}")
+        told = ", ".join(f"{number:,} {what.replace('_', ' ')}" for what, number in counts.items())
+        print_text(f"  {policy}, where truth is known: {told}")
+    for line in result["not_seen"]:
+        print_text(f"  NOT SEEN: {line}", style="yellow")
+    if seen.without_position:
+        print_text(f"  NOT SEEN: where {seen.without_position:,} terminals are, whose last report has no position", style="yellow")
     print_text(
         f"  class {proposal.class_}: {need.min_persons} persons of role {need.role} from {need.min_groups} groups, "
         f"{need.notice_hours} h of notice"
@@ -120,7 +133,8 @@ def enact(
         try:
             done = governance.enact(proposal_id)
         except ConflictError as error:
-            error.help = f"all that stands against it: {standing(governance.state, proposal_id, governance.lists)}"
+            all_ = f"all that stands against it: {standing(governance.state, proposal_id, governance.lists)}"
+            error.help = "; ".join(filter(None, (error.help, all_)))
             raise
         made = next(each for each in governance.state.enactments if each.enactment.proposal_digest == proposal_id)
         discloses = governance.state.proposals[proposal_id].proposal.class_ == DISCLOSURE

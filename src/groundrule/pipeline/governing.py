@@ -271,8 +271,8 @@ class Governance:
             against = [block.error() for block in judged.blocks]
             if not judged.quorum:
                 against.append(refuse("quorum", judged.missing, help="see: groundrule govern status"))
-            for further in against[1:]:
-                self._refuse("enactment", proposal_id, further)
+            for each in against:
+                self._refuse("enactment", proposal_id, each)
             if against:
                 raise against[0]
             body = enactor.prepare(proposal_id, judged, whole_ms(self.clock()))
