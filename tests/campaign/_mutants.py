@@ -12,12 +12,12 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 from types import CodeType
 from typing import Any
 
 from cosmic_ray.ast import ast_nodes, get_ast
-from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator, operator_names
 
 SOURCE = Path(__file__).resolve().parents[2] / "src" / "groundrule"
@@ -69,11 +69,14 @@ class Mutant:
     nodes: tuple[str, ...]
     excluded: str = ""
 
-    def source(self, original: str) -> str:
-        """Return the mutated text of the module."""
-        changed = mutate_code(original, get_operator(f"core/{self.operator}")(), self.occurrence)
-        assert changed is not None
-        return changed
+    @property
+    def path(self) -> Path:
+        """The module's file."""
+        return SOURCE / self.module
+
+    def source(self) -> str | None:
+        """Return the mutated text of the module; None when the operator fails there."""
+        return _tree(self.path).mutated(self.operator, self.occurrence)
 
     @property
     def label(self) -> str:
@@ -81,8 +84,67 @@ class Mutant:
         return f"{self.module}:{self.line}:{self.column} {self.operator} | {self.text}"
 
 
-def compiled(source: str, path: Path) -> CodeType | None:
+class Tree:
+    """The syntax tree of a module, parsed once and mutated again and again; each change is taken back."""
+
+    def __init__(self, path: Path) -> None:
+        self.text = path.read_text(encoding="utf-8")
+        self.starts = [0]
+        for line in self.text.splitlines(keepends=True):
+            self.starts.append(self.starts[-1] + len(line))
+        self.nodes = list(ast_nodes(get_ast(self.text)))
+
+    def mutated(self, operator: str, occurrence: int) -> str | None:
+        """Return the text with one occurrence of an operator applied, as `cosmic_ray.mutating.mutate_code` does.
+
+        None when the operator fails there.
+        """
+        apply, count = get_operator(f"core/{operator}")(), 0
+        for node in self.nodes:
+            for index, _ in enumerate(apply.mutation_positions(node)):
+                if count == occurrence:
+                    return self._apply(apply, node, index)
+                count += 1
+        raise LookupError(f"{operator} has no occurrence {occurrence}")
+
+    def _apply(self, operator: Any, node: Any, index: int) -> str | None:
+        line, column = node.get_start_pos_of_prefix()
+        start = self.starts[line - 1] + column
+        before = node.get_code()
+        assert self.text.startswith(before, start)
+        inner = list(ast_nodes(node))
+        held = [(each, _slots(each)) for each in inner]
+        try:
+            made = operator.mutate(node, index)
+            after = "" if made is None else made.get_code()
+        except AttributeError:
+            return None  # `except a.B:` is beyond the operator, which wants a plain name
+        finally:
+            for each, values in held:
+                for name, value in values.items():
+                    setattr(each, name, value)
+        assert node.get_code() == before
+        return self.text[:start] + after + self.text[start + len(before) :]
+
+
+def _slots(node: Any) -> dict[str, Any]:
+    """Return what a node holds, its list of children copied."""
+    return {
+        name: list(value) if isinstance(value, list) else value
+        for name in ("children", "value", "parent", "prefix", "line", "column")
+        if (value := getattr(node, name, None)) is not None
+    }
+
+
+@cache
+def _tree(path: Path) -> Tree:
+    return Tree(path)
+
+
+def compiled(source: str | None, path: Path) -> CodeType | None:
     """Compile a module without its warnings; None when it is no Python."""
+    if source is None:
+        return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -98,9 +160,8 @@ def mutants() -> list[Mutant]:
 
 
 def _of_module(module: str, names: tuple[str, ...]) -> Iterator[Mutant]:
-    source = (SOURCE / module).read_text(encoding="utf-8")
-    lines = source.splitlines()
-    nodes = list(ast_nodes(get_ast(source)))
+    tree = _tree(SOURCE / module)
+    lines, nodes = tree.text.splitlines(), tree.nodes
     for operator in sorted(operator_names()):
         make = get_operator(operator)
         if make.arguments():
@@ -213,8 +274,13 @@ def _matches(entry: Mapping[str, Any], mutant: Mutant) -> bool:
 
 
 def _indent(mutant: Mutant) -> int:
-    original = (SOURCE / mutant.module).read_text(encoding="utf-8").splitlines()[mutant.line - 1]
+    original = _lines(mutant.path)[mutant.line - 1]
     return len(original) - len(original.lstrip())
+
+
+@cache
+def _lines(path: Path) -> list[str]:
+    return _tree(path).text.splitlines()
 
 
 def _in_function(mutant: Mutant) -> bool:

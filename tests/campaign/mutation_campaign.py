@@ -1,6 +1,6 @@
 """Long count: does a test notice each small change of the code that counts persons, judges time and opens envelopes?
 
-    python tests/campaign/mutation_campaign.py [--module charter] [--jobs 1] [--survivors] [--goal 95]
+    python tests/campaign/mutation_campaign.py [--module charter] [--jobs 1] [--labels FILE] [--goal 95]
 
 Mutants come from the operators of cosmic-ray and run in forks, so that nothing on disk is changed:
 
@@ -24,6 +24,7 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import json
+import mmap
 import os
 import pickle
 import signal
@@ -52,28 +53,32 @@ COLD_SECONDS = 240
 KILLED, SURVIVED, COLD = 1, 0, 77
 Places = dict[tuple[str, int], set[str]]
 """Tests by (file, line) that they reach."""
+Failing = tuple[mmap.mmap, slice]
+"""Where a fork tells which of its tests it is at."""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--module", default="", help="only modules whose path contains this")
     parser.add_argument("--line", type=int, help="only mutants of this line")
+    parser.add_argument("--labels", type=Path, help="only the mutants in this file, as standard error names the survivors")
     parser.add_argument("--jobs", type=int, default=1, help="forks at the same time")
     parser.add_argument("--goal", type=float, default=95.0, help="lowest filtered score of each module [%%]")
-    parser.add_argument("--survivors", action="store_true", help="name the survivors on standard error")
     parser.add_argument("--again", action="store_true", help="try survivors of step 2 from scratch, too")
     asked = parser.parse_args()
     started = time.perf_counter()
     every = [each for each in mutants() if asked.module in each.module and asked.line in (None, each.line)]
+    if asked.labels is not None:
+        wanted = {line.partition(": ")[2] for line in asked.labels.read_text(encoding="utf-8").splitlines()}
+        every = [each for each in every if each.label in wanted]
     tried = [each for each in every if not each.excluded]
     outcome, places = hot(tried, asked.jobs)
     print(f"hot: {Counter(outcome.values())}, {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
     left = {"cold", "survived", "not reached"} if asked.again else {"cold"}
     outcome |= cold([each for each in tried if outcome[each] in left], places, asked.jobs)
-    if asked.survivors:
-        for each in tried:
-            if outcome[each] not in ("killed", "no program"):
-                print(f"{outcome[each]}: {each.label}", file=sys.stderr)
+    for each in tried:
+        if outcome[each] == "not reached":
+            print(f"not reached: {each.label}", file=sys.stderr)
     result = summary(every, outcome) | {"goal": asked.goal, "seconds": round(time.perf_counter() - started)}
     print(json.dumps(result))
     return int(any(each["filtered_score"] < asked.goal for each in result["modules"].values()))
@@ -146,7 +151,8 @@ def quiet() -> None:
 def arguments(*more: str) -> list[str]:
     """Return what pytest is called with; libraries that are imported already need no rewritten asserts."""
     rewrite = "ignore::pytest.PytestAssertRewriteWarning"
-    return [*more, "-q", "-W", rewrite, "-p", "no:cacheprovider", "-p", "no:xdist", "-c", str(TESTS.parent / "pyproject.toml")]
+    configuration = str(TESTS.parent / "pyproject.toml")
+    return [*more, "-q", "--tb=native", "-W", rewrite, "-p", "no:cacheprovider", "-p", "no:xdist", "-c", configuration]
 
 
 def files() -> list[str]:
@@ -196,35 +202,50 @@ class Hot:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         self.places, self.seconds = traced(session.items)
+        print(f"traced: {len(session.items)} tests, {sum(self.seconds.values()):.0f} s", file=sys.stderr, flush=True)
         living = {path: _functions(path) for path in {SOURCE / each.module for each in self.tried}}
-        originals = {path: path.read_text(encoding="utf-8") for path in living}
+        originals = {path: compiled(path.read_text(encoding="utf-8"), path) for path in living}
         items = {item.nodeid: item for item in session.items}
         found: dict[Mutant, str] = {}
+        order: dict[Mutant, list[str]] = {}
+        slots: dict[Mutant, slice] = {}
+        killers: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+        failing = mmap.mmap(-1, 8 * len(self.tried) + 8)  # numbers of the tests that failed, from the forks
 
         def tasks() -> Iterator[tuple[Mutant, Callable[[], int]]]:
             for mutant in self.tried:
-                path = SOURCE / mutant.module
-                program = compiled(mutant.source(originals[path]), path)
+                path, program = mutant.path, compiled(mutant.source(), mutant.path)
                 if program is None:
                     found[mutant] = "no program"
                     continue
-                original = compiled(originals[path], path)
+                original = originals[path]
                 assert original is not None
                 changes = _changes(original, program)
                 if changes is None or any(len(living[path].get(key, ())) != 1 for key, _ in changes):
                     found[mutant] = "cold"
                     continue
-                reach = sorted(reaching(self.places, mutant), key=lambda each: self.seconds[each])
+                # What failed for the neighbours fails most likely; then the fastest.
+                near = {each: rank for rank, each in enumerate(killers[mutant.module, mutant.name])}
+                reach = sorted(reaching(self.places, mutant), key=lambda each: (-near.get(each, -1), self.seconds[each]))
                 if not reach:
                     found[mutant] = "not reached"
                     continue
                 patches = [(living[path][key][0], code) for key, code in changes]
-                yield mutant, functools.partial(_run_patched, patches, [items[each] for each in reach])
+                order[mutant] = reach
+                slots[mutant] = slice(8 * len(order), 8 * len(order) + 8)
+                yield mutant, functools.partial(_run_patched, patches, [items[each] for each in reach], (failing, slots[mutant]))
 
+        gc.collect()
+        gc.freeze()  # forks share what nobody touches
         for mutant, code in forked(tasks(), self.jobs, HOT_SECONDS):
             found[mutant] = {SURVIVED: "survived", COLD: "cold"}.get(code, "killed")
-            if "MUTATION_TRACE" in os.environ and code == SURVIVED:
-                print(f"hot: {mutant.label}", file=sys.stderr, flush=True)
+            if found[mutant] == "killed":
+                near = killers[mutant.module, mutant.name]
+                killer = order[mutant][int.from_bytes(failing[slots[mutant]], "little")]
+                near.pop(killer, None)
+                near[killer] = None
+            if code == SURVIVED:
+                print(f"survived: {mutant.label}", file=sys.stderr, flush=True)
         self.outcomes = [found[each] for each in self.tried]
         return True
 
@@ -235,20 +256,23 @@ def reaching(places: Places, mutant: Mutant) -> set[str]:
     return set().union(*(places.get((mutant.module, line), set()) for line in range(first, last + 1)))
 
 
-def _run_patched(patches: Sequence[tuple[FunctionType, CodeType]], items: Sequence[pytest.Item]) -> int:
+def _run_patched(patches: Sequence[tuple[FunctionType, CodeType]], items: Sequence[pytest.Item], failing: Failing) -> int:
     quiet()
     for function, code in patches:
         try:
             function.__code__ = code
         except ValueError:  # other free variables
             return COLD
-    return int(not _pass(items))
+    return int(not _pass(items, failing))
 
 
-def _pass(items: Sequence[pytest.Item]) -> bool:
+def _pass(items: Sequence[pytest.Item], failing: Failing | None = None) -> bool:
     from _pytest.runner import runtestprotocol
 
-    for item, following in zip(items, [*items[1:], None], strict=True):
+    for number, (item, following) in enumerate(zip(items, [*items[1:], None], strict=True)):
+        if failing is not None:
+            shared, slot = failing
+            shared[slot] = number.to_bytes(8, "little")
         reports = runtestprotocol(item, log=False, nextitem=following)
         if any(report.failed for report in reports):
             return False
@@ -362,8 +386,7 @@ def cold(tried: Sequence[Mutant], places: Places, jobs: int) -> dict[Mutant, str
 
     def tasks() -> Iterator[tuple[Mutant, Callable[[], int]]]:
         for mutant in tried:
-            path = SOURCE / mutant.module
-            program = compiled(mutant.source(path.read_text(encoding="utf-8")), path)
+            program = compiled(mutant.source(), mutant.path)
             assert program is not None
             reach = reaching(places, mutant) if "funcdef" in mutant.nodes and "decorator" not in mutant.nodes else None
             yield mutant, functools.partial(_run_anew, mutant, program, reach or None)
@@ -371,17 +394,18 @@ def cold(tried: Sequence[Mutant], places: Places, jobs: int) -> dict[Mutant, str
     outcome = {}
     for done, (mutant, code) in enumerate(forked(tasks(), jobs, COLD_SECONDS), 1):
         outcome[mutant] = "survived" if code == SURVIVED else "killed"
+        if code == SURVIVED:
+            print(f"survived: {mutant.label}", file=sys.stderr, flush=True)
         if done % 25 == 0:
             print(f"cold: {done} of {len(tried)}, {Counter(outcome.values())}", file=sys.stderr, flush=True)
     return outcome
 
 
 FIRST: dict[str, tuple[str, ...]] = {
-    "govern/charter.py": ("unit/govern/test_charter.py",),
-    "govern/objects.py": ("unit/govern/test_objects.py",),
-    "govern/expression.py": ("unit/govern/test_expression.py",),
-    "govern/emergency.py": ("unit/govern/test_emergency.py",),
-    "signing.py": ("unit/ledger/test_signing.py",),
+    "govern/charter.py": ("unit/govern/test_edges_charter.py", "unit/govern/test_charter.py"),
+    "govern/expression.py": ("unit/govern/test_edges_expression.py", "unit/govern/test_expression.py"),
+    "govern/objects.py": ("unit/govern/test_objects.py", "unit/govern/test_edges_intervals.py"),
+    "signing.py": ("unit/govern/test_edges_dsse.py", "unit/ledger/test_signing.py"),
 }
 """Tests that are tried before all others, because they most likely fail."""
 
@@ -392,7 +416,10 @@ def _run_anew(mutant: Mutant, program: CodeType, reach: set[str] | None) -> int:
     if reach is not None:
         wanted = sorted({each.partition("::")[0] for each in reach})
         return _exit(pytest.main(arguments("-x", *(str(TESTS.parent / each) for each in wanted)), plugins=[Some(reach)]))
-    return _exit(pytest.main(arguments("-x", *files()), plugins=[Some(None, FIRST.get(mutant.module, ()))]))
+    first = [str(TESTS / each) for each in FIRST.get(mutant.module, ())]
+    if first and _exit(pytest.main(arguments("-x", *first), plugins=[Some(None)])) == KILLED:
+        return KILLED
+    return _exit(pytest.main(arguments("-x", *files()), plugins=[Some(None)]))
 
 
 def _exit(code: int | pytest.ExitCode) -> int:
@@ -400,10 +427,10 @@ def _exit(code: int | pytest.ExitCode) -> int:
 
 
 class Some:
-    """A plugin that keeps some of the tests, those of some files first."""
+    """A plugin that keeps some of the tests, or all, and always leaves out what needs data that is not everywhere."""
 
-    def __init__(self, kept: set[str] | None, first: tuple[str, ...] = ()) -> None:
-        self.kept, self.first = kept, first
+    def __init__(self, kept: set[str] | None) -> None:
+        self.kept = kept
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -412,7 +439,6 @@ class Some:
             for item in items
             if "shared_data" not in getattr(item, "fixturenames", ()) and (self.kept is None or item.nodeid in self.kept)
         ]
-        items.sort(key=lambda item: not item.nodeid.startswith(tuple(f"tests/{each}" for each in self.first) or ("\0",)))
 
 
 class Mutated(importlib.abc.MetaPathFinder, importlib.abc.Loader):
