@@ -54,7 +54,8 @@ def successor(version: int = 2, **changes: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("old", "new", "fine"), [
-    (1, 2, True), (1, 3, False), (2, 2, False), (2, 3, True), (3, 2, False), (2, 4, False), (299, 300, True), (300, 302, False), (4, 5, True),
+    (1, 2, True), (1, 3, False), (2, 2, False), (2, 3, True), (3, 2, False), (2, 4, False), (299, 300, True),
+    (300, 302, False), (4, 5, True),
 ])  # fmt: skip
 def test_the_version_rises_by_one(old: int, new: int, fine: bool) -> None:
     before = successor(old) if old > 1 else gw.charter_value()
@@ -241,10 +242,13 @@ def test_who_signs_decides_and_not_how_often_or_beside_whom(world: World) -> Non
 
 
 @pytest.mark.parametrize(("valid_from", "valid_to", "signed", "logged", "code"), [
-    (-DAY, HOUR, 0, HOUR - MS, "admitted"), (-DAY, HOUR, 0, HOUR, "key_expired"), (0, HOUR, 0, 0, "admitted"), (MS, HOUR, 0, MS, "key_expired"),
+    (-DAY, HOUR, 0, HOUR - MS, "admitted"), (-DAY, HOUR, 0, HOUR, "key_expired"), (0, HOUR, 0, 0, "admitted"),
+    (MS, HOUR, 0, MS, "key_expired"),
     (0, None, 0, DAY, "admitted"),
 ])  # fmt: skip
-def test_a_key_is_valid_when_it_signs_and_when_that_is_logged(valid_from: int, valid_to: int | None, signed: int, logged: int, code: str) -> None:
+def test_a_key_is_valid_when_it_signs_and_when_that_is_logged(
+    valid_from: int, valid_to: int | None, signed: int, logged: int, code: str
+) -> None:
     value = gw.charter_value()
     end = None if valid_to is None else format_time(START + valid_to)
     value["persons"][0]["keys"][0] |= {"from": format_time(START + valid_from), "to": end}
@@ -319,7 +323,8 @@ def test_an_allegation_recuses_from_the_first_proposal_only(world: World) -> Non
 
 
 @pytest.mark.parametrize(("after", "code"), [
-    (0, "admitted"), (600 * SECOND, "admitted"), (600 * SECOND + 1, "clock_stepped"), (-5 * SECOND, "admitted"), (-5 * SECOND - 1, "clock_stepped"),
+    (0, "admitted"), (600 * SECOND, "admitted"), (600 * SECOND + 1, "clock_stepped"),
+    (-5 * SECOND, "admitted"), (-5 * SECOND - 1, "clock_stepped"),
 ])  # fmt: skip
 def test_an_enactment_is_logged_within_ten_minutes_of_its_judgement(world: World, after: int, code: str) -> None:
     name = world.propose()

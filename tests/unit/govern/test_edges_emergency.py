@@ -52,7 +52,10 @@ def test_it_is_active_until_before_its_time_to_live(world: World) -> None:
 def test_the_largest_clock_counts(world: World) -> None:
     name = world.open_emergency(ttl_s=60)
     over = 60 * SECOND
-    clocks = [({name: over - 1}, True), ({name: over}, False), ({name: over + 1}, False), ({"another": over}, True), ({name: -DAY}, True), (None, True)]
+    clocks: list[tuple[dict[str, int] | None, bool]] = [
+        ({name: over - 1}, True), ({name: over}, False), ({name: over + 1}, False), ({"another": over}, True),
+    ]
+    clocks += [({name: -DAY}, True), (None, True)]
     for monotonic, lives in clocks:
         assert bool(emergency.active(world.state, START, monotonic)) is lives
     assert emergency.active(world.state, START + over, {name: 0}) == ()
@@ -149,14 +152,18 @@ def test_the_clock_may_be_five_seconds_behind_the_log(world: World) -> None:
     assert refusal(world, world.emergency_value()) == "clock_stepped"
 
 
-@pytest.mark.parametrize(("limit", "value", "fine"), [(1, 3600, True), (1, 3601, False), (24, 86_400, True), (2, 7200, True), (2, 7201, False)])
+@pytest.mark.parametrize(("limit", "value", "fine"), [
+    (1, 3600, True), (1, 3601, False), (24, 86_400, True), (2, 7200, True), (2, 7201, False),
+])  # fmt: skip
 def test_the_charter_bounds_its_life(limit: int, value: int, fine: bool) -> None:
     world = World.governed(limits=gw.charter_value()["limits"] | {"emergency_ttl_hours": limit})
     made = world.emergency_value(ttl_s=value)
     assert opens(world, made) if fine else refusal(world, made) == "ttl_too_long"
 
 
-@pytest.mark.parametrize(("limit", "due", "fine"), [(10, 10 * HOUR, True), (10, 10 * HOUR + MS, False), (72, 72 * HOUR, True), (1, HOUR + MS, False)])
+@pytest.mark.parametrize(("limit", "due", "fine"), [
+    (10, 10 * HOUR, True), (10, 10 * HOUR + MS, False), (72, 72 * HOUR, True), (1, HOUR + MS, False),
+])  # fmt: skip
 def test_the_charter_bounds_the_time_to_its_review(limit: int, due: int, fine: bool) -> None:
     world = World.governed(limits=gw.charter_value()["limits"] | {"review_hours": limit})
     made = world.emergency_value(review_due=format_time(START + due))
@@ -260,7 +267,8 @@ def test_the_other_direction_first(world: World) -> None:
 def test_any_of_several_may_be_the_same(world: World) -> None:
     for name in ("first", "second", "third"):
         world.open_emergency(name)
-    assert refusal(world, world.emergency_value("x", scope={"areas": ["area first (invented)"], "terminals": [], "ops": ["serve"]})) == "renewal_disguised"
+    first = {"areas": ["area first (invented)"], "terminals": [], "ops": ["serve"]}
+    assert refusal(world, world.emergency_value("x", scope=first)) == "renewal_disguised"
     world.conclude(gw.ident("emergency", "first"))
     for name, same in (("first", False), ("second", True), ("third", True)):
         value = world.emergency_value("x", scope={"areas": [f"area {name} (invented)"], "terminals": [], "ops": ["serve"]})

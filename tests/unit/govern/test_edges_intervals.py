@@ -55,7 +55,7 @@ def test_an_approval_ends_after_it_is_signed() -> None:
 
 def test_an_approval_names_a_version_and_a_size_of_at_least_one() -> None:
     for change in ({"charter_version": 0}, {"seen_checkpoint": {"size": 0, "root": gw.digest("root")}}):
-        with pytest.raises(InputError, match="an integer from 1|is `0`"):
+        with pytest.raises(InputError, match="is `0`"):
             Approval.parse(approval(**change))
     made = Approval.parse(approval())
     assert made.seen_checkpoint.root_hash == bytes.fromhex(gw.digest("root"))
@@ -143,7 +143,7 @@ def test_an_enactment_names_two_to_five_hundred_approvals() -> None:
         with pytest.raises(InputError, match="approvals"):
             Enactment.parse(value | {"approvals": refs[:count]})
     for wrong in ({"charter_version": 0}, {"charter_index": -1}, {"proposal_index": -1}):
-        with pytest.raises(InputError, match="integer|is `"):
+        with pytest.raises(InputError, match="is `"):
             Enactment.parse(value | {"approvals": refs[:2]} | wrong)
 
 
@@ -224,7 +224,8 @@ def test_a_policy_is_in_force_from_its_enactment_until_the_next() -> None:
         enacted.append(proposal)
     policies = [gw.POLICY, gw.digest(("policy after", "first")), gw.digest(("policy after", "second"))]
     at = [START - 1, START, START + HOUR - 1, START + HOUR, START + 2 * HOUR - 1, START + 2 * HOUR, START + 9 * DAY]
-    assert [world.state.policy_at(each) for each in at] == [None, policies[0], policies[0], policies[1], policies[1], policies[2], policies[2]]
+    zero, one, two = policies
+    assert [world.state.policy_at(each) for each in at] == [None, zero, zero, one, one, two, two]
     first, second = enacted
     asked = [START, START + HOUR - 1, START + HOUR, START + 2 * HOUR, START + DAY - 1, START + DAY, START + DAY + SECOND]
     assert [world.state.in_effect(each) for each in asked] == [(), (), (first,), (first, second), (first, second), (), ()]

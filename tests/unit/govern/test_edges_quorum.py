@@ -454,7 +454,8 @@ HIT = {"entry_uid": "1", "score": 990, "disposition": "true", "by": party("g1"),
 ])  # fmt: skip
 def test_a_licence_helps_only_a_critical_change(world: World, changes: str, object_: str, licence: str | None, blocked: bool) -> None:
     world.screen(party("gainer"), candidates=[HIT])
-    body = world.proposal_body(beneficiaries=[party("gainer")], licence=licence, change_set=[gw.change_value(object_)], **{"class": changes})
+    more = {"licence": licence, "change_set": [gw.change_value(object_)], "class": changes}
+    body = world.proposal_body(beneficiaries=[party("gainer")], **more)
     body = json.loads(json.dumps(body))  # as from the log: equal words, other objects
     world.log("proposal", body)
     name = Proposal.parse(body["proposal"]).id
