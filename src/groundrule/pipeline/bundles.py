@@ -41,6 +41,8 @@ from groundrule.ledger.tree import leaf_hash, verify_consistency, verify_inclusi
 from groundrule.pipeline.change_words import change_lines, impact_lines
 from groundrule.pipeline.home_ledger import GOVERNANCE, log_folder
 from groundrule.pipeline.parties import opened, openings_for
+from groundrule.pipeline.unseen import unseen_lines
+from groundrule.rules.text import read_rulebook
 from groundrule.store.home import Home
 
 KINDS: Final = frozenset(
@@ -114,8 +116,15 @@ class Bundle:
         return change_lines(self.logged.proposal, self.objects.get)
 
     def impact(self) -> list[str]:
-        """For whom, in words."""
-        return impact_lines(self.logged.impact)
+        """For whom, in words, and what the preview could not see."""
+        books = [
+            read_rulebook(data.decode(), file="the rulebook")
+            for change in self.logged.proposal.change_set
+            if change.object == "rulebook"
+            for name in (change.before_sha256, change.after_sha256)
+            if name is not None and (data := self.objects.get(name)) is not None
+        ]
+        return [*impact_lines(self.logged.impact), *unseen_lines(*books)]
 
     def contacts_of(self, person: str, at_ns: int) -> list[LoggedContact]:
         """Contacts of a person that bear on the proposal."""

@@ -3,9 +3,10 @@
 Every terminal's last observation is decided under the policy in force and under the one that the change set leads to, as of
 the time from which it is to hold, by two engines: the compiled rulebook over all terminals, and the plain evaluator over each
 distinct evidence. They must agree, or no proposal can rest on it. Each observation is judged by itself: how long a terminal
-has been fast or abroad is not remembered.
+has been fast or abroad is not remembered, and the rules that ask so are named (`unseen`).
 
-Where the truth about terminals is given, the policies are also compared with it: false denials and false permissions.
+Where the truth about terminals is given, the policies are also compared with it: a false denial is a terminal that should be
+served and is denied, a false permission one that should not be served and is not denied (restricted and reviewed ones have service).
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from groundrule.pipeline.home import basis_of, index_folder
 from groundrule.pipeline.judge import Basis, Judge, Judged, make_basis
 from groundrule.pipeline.list_batches import write_all
 from groundrule.pipeline.reach import touched_by
+from groundrule.pipeline.unseen import Unseen, unseen
 from groundrule.records import OUTCOME_WORDS, Outcome
 from groundrule.rules.evidence import Profile
 from groundrule.rules.model import Rulebook
@@ -57,7 +59,10 @@ class Preview:
     Attributes:
         impact: what is logged with the proposal.
         by: counts of changed terminals by `country`, `plan`, `programme` and `class`; cells of fewer than `K` are left out.
-        truth: per policy (`before`, `after`) false denials, false permissions and labelled terminals; empty without labels.
+        truth: per policy (`before`, `after`) false denials, false permissions, labelled terminals of the fleet and labelled ones
+            that were never observed; empty without labels.
+        unseen: rules of either policy that a single observation cannot answer wholly.
+        without_position: terminals whose last observation has no position, although an earlier one may have had one.
         terminals: size of the fleet.
         distinct: distinct pieces of evidence that the second engine judged, for both policies together.
     """
@@ -67,6 +72,8 @@ class Preview:
     truth: Mapping[str, Mapping[str, int]]
     terminals: int
     distinct: int
+    unseen: tuple[Unseen, ...]
+    without_position: int
 
 
 @dataclass(slots=True)
@@ -240,7 +247,11 @@ def _compared(
     )
     # The impact must read back as it was written, or its digest would say nothing.
     impact = Impact.parse(impact.value)
-    return Preview(impact, by, _truth(fleet, compiled, served), len(fleet), distinct_before + distinct_after)
+    placeless = int(np.isnan(first.motion.lat_deg).sum())
+    return Preview(
+        impact, by, _truth(fleet, compiled, served), len(fleet), distinct_before + distinct_after,
+        unseen(before.rulebook, after.rulebook), placeless,
+    )  # fmt: skip
 
 
 # --- what is counted ----------------------------------------------------------------------------------------------------
@@ -330,6 +341,7 @@ def _truth(fleet: Fleet, result: _Result, served: Mapping[str, bool]) -> dict[st
         denied = outcome[rows] == Outcome.DENY
         found[name] = {
             "labelled": len(rows),
+            "not_observed": len(served) - len(rows),
             "false_denials": int((denied & should).sum()),
             "false_permissions": int((~denied & ~should).sum()),
         }
