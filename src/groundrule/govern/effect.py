@@ -91,9 +91,10 @@ class Clocked:
         if elapsed < self.ttl_ns:
             return replace(fresh, running_ns=wall_ns)
         # When it ran out, read off the wall clock of now. If clocks contradict each other, the shorter answer holds; what
-        # was decided while it was seen running stays as it was.
+        # was decided while it was seen running stays as it was, unless the clock has been set back behind that.
         end = min(
             max(wall_ns - (elapsed - self.ttl_ns), self.running_ns),
+            wall_ns,
             self.opened_at_ns + self.ttl_ns,
             self.opened_at_ns + self.ttl_ns if self.ended_ns is None else self.ended_ns,
         )
