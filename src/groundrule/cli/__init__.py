@@ -22,6 +22,7 @@ from groundrule.cli import (
     decide,
     demo,
     disclosure,
+    duress,
     dossier,
     emergency,
     explain,
@@ -76,6 +77,7 @@ app.add_typer(snapshot.app, name="snapshot")
 app.add_typer(appeal.app, name="appeal")
 app.add_typer(batch.app, name="batch")
 app.add_typer(disclosure.app, name="disclosure")
+app.add_typer(duress.app, name="duress")
 app.add_typer(govern.app, name="govern")
 app.add_typer(report.app, name="report")
 app.command(name="dossier")(dossier.dossier)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from enum import StrEnum
@@ -14,11 +13,12 @@ import typer
 from groundrule.canon import canonical_json
 from groundrule.cli.envelopes import confirm_digest, write_envelope
 from groundrule.cli.governing import export_bundle, receive_approval
-from groundrule.cli.key import public_file, read_key
+from groundrule.cli.key import open_either, public_file
 from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_json, print_text, warn
 from groundrule.cli.passphrase import PassphraseFile
 from groundrule.errors import InputError
 from groundrule.govern.charter import parse_vkey
+from groundrule.govern.duress import nonce_of
 from groundrule.govern.objects import Approval
 from groundrule.govern.quorum import proposal_end
 from groundrule.govern.signed import COMMITTED, NS_PER_HOUR, format_time, payload_type, whole_ms
@@ -92,8 +92,8 @@ def approve(
     _warn_excluded(bundle, person, against)
     statement = _statement(bundle, person, conflict, now_ns, verdict)
     confirm_digest(bundle.logged.proposal.id, f"`{verdict.value}`", yes=yes)
-    signer = read_key(key, passphrase_file)
-    envelope, approval = sign_verdict(bundle, signer, person, verdict.value, statement, now_ns=now_ns)
+    signer, _, code = open_either(key, passphrase_file)
+    envelope, approval = sign_verdict(bundle, signer, code, person, verdict.value, statement, now_ns=now_ns)
     target = out or Path(f"{bundle.logged.proposal.id[:12]}.{person.removeprefix('party-')[:12]}.approval")
     write_envelope(target, envelope)
     write_durably(remembered, canonical_json(bundle.seen.as_dict()) + b"\n")
@@ -112,9 +112,9 @@ def approve(
 
 
 def sign_verdict(
-    bundle: Bundle, key: SigningKey, person: str, verdict: str, statement: tuple[str, ...], *, now_ns: int
+    bundle: Bundle, key: SigningKey, code: bytes, person: str, verdict: str, statement: tuple[str, ...], *, now_ns: int
 ) -> tuple[dict[str, Any], Approval]:
-    """Make the approval of a checked bundle, and its envelope."""
+    """Make the approval of a checked bundle, and its envelope; the code is that of the passphrase (`govern.duress`)."""
     logged, charter = bundle.logged, bundle.state.charter
     assert charter is not None
     now_ms = whole_ms(now_ns)
@@ -131,7 +131,7 @@ def sign_verdict(
             "charter_version": charter.version,
             "seen_checkpoint": {"size": head.size, "root": head.root.hex()},
             "conflict_statement": list(statement) or NO_CONFLICT,
-            "nonce": os.urandom(16).hex(),
+            "nonce": nonce_of(code, logged.proposal.id, format_time(now_ms)),
             "signed_at": format_time(now_ms),
             "expires": format_time(whole_ms(end)),
         }

@@ -14,10 +14,11 @@ from groundrule.canon import canonical_json
 from groundrule.cli.documents import read_document
 from groundrule.cli.envelopes import confirm_digest
 from groundrule.cli.governing import chosen, need_charter
-from groundrule.cli.key import read_key
+from groundrule.cli.key import open_either
 from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_json, print_text
 from groundrule.cli.passphrase import PassphraseFile
 from groundrule.errors import ConflictError, InputError
+from groundrule.govern.duress import nonce_of
 from groundrule.govern.signed import whole_ms
 from groundrule.instant import NS_PER_DAY, format_instant
 from groundrule.pipeline.cascades import draft_cascade, mark_coerced
@@ -54,7 +55,9 @@ def sign(
             print_text(f"  {each}")
     diff = {"list_id": list_id, "add": add, "remove": remove}
     confirm_digest(_digest(diff), "this batch", yes=yes)
-    envelope = sign_batch(list_id, add, remove, read_key(key, passphrase_file), now_ns=whole_ms(time.time_ns()))
+    now_ns = whole_ms(time.time_ns())
+    signer, _, code = open_either(key, passphrase_file)
+    envelope = sign_batch(list_id, add, remove, signer, now_ns=now_ns, nonce=nonce_of(code, list_id, str(now_ns)))
     made = {"list": written.get("list"), "add": add, "remove": remove, "signed": envelope}
     _write(out, made)
     if as_json:

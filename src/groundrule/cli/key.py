@@ -14,6 +14,7 @@ from groundrule.canon import digest_bytes
 from groundrule.cli.output import OutputJson, print_json, print_text, warn
 from groundrule.cli.passphrase import PassphraseFile, passphrase_for
 from groundrule.errors import ConflictError, InputError
+from groundrule.govern.duress import code_of
 from groundrule.govern.signed import new_id
 from groundrule.ledger.note import ED25519, VerifierKey
 from groundrule.signing import SigningKey, open_key, seal_key
@@ -22,6 +23,7 @@ from groundrule.store.durable import sync_folder
 app = typer.Typer(no_args_is_help=True, help="Make and show the key with which a person signs approvals.")
 MAX_KEY_BYTES = 16_384
 PUBLIC_SUFFIX = ".pub"
+OTHER_SUFFIX = ".alt"
 PARTY = re.compile(r"party-[0-9a-f]{32}")
 
 
@@ -30,8 +32,22 @@ def public_file(key: Path) -> Path:
     return key.with_name(key.name + PUBLIC_SUFFIX)
 
 
+def other_file(key: Path) -> Path:
+    """Return the second file of a key, which opens with the second passphrase, or with none that anybody knows."""
+    return key.with_name(key.name + OTHER_SUFFIX)
+
+
 def read_key(file: Path, passphrase_file: Path | None) -> SigningKey:
     """Open a private key file with its passphrase.
+
+    Raises:
+        InputError: no key file, or another passphrase.
+    """
+    return open_either(file, passphrase_file)[0]
+
+
+def open_either(file: Path, passphrase_file: Path | None) -> tuple[SigningKey, bytes, bytes]:
+    """Open a private key with either of its passphrases; return the key, the passphrase and its code (`govern.duress`).
 
     Raises:
         InputError: no key file, or another passphrase.
@@ -41,7 +57,18 @@ def read_key(file: Path, passphrase_file: Path | None) -> SigningKey:
         pem = stream.read(MAX_KEY_BYTES + 1)
     if mode & 0o077:
         warn(f"others on this machine can read `{file}`: chmod 600 {file}")
-    return open_key(pem, passphrase_for(file, passphrase_file))
+    passphrase, other = passphrase_for(file, passphrase_file), other_file(file)
+    # Both are tried whatever happens, so that the time taken does not tell which one opened.
+    opened = [_opened(each, passphrase) for each in (pem, other.read_bytes()[: MAX_KEY_BYTES + 1] if other.exists() else b"")]
+    key = opened[0] or opened[1] or open_key(pem, passphrase)
+    return key, passphrase, code_of(key.seed, passphrase)
+
+
+def _opened(pem: bytes, passphrase: bytes) -> SigningKey | None:
+    try:
+        return open_key(pem, passphrase)
+    except InputError:
+        return None
 
 
 def fingerprint(public: bytes) -> str:
@@ -61,7 +88,7 @@ def new(
 ) -> None:
     """Make a key on your own machine. The private half stays there; give FILE.pub to whoever drafts the charter."""
     public = public_file(file)
-    for path in (file, public):
+    for path in (file, public, other_file(file)):
         if path.exists():
             raise ConflictError(f"`{path}` exists already", help="a key is never overwritten; name another file")
     key = SigningKey.generate("ed25519")
@@ -72,6 +99,8 @@ def new(
     pem = seal_key(key, passphrase_for(file, passphrase_file, new=True))
     file.parent.mkdir(parents=True, exist_ok=True)
     _write_new(file, pem, 0o600)
+    # Every key has a second file, so that having one tells nothing (`groundrule duress enrol`).
+    _write_new(other_file(file), seal_key(key, os.urandom(32).hex().encode()), 0o600)
     _write_new(public, f"{vkey}\n".encode(), 0o644)
     sync_folder(file.parent)
     _show(file, vkey, as_json=as_json, made=True)

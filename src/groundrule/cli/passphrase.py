@@ -26,17 +26,18 @@ PassphraseFile = Annotated[
 ]
 
 
-def passphrase_for(key: Path, file: Path | None, *, new: bool = False) -> bytes:
+def passphrase_for(key: Path, file: Path | None, *, new: bool = False, ask: bool = False) -> bytes:
     """Get the passphrase of a key file.
 
     Args:
         key: the key file, for the prompt.
         file: where the passphrase is; None takes the environment or asks.
         new: the key is being made: ask twice and refuse a short one.
+        ask: ask although the environment holds one.
     Raises:
         InputError: there is none, it is too short, or two typings differ.
     """
-    text = _from_file(file) if file is not None else os.environ.get(VARIABLE) or _typed(key, new=new)
+    text = _from_file(file) if file is not None else (not ask and os.environ.get(VARIABLE)) or _typed(key, new=new)
     if not text:
         raise InputError(f"an empty passphrase for `{key}`", help="a key without a passphrase is anybody's key")
     if new and len(text) < MIN_CHARACTERS:

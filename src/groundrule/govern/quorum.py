@@ -250,8 +250,18 @@ def _time_blocks(
         yield Refusal("not_yet", "its start has not come")
     elif not proposal.effective.covers(at_ns):
         yield Refusal("too_late", "its end has passed")
+    yield from review_blocks(state, proposal.id, at_ns)
     if proposal.base_policy_digest != state.policy_digest:
         yield Refusal("stale_base", "the policy that it changes is no longer in force")
+
+
+def review_blocks(state: State, proposal_id: str, at_ns: int) -> Iterator[Refusal]:
+    """Yield why reviews of a proposal keep it from being enacted; one that is overdue holds nothing up any more."""
+    for logged in state.reviews.values():
+        if logged.review.of == proposal_id and logged.concluded is None and at_ns < logged.review.due:
+            yield Refusal("under_review", "a review of the proposal is not concluded")
+    if state.verdict_on(proposal_id) in ("reversed", "partly"):
+        yield Refusal("review_reversed", "a review found against the proposal; another one must be made")
 
 
 def _class_blocks(state: State, logged: LoggedProposal) -> Iterator[Refusal]:

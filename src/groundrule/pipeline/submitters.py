@@ -2,7 +2,7 @@
 
     {"v": 1, "salt": …, "list": null, "add": […], "remove": […], "signed": {DSSE envelope}}
 
-    payload   canonical {"v": 1, "list_id", "add", "remove", "made_at_ns"}     type application/vnd.groundrule.list-batch+json
+    payload   canonical {"v": 1, "list_id", "add", "remove", "made_at_ns", "nonce"}     type application/vnd.groundrule.list-batch+json
 
 Which keys may submit is part of the list (`submitters`), so it changes by proposal and quorum only. A list that has
 submitters takes no entries without a signature of one of them; approvers still decide. A signed batch is good for 14 days,
@@ -26,16 +26,19 @@ SIGNED: Final = "signed"
 KIND: Final = "list-batch"
 GOOD_FOR_NS: Final = 14 * NS_PER_DAY
 MAX_SUBMITTERS: Final = 50
-_PAYLOAD: Final = frozenset({"v", "list_id", "add", "remove", "made_at_ns"})
+_PAYLOAD: Final = frozenset({"v", "list_id", "add", "remove", "made_at_ns", "nonce"})
 
 
-def sign_batch(list_id: str, add: Sequence[Any], remove: Sequence[Any], key: Signer, *, now_ns: int) -> dict[str, Any]:
+def sign_batch(
+    list_id: str, add: Sequence[Any], remove: Sequence[Any], key: Signer, *, now_ns: int, nonce: str
+) -> dict[str, Any]:
     """Return the envelope of a diff.
 
     Args:
         now_ns: from when it is good, for 14 days [ns, UTC].
+        nonce: 32 hex digits; random, or from `govern.duress`.
     """
-    payload = {"v": 1, "list_id": list_id, "add": list(add), "remove": list(remove), "made_at_ns": str(now_ns)}
+    payload = {"v": 1, "list_id": list_id, "add": list(add), "remove": list(remove), "made_at_ns": str(now_ns), "nonce": nonce}
     return sign_envelope(canonical_json(payload), payload_type(KIND), [key])
 
 
