@@ -109,6 +109,7 @@ def outlet_key(name: str) -> str:
         >>> outlet_key("The Northern Courier"), outlet_key("NorthernCourier")
         ('northerncourier', 'northerncourier')
     """
+    name = re.sub(r"\([^()]{0,80}\)", " ", name).strip() or name
     bare = name.partition(".")[0] if re.fullmatch(r"\S+\.\w{2,6}", name) else name
     words = re.findall(r"\w+", anyascii(bare).casefold())
     while len(words) > 1 and words[0] in _ARTICLES:
@@ -275,5 +276,7 @@ def _acronyms(names: Mapping[str, str]) -> dict[str, str]:
             word for word in re.findall(r"[^\W\d_][^\W\d_A-Z]*", anyascii(name)) if word.casefold() not in _ARTICLES
         ]
         if len(words) >= 2:
-            initials["".join(word[0] for word in words).casefold()].add(key)
+            letters = "".join(word[0] for word in words).casefold()
+            if letters != key:
+                initials[letters].add(key)
     return {key: next(iter(initials[key])) for key in names if len(initials.get(key, ())) == 1}

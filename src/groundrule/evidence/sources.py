@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from groundrule.evidence.cues import Cues
+from groundrule.evidence.cues import PROPER_WORD, Cues
 from groundrule.evidence.report import READ, Attribution, Report
 
 _GAP = 90
@@ -50,7 +50,8 @@ class SourceFinder:
 
     def __init__(self, report: Report, cues: Cues) -> None:
         self.cues = cues
-        self._outlet = cues.outlet_phrase(tuple({name for name, _, _ in report.outlets[:200]}))
+        least = 1 if cues.capital_nouns else 0
+        self._name_after = re.compile(rf"\s+{PROPER_WORD}(?:\s+{PROPER_WORD}){{{least},2}}")
         self._told = re.compile(rf"(?<!\w)(?:{cues.told})\s*$", re.IGNORECASE)
         self._stops = re.compile(rf"(?<!\w)(?:{cues.stops})(?!\w)", re.IGNORECASE)
         self._pronoun = re.compile(rf"(?<!\w)(?:{cues.pronouns})(?:\s+\w+)?\s*$", re.IGNORECASE)
@@ -59,6 +60,11 @@ class SourceFinder:
         self._preposition = re.compile(rf"(?:{cues.links})", re.IGNORECASE)
         self._noun = re.compile(rf"(?:{cues.outlet_nouns})", re.IGNORECASE)
         self._article = re.compile(rf"(?:{cues.articles})(?!\w)", re.IGNORECASE)
+        listed = [re.sub(r"\([^()]*\)", " ", report.publisher), *(name for name, _, _ in report.outlets[:200])]
+        names = {" ".join(name.split()) for name in listed}
+        self._outlet = cues.outlet_phrase(
+            tuple(name for name in names if len(name) > 2 and not self._noun.fullmatch(self._without_article(name)))
+        )
         body = "\n".join(report.text[span.start : span.end] for span in report.spans if span.role in READ)
         # A capital in the middle of a sentence shows that a word is a name wherever it stands.
         self._names = (
@@ -90,12 +96,19 @@ class SourceFinder:
 
     def before(self, place: int) -> Source | None:
         """Return the source that is the subject of a predicate beginning at a place, or None."""
+        pronoun = self._pronoun.search(self._text[:place])
         for source in reversed([each for each in self._sources if each.end <= place]):
             gap = self._text[source.end : place]
-            if len(gap) > _GAP:
-                return None
+            if len(gap) > _GAP or (pronoun is not None and pronoun.start() >= source.end):
+                return None  # too far, or the pronoun is the subject
             if source in self._outlets and self._told.search(self._text[: self._bare(source)]):
                 continue  # spoken to, not speaking
+            if (
+                source.attribution.named
+                and not self.cues.capital_nouns
+                and self._told.search(self._without_last_article(source.start))
+            ):
+                continue  # `told the mayor`
             if source.attribution.named and self._after_preposition(source):
                 continue  # `the mayor of Karvel`: part of what stands before it
             return source if self._is_link(gap) else None
@@ -193,6 +206,11 @@ class SourceFinder:
         found = []
         for match in self.cues.unnamed_head.finditer(text):
             start, count = self._phrase_start(text, match.start())
+            name = self._name_after.match(text, match.end())
+            if name is not None:  # `lawmaker Ada Brom`
+                written = self._without_article(self._written(text[start : name.end()]))
+                found.append(Source(start, name.end(), Attribution(named=(written,))))
+                continue
             found.append(
                 Source(
                     start,
@@ -203,9 +221,11 @@ class SourceFinder:
         return found
 
     def _find_bodies(self, text: str) -> list[Source]:
-        found = []
+        found: list[Source] = []
         for match in self.cues.body_head.finditer(text):
             start, _ = self._phrase_start(text, match.start())
+            if found and found[-1].end <= start and not text[found[-1].end : start].strip():
+                start = found.pop().start  # `речник міністерства`
             written = self._without_article(self._written(text[start : match.end()]))
             found.append(Source(start, match.end(), Attribution(named=(written,))))
         return found
@@ -248,6 +268,10 @@ class SourceFinder:
             if not self._is_small(written):
                 found.append(Source(start, match.end(), Attribution(named=(" ".join(written.split()),))))
         return found
+
+    def _without_last_article(self, place: int) -> str:
+        before = _LAST_WORD.search(self._text, max(0, place - 40), place)
+        return self._text[: before.start(1) if before and self._article.fullmatch(before[1]) else place]
 
     def _is_small(self, word: str) -> bool:
         return any(each.fullmatch(word) for each in (self._article, self._stops, self._pronoun, self._small))

@@ -20,6 +20,7 @@ from hashlib import sha256
 
 from groundrule.evidence import cues_de, cues_en, cues_es, cues_fr, cues_uk
 from groundrule.evidence.cues import VERSION, Cues
+from groundrule.evidence.origins import outlet_key
 from groundrule.evidence.report import READ, Attribution, Claim, ClaimKind, Report, SpanRole, Stance
 from groundrule.evidence.sentences import Sentence, paragraphs, sentences
 from groundrule.evidence.sources import Source, SourceFinder
@@ -49,6 +50,8 @@ class _Hit:
     """Where its source or itself begins, whichever is first."""
     closes: bool = False
     """It stands after what it attributes, as in `…, said the mayor`."""
+    pronoun: bool = False
+    """Its subject is a pronoun: who spoke before."""
 
 
 def suggest(report: Report) -> tuple[Claim, ...]:
@@ -77,6 +80,7 @@ class _Reading:
         self.report, self.cues = report, cues
         self.finder = SourceFinder(report, cues)
         self._last_outlet = ""
+        self._publisher = outlet_key(report.publisher)
         self._previous: Claim | None = None
         self._back = _compiled(cues.back)
         self._because = re.compile(rf"(?:^|,\s*)(?:{cues.because})\s+$", re.IGNORECASE)
@@ -117,8 +121,8 @@ class _Reading:
     def _attributed(self, sentence: Sentence, before: Source | None, quoted: str) -> tuple[list[Claim], Source | None]:
         """Return the attributed claims of a sentence, and who spoke last in it."""
         self.finder.look_at(sentence.masked, self._last_outlet)
-        hits = self._hits(sentence, before)
-        parts = self._joined(hits, sentence.masked)
+        hits = self._hits(sentence)
+        parts = self._joined(hits, sentence.masked, before)
         claims = []
         for number, part in enumerate(parts):
             first = self._begin(sentence.masked, parts, number)
@@ -133,6 +137,8 @@ class _Reading:
                 or (self.finder.told_outlet(sentence.masked, first, last) if source else "")
                 or quoted
             )
+            if outlet and outlet_key(outlet) == self._publisher:
+                outlet = ""  # what somebody told the publisher itself
             piece = sentence.text[first:last].rstrip()
             piece = re.sub(r"[\s,;–—-]+$", "", piece)
             claims.append(
@@ -148,7 +154,7 @@ class _Reading:
         speakers = [hit.source for hit in hits if hit.source is not None and not hit.source.attribution.outlet]
         return claims, speakers[-1] if speakers else None
 
-    def _hits(self, sentence: Sentence, before: Source | None) -> list[_Hit]:
+    def _hits(self, sentence: Sentence) -> list[_Hit]:
         text, finder = sentence.masked, self.finder
         hits: list[_Hit] = []
         taken: list[tuple[int, int]] = []
@@ -171,15 +177,12 @@ class _Reading:
                 if not free(found.start(), found.end()):
                     continue
                 source = finder.before(found.start()) or finder.after(found.end())
-                pronoun = finder.pronoun_before(found.start())
-                if source is None and pronoun and not hits and before is not None and stance is not Stance.REPORTS:
-                    source = before
-                if source is None and not (pronoun or self._follows_speech(hits)):
-                    continue
                 taken.append((found.start(), found.end()))
-                begins = min(found.start(), source.start) if source and source is not before else found.start()
-                late = source is not None and source is not before and source.start >= found.end()
-                hits.append(_Hit(found.start(), found.end(), stance, name, source, begins, late))
+                begins = min(found.start(), source.start) if source else found.start()
+                late = source is not None and source.start >= found.end()
+                pronoun = source is None and finder.pronoun_before(found.start())
+                hits.append(_Hit(found.start(), found.end(), stance, name, source, begins, late, pronoun))
+        hits = [hit for hit in hits if hit.source is not None or hit.pronoun or self._follows_speech(hits, hit.start)]
         for stance, name, pattern in self.cues.impersonal:
             for found in pattern.finditer(text):
                 if free(found.start(), found.end()) and not hits:
@@ -187,10 +190,11 @@ class _Reading:
         return sorted(hits, key=lambda hit: hit.start)
 
     @staticmethod
-    def _follows_speech(hits: Iterable[_Hit]) -> bool:
-        return any(hit.source is not None and hit.stance in (Stance.REPORTS, Stance.CONFIRMS) for hit in hits)
+    def _follows_speech(hits: Iterable[_Hit], start: int) -> bool:
+        speech = (Stance.REPORTS, Stance.CONFIRMS)
+        return any(hit.source is not None and hit.stance in speech and hit.start < start for hit in hits)
 
-    def _joined(self, hits: list[_Hit], text: str) -> list[list[_Hit]]:
+    def _joined(self, hits: list[_Hit], text: str, before: Source | None) -> list[list[_Hit]]:
         """Put each hit without a source of its own with the one before it; drop what then has none, unless it needs none.
 
         What stands in indirect speech belongs to its speaker, too: `a source confirmed that the government cannot trace it`.
@@ -209,6 +213,10 @@ class _Reading:
                 parts[-1].append(hit)
             else:
                 early.append(hit)  # `did not know of it, officials said`
+        taken_up = [hit for hit in early if hit.pronoun and hit.stance is not Stance.REPORTS]
+        if not parts and before is not None and taken_up:
+            # `She denied it.`, right after who she is.
+            return [[replace(taken_up[0], source=before)]]
         return parts
 
     def _in_indirect_speech(self, text: str, before: _Hit, hit: _Hit) -> bool:

@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -173,6 +174,8 @@ def _import_one(
         source_url=source_url,
         limits=limits,
     )
+    known_bytes = {row.raw for row in store.reports()}
+    reports = tuple(_with_known_capture(store, report) for report in reports)
     rows = store.add(
         raw, [(report.id, _about(report), encode(report)) for report in reports], recorded_ns=now_ns, actor=actor
     )
@@ -183,7 +186,25 @@ def _import_one(
         found = [claim_value(claim) for claim in suggest(report) if claim.id not in known]
         suggested += store.put_claims(found, recorded_ns=now_ns, actor=actor)
     new = [row for row, is_new in rows if is_new]
-    return Imported(str(path), reports, len(new), suggested), new
+    # The log says since when the bytes were known; a new reading of known bytes is no news.
+    return Imported(str(path), reports, len(new), suggested), [row for row in new if row.raw not in known_bytes]
+
+
+def _with_known_capture(store: ReportStore, report: Report) -> Report:
+    """Keep what an earlier import said about the capture where this one says nothing."""
+    held = store.readings_of(report.id)
+    if not held:
+        return report
+    before = parse_report(store.load(held[-1])).capture
+    mine = report.capture
+    capture = replace(
+        mine,
+        captured_at_ns=before.captured_at_ns if mine.captured_at_ns is None else mine.captured_at_ns,
+        captured_by=mine.captured_by or before.captured_by,
+        source_url=mine.source_url or before.source_url,
+        file_name=before.file_name,
+    )
+    return replace(report, capture=capture)
 
 
 def _about(report: Report) -> dict[str, Any]:
@@ -354,7 +375,7 @@ class ReportDesk:
         return self._put(replace(self.claim(claim_id), status=ClaimStatus.REJECTED), by)
 
     def propose(self, sentence: str, *, by: str, about: Sequence[str] = ()) -> Proposition:
-        """Set up a proposition that claims can be about.
+        """Set up a proposition that claims can be about; the same sentence is the same proposition.
 
         Raises:
             InputError: the sentence is empty, or something it is about is not in the home.

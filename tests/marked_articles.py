@@ -13,7 +13,7 @@ from pathlib import Path
 
 from groundrule.evidence.report import Capture, Claim, ClaimKind, Report, Span, SpanRole, Stance, Translation
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parent / "articles"
 _MARK = re.compile(r"\[\[(opinion|fact (\w+))((?:; ?\w+=[^|;\]]+)*)\| ?(.*?)\]\]", re.DOTALL)
 
 
@@ -61,13 +61,21 @@ def read(path: Path) -> tuple[Report, list[Marked]]:
     return report_of(text, language=path.name[:2]), marks
 
 
-def report_of(text: str, *, language: str, publisher: str = "", canonical: str = "", quotes: tuple[str, ...] = ()) -> Report:
+def report_of(
+    text: str, *, language: str, publisher: str = "", canonical: str = "", quotes: tuple[str, ...] = ()
+) -> Report:
     """Make a report of plain text: the first line is the title, blank lines separate blocks."""
     raw = text.encode()
     digest = sha256(raw).hexdigest()
     spans = []
     for number, found in enumerate(re.finditer(r"\S(?:.|\n(?!\n))*", text)):
-        role = SpanRole.TITLE if number == 0 else SpanRole.QUOTE if any(each in found[0] for each in quotes) else SpanRole.BODY
+        role = (
+            SpanRole.TITLE
+            if number == 0
+            else SpanRole.QUOTE
+            if any(each in found[0] for each in quotes)
+            else SpanRole.BODY
+        )
         spans.append(Span(found.start(), found.end(), role, "test"))
     return Report(
         id=f"report-{digest[:32]}", capture=Capture(digest, len(raw), "text/plain", "made.txt"), title=text.split("\n", maxsplit=1)[0],
