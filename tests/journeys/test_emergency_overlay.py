@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,11 @@ import pytest
 from board import Board, make_board
 from console import groundrule
 from groundrule.instant import NS_PER_S, format_instant, parse_instant
+from groundrule.pipeline.emergency_overlay import Clocks, overlay_faults, overlay_now
 from groundrule.pipeline.home_ledger import LedgerSetup, log_folder
+from groundrule.pipeline.overlay import Overlay
 from groundrule.store.home import Home
+from groundrule.store.policy import put_object
 from small_home import make_home
 
 INSIDE, OUTSIDE, EDGE = (2.5, 2.5), (5.0, 5.0), (2.5, 3.0)
@@ -152,10 +156,31 @@ def test_replay_tells_an_emergency_that_was_invented_or_left_out(board: Board) -
     assert "has been changed" in answer.out
 
 
+def test_an_emergency_left_out_prolonged_or_invented_is_a_fault(board: Board) -> None:
+    open_emergency(board)
+    home = Home.open(board.home)
+    held = overlay_now(home, Clocks.now())
+    (measure,) = held.measures
+
+    def faults(overlay: Overlay) -> list[str]:
+        manifest = {"run": 1, "recorded_at_ns": str(time.time_ns()), "emergencies": f"sha256:{put_object(home, overlay.data)}"}
+        return overlay_faults(home, [manifest])
+
+    assert faults(held) == []
+    assert "without emergency" in faults(Overlay())[0]
+    assert faults(Overlay((replace(measure, until_ns=measure.until_ns - NS_PER_S),))) == [], "clocks may shorten it"
+    for changed in (
+        {"until_ns": measure.until_ns + NS_PER_S}, {"from_ns": measure.from_ns - NS_PER_S}, {"areas": frozenset({"sea:AT"})},
+        {"permits": False},
+    ):  # fmt: skip
+        assert "does not hold like that" in faults(Overlay((replace(measure, **changed),)))[0]
+    invented = replace(measure, id=f"emergency-{7:032x}")
+    assert "does not hold like that" in faults(Overlay((measure, invented)))[0]
+
+
 def test_with_the_log_out_of_reach_it_goes_on_and_ends(board: Board) -> None:
     made = open_emergency(board)
     opened = parse_instant(made["opened_at"])
-    decide(board, "with", ("car", opened + NS_PER_S, INSIDE))
     away = board.folder / "away"
     shutil.move(log_folder(Home.open(board.home)), away)
     found = decide(board, "without", ("car", opened + 2 * NS_PER_S, INSIDE), ("car", opened + TTL_S * NS_PER_S, INSIDE))

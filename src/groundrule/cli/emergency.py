@@ -21,6 +21,7 @@ from groundrule.govern.emergency import active, overdue_reviews
 from groundrule.govern.objects import Emergency, EmergencyClose, new_id
 from groundrule.govern.signed import NS_PER_HOUR, format_time, payload_type, whole_ms
 from groundrule.instant import NS_PER_S, format_instant
+from groundrule.pipeline.emergency_overlay import Clocks, monotonic_of, overlay_for_run
 from groundrule.pipeline.governance_view import read_state
 from groundrule.pipeline.intake import check_fields
 from groundrule.signing import open_envelope, sign_envelope
@@ -109,6 +110,8 @@ def open_(
         time.sleep(wait_s)
     with governed(home) as governance:
         logged = governance.emergency_open(envelope)
+        # Loaded at once: its time runs by every clock from now on, and it holds with the log out of reach.
+        overlay_for_run(governance.home, governance.ledger, Clocks.now())
     if as_json:
         print_json({"index": logged.index, "witnessed": logged.witnessed, **made.value})
         return
@@ -141,8 +144,9 @@ def close(
 @app.command(name="list")
 def list_(home: HomeOption = DEFAULT_HOME, as_json: OutputJson = False) -> None:
     """List emergencies: active, ended, reviewed or overdue."""
-    state, now_ns = read_state(Home.open(home)), time.time_ns()
-    running = {each.id for each in active(state, now_ns)}
+    place, clocks = Home.open(home), Clocks.now()
+    state, now_ns = read_state(place), clocks.wall_ns
+    running = {each.id for each in active(state, now_ns, monotonic_of(place, clocks))}
     late = set(overdue_reviews(state, now_ns))
     rows: list[dict[str, Any]] = [
         {
