@@ -42,6 +42,8 @@ ALSO_WITHOUT = {"locate_campaign"}
 
 QUICK = {
     "locate_campaign": ["--random", "20000", "--hard", "5000", "--cases", "20"],
+    "governance_breaks_campaign": ["--examples", "200", "--only", "I7"],
+    "governance_campaign": ["--examples", "50", "--homes", "3"],
     "rules_campaign": ["--books", "100"],
     "late_campaign": ["--seeds", "8"],
     "ledger_faults_campaign": ["--seeds", "200", "--kills", "10", "--entries", "20000", "--starts", "20", "--fsyncs", "30"],
