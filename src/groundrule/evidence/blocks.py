@@ -13,6 +13,7 @@ _LONG = 150
 """Characters from which a paragraph is long: a list or a heading after a colon is no quotation."""
 _QUOTE_PARAGRAPHS = 12
 _NAME = 70
+_OUTLETS = 2_000
 _OPENING, _CLOSING = '„“"«‘『「‹”', '“”"»’』」›'
 
 
@@ -207,6 +208,6 @@ def _outlets(kept: Sequence[tuple[Marked, int]], publisher: str) -> tuple[tuple[
     hits = [hit for text, at in read for hit in find_outlets(text, at, extra=tuple(unknown)[:20])]
     return tuple(
         (hit.spelling, hit.start, hit.end)
-        for hit in hits
+        for hit in hits[:_OUTLETS]
         if not own or own not in (hit.name.casefold(), hit.spelling.casefold())
     )

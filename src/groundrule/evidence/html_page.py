@@ -21,6 +21,7 @@ from groundrule.evidence.report import READ, SpanRole
 
 _TOKEN = re.compile(r"\w+")
 _RUN = 4
+_NEAR = 60
 _CONTENT_WORDS = frozenset({"body", "content", "message", "text"})
 _CLOCK = re.compile(r"^\D{0,20}\d{1,2}[:.]\d{2}\D{0,20}$")
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
@@ -82,7 +83,8 @@ def mark_page(page: Page, text: str, *, title: str, description: str, language: 
         limits: beyond them only the rules judge.
     """
     blocks = [part for block in page.blocks for part in _lines_apart(block, language)]
-    by_library = "" if page.elements > limits.elements or page.depth >= limits.depth else library_text(text)
+    large = page.elements > limits.elements or page.depth >= limits.depth or len(text) > limits.markup_chars
+    by_library = "" if large else library_text(text)
     marked = _from_library(blocks, by_library) if by_library else _from_rules(blocks)
     marked = _titled(marked, title)
     marked = _corrected(marked, description)
@@ -244,10 +246,14 @@ def _by_surroundings(marked: list[Marked], place: int, title: int, described: st
 
 
 def _repeated(own: str, marked: list[Marked], place: int) -> bool:
+    """Whether the words of a block stand in a main block that is not it; asked of the nearest blocks only, to stay bounded."""
+    around = range(max(0, place - _NEAR), min(len(marked), place + _NEAR))
     return any(
-        own in " ".join(_tokens(each.block.text))
-        for n, each in enumerate(marked)
-        if n != place and each.role is SpanRole.BODY
+        n != place
+        and marked[n].role is SpanRole.BODY
+        and len(marked[n].block.text) >= len(own)
+        and own in " ".join(_tokens(marked[n].block.text))
+        for n in around
     )
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urljoin, urlsplit
 
 from groundrule.errors import InputError, MissingExtra
 from groundrule.evidence.blocks import Block
-from groundrule.evidence.characters import visible
+from groundrule.evidence.characters import Cleaned, clean, problems_of, visible
 from groundrule.evidence.raw_files import Limits
 from groundrule.evidence.report import Problem
 
@@ -54,6 +54,11 @@ _SIMPLE = re.compile(r"^[.#][\w-]{1,80}$")
 _GONE = re.compile(r"(?:^|;)\s*display\s*:\s*none", re.IGNORECASE)
 _WORDS = re.compile(r"[A-Za-z]+")
 _SPACE = re.compile(r"[^\S\n]*\n[^\S\n]*|[^\S\n]+")
+# A parser compares each attribute of an element with those before it, so thousands of them take minutes.
+_ATTRIBUTES = re.compile(
+    r"<[a-zA-Z][\w:-]{0,60}+(?>[\s/]++[^\s<>/=]{1,2000}+"
+    r"(?>\s*+=\s*+(?>\"[^\"]{0,100000}+\"|'[^']{0,100000}+'|[^\s>\"'][^\s>]{0,5000}+))?+){1000}"
+)
 _LINE = "\ue000"
 """Stands for a line break of the page while white space is put in order; private use, taken out of the source before."""
 
@@ -98,15 +103,21 @@ def read_page(text: str, *, base: str = "", limits: Limits, until: float | None 
         limits: beyond them the rest of the page is left out and reported.
         until: when to stop, on the clock of `time.monotonic`.
     """
+    if _ATTRIBUTES.search(text):
+        raise InputError(
+            "the page has an element with over 1,000 attributes", help="import the page as its publisher made it"
+        )
     tree = parse(text.replace(_LINE, ""))
     walk = _Walk(base, limits, _hidden_names(tree), until)
     walk.run(tree)
-    problems = [
+    problems = problems_of(walk.odd)
+    problems += [
         Problem(code, "", detail.format(count)) for code, (count, detail) in sorted(walk.counted.items()) if count
     ]
     if re.search(r"<!ENTITY", text[:100_000], re.IGNORECASE):
         problems.append(Problem("entity_expansion", "", "the page declares entities of its own; none was expanded"))
-    return Page(tree, walk.blocks, problems, walk.elements, walk.depth)
+    whole = sum(1 for _ in tree.iter())  # also what the walk left out: the library would be given all of it
+    return Page(tree, walk.blocks, problems, whole, walk.depth)
 
 
 def _hidden_names(tree: HtmlElement) -> frozenset[str]:
@@ -136,6 +147,7 @@ class _Walk:
         self.blocks: list[Block] = []
         self.elements = self.depth = self.chars = 0
         self.full = False
+        self.odd = Cleaned("")
         self.counted: dict[str, tuple[int, str]] = {}
         self.pieces: list[str] = []
         self.links: list[tuple[int, int, str]] = []
@@ -305,6 +317,19 @@ class _Walk:
             self.open_link = (0, address)
         raw, links = "".join(self.pieces), self.links
         self.pieces, self.links, self.length = [], [], 0
+        if len(self.blocks) >= self.limits.blocks:
+            self.count("too_large", "the text is longer than the limit; the rest was left out")
+            self.full = True
+            return
+        cleaned = clean(raw)
+        if cleaned.text != raw:  # written as character references, which stand in no source text
+            self.odd = Cleaned(
+                "",
+                self.odd.bidi + cleaned.bidi,
+                self.odd.invisible + cleaned.invisible,
+                self.odd.control + cleaned.control,
+            )
+            raw, links = cleaned.text.replace("\n", " "), []
         if not raw.strip(f" \t\r\f\u00a0{_LINE}"):
             return
         tag, inside, names, number, cite = (

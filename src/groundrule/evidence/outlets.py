@@ -18,6 +18,8 @@ from importlib import resources
 _NEAR = 70
 """Characters before and after a name in which a word of reporting makes it a source."""
 _LONGEST = 60
+_MOST = 200
+"""Namings kept of one paragraph."""
 
 _CUE = re.compile(
     r"""\b(?:report(?:s|ed|ing)?|writes?|wrote|told|tells|according\ to|cit(?:es|ed|ing)|quot(?:es|ed|ing)|reveal(?:s|ed)|publish(?:es|ed)
@@ -118,6 +120,7 @@ def _pattern(alias: str) -> re.Pattern[str]:
     )
 
 
+@lru_cache(maxsize=1_024)
 def find_outlets(text: str, offset: int = 0, *, extra: tuple[str, ...] = ()) -> tuple[OutletHit, ...]:
     """Every naming of an outlet in a text, in order, without overlap.
 
@@ -137,7 +140,9 @@ def find_outlets(text: str, offset: int = 0, *, extra: tuple[str, ...] = ()) -> 
         for found in pattern.finditer(text):
             if group or _cue_near(text, found.start(), found.end()):
                 _take(taken, found.start(group), found.end(group), text)
-    for found in _MASTHEAD.finditer(text):
+    for number, found in enumerate(_MASTHEAD.finditer(text)):
+        if number >= 10 * _MOST:
+            break
         start = _start_of(text, found.start())
         if (
             start < found.start()
@@ -205,7 +210,7 @@ def _start_of(text: str, end: int) -> int:
 
 
 def _take(taken: list[OutletHit], start: int, end: int, text: str, known: str = "", name: str = "") -> None:
-    if any(start < hit.end and hit.start < end for hit in taken):
+    if len(taken) >= _MOST or any(start < hit.end and hit.start < end for hit in taken):
         return
     spelling = text[start:end]
     key, shown = (known, name) if known else _known(spelling)

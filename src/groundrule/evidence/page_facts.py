@@ -50,8 +50,13 @@ class PageFacts:
     by: str = ""
 
 
-def page_facts(tree: HtmlElement, *, base: str = "") -> PageFacts:
-    """Read metadata: structured data first, then OpenGraph and other meta elements, then the library's guess."""
+def page_facts(tree: HtmlElement, *, base: str = "", guess: bool = True) -> PageFacts:
+    """Read metadata: structured data first, then OpenGraph and other meta elements, then the library's guess.
+
+    Args:
+        tree: the page. base: its address, for relative links.
+        guess: whether to ask the library, which takes long on very large pages.
+    """
     facts = PageFacts()
     metas = _metas(tree)
     _from_structured(facts, _structured(tree), base)
@@ -91,7 +96,8 @@ def page_facts(tree: HtmlElement, *, base: str = "") -> PageFacts:
     _links(facts, tree, base, meta("og:url"))
     if re.search(r"\btranslated-(?:ltr|rtl)\b", tree.get("class") or ""):
         facts.machine, facts.by = "page:translated_class", "Google"
-    _from_library(facts, tree)
+    if guess:
+        _from_library(facts, tree)
     return facts
 
 

@@ -26,6 +26,13 @@ _ENDS = re.compile(r"[.!?:…。][»\"”’)]?$")
 _DATE = re.compile(r"^(?:D:)?(\d{4})(\d{2})?(\d{2})?(?:(\d{2})(\d{2})(\d{2})?(Z|[+-]\d{2}'?\d{2})?)?")
 
 
+_FAILURES = (
+    ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, OverflowError, AssertionError, NotImplementedError,
+    MemoryError, OSError, ArithmeticError,
+)  # fmt: skip
+"""What the library raises on broken files beside its own errors."""
+
+
 @dataclass(slots=True)
 class Document:
     """What a PDF says.
@@ -53,39 +60,28 @@ def read_document(raw: bytes, *, file_name: str, limits: Limits, until: float) -
     """
     try:
         import pypdf  # noqa: PLC0415 - an optional package
-        from pypdf import filters  # noqa: PLC0415
         from pypdf.errors import PyPdfError  # noqa: PLC0415
     except ImportError as absent:
         raise MissingExtra("evidence", needed_for="reading PDF") from absent
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)
-    for name in (
-        "ZLIB_MAX_OUTPUT_LENGTH",
-        "LZW_MAX_OUTPUT_LENGTH",
-        "RUN_LENGTH_MAX_OUTPUT_LENGTH",
-        "JBIG2_MAX_OUTPUT_LENGTH",
-    ):
-        if hasattr(filters, name):
-            setattr(filters, name, min(getattr(filters, name), limits.unpacked_bytes))
+    most = limits.unpacked_bytes
+    # Nothing outside is started for pictures, and a change of the library's defaults does not loosen the bounds.
+    with pypdf.apply_configuration(
+        jbig2dec_binary=None, zlib_maximum_output_length=most, lzw_maximum_output_length=most, run_length_maximum_output_length=most,
+        jbig2_maximum_output_length=most, array_based_stream_maximum_output_length=most, maximum_declared_stream_length=most,
+        brotli_maximum_output_length=most, disable_legacy_handling=True,
+    ):  # fmt: skip
+        return _read(raw, file_name, limits, until, (PyPdfError, *_FAILURES))
+
+
+def _read(raw: bytes, file_name: str, limits: Limits, until: float, failures: tuple[type[Exception], ...]) -> Document:
+    import pypdf  # noqa: PLC0415 - an optional package
+
     problems = [
         Problem("script_removed", "", f"the PDF holds {name.decode()[1:]}; nothing in it was run or opened")
         for name in _ACTIVE
         if name in raw
     ]
-    failures = (
-        PyPdfError,
-        ValueError,
-        TypeError,
-        KeyError,
-        IndexError,
-        AttributeError,
-        RecursionError,
-        OverflowError,
-        AssertionError,
-        NotImplementedError,
-        MemoryError,
-        OSError,
-        ArithmeticError,
-    )  # fmt: skip - what pypdf raises on broken files
     try:
         reader = pypdf.PdfReader(io.BytesIO(raw), strict=False)
         if reader.is_encrypted and not reader.decrypt(""):

@@ -75,7 +75,8 @@ class Limits:
         members: parts of an archive. nesting: parts within parts, of a saved page.
         pages: of a PDF.
         elements, depth: of an HTML tree; beyond, only our own rules read it, or only its beginning.
-        text_chars: of the visible text, and of one block of it.
+        markup_chars: of a page; beyond, the libraries do not judge it, only our own rules.
+        text_chars: of the visible text. block_chars: of one block of it. blocks: of a page.
         problems: kept for one report.
         seconds: of work on one file, looked at between pages, members and steps.
     """
@@ -86,9 +87,11 @@ class Limits:
     members: int = 2_000
     nesting: int = 4
     pages: int = 500
-    elements: int = 60_000
+    elements: int = 20_000
     depth: int = 200
-    text_chars: int = 3 * _MEGABYTE
+    markup_chars: int = 5 * _MEGABYTE
+    text_chars: int = 2 * _MEGABYTE
+    blocks: int = 20_000
     block_chars: int = 200_000
     problems: int = 100
     seconds: float = 60.0
@@ -204,15 +207,14 @@ def decode(raw: bytes, declared: str = "", *, markup: bool = False) -> Decoded:
             problems.append(
                 Problem("wrong_encoding", f"byte {broken.start}", f"the text is not the declared `{label}`")
             )
+    wide = _wide(raw)
+    if wide:
+        return _lossy(raw, wide, problems)
     try:
         return Decoded(raw.decode("utf-8"), "utf-8", tuple(problems))
     except UnicodeDecodeError as broken:
         if broken.end >= len(raw) and len(raw) == 16 * _HEAD:  # cut in a character: the head of a longer file
             return Decoded(raw.decode("utf-8", "ignore"), "utf-8", tuple(problems))
-    zeros = raw[:_HEAD].count(0)
-    if zeros > min(len(raw), _HEAD) // 5:
-        even = raw[0:_HEAD:2].count(0)
-        return _lossy(raw, "utf-16-be" if even > zeros // 2 else "utf-16-le", problems)
     if _mostly_utf8(raw):
         return _lossy(raw, "utf-8", problems)
     if name and name not in ("utf-8", "cp1252"):
@@ -234,6 +236,19 @@ def _lossy(raw: bytes, name: str, problems: list[Problem]) -> Decoded:
             "undecodable", f"byte {broken.start}", f"{lost} places are not {name}; they stand as \ufffd in the text"
         )
         return Decoded(text, name, (*problems, said))
+
+
+def _wide(raw: bytes) -> str:
+    """UTF-16 without a mark: every other byte is almost always the number of one alphabet, and some are zero."""
+    sample = raw[:_HEAD]
+    if len(sample) < 8 or not sample.count(0):
+        return ""
+    for name, first in (("utf-16-le", 1), ("utf-16-be", 0)):
+        upper, lower = sample[first::2], sample[1 - first :: 2]
+        alphabet = sum(each in (0x00, 0x03, 0x04, 0x05, 0x06, 0x20) for each in upper)
+        if alphabet > 0.9 * len(upper) and lower.count(0) < 0.1 * len(lower):
+            return name
+    return ""
 
 
 def _mostly_utf8(raw: bytes) -> bool:

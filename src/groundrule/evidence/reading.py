@@ -171,14 +171,13 @@ def _text(text: str, limits: Limits) -> tuple[list[Marked], list[Problem]]:
 
 def _html(text: str, source_url: str, limits: Limits, until: float) -> tuple[PageFacts, list[Marked], list[Problem]]:
     page = read_page(text, base=source_url, limits=limits, until=until)
-    facts = page_facts(page.tree, base=source_url)
+    large = page.elements > limits.elements or page.depth >= limits.depth or len(text) > limits.markup_chars
+    facts = page_facts(page.tree, base=source_url, guess=not large)
     from_address(facts, source_url)
     problems = list(page.problems)
-    if page.elements > limits.elements:
+    if large:
         problems.append(
-            Problem(
-                "too_large", "", f"more than {limits.elements} elements; only our own rules judged what is main text"
-            )
+            Problem("rules_only", "", "the page is too large or too deep for the library; only our own rules judged it")
         )
     spoken = (
         language.detect("\n".join(block.text for block in page.blocks if len(block.text) > 60))

@@ -267,4 +267,4 @@ def _mail_time(text: str) -> int | None:
         moment = parsedate_to_datetime(text[:100])
     except (ValueError, TypeError, IndexError):
         return None
-    return _nanoseconds(moment) if moment.tzinfo else None
+    return _nanoseconds(moment if moment.tzinfo else moment.replace(tzinfo=UTC))  # `-0000` means UTC, its place unknown
