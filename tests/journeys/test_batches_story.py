@@ -165,6 +165,8 @@ def test_a_cascade_that_leaves_somebody_out_or_hurries_is_refused(board: Board) 
         "not the set": {"entries": drafted["cascade"]["entries"][1:]},
         "3 to 30 days": {"due_ns": str(time.time_ns() + NS_PER_DAY)},
         "set that hangs on it": {"spared": [friend, "entry-nobody"], "entries": drafted["cascade"]["entries"][1:]},
+        "not on the list": {"entries": [*drafted["cascade"]["entries"], "entry-nobody"]},
+        "other fields": {"friends": [friend]},
     }
     for said, change in cases.items():
         file = board.write("wrong.json", drafted | {"cascade": drafted["cascade"] | change})

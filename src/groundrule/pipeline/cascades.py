@@ -5,7 +5,7 @@
 On a body hang the entries that it sponsors, the entries of its accounts, and those of terminals of these accounts. Each of
 them stays as it is until the deadline, at most; then it lapses unless a batch has stated it again. Who was coerced is
 spared: a straw registrant under threat is no accomplice, and the people behind a registration may be refugees who know
-nothing of it. The set is worked out again when the batch is planned, so that what is signed is the whole of it.
+nothing of it. The set is worked out again before the proposal is logged and before it is enacted, so that it is the whole.
 """
 
 from __future__ import annotations
@@ -81,12 +81,7 @@ def draft_cascade(home: Home, connection: sa.Connection, list_id: str, body: str
 
 
 def cascade_rows(
-    connection: sa.Connection,
-    present: Mapping[str, Row],
-    stated_now: Mapping[str, Row],
-    given: Any,
-    at_ns: int,
-    until_ns: int | None,
+    present: Mapping[str, Row], stated_now: Mapping[str, Row], given: Any, at_ns: int, until_ns: int | None
 ) -> dict[str, Row]:
     """Return what a cascade states: its entries end at the deadline, and not before.
 
@@ -96,29 +91,45 @@ def cascade_rows(
         given: `cascade` of the batch.
         at_ns, until_ns: when it holds [ns, UTC].
     Raises:
-        ConflictError: `cascade_differs`, `cascade_too_soon`.
+        ConflictError: `cascade_too_soon`, `entry_unknown`.
         InputError: the cascade is not what it must be.
     """
-    if not isinstance(given, Mapping) or given.keys() != _FIELDS:
-        raise InputError("the cascade of a batch has other fields", help=f"exactly {', '.join(sorted(_FIELDS))}")
-    try:
-        due, entries, spared = int(given["due_ns"]), set(given["entries"]), set(given["spared"])
-    except (TypeError, ValueError):
-        raise InputError("the cascade of a batch cannot be read", help="make it with: groundrule batch cascade") from None
+    due, entries, _ = _read(given)
     if not at_ns + LEAST_NS <= due <= at_ns + MOST_NS:
         raise refuse(
             "cascade_too_soon", "the deadline of a cascade is 3 to 30 days after it takes effect",
             help="nobody loses service before a review could have been held",
         )  # fmt: skip
-    wanted = hanging(connection, present.values(), str(given["of"])) - stated_now.keys()
-    if entries & spared or (entries | spared) - stated_now.keys() != wanted:
-        raise refuse("cascade_differs", "the cascade is not the set that hangs on it now", help="draft it again")
+    if entries - present.keys():
+        raise refuse("entry_unknown", "a cascade names an entry that is not on the list", help="draft it again")
     made = {}
-    for key in sorted(entries & wanted):
+    for key in sorted(entries - stated_now.keys()):
         row = present[key]
         ends = due if row[_EXPIRES] is None else min(row[_EXPIRES], due)
         made[key] = (*row[:_EXPIRES], ends, *row[_EXPIRES + 1 : -2], at_ns, until_ns or MAX_NS)
     return made
+
+
+def check_cascade(connection: sa.Connection, present: Mapping[str, Row], batch: Mapping[str, Any]) -> None:
+    """Check that a cascade is all that hangs on the body now; accounts and terminals may change afterwards.
+
+    Raises:
+        ConflictError: `cascade_differs`. InputError: the cascade is not what it must be.
+    """
+    _, entries, spared = _read(batch[CASCADE])
+    removed = set(batch.get("remove") or ())
+    wanted = hanging(connection, present.values(), str(batch[CASCADE]["of"])) - removed
+    if entries & spared or (entries | spared) - removed != wanted:
+        raise refuse("cascade_differs", "the cascade is not the set that hangs on it now", help="draft it again")
+
+
+def _read(given: Any) -> tuple[int, set[str], set[str]]:
+    if not isinstance(given, Mapping) or given.keys() != _FIELDS:
+        raise InputError("the cascade of a batch has other fields", help=f"exactly {', '.join(sorted(_FIELDS))}")
+    try:
+        return int(given["due_ns"]), set(given["entries"]), set(given["spared"])
+    except (TypeError, ValueError):
+        raise InputError("the cascade of a batch cannot be read", help="make it with: groundrule batch cascade") from None
 
 
 # --- who was coerced --------------------------------------------------------------------------------------------------------

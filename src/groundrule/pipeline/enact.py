@@ -23,11 +23,11 @@ from groundrule.govern.signed import parse_time
 from groundrule.govern.state import State
 from groundrule.ledger.entry import Entry, format_time, policy_digest
 from groundrule.pipeline.changes import Plan, plan
-from groundrule.pipeline.disclosing import check_openings
 from groundrule.pipeline.home import rulebook_of, store_rulebook
 from groundrule.pipeline.home_ledger import GOVERNANCE, HomeLedger
 from groundrule.pipeline.list_batches import write_all
 from groundrule.pipeline.policy_check import announced_of, table_differences
+from groundrule.pipeline.proposal_checks import check_against_home
 from groundrule.store.area_store import current_areas_digest, store_areas
 from groundrule.store.home import Home
 from groundrule.store.policy import (
@@ -101,7 +101,7 @@ class Enactor:
         waiting = [logged.index for logged in self.state.enactments if logged.index > stated.log_index]
         if waiting:
             raise refuse("not_settled", f"enactment {waiting[0]} waits for witnesses", help="bring them back first")
-        check_openings(self.home, self.state.proposals[proposal_id].proposal)
+        check_against_home(self.home, self.state.proposals[proposal_id].proposal)
         body = enactment(self.state, proposal_id, judged, at_ns)
         made = self._plan(proposal_id, at_ns)
         found = policy_digest(made.rulebook.digest, made.areas.digest)

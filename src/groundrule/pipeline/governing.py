@@ -40,11 +40,12 @@ from groundrule.govern.signed import NS_PER_HOUR, parse_time, whole_ms
 from groundrule.govern.state import State
 from groundrule.ledger.entry import Entry, policy_digest
 from groundrule.pipeline.clock_check import ask_time, judge_clock
-from groundrule.pipeline.disclosing import check_names, check_openings, check_public_words
+from groundrule.pipeline.disclosing import check_public_words
 from groundrule.pipeline.enact import Enacted, Enactor
 from groundrule.pipeline.home import rulebook_of
 from groundrule.pipeline.home_ledger import GOVERNANCE, Clock, HomeLedger
 from groundrule.pipeline.impact import check_impact
+from groundrule.pipeline.proposal_checks import check_against_home
 from groundrule.pipeline.refusing import digest_of, rejection_of
 from groundrule.store.area_store import current_areas_digest
 from groundrule.store.home import Home
@@ -200,8 +201,7 @@ class Governance:
             proposal, given = Proposal.parse(value), Impact.parse(impact)
             if proposal.id not in self.state.proposals:
                 check_listed(self.state, proposal, now)
-                check_openings(self.home, proposal)
-                check_names(self.home, proposal)
+                check_against_home(self.home, proposal)
                 check_impact(
                     self.home, proposal.change_set, given,
                     at_ns=proposal.effective.from_, until_ns=proposal.effective.until,

@@ -205,8 +205,7 @@ def _entries(
             raise refuse("entry_twice", "a batch adds and removes one entry", help="do one of them", entry=key)
         rows[key] = _revoked(present[key], at_ns)
     if cascade is not None:
-        with registers.reading() as connection:
-            rows |= cascade_rows(connection, present, rows, cascade, at_ns, until_ns)
+        rows |= cascade_rows(present, rows, cascade, at_ns, until_ns)
     _check_quotas(list_id, {**present, **rows}, quotas, at_ns, {row[names.index("holder")] for row in rows.values()})
     ordered = tuple(rows[key] for key in sorted(rows))
     return (Write("list_entries", ordered),) if ordered else ()

@@ -159,9 +159,11 @@ def check_guard(home: Home) -> list[str]:
     return [name for name, statement in _guard().items() if held.get(name) != statement] + ["policy_writing"] * bool(left)
 
 
-def install_guard(registers: Registers, first: InForce) -> None:
+def install_guard(registers: Registers, first: InForce, *, salt: bytes | None = None) -> None:
     """Install the guard, and state what is in force at genesis; in one transaction. Doing it again does nothing.
 
+    Args:
+        salt: of the registers that these are to be compared with; None draws one.
     Raises:
         StoreError: the database failed, or is none that can hold the guard.
     """
@@ -173,7 +175,7 @@ def install_guard(registers: Registers, first: InForce) -> None:
         for statement in _guard().values():
             connection.exec_driver_sql(statement)
         connection.exec_driver_sql(f"CREATE TABLE {_SALT_TABLE} (salt BLOB NOT NULL)")
-        connection.exec_driver_sql(f"INSERT INTO {_SALT_TABLE} VALUES (?)", (os.urandom(32),))  # noqa: S608 - a name of this module
+        connection.exec_driver_sql(f"INSERT INTO {_SALT_TABLE} VALUES (?)", (salt or os.urandom(32),))  # noqa: S608 - a name of this module
         with _writing_row(connection, first.log_index):
             _state(connection, replace(first, lists=lists_digest(connection)))
 
