@@ -29,11 +29,15 @@ from groundrule.pipeline.dossiers import findings
 from groundrule.pipeline.dossiers.acts import Act, Said, acts
 from groundrule.pipeline.dossiers.bench import Bench
 from groundrule.pipeline.dossiers.gather import Gathered, gather, resolve
+from groundrule.pipeline.dossiers.outside import outside_reports
 from groundrule.pipeline.dossiers.service import Service, rule_text, service_of
 from groundrule.pipeline.home import rulebook_of
 from groundrule.store.policy import history
 
-SECTIONS = ("asked", "screened", "decided", "contacts", "reviews", "emergencies", "registered", "service", "why", "findings", "unknown")
+SECTIONS = (
+    "asked", "screened", "decided", "contacts", "reviews", "reports", "emergencies", "registered", "service", "why", "findings",
+    "unknown",
+)  # fmt: skip
 """Sections in their order; one without statements is left out."""
 _SECTION_OF = {
     "request": "asked", "outcome": "asked", "screening": "screened", "proposal": "decided", "approval": "decided",
@@ -115,6 +119,9 @@ def compose(bench: Bench, kind: SubjectKind, given: str, *, as_of_ns: int | None
     _find(bench, sheet, gathered)
     if service is not None:
         _serve(sheet, service)
+    outside = outside_reports(bench, _refs(kind, subject, gathered, service))
+    for said, report, claim in outside.said:
+        sheet.write("reports", said, (Source("report", f"{report}#{claim}" if claim else report),), (report,))
     _unknown(bench, sheet, gathered, service)
     sections, parties = sheet.finished()
     rules = tuple(_rules(bench, gathered)) if service is None else service.rules
@@ -132,11 +139,21 @@ def compose(bench: Bench, kind: SubjectKind, given: str, *, as_of_ns: int | None
         parties,
         rules,
         () if service is None else service.rows,
-        (),
+        outside.reports,
         (),
         () if service is None else service.areas,
         () if service is None else service.track,
     )
+
+
+def _refs(kind: SubjectKind, subject: str, gathered: Gathered, service: Service | None) -> set[str]:
+    """What outside reports may be linked to that bears on the subject."""
+    refs = {f"contact:{each}" for each in gathered.contacts} | {f"party:{each}" for each in gathered.persons}
+    if kind in (SubjectKind.AREA, SubjectKind.TERMINAL):
+        refs.add(f"{kind.value}:{subject}")
+    if service is not None:
+        refs |= {f"rule:{rule.rule}" for rule in service.rules}
+    return refs
 
 
 def _title(bench: Bench, kind: SubjectKind, subject: str) -> str:
