@@ -187,7 +187,8 @@ def _import_one(
         suggested += store.put_claims(found, recorded_ns=now_ns, actor=actor)
     new = [row for row, is_new in rows if is_new]
     # The log says since when the bytes were known; a new reading of known bytes is no news.
-    return Imported(str(path), reports, len(new), suggested), [row for row in new if row.raw not in known_bytes]
+    read = tuple(_resolved(store, row) for row, _ in rows)
+    return Imported(str(path), read, len(new), suggested), [row for row in new if row.raw not in known_bytes]
 
 
 def _with_known_capture(store: ReportStore, report: Report) -> Report:
@@ -250,6 +251,17 @@ def _queue(ledger: HomeLedger, kept: Mapping[str, tuple[int, int | None]]) -> tu
     return committed.accepted, trouble
 
 
+def _resolved(store: ReportStore, stored: StoredReading) -> Report:
+    report = parse_report(store.load(stored))
+    original = stored.about.get("original")
+    if not original or report.translation.original_captured:
+        return report
+    for other in store.reports():
+        if other.report != report.id and original in other.about["addresses"]:
+            return replace(report, translation=replace(report.translation, original_captured=other.report))
+    return report
+
+
 class ReportDesk:
     """Reports and claims of a home, to be read and decided on; the caller holds the write lock for what writes.
 
@@ -264,14 +276,7 @@ class ReportDesk:
 
     def report(self, stored: StoredReading) -> Report:
         """Return a report as read, with its original where that lies in the home by now."""
-        report = parse_report(self.store.load(stored))
-        original = stored.about.get("original")
-        if not original or report.translation.original_captured:
-            return report
-        for other in self.store.reports():
-            if other.report != report.id and original in other.about["addresses"]:
-                return replace(report, translation=replace(report.translation, original_captured=other.report))
-        return report
+        return _resolved(self.store, stored)
 
     def reports(self, only: Iterable[str] | None = None) -> dict[str, Report]:
         """Return reports by id, as read last: all, or only some."""
@@ -382,9 +387,12 @@ class ReportDesk:
         """
         check_statement(sentence, "the proposition")
         self._check(about)
-        made = Proposition(
-            f"proposition-{os.urandom(16).hex()}", " ".join(sentence.split()), tuple(dict.fromkeys(about))
-        )
+        words = " ".join(sentence.split())
+        id_ = f"proposition-{sha256(words.encode()).hexdigest()[:32]}"
+        held = {each.id: each for each in self.propositions()}.get(id_)
+        if held is not None and set(about) <= set(held.about):
+            return held
+        made = Proposition(id_, words, tuple(dict.fromkeys((*(held.about if held else ()), *about))))
         self.store.put_proposition(proposition_value(made), recorded_ns=self.clock(), actor=by)
         return made
 

@@ -248,7 +248,8 @@ def test_reports_and_claims_come_back_as_they_were() -> None:
     "change",
     [
         {"id": "report-" + "0" * 32}, {"extra": 1}, {"text": 5}, {"text": "short"}, {"spans": None},
-        {"spans": [{"start": 5, "end": 2, "role": "body", "basis": ""}]}, {"spans": [{"start": 0, "end": 2, "role": "hidden", "basis": ""}]},
+        {"spans": [{"start": 5, "end": 2, "role": "body", "basis": ""}]},
+        {"spans": [{"start": 0, "end": 2, "role": "hidden", "basis": ""}]},
         {"outlets": [["A", 0, 10**9]]},
     ],
 )  # fmt: skip
