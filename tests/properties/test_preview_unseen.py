@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,9 +26,9 @@ PASTLESS = TIMELESS[: TIMELESS.index("  - id: too-fast")]
 
 
 @pytest.fixture(scope="module", params=["with memory", "without"])
-def template(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+def template(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Home:
     book = {"with memory": TIMELESS, "without": PASTLESS}[request.param]
-    yield make_home(tmp_path_factory.mktemp("unseen") / "home", book=book)
+    return make_home(tmp_path_factory.mktemp("unseen") / "home", book=book)
 
 
 @given(seed=st.integers(0, 2**32 - 1))

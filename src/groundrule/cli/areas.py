@@ -20,6 +20,7 @@ from groundrule.instant import MAX_NS, MIN_NS, format_instant
 from groundrule.pipeline.home import import_areas, index_folder
 from groundrule.store.area_store import load_areas
 from groundrule.store.home import Home
+from groundrule.store.policy import is_governed
 
 app = typer.Typer(no_args_is_help=True, help="Import, list and look up areas.")
 
@@ -53,19 +54,21 @@ def import_(
     place = Home.open(home)
     with place.writer():
         areas, replaced = import_areas(place, tuple(report.areas)) if report.areas else (load_areas(place)[0], [])
+    governed = is_governed(place)
     result: dict[str, Any] = {
         "imported": [area.id for area in report.areas],
         "replaced": replaced,
         "repaired": [str(item) for item in report.repaired],
         "rejected": [str(item) for item in report.rejected],
         "areas_version": areas.digest,
-        "governed": False,
+        "governed": governed,
     }
     if as_json:
         print_json(result)
     else:
         print_text(
-            f"Imported {len(report.areas)} areas, repaired {len(report.repaired)}, rejected {len(report.rejected)} (ungoverned)."
+            f"Imported {len(report.areas)} areas, repaired {len(report.repaired)}, rejected {len(report.rejected)}"
+            + ("; in a home with a charter areas change only by enactment." if governed else " (ungoverned).")
         )
         for name in ("repaired", "rejected"):
             for line in result[name]:

@@ -17,6 +17,7 @@ from groundrule.instant import format_instant
 from groundrule.store.entities import ENTITIES
 from groundrule.store.home import Home
 from groundrule.store.observation_columns import parse_columns
+from groundrule.store.policy import is_governed
 from groundrule.store.register_import import import_register
 from groundrule.store.registers import Registers
 
@@ -73,7 +74,7 @@ def import_(
     else:
         print_text(
             f"{report.kind}: {report.inserted:,} inserted, {report.changed:,} changed, {report.unchanged:,} unchanged, "
-            f"{report.rejected:,} rejected; register revision {report.revision} (ungoverned)."
+            f"{report.rejected:,} rejected; register revision {report.revision}{_standing(place, kind.value)}."
         )
         for note in report.notes:
             warn(note)
@@ -122,6 +123,13 @@ def show(
         return
     names = [name for name in rows[0] if any(row.get(name) not in (None, "") for row in rows)]
     print_table(names, [[row.get(name, "") if row.get(name) is not None else "" for name in names] for row in rows])
+
+
+def _standing(home: Home, kind: str) -> str:
+    """Say whether what was imported is policy that nobody governs; in a home with a charter no import is."""
+    if is_governed(home):
+        return f"; the charter governs lists and programmes, not {kind}"
+    return " (ungoverned)"
 
 
 def _revision(item: Any) -> dict[str, Any]:

@@ -247,19 +247,27 @@ def _apply(home: Home, registers: Registers, made: Plan, change: Change, *, at_n
         kept = (*(area for area in made.imported if area.id != key), *versions)
         whole = AreaSet((*load_world().areas, *kept)) if made.world else AreaSet(kept)
         return replace(made, areas=whole, imported=kept, objects=objects, touched_areas=made.touched_areas | {key})
+    writes = list_writes(home, registers, change, made.writes, at_ns=at_ns, until_ns=until_ns)
+    return replace(made, writes=(*made.writes, *writes), objects=objects)
+
+
+def list_writes(
+    home: Home, registers: Registers, change: Change, before: tuple[Write, ...], *, at_ns: int, until_ns: int | None
+) -> tuple[Write, ...]:
+    """Return what a change of a list, a programme or a waiver states, beside what the same change set states before it."""
+    kind, key = split(change.object)
+    data = None if change.op == "delete" else content_of(home, change)
     try:
         if kind == "list":
-            writes = batch_writes(registers, key, _json(data, change.object), change.op, at_ns, until_ns, made.writes)
-        elif kind == "programme":
-            writes = (programme_write(key, _json(data, change.object), at_ns, until_ns),)
-        else:
-            value = None if data is None else _json(data, change.object)
-            writes = waiver_writes(registers, key, value, at_ns, until_ns, made.writes)
+            return batch_writes(registers, key, _json(data, change.object), change.op, at_ns, until_ns, before)
+        if kind == "programme":
+            return (programme_write(key, _json(data, change.object), at_ns, until_ns),)
+        value = None if data is None else _json(data, change.object)
+        return waiver_writes(registers, key, value, at_ns, until_ns, before)
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, GroundruleError):
             raise
         raise InputError(f"the content of `{change.object[:80]}` is not what it must be", object=change.object) from error
-    return replace(made, writes=(*made.writes, *writes), objects=objects)
 
 
 def _rulebook(data: bytes) -> Rulebook:

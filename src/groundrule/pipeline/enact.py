@@ -26,6 +26,7 @@ from groundrule.pipeline.changes import Plan, plan
 from groundrule.pipeline.home import rulebook_of, store_rulebook
 from groundrule.pipeline.home_ledger import GOVERNANCE, HomeLedger
 from groundrule.pipeline.list_batches import write_all
+from groundrule.pipeline.list_check import list_differences
 from groundrule.pipeline.policy_check import announced_of, table_differences
 from groundrule.pipeline.proposal_checks import check_against_home
 from groundrule.store.area_store import current_areas_digest, store_areas
@@ -134,9 +135,10 @@ class Enactor:
         self._announce()
 
     def differences(self) -> list[str]:
-        """Return where the policy tables differ from the log."""
+        """Return where the policy tables differ from the log, and lists from the objects that were enacted."""
         announced = announced_of(entry for _, entry in self._snapshots())
-        return table_differences(self.home, self.state, covered=self._covered, announced=announced)
+        found = table_differences(self.home, self.state, covered=self._covered, announced=announced)
+        return found + list_differences(self.home, self.state, announced)
 
     # --- steps --------------------------------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from groundrule.areas.model import Area, ServiceInterval
 from groundrule.canon import canonical_json
 from groundrule.errors import ConflictError, InputError, StoreError
 from groundrule.instant import MAX_NS, MIN_NS
+from groundrule.pipeline import list_check
 from groundrule.pipeline.changes import area_content, service_content
 from groundrule.pipeline.home import import_areas, rulebook_of
 from groundrule.store.area_store import current_areas_digest, load_areas, save_areas
@@ -273,19 +274,20 @@ def test_a_guard_that_was_removed_and_lists_that_were_changed_show(office: Desk)
     assert office.governance.check() == [
         "the guard is damaged: list_entries_enacted_insert",
         "lists were changed without an enactment",
+        "the lists of genesis in the log are not what its objects make of them",
     ]
 
 
 WRITERS = {
-    "enacting": {"pipeline/enact.py", "pipeline/impact.py"},
-    "install_guard": {"pipeline/enact.py"},
+    "enacting": {"pipeline/enact.py", "pipeline/impact.py", "pipeline/list_check.py"},
+    "install_guard": {"pipeline/enact.py", "pipeline/list_check.py"},
     "copy_pointers": {"pipeline/enact.py"},
     "recording_on": {"store/policy.py", "store/registers.py"},
     "store_areas": {"pipeline/enact.py", "store/area_store.py"},
     "store_rulebook": {"pipeline/enact.py", "pipeline/home.py"},
-    "write_all": {"pipeline/enact.py", "pipeline/impact.py"},
+    "write_all": {"pipeline/enact.py", "pipeline/impact.py", "pipeline/list_check.py"},
 }
-"""Who may call what writes policy; the impact writes in a transaction that it takes back."""
+"""Who may call what writes policy; the impact writes in a transaction that it takes back, the check of lists in memory."""
 
 
 def test_no_code_path_writes_policy_outside_enactment() -> None:
@@ -314,6 +316,14 @@ def test_only_the_impact_rehearses_what_it_takes_back() -> None:
     calls = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "enacting"]
     assert calls
     assert all(any(k.arg == "rehearsal" and getattr(k.value, "value", None) is True for k in n.keywords) for n in calls)
+
+
+def test_the_check_of_lists_writes_in_memory_only() -> None:
+    text = (Path(groundrule.__file__).parent / "pipeline" / "list_check.py").read_text(encoding="utf-8")
+    opened = {ast.unparse(n) for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Call) and ast.unparse(n.func) == "Registers.open"}
+    assert opened == {"Registers.open(home)", "Registers.open(_MEMORY)"}
+    assert list_check._MEMORY == "sqlite://"
+    assert text.count("Registers.open(home) as registers, registers.reading()") == 1
 
 
 def test_a_rehearsal_leaves_no_trace(office: Desk) -> None:
