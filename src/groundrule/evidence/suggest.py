@@ -27,6 +27,8 @@ from groundrule.evidence.sources import Source, SourceFinder
 
 MAX_SUGGESTIONS = 2_000
 """Most suggestions of one report; a person reads no more, and a hostile text gets no further."""
+MAX_CHARACTERS = 500_000
+"""How much of a report is looked at for suggestions [code points]; the rest is read by people only."""
 LANGUAGES: dict[str, Cues] = {
     each.language: each for each in (cues_de.CUES, cues_en.CUES, cues_es.CUES, cues_fr.CUES, cues_uk.CUES)
 }
@@ -88,10 +90,10 @@ class _Reading:
     def claims(self) -> Iterator[Claim]:
         """Yield suggestions span by span."""
         for span in self.report.spans:
-            if span.role not in READ:
+            if span.role not in READ or span.start >= MAX_CHARACTERS:
                 continue
             quoted = self._last_outlet if span.role is SpanRole.QUOTE else ""
-            for start, end in paragraphs(self.report.text, span.start, span.end):
+            for start, end in paragraphs(self.report.text, span.start, min(span.end, MAX_CHARACTERS)):
                 yield from self._paragraph(start, end, quoted, title=span.role is SpanRole.TITLE)
 
     def _paragraph(self, start: int, end: int, quoted: str, *, title: bool) -> Iterator[Claim]:
