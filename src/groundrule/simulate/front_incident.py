@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from groundrule.simulate.board import NOTICE, begin, signing
+from groundrule.simulate.board import NAMES, NOTICE, begin, signing
 from groundrule.simulate.roster import INVENTED
 from groundrule.simulate.stories import Step, Story
 
@@ -149,6 +149,19 @@ evidence: [{{file: dinners.html, url: "https://courier.example/dinners", lang: e
         Step("Later a newspaper tells of dinners. What it says is recorded as an allegation.",
              "contact add {papers}/contact.yaml --home {home}", keep={"contact": r"Recorded (contact-[0-9a-f]{32})"},
              files={"contact.yaml": contact, "dinners.html": _ARTICLE}),
+        Step("The page itself is kept as evidence, and the log gets its digest. Rules suggest what it claims.",
+             "report import {papers}/dinners.html --captured-at {now} --source-url https://courier.example/dinners --home {home}",
+             keep={"report": r"(report-[0-9a-f]{32})"}),
+        Step("", "report claims {report} --home {home}"),
+        Step("", "report claims {report} --home {home} --json", shown=False,
+             keep={stance: _claim_of(stance) for stance in ("reports", "denies", "no_reply")}),
+        Step("A person reads them. To confirm a claim says that the paper says so, never that it is so.",
+             f"report propose '{NAMES['ada']} {INVENTED} met owners of Steppe Survey Trading {INVENTED}' --by reg --home {{home}}",
+             keep={"meetings": r"(proposition-[0-9a-f]{32})"}),
+        Step("", "report claim confirm {reports} --proposition {meetings} --about contact:{contact} --by reg --home {home}"),
+        Step("", "report claim confirm {no_reply} --about contact:{contact} --by reg --home {home}"),
+        Step("", "report claim confirm {denies} --about contact:{contact} --by reg --home {home}"),
+        Step("Who says what, side by side; how many independent origins there are.", "report compare {meetings} --home {home}"),
         Step("One file answers: who decided, on whose request, why was it served, and what is only a claim.",
              "dossier terminal craft-9 --home {home} --out {out}/dossier"),
         Step("What is in force is what the log says.", "govern check --home {home}"),
@@ -164,6 +177,11 @@ evidence: [{{file: dinners.html, url: "https://courier.example/dinners", lang: e
             "Only a claim: the dinners. Not known: for whom the company asked, what was said, and anything that nobody wrote down.",
         ),
     )
+
+
+def _claim_of(stance: str) -> str:
+    """Pattern of the id of the first suggested claim with a stance, in what `report claims --json` prints."""
+    return rf'"id": "(claim-[0-9a-f]{{32}})"(?:(?!"id": "claim)[\s\S])*?"stance": "{stance}"'
 
 
 def _days() -> dict[str, float]:

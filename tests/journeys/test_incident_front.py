@@ -1,0 +1,50 @@
+"""From a craft near the front to a dossier, by command alone; and what a stranger learns who has only the file."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+from console import groundrule
+from stories import VERIFIER, play, public_bytes
+
+CHECKER = VERIFIER.parent / "verify_dossier.py"
+
+
+def test_the_story_ends_in_a_dossier_that_a_stranger_checks_and_reads(tmp_path: Path) -> None:
+    told = play("front", tmp_path)
+    home, folder = Path(told["home"]), tmp_path / "front" / "dossier"
+    ran = subprocess.run(
+        [sys.executable, CHECKER, folder / "dossier.zip", "--policy", home / "ledger" / "policy", "--json"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    found = json.loads(ran.stdout)
+    assert (ran.returncode, found["holds"]) == (0, True), ran.stdout + ran.stderr
+    assert found["vouched"].startswith("entry ")
+    assert {kind for _, kind, _ in found["entries"]} >= {"request", "proposal", "approval", "enactment", "contact", "screening"}
+    assert {outcome for _, _, outcome in found["receipts"]} == {"deny", "serve"}
+    with zipfile.ZipFile(io.BytesIO((folder / "dossier.zip").read_bytes())) as archive:
+        read = json.loads(archive.read("dossier.json"))
+    statements = [each for section in read["sections"] for each in section["statements"]]
+    keys = {each["phrase"]["key"]: each for each in statements}
+    # Who decided, on whose request, through whom; and that for whom is not known.
+    roles = {role for party in read["parties"] for role, _ in party["parts"]}
+    assert roles >= {"requester", "conveyed", "author", "approved", "covered_person", "reporter"}
+    assert keys["request_behalf_unknown"]["standing"] == "unknown"
+    # Why it was served: the nearest rule that would have denied it.
+    gaps = {each["phrase"]["values"]["gaps"] for each in statements if each["phrase"]["key"] == "why_not_denied"}
+    assert "with programme survey" in gaps
+    # What the newspaper says is a claim, in every sentence; nobody's dinners are on record.
+    told_of = [each for each in statements if each["phrase"]["key"] in ("contact_basis_press", "report_reports", "report_denies")]
+    assert len(told_of) == 3
+    assert {each["standing"] for each in told_of} == {"claim"}
+    assert all(each["sources"] for each in statements if each["standing"] != "unknown")
+    # Names stand in the dossier and not in the log.
+    public = public_bytes(home)
+    assert b"Ada Muster" not in public
+    assert b"craft-9" not in public
+    assert groundrule("replay", "--home", home).code == 0
