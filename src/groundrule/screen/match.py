@@ -532,6 +532,8 @@ def _birth(query: Query, entry: model.ListEntry) -> tuple[str, int]:
 
 
 def _country(query: Query, entry: model.ListEntry) -> tuple[str, int]:
+    if not query.countries:
+        return "unknown", 0
     ours = [each for each in query.countries if says_something(each)]
     theirs = [each for each in (*entry.countries, *entry.nationalities) if says_something(each)]
     if {country_key(each) for each in ours} & {country_key(each) for each in theirs}:
