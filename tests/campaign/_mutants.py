@@ -268,7 +268,7 @@ def _filtered(found: list[Mutant]) -> list[Mutant]:
 def _matches(entry: Mapping[str, Any], mutant: Mutant) -> bool:
     if entry["module"] != mutant.module or entry["text"] != mutant.text:
         return False
-    if "column" in entry and not mutant.text[mutant.column - _indent(mutant) :].startswith(entry["column"]):
+    if "at" in entry and not mutant.text[mutant.column - _indent(mutant) :].startswith(entry["at"]):
         return False
     return any(fnmatchcase(mutant.operator, pattern) for pattern in entry["operators"])
 

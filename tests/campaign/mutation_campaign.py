@@ -41,6 +41,7 @@ from typing import Any
 import hypothesis.strategies  # noqa: F401 - see above
 import numpy  # noqa: F401 - see above
 import pytest
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization  # noqa: F401 - see above
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa  # noqa: F401 - see above
 
@@ -54,6 +55,8 @@ COLD_SECONDS = 240
 KILLED, SURVIVED, COLD = 1, 0, 77
 Places = dict[tuple[str, int], set[str]]
 """Tests by (file, line) that they reach."""
+Verified = dict[tuple[str, bytes, bytes, bytes], bool]
+"""Whether a signature holds, by algorithm, key, signature and message."""
 Failing = tuple[mmap.mmap, slice]
 """Where a fork tells which of its tests it is at."""
 
@@ -73,10 +76,10 @@ def main() -> int:
         wanted = {line.partition(": ")[2] for line in asked.labels.read_text(encoding="utf-8").splitlines()}
         every = [each for each in every if each.label in wanted]
     tried = [each for each in every if not each.excluded]
-    outcome, places = hot(tried, asked.jobs)
+    outcome, places, verified = hot(tried, asked.jobs)
     print(f"hot: {Counter(outcome.values())}, {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
     left = {"cold", "survived", "not reached"} if asked.again else {"cold"}
-    outcome |= cold([each for each in tried if outcome[each] in left], places, asked.jobs)
+    outcome |= cold([each for each in tried if outcome[each] in left], places, verified, asked.jobs)
     for each in tried:
         if outcome[each] == "not reached":
             print(f"not reached: {each.label}", file=sys.stderr)
@@ -165,8 +168,8 @@ def files() -> list[str]:
 # --- living functions -------------------------------------------------------------------------------------------------
 
 
-def hot(tried: Sequence[Mutant], jobs: int) -> tuple[dict[Mutant, str], Places]:
-    """Try mutants in forks of a process that has collected the tests; returns outcomes and who reaches what."""
+def hot(tried: Sequence[Mutant], jobs: int) -> tuple[dict[Mutant, str], Places, Verified]:
+    """Try mutants in forks of a process that has collected the tests; returns outcomes, who reaches what, and signatures."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -175,7 +178,7 @@ def hot(tried: Sequence[Mutant], jobs: int) -> tuple[dict[Mutant, str], Places]:
         try:
             pytest.main(arguments("-s", *files()), plugins=[plugin])
             with os.fdopen(writer, "wb") as out:
-                pickle.dump((dict(enumerate(plugin.outcomes)), plugin.places), out)
+                pickle.dump((dict(enumerate(plugin.outcomes)), plugin.places, plugin.verified), out)
         finally:
             os._exit(0)
     os.close(writer)
@@ -184,8 +187,8 @@ def hot(tried: Sequence[Mutant], jobs: int) -> tuple[dict[Mutant, str], Places]:
     os.waitpid(pid, 0)
     if not data:
         raise SystemExit("the tests could not be collected, or fail without a mutant")
-    outcomes, places = pickle.loads(data)
-    return {tried[at]: each for at, each in outcomes.items()}, places
+    outcomes, places, verified = pickle.loads(data)
+    return {tried[at]: each for at, each in outcomes.items()}, places, verified
 
 
 class Hot:
@@ -195,6 +198,7 @@ class Hot:
         self.tried, self.jobs = tried, jobs
         self.outcomes: list[str] = []
         self.places: Places = {}
+        self.verified: Verified = {}
         self.seconds: dict[str, float] = {}
 
     @pytest.hookimpl(tryfirst=True)
@@ -204,7 +208,9 @@ class Hot:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        self.places, self.seconds = traced(session.items)
+        remember_signatures(self.verified)
+        self.places, self.seconds, known = traced(session.items, self.verified)
+        self.verified.update(known)
         print(f"traced: {len(session.items)} tests, {sum(self.seconds.values()):.0f} s", file=sys.stderr, flush=True)
         living = {path: _functions(path) for path in {SOURCE / each.module for each in self.tried}}
         originals = {path: compiled(path.read_text(encoding="utf-8"), path) for path in living}
@@ -321,8 +327,37 @@ def _own(code: CodeType) -> tuple[Any, ...]:
     return code.co_code, constants, code.co_names, len(_nested(code))
 
 
-def traced(items: Sequence[pytest.Item]) -> tuple[Places, dict[str, float]]:
-    """Run every test by itself in a fork, traced; returns who reaches which line of the package, and how long each takes."""
+def remember_signatures(verified: Verified) -> None:
+    """Let the library check no signature twice, also over forks: what it says depends on nothing else.
+
+    The function behind `signing.verify` is replaced, which is not in scope; another message is another question.
+    """
+    from groundrule import signing
+
+    real = signing._verifier
+
+    def verifier(algorithm: str, public: bytes) -> Callable[[bytes, bytes], None]:
+        check = real(algorithm, public)
+
+        def remembered(signature: bytes, message: bytes) -> None:
+            question = algorithm, public, bytes(signature), bytes(message)
+            if question not in verified:
+                try:
+                    check(signature, message)
+                except InvalidSignature:
+                    verified[question] = False
+                else:
+                    verified[question] = True
+            if not verified[question]:
+                raise InvalidSignature
+
+        return remembered
+
+    signing._verifier = verifier  # type: ignore[assignment] # it takes and returns the same
+
+
+def traced(items: Sequence[pytest.Item], verified: Verified) -> tuple[Places, dict[str, float], Verified]:
+    """Run every test by itself in a fork, traced; returns who reaches which line, how long each takes, and signatures."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -344,7 +379,7 @@ def traced(items: Sequence[pytest.Item]) -> tuple[Places, dict[str, float]]:
                 for place in lines:
                     places[place].add(item.nodeid)
             with os.fdopen(writer, "wb") as out:
-                pickle.dump((dict(places), seconds), out)
+                pickle.dump((dict(places), seconds, verified), out)
         finally:
             os._exit(0)
     os.close(writer)
@@ -353,7 +388,7 @@ def traced(items: Sequence[pytest.Item]) -> tuple[Places, dict[str, float]]:
     os.waitpid(pid, 0)
     if not data:
         os._exit(1)
-    made: tuple[Places, dict[str, float]] = pickle.loads(data)
+    made: tuple[Places, dict[str, float], Verified] = pickle.loads(data)
     return made
 
 
@@ -383,14 +418,14 @@ def _forget() -> None:
 # --- from scratch -----------------------------------------------------------------------------------------------------
 
 
-def cold(tried: Sequence[Mutant], places: Places, jobs: int) -> dict[Mutant, str]:
+def cold(tried: Sequence[Mutant], places: Places, verified: Verified, jobs: int) -> dict[Mutant, str]:
     """Try mutants in forks that import the package anew."""
     assert not any(name.startswith("groundrule") for name in sys.modules)
     # Control: the unchanged program must survive, or every kill would mean nothing.
     for mutant in {each.module: each for each in tried}.values():
         program = compiled(mutant.path.read_text(encoding="utf-8"), mutant.path)
         assert program is not None
-        [(_, code)] = forked([(mutant, functools.partial(_run_anew, mutant, program, None))], 1, COLD_SECONDS)
+        [(_, code)] = forked([(mutant, functools.partial(_run_anew, mutant, program, None, verified))], 1, COLD_SECONDS)
         if code != SURVIVED:
             raise SystemExit(f"{mutant.module}: the tests fail from scratch without a mutant")
 
@@ -399,7 +434,7 @@ def cold(tried: Sequence[Mutant], places: Places, jobs: int) -> dict[Mutant, str
             program = compiled(mutant.source(), mutant.path)
             assert program is not None
             reach = reaching(places, mutant) if "funcdef" in mutant.nodes and "decorator" not in mutant.nodes else None
-            yield mutant, functools.partial(_run_anew, mutant, program, reach or None)
+            yield mutant, functools.partial(_run_anew, mutant, program, reach or None, verified)
 
     outcome = {}
     for done, (mutant, code) in enumerate(forked(tasks(), jobs, COLD_SECONDS), 1):
@@ -420,9 +455,10 @@ FIRST: dict[str, tuple[str, ...]] = {
 """Tests that are tried before all others, because they most likely fail."""
 
 
-def _run_anew(mutant: Mutant, program: CodeType, reach: set[str] | None) -> int:
+def _run_anew(mutant: Mutant, program: CodeType, reach: set[str] | None, verified: Verified) -> int:
     quiet()
     sys.meta_path.insert(0, Mutated(mutant, program))
+    remember_signatures(verified)
     if reach is not None:
         wanted = sorted({each.partition("::")[0] for each in reach})
         return _exit(pytest.main(arguments("-x", *(str(TESTS.parent / each) for each in wanted)), plugins=[Some(reach)]))

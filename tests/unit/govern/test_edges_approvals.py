@@ -175,8 +175,9 @@ def test_an_approval_is_logged_before_it_expires(world: World) -> None:
     made = world.approval(name, "p1", expires=format_time(START + HOUR))
     world.now = START + HOUR - 1
     assert outcome(world, "approval", made) == "admitted"
-    world.now = START + HOUR
-    assert outcome(world, "approval", made) == "approval_expired"
+    for at in (0, 1, DAY):
+        world.now = START + HOUR + at
+        assert outcome(world, "approval", made) == "approval_expired"
 
 
 @pytest.mark.parametrize(("size", "index", "code"), [

@@ -205,6 +205,16 @@ def test_who_recused_and_then_rejects_is_out_once(world: World) -> None:
     assert world.judge(name).rejected
 
 
+def test_who_rejected_is_not_counted_among_those_who_are_left() -> None:
+    world = World.governed(**with_classes(routine={"min_persons": 3}))
+    name = world.propose()
+    world.approve(name, "p1", "p2", "s1", "s2", "s3", verdict="reject")
+    assert not quorum.never_again(world.state, name)
+    world.approve(name, "p3", verdict="reject")  # p4 and p5 satisfy the role, and the class wants three
+    assert quorum.never_again(world.state, name)
+    assert name in world.state.rejected
+
+
 def test_a_withdrawn_rejection_does_not_end_a_proposal(world: World) -> None:
     name = world.propose()
     world.approve(name, "p1", verdict="reject")
@@ -321,7 +331,8 @@ def test_a_proposal_expires_after_the_days_of_the_charter(world: World) -> None:
 def test_a_proposal_may_expire_sooner_and_never_later(world: World, expires: int, end: int) -> None:
     name = world.propose(expires=format_time(START + expires))
     assert codes(world, name, START + end - 1) == []
-    assert codes(world, name, START + end) == ["proposal_expired"]
+    for at in (0, 1, DAY):
+        assert codes(world, name, START + end + at) == ["proposal_expired"]
 
 
 def test_a_later_start_is_waited_for(world: World) -> None:
@@ -344,15 +355,17 @@ def test_an_approval_ends_with_its_life_or_as_it_was_signed(world: World, start:
     world.log("approval", world.approval(name, "p1", expires=format_time(START + expires)))
     last = quorum.judge(world.state, name, at_ns=START + end - 1)
     assert last.counted == {party("p1")}
-    over = quorum.judge(world.state, name, at_ns=START + end)
-    assert over.excluded[party("p1")] == "approval_expired"
+    for at in (end, end + 1, end + 30 * DAY):
+        over = quorum.judge(world.state, name, at_ns=START + at)
+        assert over.excluded[party("p1")] == "approval_expired"
 
 
 def test_the_charter_governs_until_before_it_expires() -> None:
     world = World.governed(expires=format_time(START + DAY))
     name = world.propose()
     assert codes(world, name, START + DAY - 1) == []
-    assert codes(world, name, START + DAY) == ["charter_expired"]
+    for at in (0, 1, DAY):
+        assert codes(world, name, START + DAY + at) == ["charter_expired"]
 
 
 @pytest.mark.parametrize(("off", "fine"), [(5 * SECOND, True), (-5 * SECOND, True), (5 * SECOND + 1, False), (-5 * SECOND - 1, False)])
@@ -398,7 +411,8 @@ def test_a_screening_is_too_old_at_the_earlier_of_its_limits(limit: int, valid: 
     world.screen(party("gainer"), valid_until=format_time(START + valid * HOUR))
     name = world.propose(beneficiaries=[party("gainer")])
     assert codes(world, name, START + end * HOUR - 1) == []
-    assert codes(world, name, START + end * HOUR) == ["screening_old"]
+    for at in (0, 1, DAY):
+        assert codes(world, name, START + end * HOUR + at) == ["screening_old"]
 
 
 @pytest.mark.parametrize("digest", ["0" * 64, "f" * 64])
@@ -483,3 +497,23 @@ def test_an_unknown_principal_of_any_request_raises_the_class(world: World) -> N
     for requests, needed in ((both[:1], "routine"), (both[1:], "sensitive"), (both, "sensitive"), ([], "routine")):
         name = world.propose(str(requests), requests=requests, **{"class": "sensitive"})
         assert quorum.required_class(world.state, world.state.proposals[name]) == needed
+
+
+# --- reviews ---
+
+
+def test_a_review_holds_up_its_own_proposal_until_it_is_due(world: World) -> None:
+    names = sorted(world.propose(each) for each in ("a", "b", "c"))
+    world.log("review", world.review_value(names[1], None, due=format_time(START + HOUR)))
+    at = [START, START + HOUR - 1, START + HOUR, START + DAY]
+    assert [codes(world, names[1], each) for each in at] == [["under_review"], ["under_review"], [], []]
+    assert [codes(world, each) for each in (names[0], names[2])] == [[], []]
+
+
+@pytest.mark.parametrize(("verdict", "blocked"), [("upheld", []), ("partly", ["review_reversed"]), ("reversed", ["review_reversed"])])
+def test_a_concluded_review_holds_up_what_it_found_against(world: World, verdict: str, blocked: list[str]) -> None:
+    names = sorted(world.propose(each) for each in ("a", "b", "c"))
+    world.log("review", world.review_value(names[1], None))
+    world.log("review", gw.envelope("review", world.review_value(names[1], verdict), "v1", "v2", "v3"))
+    assert codes(world, names[1]) == codes(world, names[1], START + DAY) == blocked
+    assert [codes(world, each) for each in (names[0], names[2])] == [[], []]
