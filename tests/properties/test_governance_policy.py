@@ -12,7 +12,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
@@ -27,7 +27,7 @@ from governed_home import START, Clock, Desk, base_home, decided, desk, quick_fo
 from governed_world import HOUR
 from groundrule.areas.model import Area
 from groundrule.canon import canonical_json
-from groundrule.errors import MalformedRule
+from groundrule.errors import MalformedRule, StoreError
 from groundrule.govern.objects import Change
 from groundrule.instant import MAX_NS
 from groundrule.pipeline.changes import area_content
@@ -363,7 +363,7 @@ class Enacted:
     """A home in which lists were enacted; the database is put back after each example."""
 
     desk: Desk
-    kept: bytes
+    kept: bytes = field(repr=False)
 
     @property
     def file(self) -> Any:
@@ -389,13 +389,13 @@ class Enacted:
 
     def stated(self) -> Any:
         """What is in force, and what lists state."""
+        believed = f"superseded_at = {MAX_NS}"
         try:
-            rows = self.rows()
-        except sqlite3.Error:
+            with closing(sqlite3.connect(self.file)) as database:
+                rows = {name: database.execute(f"SELECT * FROM {name} WHERE {believed}").fetchall() for name in POLICY_KINDS}
+            return history(self.desk.home), rows
+        except (sqlite3.Error, StoreError):
             return None
-        return history(self.desk.home), {
-            name: [row for row in rows[name] if MAX_NS in row[-6:]] for name in POLICY_KINDS
-        }
 
     def put_back(self) -> None:
         if self.file.read_bytes() != self.kept:

@@ -41,7 +41,7 @@ MANY = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list
 MS = 1_000_000
 OFTEN = [ACTS.index(NAMES.index(name)) for name in ("request", "outcome", "outcome", "propose", "wait", "negative", "approve", "enact")]
 """Acts that end a request or keep it open."""
-LETTERS = st.lists(st.tuples(st.sampled_from(OFTEN), *(st.integers(0, 7),) * 3), min_size=4, max_size=14)
+LETTERS = st.lists(st.tuples(st.sampled_from(OFTEN), *(st.integers(0, 7),) * 3), min_size=4, max_size=10)
 
 
 @MANY
@@ -137,7 +137,7 @@ DEEDS = st.lists(
         st.tuples(st.just("open"), st.integers(0, 9), st.sampled_from(["whole", "whole", "changed"])),
         st.tuples(st.just("wait"), st.integers(0, 70), st.just(0)),
     ),
-    min_size=1, max_size=6,
+    min_size=1, max_size=4,
 )  # fmt: skip
 
 
