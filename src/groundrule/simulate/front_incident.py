@@ -73,6 +73,7 @@ _TERMINALS: Final = (
     "terminal_id,account_id,plan,programmes,registration,activation_country,protected_class\n"
     "craft-9,acc-survey,roam,survey,registered,AE,\n"
     "clinic-1,acc-clinic,business,,registered,UA,hospital\n"
+    "ambulance-3,acc-clinic,mobile,,registered,UA,hospital\n"
 )
 _ARTICLE: Final = f"""\
 <!doctype html>
@@ -129,8 +130,12 @@ evidence: [{{file: dinners.html, url: "https://courier.example/dinners", lang: e
         "first.csv": _seen("first"), "second.csv": _seen("second"),
     }  # fmt: skip
     steps = [
-        *begin(files, areas="strip.geojson", says="A craft flies near the front, and a clinic works there. Their reports are decided."),
+        *begin(files, areas="strip.geojson", says="A craft flies near the front, and an ambulance drives there. Both are decided."),
         Step("The craft was refused, and this is why.", "explain craft-9 --home {home}"),
+        Step("The same rule hit an ambulance. Its owner appeals; 72 hours run, and the log holds neither the owner nor the terminal.",
+             "appeal open ambulance-3 --text {papers}/appeal.txt --received-by {reg} --home {home}",
+             keep={"appeal": r"(request-[0-9a-f]{32})"},
+             files={"appeal.txt": f"We carry the wounded; why are we cut off? {INVENTED}\n"}),
         Step("Somebody asks, through an intermediary, that craft of its programme be served. For whom is not said.",
              "request open {papers}/request.yaml --home {home}", keep={"request": r"Recorded (request-[0-9a-f]{32})"},
              files={"request.yaml": request, "letter.txt": f"Kindly let survey craft be served. {INVENTED}\n"}),
@@ -164,6 +169,8 @@ evidence: [{{file: dinners.html, url: "https://courier.example/dinners", lang: e
         Step("Who says what, side by side; how many independent origins there are.", "report compare {meetings} --home {home}"),
         Step("One file answers: who decided, on whose request, why was it served, and what is only a claim.",
              "dossier terminal craft-9 --home {home} --out {out}/dossier"),
+        Step("The ambulance, wrongly refused, has a dossier of its own, as its owner may read it.",
+             "dossier terminal ambulance-3 --for owner --home {home} --out {out}/dossier-ambulance"),
         Step("What is in force is what the log says.", "govern check --home {home}"),
     ]  # fmt: skip
     return Story(
@@ -192,9 +199,10 @@ def _days() -> dict[str, float]:
 
 
 def _seen(name: str) -> str:
-    """A craft that flies east with 40 m/s, and a clinic that stays."""
+    """A craft that flies east with 40 m/s, an ambulance that drives north with 25 m/s, and a clinic that stays."""
     rows = ["terminal_id,observed_at,lat_deg,lon_deg,speed_m_s,course_deg"]
     for step in range(_REPORTS):
         rows.append(f"craft-9,{{{name}{step}}},47.6,{35.4 + step * 0.008:.4f},40,90")
+        rows.append(f"ambulance-3,{{{name}{step}}},{47.7 + step * 0.00337:.5f},35.3,25,0")
         rows.append(f"clinic-1,{{{name}{step}}},47.8,35.2,,")
     return "\n".join(rows) + "\n"

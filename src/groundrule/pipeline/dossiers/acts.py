@@ -106,6 +106,8 @@ def _request(bench: Bench, logged: LoggedRequest) -> Act:
     request = logged.request
     who = bench.of(request.requester)
     at = Times(observed_at_ns=request.received_at, recorded_at_ns=logged.t_ns)
+    if request.appeal_of:
+        return _appeal(logged, at)
     said = [_said("request_received", {"who": who, "channel": f"code:channel_{request.channel}", "by": request.received_by}, at)]
     parts = [(who, "requester"), (request.received_by, "registrar")]
     for each in request.on_behalf_of:
@@ -134,10 +136,18 @@ def _request(bench: Bench, logged: LoggedRequest) -> Act:
     if not logged.outcomes:
         said.append(_said("request_open", {}, at, Standing.UNKNOWN, ("open",)))
     refs = {request.id, *(party for party, _ in parts), *(ask.object for ask in request.ask)}
-    if request.appeal_of:
-        refs.add(request.appeal_of)
-        said.append(_said("request_appeal", {"of": request.appeal_of}, at))
     return Act(logged.index, logged.t_ns, "request", request.id, frozenset(refs), tuple(said), tuple(parts))
+
+
+def _appeal(logged: LoggedRequest, at: Times) -> Act:
+    """An owner's appeal: the log holds a commitment to the decision, and a party id drawn for this appeal alone."""
+    request = logged.request
+    said = [_said("appeal_received", {"by": request.received_by, "channel": f"code:channel_{request.channel}"}, at)]
+    if not logged.outcomes:
+        said.append(_said("appeal_open", {}, at, Standing.UNKNOWN, ("open",)))
+    parts = ((request.received_by, "registrar"),)
+    refs = frozenset({request.id, request.received_by, str(request.appeal_of)})
+    return Act(logged.index, logged.t_ns, "request", request.id, refs, tuple(said), parts)
 
 
 def _outcome(index: int, t_ns: int, outcome: RequestOutcome) -> Act:

@@ -25,6 +25,7 @@ from groundrule.evidence.dossier import (
     Value,
 )
 from groundrule.instant import format_instant
+from groundrule.pipeline.appealing import get_appeal
 from groundrule.pipeline.dossiers import findings
 from groundrule.pipeline.dossiers.acts import Act, Said, acts
 from groundrule.pipeline.dossiers.bench import Bench
@@ -112,7 +113,8 @@ def compose(bench: Bench, kind: SubjectKind, given: str, *, as_of_ns: int | None
     subject = resolve(bench, kind, given)
     service = service_of(bench, subject, until_ns=as_of_ns) if kind is SubjectKind.TERMINAL else None
     every = acts(bench)
-    gathered = gather(bench, every, kind, subject, also=service.proposals if service else ())
+    also = (*service.proposals, *_appeals(bench, subject)) if service else ()
+    gathered = gather(bench, every, kind, subject, also=also)
     sheet = Sheet(bench)
     for act in gathered.acts:
         _write(sheet, act)
@@ -144,6 +146,15 @@ def compose(bench: Bench, kind: SubjectKind, given: str, *, as_of_ns: int | None
         () if service is None else service.areas,
         () if service is None else service.track,
     )
+
+
+def _appeals(bench: Bench, terminal_id: str) -> Iterator[str]:
+    """Appeals against decisions about a terminal: the log holds commitments, and the home their openings."""
+    for id_, logged in bench.state.requests.items():
+        if logged.request.appeal_of is not None:
+            appeal = get_appeal(bench.home, logged)
+            if appeal is not None and appeal.terminal_id == terminal_id:
+                yield id_
 
 
 def _refs(kind: SubjectKind, subject: str, gathered: Gathered, service: Service | None) -> set[str]:
@@ -265,8 +276,12 @@ def _heads(bench: Bench, gathered: Gathered, service: Service | None) -> Iterato
         yield from _contact_heads(bench, sheet, gathered)
     for id_ in sorted(gathered.requests, key=lambda each: state.requests[each].index):
         asked = state.requests[id_]
+        if asked.request.appeal_of:
+            values: dict[str, Value] = {"outcome": f"code:outcome_{asked.outcome}"}
+            yield Said(Phrase("sum_appeal", values), Standing.RECORDED), sheet.entry(asked.index)
+            continue
         first = asked.request.ask[0]
-        values: dict[str, Value] = {"who": bench.of(asked.request.requester), "what": f"code:ask_{first.op}", "object": first.object}
+        values = {"who": bench.of(asked.request.requester), "what": f"code:ask_{first.op}", "object": first.object}
         yield Said(Phrase("sum_request", values), Standing.RECORDED), sheet.entry(asked.index)
         act = next(each for each in gathered.acts if each.index == asked.index)
         for said in act.said:

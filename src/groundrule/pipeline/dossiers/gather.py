@@ -66,7 +66,7 @@ def gather(bench: Bench, acts: Iterable[Act], kind: SubjectKind, subject: str, *
     Args:
         acts: every act of the log.
         subject: its full id.
-        also: further references that bear on it, such as the enactments that brought the rules of a terminal's decisions into force.
+        also: further references that bear on it: changes that brought the rules of a terminal's decisions into force, and appeals.
     """
     everything = list(acts)
     proposals, requests, contacts, parties = _seeds(bench, everything, kind, subject, set(also))
@@ -121,7 +121,7 @@ def _seeds(
 ) -> tuple[set[str], set[str], set[str], set[str]]:
     """Proposals, requests, contacts and parties that the subject names at once."""
     state = bench.state
-    proposals, requests, contacts, parties = also & set(state.proposals), set[str](), set[str](), set[str]()
+    proposals, requests, contacts, parties = also & set(state.proposals), also & set(state.requests), set[str](), set[str]()
     names = {subject}
     if kind is SubjectKind.CHANGE:
         proposals.add(subject)
