@@ -55,6 +55,7 @@ class Mutant:
         lines: first and last line of the statement, without the body of a compound one.
         text: the whole line, stripped.
         nodes: types of the syntax nodes from the place outwards.
+        step: `+1` or `-1` for a changed number.
         excluded: why it needs no test; empty when it does.
     """
 
@@ -67,6 +68,7 @@ class Mutant:
     lines: tuple[int, int]
     text: str
     nodes: tuple[str, ...]
+    step: str = ""
     excluded: str = ""
 
     @property
@@ -81,7 +83,12 @@ class Mutant:
     @property
     def label(self) -> str:
         """Where and what, on one line."""
-        return f"{self.module}:{self.line}:{self.column} {self.operator} | {self.text}"
+        return f"{self.module}:{self.line}:{self.column} {self.kind} | {self.text}"
+
+    @property
+    def kind(self) -> str:
+        """The operator, and of a changed number whether it is one more or one less."""
+        return self.operator + self.step
 
 
 class Tree:
@@ -168,7 +175,7 @@ def _of_module(module: str, names: tuple[str, ...]) -> Iterator[Mutant]:
             continue  # changes a variable that would have to be named
         occurrence = -1
         for node in nodes:
-            for start, _ in make().mutation_positions(node):
+            for index, (start, _) in enumerate(make().mutation_positions(node)):
                 occurrence += 1
                 name = _qualified(node)
                 if names and not any(name == each or name.startswith(f"{each}.") for each in names):
@@ -184,6 +191,7 @@ def _of_module(module: str, names: tuple[str, ...]) -> Iterator[Mutant]:
                     lines=_statement(node, line),
                     text=lines[line - 1].strip(),
                     nodes=_context(node),
+                    step=("+1", "-1")[index] if operator == "core/NumberReplacer" else "",
                 )
 
 
@@ -270,7 +278,7 @@ def _matches(entry: Mapping[str, Any], mutant: Mutant) -> bool:
         return False
     if "at" in entry and not mutant.text[mutant.column - _indent(mutant) :].startswith(entry["at"]):
         return False
-    return any(fnmatchcase(mutant.operator, pattern) for pattern in entry["operators"])
+    return any(fnmatchcase(mutant.kind, pattern) for pattern in entry["operators"])
 
 
 def _indent(mutant: Mutant) -> int:

@@ -230,7 +230,7 @@ class Hot:
                 original = originals[path]
                 assert original is not None
                 changes = _changes(original, program)
-                if changes is None or any(len(living[path].get(key, ())) != 1 for key, _ in changes):
+                if changes is None or any(not living[path].get(key) for key, _ in changes):
                     found[mutant] = "cold"
                     continue
                 # What failed for the neighbours fails most likely; then the fastest.
@@ -239,7 +239,9 @@ class Hot:
                 if not reach:
                     found[mutant] = "not reached"
                     continue
-                patches = [(living[path][key][0], code) for key, code in changes]
+                # Closures that were made on import live beside the function that made them.
+                inner = [each for _, code in changes for each in _inner(code)]
+                patches = [(function, code) for key, code in (*changes, *inner) for function in living[path].get(key, ())]
                 order[mutant] = reach
                 slots[mutant] = slice(8 * len(order), 8 * len(order) + 8)
                 yield mutant, functools.partial(_run_patched, patches, [items[each] for each in reach], (failing, slots[mutant]))
@@ -312,6 +314,12 @@ def _changes(old: CodeType, new: CodeType) -> list[tuple[tuple[str, int], CodeTy
         else:
             changes += inside
     return changes or None
+
+
+def _inner(code: CodeType) -> Iterator[tuple[tuple[str, int], CodeType]]:
+    for each in _nested(code):
+        yield (each.co_qualname, each.co_firstlineno), each
+        yield from _inner(each)
 
 
 def _nested(code: CodeType) -> list[CodeType]:

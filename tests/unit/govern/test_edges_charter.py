@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import json
 from typing import Any
 
 import pytest
@@ -23,14 +24,15 @@ VALUE = gw.charter_value()
 
 def changed(**paths: Any) -> dict[str, Any]:
     """The charter with values put at dotted paths, written with two underscores."""
-    value = copy.deepcopy(VALUE)
+    value = json.loads(json.dumps(VALUE))  # as out of an envelope: equal words, other objects
     for path, put in paths.items():
         at: Any = value
         *steps, last = path.split("__")
         for step in steps:
             at = at[int(step)] if step.isdigit() else at[step]
         at[int(last) if last.isdigit() else last] = put
-    return value
+    made: dict[str, Any] = json.loads(json.dumps(value))
+    return made
 
 
 def fits(**paths: Any) -> Charter:

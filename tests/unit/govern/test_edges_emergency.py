@@ -125,6 +125,8 @@ def test_both_openers_sign_whoever_signs_besides(world: World) -> None:
     assert opens(world, value, "e3", "e2", "e1")
     for signers in (("e1",), ("e2",), ("e3", "e4"), ("e1", "e3"), ("p1", "e1")):
         assert refusal(world, value, *signers) == "openers_unsigned"
+        with pytest.raises(GroundruleError, match=f"^{len({'e1', 'e2'} & set(signers))} of 2 openers"):
+            opens(world, value, *signers)
     for openers in (("e1", "p1"), ("p1", "p2"), ("g1", "e2")):
         assert refusal(world, world.emergency_value(openers=[party(each) for each in openers]), *openers) == "openers_not_in_role"
 

@@ -106,6 +106,22 @@ def test_there_are_at_most_512_names() -> None:
     assert read("\n".join([*two, "quorum q"]) + "\n").minimum == 2
 
 
+def test_persons_and_groups_are_counted_together() -> None:
+    def crowd(*groups: str) -> str:
+        lines = [f"person p{n} {party(n)}" for n in range(510)]
+        rest = " ".join(f"p{n}" for n in range(6, 510))
+        return "\n".join([*lines, "group g1 2 p0 p1", *groups, f"group q 2 g1 {rest}", "quorum q"]) + "\n"
+
+    assert "does not bear" in refused(crowd()).message  # 512 names, and p2 to p5 are loose
+    assert "too many persons" in refused(crowd("group g2 2 p2 p3")).message
+
+
+def test_everybody_of_a_large_role_leaves_nobody_to_spare() -> None:
+    crowd = [party(n) for n in range(300)]
+    assert not read(k_of(crowd, 300)).threshold_ok()
+    assert read(k_of(crowd, 299)).threshold_ok()
+
+
 def test_a_name_has_one_to_eighty_printable_characters() -> None:
     for name in ("!", "~", "x" * 80, "#a"):
         assert read(f"person {name} {A}\nperson b {B}\ngroup q 1 {name} b\nquorum q\n").minimum == 1
