@@ -17,6 +17,7 @@ from groundrule.evidence.render.page import page_html
 from groundrule.evidence.render.words import names_in, words
 from groundrule.pipeline.dossiers.bench import Bench
 from groundrule.pipeline.dossiers.compose import compose
+from groundrule.pipeline.dossiers.openings import keep_openings, redacted
 from groundrule.pipeline.dossiers.seal import Sealed, prove, seal
 from groundrule.store.durable import write_durably
 from groundrule.store.home import Home
@@ -61,10 +62,12 @@ def dossier(
     place = Home.open(home)
     words(language)
     bench = Bench.open(place, now_ns=time.time_ns(), reader=Reader(reader.value))
-    made = compose(bench, SubjectKind(kind.value), subject, as_of_ns=instant_option(as_of, "--as-of"))
+    whole = compose(bench, SubjectKind(kind.value), subject, as_of_ns=instant_option(as_of, "--as-of"))
+    made, openings = redacted(bench, whole)
     proofs = prove(place, made)
     documents = {"dossier.html": page_html(proofs.dossier, language=language)}
     sealed = seal(place, proofs.dossier, proofs, documents, log=log)
+    keep_openings(place, sealed.manifest_sha256, openings)
     folder = out or Path(f"dossier-{kind.value}-{_file_name(made.id)}")
     files = _write(folder, sealed, documents)
     if as_json:

@@ -132,12 +132,14 @@ class Party:
         kind: as the register has it.
         parts: what it did here: (role such as requester, on_behalf_of, author, approved, rejected, recused, abstained,
             excluded, registrar, covered_person, counterparty, reporter, reviewer, opener; statement id).
+        office: the unit in which it holds a role by charter; empty where it holds none.
     """
 
     ref: str
     name: str
     kind: str
     parts: tuple[tuple[str, str], ...]
+    office: str = ""
 
 
 @dataclass(frozen=True, slots=True)

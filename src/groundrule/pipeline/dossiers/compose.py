@@ -94,6 +94,7 @@ class Sheet:
                 self._bench.name(ref) or self._bench.units.get(ref, ""),
                 self._bench.kind(ref),
                 tuple(dict.fromkeys((role, ids[section, place]) for section, place, role in parts)),
+                self._bench.units.get(ref, ""),
             )
             for ref, parts in self._parts.items()
         ]

@@ -11,10 +11,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from groundrule.errors import InputError
-from groundrule.evidence.dossier import SubjectKind
+from groundrule.evidence.dossier import Reader, SubjectKind
 from groundrule.govern.contacts import concerned, re_review_set
 from groundrule.pipeline.dossiers.acts import Act
 from groundrule.pipeline.dossiers.bench import Bench, one_of
+
+TOLD_OF_ALLEGATIONS = frozenset({Reader.OPERATOR, Reader.REGULATOR})
+"""Readers for whom acts are gathered along an allegation; for others that itself would tell about whom it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,8 @@ def gather(bench: Bench, acts: Iterable[Act], kind: SubjectKind, subject: str, *
     everything = list(acts)
     proposals, requests, contacts, parties = _seeds(bench, everything, kind, subject, set(also))
     state = bench.state
-    for each in tuple(contacts):
+    followed = contacts if bench.reader in TOLD_OF_ALLEGATIONS else {each for each in contacts if not told_by_others(bench, each)}
+    for each in tuple(followed):
         asked = state.contacts[each].contact.ask_made
         if asked:
             requests.add(asked)
@@ -79,7 +83,7 @@ def gather(bench: Bench, acts: Iterable[Act], kind: SubjectKind, subject: str, *
         proposals |= {id_ for id_, logged in state.proposals.items() if request in logged.proposal.requests}
     meanwhile = tuple(
         (contact, found.index, found.act, found.of, found.touches)
-        for contact in sorted(contacts)
+        for contact in sorted(followed)
         for found in re_review_set(state, contact)
     )
     if kind in (SubjectKind.CONTACT, SubjectKind.PERSON):
@@ -114,6 +118,11 @@ def gather(bench: Bench, acts: Iterable[Act], kind: SubjectKind, subject: str, *
     return Gathered(
         kind, subject, tuple(chosen), frozenset(proposals), frozenset(requests), frozenset(contacts), frozenset(persons), meanwhile
     )
+
+
+def told_by_others(bench: Bench, contact: str) -> bool:
+    """Tell whether a contact was told by somebody other than the person concerned, whatever came of it."""
+    return bench.state.contacts[contact].contact.status != "self_reported"
 
 
 def _seeds(

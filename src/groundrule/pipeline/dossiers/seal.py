@@ -102,6 +102,9 @@ def _receipts(home: Home, dossier: Dossier) -> tuple[dict[str, bytes], Dossier, 
     recipient: Any = "owner" if dossier.reader is Reader.OWNER else "operator"
     for place in order[:MAX_RECEIPTS]:
         row = rows[place]
+        if row.rule.startswith("sealed:"):
+            trouble.append(f"no receipt for the answer of {format_instant(row.last_ns)}: its rule is still sealed")
+            continue
         name = f"proofs/receipt-{place + 1}.tlog-proof"
         try:
             files[name] = issue_receipt(home, row.terminal_id, at_ns=row.last_ns, recipient=recipient).proof

@@ -16,7 +16,6 @@ from groundrule.evidence.dossier import (
     AreaVersion,
     DecisionRow,
     Phrase,
-    Reader,
     RuleText,
     Standing,
     Times,
@@ -158,8 +157,7 @@ def _registration(bench: Bench, terminal_id: str) -> Iterator[Said]:
                     parties[str(row["party_id"])] = None
         for party in parties:
             for row in registers.versions("parties", party):
-                if bench.reader not in (Reader.PUBLIC, Reader.OWNER):
-                    yield _row("party_registered", row)
+                yield _row("party_registered", row)
 
 
 _ROW_TIMES = ("valid_from", "valid_until", "recorded_at", "superseded_at", "version", "revision", "governed")
@@ -190,19 +188,18 @@ def _why(bench: Bench, terminal_id: str, rows: Sequence[DecisionRow], until_ns: 
     refused = [row.last_ns for row in rows if row.outcome == "deny"]
     if refused and refused[-1] not in moments:
         moments.insert(0, refused[-1])
-    audience = "owner" if bench.reader in (Reader.OWNER, Reader.PUBLIC) else "operator"
     for at_ns in moments:
         try:
-            found = explain_terminal(bench.home, terminal_id, at_ns=at_ns, audience=audience)  # type: ignore[arg-type]  # one of two words
+            found = explain_terminal(bench.home, terminal_id, at_ns=at_ns)
         except GroundruleError as error:
             yield Said(Phrase("why_not_explained", {"error": error.message}), Standing.UNKNOWN, Times(observed_at_ns=at_ns), ("integrity",))
             continue
-        yield from _explained(found, operator=audience == "operator")
+        yield from _explained(found)
     if until_ns is None and not rows:
         yield Said(Phrase("no_decision"), Standing.UNKNOWN)
 
 
-def _explained(found: Found, *, operator: bool) -> Iterator[Said]:
+def _explained(found: Found) -> Iterator[Said]:
     explanation, at = found.explanation, Times(observed_at_ns=found.observed_at_ns)
     outcome: dict[str, Value] = {"outcome": f"code:{found.outcome}", "reason": f"reason:{explanation.reason}"}
     yield Said(Phrase("why_answer", outcome), Standing.RECORDED, at)
@@ -210,8 +207,6 @@ def _explained(found: Found, *, operator: bool) -> Iterator[Said]:
         yield Said(Phrase("why_basis", {"basis": explanation.basis}), Standing.RECORDED, at)
     if explanation.appeal:
         yield Said(Phrase("why_appeal", {"appeal": explanation.appeal}), Standing.RECORDED, at)
-    if not operator:
-        return
     if explanation.requested_by:
         yield Said(Phrase("why_requested", {"by": explanation.requested_by}), Standing.RECORDED, at)
     for item in explanation.applied[:10]:

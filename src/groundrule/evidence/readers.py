@@ -1,0 +1,142 @@
+"""What each reader of a dossier may see: the tables behind `redact`, and how a text is looked through for what it must not tell.
+
+A value of a sentence stays for an owner or the public if it is a number, a word of the catalogue, a party as that reader may know it, or
+a text that stands in the public log anyway. Everything else is withheld, so that a sentence added later is closed until somebody
+decides otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from groundrule.evidence.dossier import Dossier, Party, Reader, SubjectKind
+
+CLOSED_READERS: Final = frozenset({Reader.OWNER, Reader.PUBLIC})
+"""Readers who get an extract; the operator gets everything, the regulator everything but what a seal still closes."""
+
+PUBLIC_BODIES: Final = frozenset({"government_body", "head_of_state_or_government", "international_org"})
+"""Kinds of parties whose role is public: they are named to everybody."""
+NAMED_TO: Final[Mapping[Reader, frozenset[str]]] = {
+    Reader.OWNER: PUBLIC_BODIES | {"legal_entity"},
+    Reader.PUBLIC: PUBLIC_BODIES,
+}
+
+LOGGED: Final[Mapping[str, frozenset[str]]] = {
+    key: frozenset(names.split())
+    for key, names in {
+        "charter_in_force": "until", "request_asks": "object detail", "request_asks_plainly": "object", "sum_request": "object",
+        "request_basis": "reference", "request_outcome": "reason", "sum_outcome": "reason",
+        "request_conflict": "other priority", "screening_clear": "lists", "screening_open": "lists", "screening_true": "lists",
+        "screening_false": "lists", "proposal_made": "id", "proposal_reason": "reason", "proposal_change": "object",
+        "proposal_request": "request", "approval_approve": "proposal", "approval_reject": "proposal", "approval_recuse": "proposal",
+        "enactment_made": "proposal", "act_refused": "sentence", "entry_no_effect": "kind sentence", "contact_topics": "topics",
+        "contact_told": "authority at", "contact_corroborated": "review", "contact_denied": "review", "contact_self_reported": "when",
+        "contact_basis_self": "when", "contact_basis_press": "when", "contact_basis_third_party": "when",
+        "contact_basis_official": "when", "contact_basis_intelligence": "when", "review_opened": "of due", "review_overdue": "due",
+        "review_concluded": "findings", "emergency_opened": "condition scope", "not_counted": "proposal",
+        "not_enacted_because": "proposal why", "said_nothing": "proposal", "told_and_answered": "received answered",
+        "why_basis": "basis", "why_appeal": "appeal", "sum_proposed": "id at", "sum_enacted": "id at", "sum_not_enacted": "id",
+        "answered": "areas from to", "answered_once": "areas from", "sum_answer": "at", "answer_changed": "at",
+        "nothing_observed": "since", "unknown_contact_true": "contact", "unknown_contact_said": "contact",
+    }.items()
+}  # fmt: skip
+"""Values that are read as they are, by sentence: they stand in the public log, or are what a terminal was told."""
+
+INTERNAL: Final = frozenset({"why_finding", "why_not_denied", "why_relief", "why_requested", "party_registered"})
+"""Sentences that only operator and regulator read: margins, limits, what was measured, and who holds an account."""
+AGAINST_SOMEBODY: Final = frozenset(
+    {
+        "decided_meanwhile", "decided_meanwhile_near", "statement_against_claim", "statement_against_contact", "sum_meanwhile",
+        "contact_stands_disputed", "contact_not_vouched", "unknown_contact_true", "unknown_contact_said", "approval_conflict",
+    }
+)  # fmt: skip
+"""Sentences that follow from contacts, and could tell with whom one is alleged."""
+OF_A_CONTACT: Final = frozenset({"contact_not_vouched", "contact_stands_disputed", "unknown_contact_true", "unknown_contact_said"})
+"""Those of `AGAINST_SOMEBODY` that name no party: they stay in the public dossier of the contact itself."""
+OF_THE_TRACK: Final = frozenset({"answered", "answered_once", "sum_answer", "answer_changed", "nothing_observed"})
+TRACK_SECTIONS: Final = frozenset({"service", "why", "registered"})
+ANY_DIGITS: Final = re.compile(r"\d")
+OWN_FIELDS: Final = (
+    "terminal id", "kit number", "utid", "dish id", "account id", "plan", "programmes", "protected class", "activation country",
+    "activated at", "registration", "cell state", "country", "state", "quota",
+)  # fmt: skip
+"""Fields of the registers that an owner reads about the own terminal and account."""
+
+_REF = re.compile(r"party-[0-9a-f]{32}|commitment:[0-9a-f]{64}")
+_OBJECT = re.compile(r"(?<!\w)(terminals?|accounts?|service|dish|kit)[/:]([^\s,;]+)")
+_REGISTERED_ID = re.compile(r"(?:terminal id|account id|party id|kit number|utid|dish id|name) ([^;]+)")
+_IN_BRACKETS = re.compile(r"\s*\([^)]*\)")
+_SHORTEST = 3
+_SURNAME = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the composer of a dossier knows beyond it.
+
+    Attributes:
+        persons: names of natural persons. bodies: names of all other parties that have no public role.
+        sealed: id of a rule or area whose content is still sealed, to its commitment.
+        telling: entries of the log whose own text tells what this reader may not see.
+    """
+
+    persons: frozenset[str] = frozenset()
+    bodies: frozenset[str] = frozenset()
+    sealed: Mapping[str, str] = field(default_factory=dict)
+    telling: frozenset[int] = frozenset()
+
+
+class Veil:
+    """Says of a text whether a reader may not see it because of whom or what it names."""
+
+    def __init__(self, dossier: Dossier, reader: Reader, known: Known) -> None:
+        persons, others = set(known.persons), set[str]()
+        for party in dossier.parties:
+            if party.name and party.kind not in NAMED_TO[reader]:
+                (others if party.kind == "legal_entity" else persons).add(party.name)
+        if reader is Reader.PUBLIC:
+            others |= known.bodies
+        self._own = dossier.id if reader is Reader.OWNER and dossier.kind is SubjectKind.TERMINAL else None
+        for each in dossier.statements:
+            if each.phrase.key.endswith("_registered") and (self._own is None or each.phrase.key == "party_registered"):
+                others |= {found.strip() for found in _REGISTERED_ID.findall(str(each.phrase.values.get("what")))}
+        if self._own is None and dossier.kind is SubjectKind.TERMINAL:
+            others.add(dossier.id)
+        words = {form for name in persons | others for form in (name, _IN_BRACKETS.sub("", name))}
+        words |= {surname for name in persons if len(surname := _IN_BRACKETS.sub("", name).split(" ")[-1]) >= _SURNAME}
+        self._words = _any_of(words)
+
+    def tells(self, text: str) -> bool:
+        """Tell whether a text names somebody, a terminal or an account that the reader may not know."""
+        if self._words is not None and self._words.search(text):
+            return True
+        if any(found[1] != self._own for found in _OBJECT.findall(text)):
+            return True
+        return bool(_REF.search(text))
+
+    def entry_tells(self, strings: Iterable[str]) -> bool:
+        """Tell the same of the strings of an entry of the log, in which ids and commitments of parties are public."""
+        return any(self.tells(_REF.sub("", text)) for text in strings)
+
+
+def _any_of(words: Iterable[str]) -> re.Pattern[str] | None:
+    long = sorted({word for word in words if len(word) >= _SHORTEST}, key=lambda word: (-len(word), word))
+    return re.compile(r"(?<!\w)(?:" + "|".join(map(re.escape, long)) + r")(?!\w)") if long else None
+
+
+def is_ref(text: str) -> bool:
+    """Tell whether a text is a reference to a party."""
+    return _REF.fullmatch(text) is not None
+
+
+def named(party: Party, reader: Reader) -> bool:
+    """Tell whether a party is named to a reader."""
+    return party.kind in NAMED_TO[reader]
+
+
+def own_fields(text: str) -> str:
+    """Return what a register says about a terminal or account, as far as its owner reads it."""
+    return "; ".join(item for item in text.split("; ") if item.startswith(tuple(f"{name} " for name in OWN_FIELDS)))
