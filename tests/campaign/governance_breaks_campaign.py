@@ -39,6 +39,7 @@ class Fault:
 FAULTS = (
     Fault("I1", "i1_i3_i4_every", "govern.admission._enactment", "if not judged.quorum:", "if False:"),
     Fault("I1", "i1_an_enactment", "govern.admission._enactment", "if not relied:", "if False:"),
+    Fault("I1", "i1_i3_i4_every", "govern.quorum.review_blocks", 'in ("reversed", "partly")', 'in ("reversed",)'),
     Fault("I2", "i2_signatures", "govern.quorum._verdicts", "counted[person] = each",
           "counted.pop(person) if person in counted else counted.update({person: each})"),
     Fault("I3", "i3_a_person", "govern.quorum.judge", "quorum = _holds(charter, need, counted, instead)",

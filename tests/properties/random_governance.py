@@ -226,6 +226,20 @@ class Player:
         }
         self.world.force("contact-update", update)
 
+    def _examine(self, a: int, b: int, c: int) -> None:
+        """A review of a proposal is opened, or concluded by enough or too few."""
+        if not self.proposals:
+            return
+        of = self.proposals[a % len(self.proposals)]
+        name, due = (of, c // 4), format_time(START + (1 + c % 4) * DAY)
+        signers = REVIEWERS[: 1 + (c > 0)]
+        if b < 4:
+            self.world.force("review", self.world.review_value(of, None, name, due=due))
+        else:
+            verdict = ("upheld", "reversed", "partly", "upheld")[b - 4]
+            value = self.world.review_value(of, verdict, name, due=due, reviewers=[party(each) for each in signers])
+            self.world.force("review", gw.envelope("review", value, *signers))
+
     def _wait(self, a: int, b: int, c: int) -> None:  # noqa: ARG002
         self.world.now += STEPS[a % len(STEPS)]
 
@@ -263,9 +277,9 @@ def _begun() -> Player:
 
 NAMES = (
     "request", "screening", "propose", "approve", "negative", "wrong", "contact", "review", "wait", "enact", "replay", "rotate",
-    "outcome",
+    "outcome", "examine",
 )  # fmt: skip
-ACTS = (0, 1, 1, 2, 2, 3, 3, 3, 3, 3, 3, 3, 4, 5, 6, 6, 7, 8, 8, 9, 9, 10, 11, 12)
+ACTS = (0, 1, 1, 2, 2, 3, 3, 3, 3, 3, 3, 3, 4, 5, 6, 6, 7, 8, 8, 9, 9, 10, 11, 12, 13)
 """How often each act comes up."""
 _SMALL = st.integers(0, 7)
 _ENACTED = [("approve", 0, 0, 0), ("approve", 4, 0, 0), ("enact", 0, 0, 0)]
@@ -278,6 +292,8 @@ PRELUDES: dict[str, list[tuple[str, int, int, int]]] = {
     "voted down": [("negative", who, 0, 1) for who in (6, 7, 0, 1, 2)],
     "charter expired": [("wait", 7, 0, 0)] * 4,
     "suspended": [("approve", 0, 0, 0), ("contact", 0, 0, 3)],
+    "examined": [*_ENACTED[:2], ("examine", 0, 0, 1)],
+    "found against": [*_ENACTED[:2], ("examine", 0, 5, 1)],
     "half of them out": [("contact", who, who, 0) for who in (0, 3)] + [("negative", 1, 0, 0)],
 }
 """How histories begin, so that what takes many acts is not rare."""

@@ -101,6 +101,7 @@ class Facts:
         self.policy = None
         self.requests, self.proposals, self.approvals, self.contacts = {}, {}, [], {}
         self.outcomes, self.logged = [], {}  # of requests; and when each was logged
+        self.opened = {}  # reviews by id, concluded or not
         self.updates, self.screenings, self.reviews, self.nonces = [], [], [], {}
         self.enacted, self.rejected, self.last = {}, {}, 0
         self.policies = []  # (from, digest)
@@ -183,19 +184,36 @@ class Facts:
         return None
 
     def on_review(self, _, t, body):
-        if "payload" not in body:
-            return "not modelled"
-        _, review, good = open_signed(body, "review", self.charter)
-        signers = {person for person, key in good if valid(key, t)}
+        review, signers = body, set()
+        if "payload" in body:
+            _, review, good = open_signed(body, "review", self.charter)
+            signers = {person for person, key in good if valid(key, t)}
+        of, known = review["of"], self.opened.get(review["id"])
+        if of not in self.contacts and of not in self.proposals:
+            return "unknown"
+        if known and (known["of"], known["due"]) != (of, review["due"]):
+            return "taken"
+        if not known and not t - 5000 <= ms(review["due"]) <= t + self.charter["limits"]["review_hours"] * HOURS:
+            return "too_late"
+        if review["verdict"] is None:
+            if known:
+                return "again or taken"
+            self.opened[review["id"]] = {"of": of, "due": review["due"], "done": False}
+            return None
+        if known and known["done"]:
+            return "again or taken"
         reviewers = set(review["reviewers"])
-        if any(each["id"] == review["id"] for _, each in self.reviews) or review["of"] not in self.contacts:
-            return "again or unknown"
-        case = self.contacts[review["of"]]["body"]
-        involved = {case["covered_person"], case["counterparty"], case["reported_by"]}
+        if of in self.contacts:
+            case = self.contacts[of]["body"]
+            involved = {case["covered_person"], case["counterparty"], case["reported_by"]}
+        else:
+            involved = {each["person"] for _, _, each, _ in self.approvals if each["proposal_digest"] == of}
+            involved.add(self.proposals[of]["proposal"]["author"])
         if not reviewers <= signers or reviewers & involved:
             return "reviewers"
         if not role_holds(self.charter["roles"]["review"], reviewers - self.suspended(), {}):
             return "quorum"
+        self.opened[review["id"]] = {"of": of, "due": review["due"], "done": True}
         self.reviews.append((t, review))
         return None
 
@@ -531,6 +549,10 @@ class Facts:
             found.add("not_yet")
         if effective["until"] and at >= ms(effective["until"]) and at >= ms(effective["from"]):
             found.add("too_late")
+        if any(each["of"] == name and not each["done"] and at < ms(each["due"]) for each in self.opened.values()):
+            found.add("under_review")
+        if [review["verdict"] for _, review in self.reviews if review["of"] == name][-1:] in (["reversed"], ["partly"]):
+            found.add("review_reversed")
         if proposal["base_policy_digest"] != self.policy:
             found.add("stale_base")
         if not self.class_reached(proposal, record["impact"]):
