@@ -22,8 +22,8 @@ from groundrule.cli import (
     decide,
     demo,
     disclosure,
-    duress,
     dossier,
+    duress,
     emergency,
     explain,
     govern,
@@ -80,7 +80,7 @@ app.add_typer(disclosure.app, name="disclosure")
 app.add_typer(duress.app, name="duress")
 app.add_typer(govern.app, name="govern")
 app.add_typer(report.app, name="report")
-app.command(name="dossier")(dossier.dossier)
+app.add_typer(dossier.app, name="dossier")
 
 
 @app.callback(invoke_without_command=True)

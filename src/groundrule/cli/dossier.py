@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,27 +13,31 @@ import typer
 
 from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_json, print_text, warn
 from groundrule.cli.rules import instant_option
+from groundrule.errors import InputError
+from groundrule.evidence.bundle import read_bounded
 from groundrule.evidence.dossier import Dossier, Reader, SubjectKind
+from groundrule.evidence.dossier_json import plain
+from groundrule.evidence.redact import digest_of
 from groundrule.evidence.render.page import page_html
-from groundrule.evidence.render.words import names_in, words
+from groundrule.evidence.render.words import names_in, visible, words
+from groundrule.evidence.verify_bundle import verify_bundle
 from groundrule.pipeline.dossiers.bench import Bench
 from groundrule.pipeline.dossiers.compose import compose
-from groundrule.pipeline.dossiers.openings import keep_openings, redacted
+from groundrule.pipeline.dossiers.openings import find_openings, keep_openings, redacted
 from groundrule.pipeline.dossiers.seal import Sealed, prove, seal
 from groundrule.store.durable import write_durably
 from groundrule.store.home import Home
 
-
-class Kind(StrEnum):
-    """What a dossier can be about."""
-
-    TERMINAL = "terminal"
-    AREA = "area"
-    CHANGE = "change"
-    PERSON = "person"
-    CONTACT = "contact"
-    REQUEST = "request"
-    CASE = "case"
+app = typer.Typer(no_args_is_help=True, help="Everything on record about one subject, in one file that a stranger reads and checks.")
+_ABOUT = {
+    SubjectKind.TERMINAL: "a terminal: what it was answered and why, under which rules, and who stands behind them",
+    SubjectKind.AREA: "an area: what was asked and changed there",
+    SubjectKind.CHANGE: "a proposal: who asked, proposed, signed, and what it changed",
+    SubjectKind.PERSON: "a person or body: every act and contact",
+    SubjectKind.CONTACT: "a contact: who tells of it, and what was decided meanwhile",
+    SubjectKind.REQUEST: "a request: who asked, and what became of it",
+    SubjectKind.CASE: "a case",
+}
 
 
 class For(StrEnum):
@@ -44,25 +49,42 @@ class For(StrEnum):
     PUBLIC = "public"
 
 
-def dossier(
-    kind: Annotated[Kind, typer.Argument(help="What it is about.")],
-    subject: Annotated[str, typer.Argument(metavar="ID", help="Its id; ids of the log may be cut short.")],
-    home: HomeOption = DEFAULT_HOME,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder; by default `dossier-KIND-ID`.")] = None,
-    reader: Annotated[For, typer.Option("--for", help="For whom.")] = For.OPERATOR,
-    language: Annotated[str, typer.Option("--language", help="Of the words.")] = "en",
-    as_of: Annotated[str | None, typer.Option("--as-of", help="Leave out what was observed after this time.")] = None,
-    log: Annotated[bool, typer.Option("--log/--no-log", help="Put the digest of the dossier into the public log.")] = True,
-    as_json: OutputJson = False,
-) -> None:
-    """Write a dossier: a page to read, and one ZIP file with the page, all proofs and the programs that check them.
+def _command(kind: SubjectKind) -> Callable[..., None]:
+    """The command that makes the dossiers of one kind of subject."""
 
-    It holds names and places: keep it as safe as the home. The log gets a digest, which does not tell whom it is about.
+    def dossier(
+        subject: Annotated[str, typer.Argument(metavar="ID", help="Its id; ids of the log may be cut short.")],
+        home: HomeOption = DEFAULT_HOME,
+        out: Annotated[Path | None, typer.Option("--out", help="Folder; by default `dossier-KIND-ID`.")] = None,
+        reader: Annotated[For, typer.Option("--for", help="For whom.")] = For.OPERATOR,
+        language: Annotated[str, typer.Option("--language", help="Of the words.")] = "en",
+        as_of: Annotated[str | None, typer.Option("--as-of", help="Leave out what was observed after this time.")] = None,
+        log: Annotated[bool, typer.Option("--log/--no-log", help="Put the digest of the dossier into the public log.")] = True,
+        as_json: OutputJson = False,
+    ) -> None:
+        _make(kind, subject, home, out, reader, language, as_of, log=log, as_json=as_json)
+
+    dossier.__doc__ = f"""Write the dossier of {_ABOUT[kind]}.
+
+    A page to read, and one ZIP file with the page, all proofs and the programs that check them. For a reader who may not see
+    everything, digests of what was left out stay in it. It holds names and places: keep it as safe as the home. The log gets a
+    digest, which does not tell whom it is about.
     """
+    return dossier
+
+
+for _kind in _ABOUT:
+    app.command(name=_kind.value)(_command(_kind))
+
+
+def _make(
+    kind: SubjectKind, subject: str, home: Path, out: Path | None, reader: For, language: str, as_of: str | None,
+    *, log: bool, as_json: bool,
+) -> None:  # fmt: skip
     place = Home.open(home)
     words(language)
     bench = Bench.open(place, now_ns=time.time_ns(), reader=Reader(reader.value))
-    whole = compose(bench, SubjectKind(kind.value), subject, as_of_ns=instant_option(as_of, "--as-of"))
+    whole = compose(bench, kind, subject, as_of_ns=instant_option(as_of, "--as-of"))
     made, openings = redacted(bench, whole)
     proofs = prove(place, made)
     documents = {"dossier.html": page_html(proofs.dossier, language=language)}
@@ -74,6 +96,74 @@ def dossier(
         print_json(_as_dict(proofs.dossier, sealed, files))
         return
     _print(proofs.dossier, sealed, files, language)
+
+
+@app.command()
+def verify(
+    file: Annotated[Path, typer.Argument(help="The ZIP file of a dossier.")],
+    policy: Annotated[Path | None, typer.Option("--policy", help="The keys that you trust; otherwise those in the file itself.")] = None,
+    as_json: OutputJson = False,
+) -> None:
+    """Check a dossier: nothing was changed, the log names it, and every entry and receipt is in the log.
+
+    Nothing is unpacked. Without --policy the keys come from the file itself: that tells that it is whole, not who made it.
+    """
+    keys = None if policy is None else read_bounded(policy)
+    found = verify_bundle(read_bounded(file), keys)
+    if as_json:
+        print_json({"holds": True, **plain(found)})
+        return
+    print_text("All of it holds.", style="bold")
+    kind, subject = found.subject["kind"], visible(str(found.subject["id"]))
+    print_text(f"About {kind} {subject}, for {found.reader}, made {found.made_at}; {found.files} files.")
+    if found.manifest_entry is None:
+        warn("No entry of a log names it: whoever made it could have written the text.")
+    else:
+        print_text(f"Entry {found.manifest_entry} of the log names it, {found.logged_at}.")
+    print_text(f"{len(found.entries)} entries and {len(found.receipts)} receipts lead to the log.")
+    if not found.own_policy:
+        warn("The keys are those in the file: compare its log/policy with one from elsewhere, or give --policy.")
+
+
+@app.command(name="open")
+def open_redaction(
+    redaction: Annotated[str, typer.Argument(metavar="DIGEST", help="Digest of a redaction, as the dossier lists it.")],
+    home: HomeOption = DEFAULT_HOME,
+    salt: Annotated[str | None, typer.Option("--salt", help="Salt that the operator gave [hexadecimal]; needs --text and no home.")] = None,
+    text: Annotated[str | None, typer.Option("--text", help="Text that is said to be the one left out.")] = None,
+    as_json: OutputJson = False,
+) -> None:
+    """Show what was left out of a dossier, or whether a given text is what was left out.
+
+    The operator's home keeps salt and text of every redaction. Whoever is given both checks them with --salt and --text against the
+    digest in the dossier, without a home.
+    """
+    if salt is not None:
+        if text is None or re.fullmatch("(?:[0-9a-f]{2})+", salt) is None or re.fullmatch("[0-9a-f]{64}", redaction) is None:
+            help_ = "give the whole digest, and --salt and --text as they were given to you"
+            raise InputError("a salt without a text, or not in hexadecimal", help=help_)
+        _answer(digest_of(bytes.fromhex(salt), text) == redaction, as_json=as_json)
+        return
+    found = find_openings(Home.open(home), redaction)
+    if text is not None:
+        _answer(any(each.text == text for _, each in found), as_json=as_json)
+        return
+    if as_json:
+        print_json([{"manifest_sha256": manifest, **plain(each)} for manifest, each in found])
+        return
+    for manifest, each in found:
+        print_text(f"Left out of the dossier {manifest[:16]}… ({each.what}, {each.where}):", style="bold")
+        print_text(visible(each.text))
+        print_text(f"salt {each.salt}")
+
+
+def _answer(same: bool, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"same": same})
+    else:
+        print_text("This is the text that was left out." if same else "This is NOT the text that was left out.")
+    if not same:
+        raise typer.Exit(1)
 
 
 def _file_name(subject: str) -> str:

@@ -9,18 +9,20 @@
     verify_dossier.py, groundrule_verify.py, READ-ME.txt                   how to check all this without our programs
 
 The archive itself is in one form only: members stored without compression, in the order of their names, with one fixed date and no
-comments, so that every changed byte shows. The archive is made and checked here; nothing is ever extracted to a path from a member's name.
+comments, so that every changed byte shows. It is written and read here byte by byte, so that no reader of archives can see in it what
+another does not. The archive is made and checked here; nothing is ever extracted to a path from a member's name.
 """
 
 from __future__ import annotations
 
 import re
-import zipfile
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from io import BytesIO
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
+from zlib import crc32
 
 from groundrule.canon import canonical_json, parse_canonical
 from groundrule.errors import InputError, ProofFailed
@@ -34,7 +36,11 @@ MAX_BYTES = 200_000_000
 MAX_MEMBERS = 5_000
 VERSION = 1
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}(/[A-Za-z0-9_][A-Za-z0-9._-]{0,99}){0,3}")
-_DATE = (1980, 1, 1, 0, 0, 0)
+_LOCAL: Final = b"PK\3\4"
+_CENTRAL: Final = b"PK\1\2\x14\3"  # made by version 2.0 on Unix, as Python's zipfile writes it
+_END: Final = b"PK\5\6"
+_HEADER: Final = 30
+_NEEDS, _DATE = 20, 0x21  # version 2.0; 1 January 1980
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +87,23 @@ def check_name(name: str) -> None:
 
 
 def pack(files: Mapping[str, bytes]) -> bytes:
-    """Return the archive: the same files always give the same bytes."""
-    out = BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
-        for name in sorted(files):
-            info = zipfile.ZipInfo(name, _DATE)
-            info.create_system, info.external_attr = 3, 0o644 << 16
-            archive.writestr(info, files[name])
-    return out.getvalue()
+    """Return the archive: the same files always give the same bytes (PKWARE APPNOTE 4.3; one local header and one entry each)."""
+    local, central, at = [], [], 0
+    for name, data in sorted(files.items()):
+        raw = name.encode("ascii")
+        head = struct.pack("<5H3I2H", _NEEDS, 0, 0, 0, _DATE, crc32(data), len(data), len(data), len(raw), 0)
+        local += [_LOCAL, head, raw, data]
+        central += [_CENTRAL, head, struct.pack("<3H2I", 0, 0, 0, 0o644 << 16, at), raw]
+        at += _HEADER + len(raw) + len(data)
+    directory = b"".join(central)
+    end = struct.pack("<4H2IH", 0, 0, len(files), len(files), len(directory), at, 0)
+    return b"".join((*local, directory, _END, end))
+
+
+def read_bounded(path: Path) -> bytes:
+    """Read a file, and of a larger one or of a device at most one byte more than a bundle may have."""
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)
 
 
 def unpack(data: bytes) -> Opened:
@@ -100,7 +115,7 @@ def unpack(data: bytes) -> Opened:
     if len(data) > MAX_BYTES:
         raise ProofFailed(f"a bundle of {len(data):,} bytes", help=f"at most {MAX_BYTES:,}")
     files = _members(data)
-    if pack(files) != data:
+    if not files or pack(files) != data:
         raise ProofFailed("the archive is not in the one form that a bundle has", help="ask for the file as it was made")
     if MANIFEST not in files:
         raise ProofFailed("the bundle has no manifest", help="ask for the file as it was made")
@@ -118,22 +133,24 @@ def unpack(data: bytes) -> Opened:
 
 
 def _members(data: bytes) -> dict[str, bytes]:
-    try:
-        with zipfile.ZipFile(BytesIO(data)) as archive:
-            infos = archive.infolist()
-            if len(infos) > MAX_MEMBERS:
-                raise ProofFailed(f"a bundle of {len(infos):,} members", help=f"at most {MAX_MEMBERS:,}")
-            files: dict[str, bytes] = {}
-            for info in infos:
-                check_name(info.filename)
-                if info.filename in files or info.compress_type != zipfile.ZIP_STORED or info.file_size > len(data):
-                    raise ProofFailed(f"the member `{info.filename}` is twice there or packed otherwise than a bundle's")
-                files[info.filename] = archive.read(info)
-            return files
-    except InputError as error:
-        raise ProofFailed(error.message, help=error.help) from error
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, EOFError) as error:
-        raise ProofFailed(f"this is no bundle: {error}"[:200]) from error
+    """Read member after member. What else an archive may hold cannot be seen here, and so is not in the one form that it is compared with.
+
+    Nothing is unpacked, and nothing that the archive declares is believed, so time and memory are bounded by its length.
+    """
+    files: dict[str, bytes] = {}
+    at = 0
+    while data.startswith(_LOCAL, at) and len(data) >= at + _HEADER:
+        size, length = struct.unpack_from("<I4xH", data, at + 18)
+        name = data[at + _HEADER : at + _HEADER + length].decode("ascii", "replace")
+        try:
+            check_name(name)
+        except InputError as error:
+            raise ProofFailed(error.message, help=error.help) from error
+        if name in files or len(files) >= MAX_MEMBERS:
+            raise ProofFailed(f"the member `{name}` is twice there, or there are more than {MAX_MEMBERS:,}")
+        at += _HEADER + length + size
+        files[name] = data[at - size : at]
+    return files
 
 
 def _manifest(data: bytes) -> Mapping[str, Any]:

@@ -20,6 +20,8 @@ from groundrule.evidence.dossier import Dossier, Reader
 from groundrule.evidence.dossier_json import dossier_json
 from groundrule.instant import format_instant
 from groundrule.ledger.log import read_log
+from groundrule.ledger.note import Note
+from groundrule.ledger.policy import Policy
 from groundrule.ledger.proof import Proof
 from groundrule.ledger.reader import LogReader
 from groundrule.pipeline.home_ledger import HomeLedger, has_ledger, log_folder
@@ -73,7 +75,9 @@ def prove(home: Home, dossier: Dossier) -> Proofs:
     head = log.head
     if head is None or log.checkpoint is None:
         return Proofs({}, dossier, ("the log has no published checkpoint yet: publish one with groundrule ledger checkpoint",))
-    files = {"log/checkpoint": log.checkpoint, "log/policy": (log.folder / "policy").read_bytes()}
+    policy = (log.folder / "policy").read_bytes()
+    checkpoint = in_order(log.checkpoint, policy)
+    files = {"log/checkpoint": checkpoint, "log/policy": policy}
     trouble: list[str] = []
     tree = log.tree()
     for index in sorted(_entries(dossier)):
@@ -81,9 +85,17 @@ def prove(home: Home, dossier: Dossier) -> Proofs:
             trouble.append(f"entry {index} is not covered by the published checkpoint of size {head.size}")
             continue
         files[f"proofs/entry-{index}.json"] = tree.entry(index)
-        files[f"proofs/entry-{index}.tlog-proof"] = Proof(index, tuple(tree.inclusion_path(index)), log.checkpoint).format()
+        files[f"proofs/entry-{index}.tlog-proof"] = Proof(index, tuple(tree.inclusion_path(index)), checkpoint).format()
     receipts, dossier, failed = _receipts(home, dossier)
     return Proofs(files | receipts, dossier, (*trouble, *failed))
+
+
+def in_order(checkpoint: bytes, policy: bytes) -> bytes:
+    """Return a checkpoint whose signatures stand in the order of the policy, those of others left out: a bundle has one form."""
+    note, known = Note.parse(checkpoint), Policy.parse(policy)
+    keys = [*known.log_keys, *(witness.key for witness in known.witnesses.values())]
+    made = [next((each for each in note.signatures if key.made(each)), None) for key in keys]
+    return Note(note.text, tuple(each for each in made if each is not None)).format()
 
 
 def _entries(dossier: Dossier) -> set[int]:
@@ -155,7 +167,8 @@ def _log(home: Home, digest: str) -> tuple[int, dict[str, bytes]]:
     if reader.checkpoint is None or not committed.published:
         raise ConflictError("its entry is not in a published checkpoint yet", help="groundrule ledger checkpoint, then make it again")
     index = _find(reader, digest, committed.size)
-    proof = Proof(index, tuple(reader.tree().inclusion_path(index)), reader.checkpoint).format()
+    checkpoint = in_order(reader.checkpoint, (reader.folder / "policy").read_bytes())
+    proof = Proof(index, tuple(reader.tree().inclusion_path(index)), checkpoint).format()
     return index, {MANIFEST_PROOF: proof, MANIFEST_ENTRY: reader.tree().entry(index)}
 
 

@@ -1,0 +1,152 @@
+"""Does a bundle hold? The same questions as `tools/verify_dossier.py` asks, with our own code: a test compares the answers.
+
+- archive: it has the one form of a bundle, and its manifest names every file with its digest
+- manifest: an entry of the log names it; needed where the keys come from the reader
+- entries: each that the dossier rests on is in that log, under one checkpoint
+- receipts: each leads to the log, and opens what the dossier says was answered
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from groundrule.canon import parse_canonical
+from groundrule.errors import GroundruleError, ProofFailed
+from groundrule.evidence.bundle import MANIFEST, MANIFEST_ENTRY, MANIFEST_PROOF, OUTSIDE, Opened, unpack
+from groundrule.ledger.audit.receipts import verify_receipt
+from groundrule.ledger.entry import Entry
+from groundrule.ledger.note import Note
+from groundrule.ledger.policy import Policy
+from groundrule.ledger.proof import Proof
+from groundrule.ledger.tree import leaf_hash
+
+_ENTRY_PROOF = re.compile(r"proofs/entry-([0-9]+)\.tlog-proof")
+_RECEIPT = re.compile(r"proofs/receipt-[0-9]+\.tlog-proof")
+_FIELDS = ("terminal_id", "outcome", "state")
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What holds of a bundle.
+
+    Attributes:
+        subject, reader, made_at: as the manifest says. files: how many members.
+        manifest_entry: index of the entry of the log that names the manifest; None where none does.
+        logged_at: the log's clock at that entry, or empty.
+        entries: (index, kind, time) of each entry that is in the log. receipts: (name, fields that it opens).
+        own_policy: whether the keys came from the reader, not from the bundle.
+    """
+
+    subject: dict[str, Any]
+    reader: str
+    made_at: str
+    files: int
+    manifest_entry: int | None
+    logged_at: str
+    entries: tuple[tuple[int, str, str], ...]
+    receipts: tuple[tuple[str, dict[str, Any]], ...]
+    own_policy: bool
+
+
+def verify_bundle(data: bytes, policy: bytes | None = None) -> Verified:
+    """Verify a bundle offline.
+
+    Args:
+        data: the archive.
+        policy: whom to trust; None takes the keys from the bundle, which says that it is whole and not who made it.
+    Raises:
+        ProofFailed: something does not hold.
+    """
+    opened = unpack(data)
+    try:
+        return _verified(opened, policy)
+    except ProofFailed:
+        raise
+    except GroundruleError as error:
+        raise ProofFailed(error.message, help=error.help) from error
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ProofFailed(f"something in the bundle is not what it must be: {type(error).__name__} {error}"[:200]) from error
+
+
+def _verified(opened: Opened, policy: bytes | None) -> Verified:
+    files, manifest = opened.files, opened.manifest
+    subject = {"kind": manifest["subject"]["kind"], "id": manifest["subject"]["id"]}
+    head = (subject, manifest["reader"], manifest["made_at"], len(files))
+    trusted = policy if policy is not None else files.get("log/policy")
+    present = OUTSIDE & files.keys()
+    if trusted is None:
+        if present != {MANIFEST}:
+            raise ProofFailed("there are proofs and no policy", help="give the policy of the log with --policy")
+        return Verified(*head, None, "", (), (), own_policy=False)
+    keys = Policy.parse(trusted)
+    if present not in (OUTSIDE, {MANIFEST}):
+        raise ProofFailed("half of the proof of the manifest is missing")
+    index, logged_at = None, ""
+    if present == OUTSIDE:
+        index, entry = _proved(files[MANIFEST_PROOF], files[MANIFEST_ENTRY], keys)
+        if entry.kind != "evidence" or entry.body != {"what": "dossier", "sha256": opened.manifest_sha256}:
+            raise ProofFailed("the entry of the log names another manifest")
+        logged_at = entry.t
+    elif policy is not None:
+        raise ProofFailed(
+            "no entry of the log names the manifest, so nothing says that the text is as it was made",
+            help="without --policy the bundle is checked for being whole",
+        )
+    entries, receipts = [], {}
+    dossier = parse_canonical(files.get("dossier.json", b""))
+    for name in sorted(manifest["files"]):
+        if match := _ENTRY_PROOF.fullmatch(name):
+            place, entry = _proved(files[name], files.get(f"{name[:-10]}json", b""), keys)
+            if place != int(match[1]) or Proof.parse(files[name]).checkpoint != files.get("log/checkpoint"):
+                raise ProofFailed(f"`{name}` is about another entry or checkpoint")
+            entries.append((place, entry.kind, entry.t))
+        elif _RECEIPT.fullmatch(name):
+            receipts[name] = dict(verify_receipt(files[name], keys).fields)
+    _agree(dossier, opened, receipts)
+    return Verified(*head, index, logged_at, tuple(entries), tuple(receipts.items()), own_policy=policy is not None)
+
+
+def _proved(proof: bytes, entry: bytes, keys: Policy) -> tuple[int, Entry]:
+    parsed = Proof.parse(proof)
+    if parsed.extra is not None or parsed.format() != proof:
+        raise ProofFailed("a proof of an entry holds more than the proof")
+    note = Note.parse(parsed.checkpoint)
+    order = [*keys.log_keys, *(witness.key for witness in keys.witnesses.values())]
+    makers = [next((place for place, key in enumerate(order) if key.made(each)), -1) for each in note.signatures]
+    if -1 in makers:
+        raise ProofFailed("a signature is by a key that the policy does not name")
+    if makers != sorted(set(makers)):
+        raise ProofFailed("the signatures do not stand in the order of the policy, each once")
+    checked = parsed.verify(leaf_hash(entry), keys, strict=True)
+    own = {place for place, key in enumerate(keys.log_keys) if key.name == checked.checkpoint.origin}
+    if not own <= set(makers):
+        raise ProofFailed("a signature of the log is missing")
+    return parsed.index, Entry.decode(entry)
+
+
+def _agree(dossier: Any, opened: Opened, receipts: dict[str, dict[str, Any]]) -> None:
+    """Every file that a statement rests on is there, and receipts open what the dossier says was answered."""
+    for name in _cited(dossier):
+        if name not in opened.files:
+            raise ProofFailed(f"the dossier rests on `{str(name)[:80]}`, which is not in the bundle")
+    for row in dossier["decisions"]:
+        if not row["receipt"]:
+            continue
+        found = receipts[row["receipt"]]
+        for field in _FIELDS:
+            if found.get(field, row[field]) != row[field]:
+                raise ProofFailed(f"the dossier says {field} `{row[field]}`, and `{row['receipt']}` opens another")
+
+
+def _cited(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if value.keys() == {"kind", "ref", "file"} and value["file"]:
+            yield value["file"]
+        for each in value.values():
+            yield from _cited(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _cited(each)
