@@ -216,7 +216,7 @@ def aggregate(
     for group, cells in terminals.items():
         past = [file.groups[group] for file in window if group in file.groups]
         in_conflict = not set(conflict).isdisjoint(group[0].split("+"))
-        groups[group] = _divide(cells, owners[group], past, in_conflict, limits)
+        groups[group] = divide(cells, owners[group], past, in_conflict, limits)
     file = AggregateFile(day, format_time(issued_ns), _rows(groups, terminals), groups)
     if found := exposures([*window, file], limits=limits):
         first = found[0]
@@ -261,14 +261,21 @@ def exposures(files: Iterable[AggregateFile], *, limits: Count = LIMITS) -> list
     return found
 
 
-def _divide(
+def divide(
     cells: Mapping[str, set[str]],
     owners: Mapping[str, set[str]],
     past: Sequence[GroupDay],
     in_conflict: bool,
     limits: Count,
 ) -> GroupDay:
-    """Decide for each cell of a group: a row of its own, the rest of the country, or neither."""
+    """Decide for each cell of a group: a row of its own, the rest of the country, or neither.
+
+    Args:
+        cells: terminals by cell. owners: their owners by cell.
+        past: the same group as it was published before.
+        in_conflict: no cell has a row of its own.
+        limits: terminals and owners that a row must have.
+    """
     counts = {cell: Count(len(found), len(owners[cell])) for cell, found in cells.items()}
 
     def together(some: Iterable[str]) -> Count:
@@ -364,9 +371,14 @@ def _rows(
             counted[f"country:{country}", outcome, rule] |= terminals[group][cell]
     return tuple(
         sorted(
-            Row(*key, ROUNDING * ((len(found) + ROUNDING // 2) // ROUNDING)) for key, found in counted.items()
+            Row(*key, rounded(len(found))) for key, found in counted.items()
         )
     )
+
+
+def rounded(number: int) -> int:
+    """Return a count as it is published."""
+    return ROUNDING * ((number + ROUNDING // 2) // ROUNDING)
 
 
 def _side(group: GroupDay, cell: str) -> str:

@@ -89,7 +89,7 @@ def publish_aggregate(ledger: HomeLedger, day: str, *, conflict: Sequence[str] =
     home = ledger.home
     known = sealed_path(home, day)
     if known.exists():
-        file, text = _read_sealed(known, ledger.keys)
+        file, text = open_sealed(known, ledger.keys)
         return _complete(ledger, PublishedDay(file, aggregates_folder(home) / f"{day}.json", text, None, None, True))
     now = ledger.clock()
     if now < start_ns + NS_PER_DAY + DELAY_NS:
@@ -104,25 +104,30 @@ def publish_aggregate(ledger: HomeLedger, day: str, *, conflict: Sequence[str] =
             help="days are published in order; one that was left out stays out",
         )
     window = [
-        _read_sealed(sealed_path(home, other), ledger.keys)[0]
+        open_sealed(sealed_path(home, other), ledger.keys)[0]
         for other in published
         if start_ns - _start(other) < WINDOW_DAYS * NS_PER_DAY
     ]
     with workplace(home.cache) as folder:
         counts = DayCounts(home, day, accounts_of(home, now), folder)
         file = aggregate(counts.decided(), day=day, issued_ns=now, conflict=conflict, previous=window)
-    content = file.sealed()
-    salt = os.urandom(SALT_BYTES)
-    commitment = seal_commitment(salt, content)
-    ledger.keys.put_seal_salt(commitment.hex(), salt)
     # INVARIANT: from here on the day is decided; everything after follows from this file.
-    known.parent.mkdir(mode=0o700, exist_ok=True)  # exact counts are for auditors
-    write_durably(known, canonical_signed({"commitment": commitment.hex(), "content": content}))
-    text = b64encode(commitment).decode()
+    text = seal_counts(ledger.keys, known, file)
     return _complete(
         ledger,
         PublishedDay(file, aggregates_folder(home) / f"{day}.json", text, counts.decisions, counts.placed, False),
     )
+
+
+def seal_counts(keys: KeyService, path: Path, file: AggregateFile) -> str:
+    """Write the exact counts behind a public file under seal, and return the commitment to them [base64]."""
+    content = file.sealed()
+    salt = os.urandom(SALT_BYTES)
+    commitment = seal_commitment(salt, content)
+    keys.put_seal_salt(commitment.hex(), salt)
+    path.parent.mkdir(mode=0o700, exist_ok=True)  # exact counts are for auditors
+    write_durably(path, canonical_signed({"commitment": commitment.hex(), "content": content}))
+    return b64encode(commitment).decode()
 
 
 def read_sealed(home: Home, day: str, keys: KeyService) -> AggregateFile:
@@ -132,7 +137,7 @@ def read_sealed(home: Home, day: str, keys: KeyService) -> AggregateFile:
         InputError: the day is not published. IntegrityError: they are not what was committed to.
     """
     _start(day)
-    return _read_sealed(sealed_path(home, day), keys)[0]
+    return open_sealed(sealed_path(home, day), keys)[0]
 
 
 def _complete(ledger: HomeLedger, done: PublishedDay) -> PublishedDay:
@@ -160,8 +165,12 @@ def _published(home: Home) -> list[str]:
     return sorted(match.group(1) for match in found if match)
 
 
-def _read_sealed(path: Path, keys: KeyService) -> tuple[AggregateFile, str]:
-    """The sealed part of a day, and its commitment in base64."""
+def open_sealed(path: Path, keys: KeyService) -> tuple[AggregateFile, str]:
+    """Return the exact counts that a file holds under seal, and the commitment to them [base64].
+
+    Raises:
+        InputError: there is no such file. IntegrityError: it is not what was committed to.
+    """
     data = _bytes(path)
     try:
         held = parse_canonical(data)

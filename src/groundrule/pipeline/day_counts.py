@@ -20,12 +20,11 @@ from h3 import H3BaseException
 from numpy.typing import NDArray
 
 from groundrule.errors import IntegrityError, StoreError
-from groundrule.instant import NS_PER_DAY, parse_instant
 from groundrule.ledger.aggregate import RESOLUTION, Decided
+from groundrule.pipeline.decided_places import DecidedPlaces, distinct_codes
 from groundrule.pipeline.manifests import runs
 from groundrule.pipeline.private_records import Accounts
 from groundrule.records import OBSERVATION_SCHEMA
-from groundrule.store.area_store import load_areas
 from groundrule.store.history import day_files, read_terminals
 from groundrule.store.home import Home
 from groundrule.store.ordering import in_order
@@ -33,8 +32,6 @@ from groundrule.store.terminal_index import TerminalIndex
 
 MEMORY_MB = 512
 """What the join may hold before it spills [MB]."""
-LIKELY = 0.5
-"""A position on an edge is counted for each country that it is in with this probability, or else for the likeliest."""
 
 _DECISION_COLUMNS = ["terminal_id", "observed_at", "outcome", "rule", "areas", "areas_version"]
 _OBSERVATION_COLUMNS = ["terminal_id", "observed_at", "lat_deg", "lon_deg", "h3_cell"]
@@ -60,9 +57,8 @@ class DayCounts:
         self._home, self._day, self._accounts, self._folder = home, day, accounts, folder
         self._runs = runs(home)
         self._terminals = TerminalIndex()
-        self._places: dict[tuple[str, ...], int] = {(): 0}
+        self._places = DecidedPlaces(home)
         self._answers: dict[tuple[str, str, str], int] = {}
-        self._countries: dict[str, dict[str, tuple[str, bool]]] = {}
         self.decisions = self.placed = 0
 
     def decided(self) -> Iterator[Decided]:
@@ -104,10 +100,10 @@ class DayCounts:
 
     def _coded(self, table: pa.Table, version: int, seq: int) -> pa.Table:
         n = len(table)
-        outcomes, outcome = _codes(table.column("outcome"))
-        rules, rule = _codes(table.column("rule"))
-        places = self._places_of(table)
-        names = list(self._places)
+        outcomes, outcome = distinct_codes(table.column("outcome"))
+        rules, rule = distinct_codes(table.column("rule"))
+        places = self._places.codes(table, self._day)
+        names = self._places.names
         keys = (places * len(outcomes) + outcome) * len(rules) + rule
         distinct, inverse = np.unique(keys, return_inverse=True)
         answer = np.empty(len(distinct), np.int32)
@@ -126,59 +122,6 @@ class DayCounts:
                 "answer": answer[inverse],
             }
         )
-
-    def _places_of(self, table: pa.Table) -> NDArray[np.int64]:
-        """Code of the countries of each row; 0 where there is none."""
-        found = np.zeros(len(table), np.int64)
-        versions, version = _codes(table.column("areas_version"))
-        areas = table.column("areas").combine_chunks()
-        offsets = areas.offsets.to_numpy()
-        hits = areas.flatten()
-        ids, code = _codes(pa.chunked_array([hits.field("id")], pa.string()))
-        row = np.repeat(np.arange(len(table)), np.diff(offsets))
-        probability = hits.field("probability").to_numpy(zero_copy_only=False)
-        for number, name in enumerate(versions):
-            about = self._areas_of(name)
-            known = [about.get(each) for each in ids]
-            country = np.array([each[0] if each else "" for each in known], "U2")
-            sovereign = np.array([each is not None and each[1] for each in known], bool)
-            used = (version[row] == number) & (country[code] != "") if len(ids) else np.zeros(0, bool)
-            if not used.any():
-                continue
-            rows, codes, chances = row[used], code[used], probability[used]
-            # Zones and seas tell the country only where no country does.
-            first = np.zeros(len(table), bool)
-            first[rows[sovereign[codes]]] = True
-            kept = sovereign[codes] | ~first[rows]
-            rows, codes, chances = rows[kept], codes[kept], chances[kept]
-            most = np.zeros(len(table), np.float32)
-            np.maximum.at(most, rows, chances)
-            kept = (chances >= LIKELY) | (chances >= most[rows])
-            self._code_sets(found, rows[kept], country[codes[kept]])
-        return found
-
-    def _code_sets(self, found: NDArray[np.int64], rows: NDArray[np.int64], countries: NDArray[np.str_]) -> None:
-        """Write the code of each row's set of countries; rows ascend."""
-        names, code = np.unique(countries, return_inverse=True)
-        each = [self._places.setdefault((str(name),), len(self._places)) for name in names]
-        found[rows] = np.array(each)[code]
-        repeated = np.unique(rows[1:][(rows[1:] == rows[:-1]) & (code[1:] != code[:-1])])
-        starts, ends = np.searchsorted(rows, repeated, "left"), np.searchsorted(rows, repeated, "right")
-        for row, start, end in zip(repeated.tolist(), starts.tolist(), ends.tolist(), strict=True):
-            several = tuple(str(names[one]) for one in sorted(set(code[start:end].tolist())))
-            found[row] = self._places.setdefault(several, len(self._places))
-
-    def _areas_of(self, version: str) -> dict[str, tuple[str, bool]]:
-        """Country of each area of a version, and whether it is a country itself."""
-        if version not in self._countries:
-            start = parse_instant(self._day)
-            whole, _ = load_areas(self._home, version)
-            self._countries[version] = {
-                area.id: (area.country, area.kind == "country")
-                for area in whole
-                if area.country and area.valid_from_ns < start + NS_PER_DAY and area.valid_until_ns > start
-            }
-        return self._countries[version]
 
     def _read_observations(self, db: duckdb.DuckDBPyConnection) -> None:
         db.execute("CREATE TABLE observation (t INTEGER, ns BIGINT, cell UBIGINT)")
@@ -294,12 +237,6 @@ def _parent(cell: int) -> int:
         return h3.cell_to_parent(cell, RESOLUTION) if h3.get_resolution(cell) >= RESOLUTION else 0
     except (H3BaseException, OverflowError):
         return 0
-
-
-def _codes(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int64]]:
-    """Distinct texts of a column without nulls, and the place of each row's among them."""
-    coded = column.cast(pa.string()).combine_chunks().dictionary_encode()
-    return coded.dictionary.to_pylist(), coded.indices.to_numpy().astype(np.int64)
 
 
 def _insert(db: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:

@@ -339,7 +339,7 @@ def test_a_file_that_would_expose_a_group_is_withheld_as_a_whole(home: Home, mon
         return rules.GroupDay(counts, frozenset(counts), frozenset(), None)
 
     with monkeypatch.context() as patched:
-        patched.setattr(rules, "_divide", careless)
+        patched.setattr(rules, "divide", careless)
         with pytest.raises(ConflictError, match="would expose"):
             publish(home)
     assert not (home.path / "aggregates").exists()

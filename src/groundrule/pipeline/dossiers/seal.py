@@ -14,6 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from groundrule.canon import canonical_json
 from groundrule.errors import ConflictError, GroundruleError, StoreError
 from groundrule.evidence.bundle import MANIFEST, MANIFEST_ENTRY, MANIFEST_PROOF, compose_manifest, pack
 from groundrule.evidence.dossier import Dossier, Reader
@@ -153,23 +154,42 @@ def seal(home: Home, dossier: Dossier, proofs: Proofs, documents: Mapping[str, b
     if not log or not has_ledger(home):
         return Sealed(pack(inside), digest, None, (*proofs.trouble, "no log vouches for the manifest of this bundle"))
     try:
-        index, vouched = _log(home, digest)
+        with home.writer(), HomeLedger.open(home) as ledger:
+            vouched = vouch(ledger, {"what": "dossier", "sha256": digest})
     except (ConflictError, StoreError) as error:
         return Sealed(pack(inside), digest, None, (*proofs.trouble, f"no log vouches for the manifest: {error.message}"))
-    return Sealed(pack(inside | vouched), digest, index, proofs.trouble)
+    named = {MANIFEST_PROOF: vouched.proof, MANIFEST_ENTRY: vouched.entry}
+    return Sealed(pack(inside | named), digest, vouched.index, proofs.trouble)
 
 
-def _log(home: Home, digest: str) -> tuple[int, dict[str, bytes]]:
-    with home.writer(), HomeLedger.open(home) as ledger:
-        ledger.queue(ENTRY_KIND, {"what": "dossier", "sha256": digest})
-        committed = ledger.commit()
-    reader = read_log(log_folder(home))
+@dataclass(frozen=True, slots=True)
+class Vouched:
+    """An entry of the log that names a document by digest: its index, its bytes and its proof."""
+
+    index: int
+    entry: bytes
+    proof: bytes
+
+
+def vouch(ledger: HomeLedger, body: Mapping[str, Any]) -> Vouched:
+    """Put the digest of a document into the log; what is there already is not put there again.
+
+    Args:
+        ledger: of the home; the caller holds the home's write lock.
+        body: of the entry, with `what` and `sha256`.
+    Raises:
+        ConflictError: the entry is not in a published checkpoint yet. StoreError: the log cannot be written.
+    """
+    if not ledger.records.is_queued(ENTRY_KIND, canonical_json(body).decode()):
+        ledger.queue(ENTRY_KIND, dict(body))
+    committed = ledger.commit()
+    reader = read_log(log_folder(ledger.home))
     if reader.checkpoint is None or not committed.published:
         raise ConflictError("its entry is not in a published checkpoint yet", help="groundrule ledger checkpoint, then make it again")
-    index = _find(reader, digest, committed.size)
+    index = _find(reader, str(body["sha256"]), committed.size)
     checkpoint = in_order(reader.checkpoint, (reader.folder / "policy").read_bytes())
     proof = Proof(index, tuple(reader.tree().inclusion_path(index)), checkpoint).format()
-    return index, {MANIFEST_PROOF: proof, MANIFEST_ENTRY: reader.tree().entry(index)}
+    return Vouched(index, reader.tree().entry(index), proof)
 
 
 def _find(reader: LogReader, digest: str, size: int) -> int:
