@@ -42,6 +42,7 @@ ALSO_WITHOUT = {"locate_campaign"}
 
 QUICK = {
     "locate_campaign": ["--random", "20000", "--hard", "5000", "--cases", "20"],
+    "dossier_campaign": ["--mutations", "500"],
     "governance_breaks_campaign": ["--examples", "200", "--only", "I7"],
     "governance_campaign": ["--examples", "50", "--homes", "3"],
     "rules_campaign": ["--books", "100"],

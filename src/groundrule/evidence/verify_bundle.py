@@ -119,7 +119,7 @@ def _proved(proof: bytes, entry: bytes, keys: Policy) -> tuple[int, Entry]:
     if -1 in makers:
         raise ProofFailed("a signature is by a key that the policy does not name")
     if makers != sorted(set(makers)):
-        raise ProofFailed("the signatures do not stand in the order of the policy, each once")
+        raise ProofFailed("the signatures are not in the order of the policy, each once")
     checked = parsed.verify(leaf_hash(entry), keys, strict=True)
     own = {place for place, key in enumerate(keys.log_keys) if key.name == checked.checkpoint.origin}
     if not own <= set(makers):

@@ -1,0 +1,103 @@
+"""Nothing in the file of a dossier can be changed without both verifiers seeing it, and they agree about every file."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+
+from console import groundrule
+from dossier_mutants import (
+    TOOLS,
+    TRAVERSAL,
+    Bundles,
+    by_tool,
+    by_us,
+    fixed,
+    make_bundles,
+    members,
+    mutants,
+    stripped,
+    tool,
+    written,
+)
+from groundrule.evidence.bundle import pack, unpack
+from investigated_home import Case, make_case
+
+WANTED = 500
+
+
+@pytest.fixture(scope="module")
+def case() -> Case:
+    return make_case(report=False)
+
+
+@pytest.fixture(scope="module")
+def made(case: Case) -> Bundles:
+    return make_bundles(case, make_case(report=False))
+
+
+def test_the_bundle_holds_for_both(made: Bundles) -> None:
+    for data in (made.data, made.second):
+        assert by_tool(tool(), data, made.policy)
+        assert by_us(data, made.policy)
+        assert pack(unpack(data).files) == data
+    assert written(members(made.data)) == made.data, "the form is the one that Python's own library writes"
+
+
+def test_no_mutation_passes(made: Bundles) -> None:
+    module = tool()
+    every = dict(mutants(made))
+    assert len(every) >= WANTED
+    assert len(set(every.values())) >= WANTED
+    passed = {name: (by_tool(module, data, made.policy), by_us(data, made.policy)) for name, data in every.items()}
+    assert {name for name, verdicts in passed.items() if any(verdicts)} == set()
+
+
+def test_without_the_readers_keys_both_still_agree(made: Bundles) -> None:
+    """Stripped of the manifest's proof, a bundle is checked for being whole; what then passes must pass with both."""
+    module, found = tool(), Counter[bool]()
+    for name, data in mutants(made, seed=2, flips=10):
+        verdicts = by_tool(module, data, None), by_us(data, None)
+        assert verdicts[0] == verdicts[1], name
+        found[verdicts[0]] += 1
+    assert found[True] >= 3, "the question was put with both answers"
+    assert found[False] >= WANTED
+
+
+def test_a_bundle_that_no_log_names_is_refused_where_keys_are_given(made: Bundles) -> None:
+    bare = pack(stripped(fixed(members(made.data))))
+    assert by_tool(tool(), bare, None)
+    assert by_us(bare, None)
+    assert not by_tool(tool(), bare, made.policy)
+    assert not by_us(bare, made.policy)
+
+
+def test_a_proof_renewed_under_a_later_head_of_the_same_log_is_as_good(made: Bundles) -> None:
+    assert made.renewed != made.data
+    assert by_tool(tool(), made.renewed, made.policy)
+    assert by_us(made.renewed, made.policy)
+
+
+def test_the_commands_say_the_same(made: Bundles, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("bundles")
+    policy = folder / "policy"
+    policy.write_bytes(made.policy)
+    some = [("whole", made.data), *list(mutants(made, seed=3, flips=5))[::97]]
+    for number, (name, data) in enumerate(some):
+        path = folder / f"{number}.zip"
+        path.write_bytes(data)
+        ran = subprocess.run(
+            [sys.executable, TOOLS / "verify_dossier.py", path, "--policy", policy, "--json"], capture_output=True, text=True, check=False
+        )
+        ours = groundrule("dossier", "verify", path, "--policy", policy, "--json")
+        assert ran.returncode == ours.code == (0 if name == "whole" else 1), (name, ran.stdout, ran.stderr, ours)
+        assert json.loads(ran.stdout)["holds"] is (name == "whole")
+        assert "Traceback" not in ran.stderr + ours.err
+
+
+def test_names_that_lead_out_are_many_enough() -> None:
+    assert len(TRAVERSAL) >= 40
