@@ -15,7 +15,7 @@ from groundrule.errors import ConflictError, GroundruleError, InputError
 from groundrule.govern import quorum
 from groundrule.govern.expression import k_of
 from groundrule.govern.refusal import code_of
-from groundrule.govern.rotation import check_genesis, check_rotation, read_charter, signers
+from groundrule.govern.rotation import _read, check_genesis, check_rotation, read_charter, signers
 from groundrule.govern.signed import format_time
 from groundrule.govern.state import State
 
@@ -153,6 +153,8 @@ def test_the_same_charter_again_has_the_effect_of_one(world: World) -> None:
     again = gw.envelope("charter", gw.charter_value(), *ROOT[:4])
     assert outcome(world, "charter", again) == "known"
     assert outcome(world, "charter", gw.envelope("charter", gw.charter_value(), "stranger")) == "known"
+    _read.cache_clear()  # read anew, as after a restart
+    assert outcome(world, "charter", again) == "known"
     for day in range(1, 5):  # digests that sort before and after
         other = gw.charter_value(expires=format_time(START + day * DAY))
         assert outcome(world, "charter", gw.envelope("charter", other, *ROOT[:4])) == "charter_version"
@@ -188,6 +190,14 @@ def test_a_checkpoint_includes_the_proposal_and_nothing_that_is_to_come(world: W
     name = world.propose()
     made = world.approval(name, "p1", seen_checkpoint={"size": size, "root": gw.digest("root")})
     assert outcome(world, "approval", made, index) == code
+
+
+def test_a_checkpoint_of_long_ago_does_not_include_the_proposal(world: World) -> None:
+    for name in ("a", "b", "c"):
+        world.log("request", gw.request_value(name))
+    name = world.propose()
+    for size, code in ((1, "not_seen"), (3, "not_seen"), (4, "not_seen"), (5, "admitted")):
+        assert outcome(world, "approval", world.approval(name, "p1", seen_checkpoint={"size": size, "root": gw.digest("root")})) == code
 
 
 def test_a_log_that_knows_its_heads_asks_for_both_numbers(world: World) -> None:
@@ -293,6 +303,9 @@ def test_a_conflict_statement_names_registered_contacts_with_others(world: World
     for stated, code in (([far], "admitted"), ([near], "contact"), ([far, near], "contact"), ([none], "unknown_contact"),
                          ([far, none], "unknown_contact")):  # fmt: skip
         assert outcome(world, "approval", world.approval(name, "p2", conflict_statement=stated)) == code
+    others = [gw.ident("contact", each) for each in ("first", "second")]
+    with pytest.raises(GroundruleError, match=f"contact `{others[0]}` is not registered"):
+        world.state.check("approval", world.approval(name, "p2", conflict_statement=others), world.now)
     for verdict in ("reject", "recuse"):
         assert outcome(world, "approval", world.approval(name, "p2", verdict, conflict_statement=[near])) == "admitted"
 
@@ -355,6 +368,19 @@ def test_an_enactment_names_everything_it_relies_on_exactly(world: World) -> Non
     assert outcome(world, "enactment", made) == "known"
     later = made | {"enacted_at": format_time(START + MS)}
     assert outcome(world, "enactment", later) == "already_enacted"
+
+
+def test_an_enactment_names_the_charter_in_force_and_no_earlier_one(world: World) -> None:
+    world.now += HOUR
+    world.log("request", gw.request_value())
+    world.log("charter", gw.envelope("charter", successor(), *ROOT[:4]))
+    name = world.propose()
+    world.approve(name, "p1", "p2")
+    made = quorum.enactment(world.state, name, world.judge(name), world.now).value
+    assert (made["charter_version"], made["charter_index"], made["proposal_index"]) == (2, 2, 3)
+    for change in ({"charter_version": 1}, {"charter_version": 1, "charter_index": 0}, {"charter_index": 0}, {"charter_index": 1}):
+        assert outcome(world, "enactment", made | change) == "other_grounds"
+    assert outcome(world, "enactment", made) == "admitted"
 
 
 def test_an_enactment_without_a_quorum_or_against_a_block_is_refused(world: World) -> None:

@@ -46,7 +46,9 @@ def active(world: World, at: int, **monotonic: int) -> list[str]:
 def test_it_is_active_until_before_its_time_to_live(world: World) -> None:
     name = world.open_emergency(ttl_s=60)
     assert [active(world, START + at) for at in (0, 60 * SECOND - 1, 60 * SECOND, DAY)] == [[name], [name], [], []]
-    assert [emergency.expired(world.state, START + at) for at in (0, 60 * SECOND - 1, 60 * SECOND)] == [(), (), (name,)]
+    assert [emergency.expired(world.state, START + at) for at in (0, 60 * SECOND - 1, 60 * SECOND, DAY)] == [
+        (), (), (name,), (name,),
+    ]  # fmt: skip
 
 
 def test_the_largest_clock_counts(world: World) -> None:
@@ -145,6 +147,23 @@ def test_the_time_of_opening_is_now(world: World) -> None:
     assert refusal(world, opened(world.now - 60 * SECOND - MS, ttl_s=60)) == "opened_too_late"
 
 
+def test_one_that_is_signed_a_little_ahead_is_active_at_once_and_not_over(world: World) -> None:
+    ahead = {"opened_at": format_time(START + 5 * SECOND), "review_due": format_time(START + DAY)}
+    name = world.open_emergency(ttl_s=60, **ahead)
+    assert active(world, START) == [name]
+    assert emergency.expired(world.state, START) == ()
+    assert active(world, START + 65 * SECOND - 1) == [name]
+    assert active(world, START + 65 * SECOND) == []
+
+
+def test_a_suspended_member_does_not_stand_beside_a_stranger() -> None:
+    world = World.governed(covered_persons=[{"party": party("e3"), "as": "executive"}])
+    world.log("contact", gw.own_contact("c", "e3", party("friend")))
+    assert refusal(world, world.emergency_value(openers=[party("e1"), party("p1")]), "e1", "p1") == "openers_not_in_role"
+    assert refusal(world, world.emergency_value(openers=[party("e1"), party("e3")]), "e1", "e3") == "openers_not_in_role"
+    assert opens(world, world.emergency_value())
+
+
 def test_the_clock_may_be_five_seconds_behind_the_log(world: World) -> None:
     world.now += HOUR
     world.log("request", gw.request_value())
@@ -201,7 +220,8 @@ def test_a_renewal_may_touch_less_and_never_more(world: World, part: str) -> Non
         assert refusal(world, renewal(world, first, scope=SCOPE | {"ops": ["serve", more]})) == "renewal_wider"
         return
     assert opens(world, renewal(world, first))
-    assert opens(world, renewal(world, first, scope=SCOPE | {part: [SCOPE[part][0]]}))
+    for other in SCOPE:
+        assert opens(world, renewal(world, first, scope=SCOPE | {other: [SCOPE[other][0]]}))
     assert refusal(world, renewal(world, first, scope=SCOPE | {part: [*SCOPE[part], more]})) == "renewal_wider"
     assert refusal(world, renewal(world, first, scope=SCOPE | {part: [more]})) == "renewal_wider"
 
@@ -304,7 +324,7 @@ def test_the_log_tells_the_time_when_the_clock_is_set_back(world: World) -> None
     assert active(world, START) == []
 
 
-@pytest.mark.parametrize(("early", "stays"), [(MS, True), (0, False)])
+@pytest.mark.parametrize(("early", "stays"), [(MS, True), (0, False), (-HOUR, False)])
 def test_a_review_in_time_leaves_it_and_a_late_one_does_not_bring_it_back(world: World, early: int, stays: bool) -> None:
     due = START + HOUR
     name = world.open_emergency(review_due=format_time(due))

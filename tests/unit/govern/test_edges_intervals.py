@@ -187,6 +187,7 @@ def test_what_was_signed_cannot_be_changed(made: Any) -> None:
     ("2026-02-28T00:00:00.000Z", 24, "2024-02-28T00:00:00.000Z"),
     ("2024-02-29T12:00:00.001Z", 12, "2023-02-28T12:00:00.001Z"),
     ("1970-02-01T00:00:00.000Z", 2, "1969-12-01T00:00:00.000Z"),
+    ("1970-02-01T00:00:00.500Z", 2, "1969-12-01T00:00:00.500Z"),
 ])  # fmt: skip
 def test_months_are_those_of_the_calendar(at: str, months: int, before: str) -> None:
     assert months_before(parse_time(at), months) == parse_time(before)
