@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from groundrule.errors import InputError
 from groundrule.govern.objects import ListSnapshot
 from groundrule.govern.signed import parse_time
 from groundrule.govern.state import State
@@ -19,6 +20,8 @@ _MARK = b'"stream":"governance"'
 
 def read_state(home: Home) -> State:
     """Fold the log of a home as it stands, with what waits for its witnesses, and the commitments that open here."""
+    if not log_folder(home).is_dir():
+        raise InputError(f"`{home.path}` has no log, so nobody governs it", help="make one with: groundrule ledger init")
     log = read_log(log_folder(home))
     size = log.integrated_size
     tree = log.tree(size)

@@ -28,6 +28,7 @@ from groundrule.errors import ConflictError, InputError, StoreError
 from groundrule.instant import MAX_NS, MIN_NS, format_instant
 from groundrule.store.entities import ENTITIES, Entity
 from groundrule.store.home import Home
+from groundrule.store.older_registers import complete_tables
 from groundrule.store.raw import suggest
 
 METADATA = sa.MetaData()
@@ -96,8 +97,9 @@ def _append_only(table: sa.Table) -> list[sa.DDL]:
     ]
 
 
-for _table in (REVISIONS, *TABLES.values()):
-    for _ddl in _append_only(_table):
+_TRIGGERS = [(_table, _append_only(_table)) for _table in (REVISIONS, *TABLES.values())]
+for _table, _ddls in _TRIGGERS:
+    for _ddl in _ddls:
         sa.event.listen(_table, "after_create", _ddl.execute_if(dialect="sqlite"))
 
 
@@ -156,10 +158,10 @@ class Registers:
 
     @classmethod
     def open(cls, where: Home | str) -> Registers:
-        """Open the registers of a home, or those at a SQLAlchemy URL; missing tables are made.
+        """Open the registers of a home, or those at a SQLAlchemy URL; missing tables, and columns that came later, are made.
 
         Raises:
-            StoreError: the database cannot be opened.
+            StoreError: the database cannot be opened, or its tables are of another program version.
         """
         url = where.registers_url if isinstance(where, Home) else where
         try:
@@ -168,6 +170,7 @@ class Registers:
                 sa.event.listen(engine, "connect", _durable_sqlite)
                 sa.event.listen(engine, "begin", _begin_sqlite)
             METADATA.create_all(engine)
+            complete_tables(engine, _TRIGGERS)
         except (sa.exc.SQLAlchemyError, OSError) as error:
             raise StoreError(f"cannot open the registers: {_said(error)}", url=url.split("@")[-1]) from error
         return cls(engine)
