@@ -26,6 +26,9 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     command -v go >/dev/null 2>&1 || missing="$missing golang-go"
     [ -d /usr/share/gocode/src/golang.org/x/mod ] || missing="$missing golang-golang-x-mod-dev"
     command -v strace >/dev/null 2>&1 || missing="$missing strace"
+    # Dossiers on paper need Pango and a font; without them the tests of PDF are skipped.
+    ldconfig -p 2>/dev/null | grep -q libpangoft2-1.0 || missing="$missing libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
+    [ -d /usr/share/fonts/truetype/dejavu ] || missing="$missing fonts-dejavu-core"
     if [ -n "$missing" ]; then
         { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing; } >/dev/null ||
             echo "groundrule: could not install$missing; the tests that need them are skipped" >&2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,9 +16,9 @@ from groundrule.cli.rules import instant_option
 from groundrule.errors import InputError
 from groundrule.evidence.bundle import read_bounded
 from groundrule.evidence.dossier import Dossier, Reader, SubjectKind
-from groundrule.evidence.dossier_json import plain
+from groundrule.evidence.dossier_json import dossier_json, plain
 from groundrule.evidence.redact import digest_of
-from groundrule.evidence.render.page import page_html
+from groundrule.evidence.render.documents import documents
 from groundrule.evidence.render.words import names_in, visible, words
 from groundrule.evidence.verify_bundle import verify_bundle
 from groundrule.pipeline.dossiers.bench import Bench
@@ -57,12 +57,13 @@ def _command(kind: SubjectKind) -> Callable[..., None]:
         home: HomeOption = DEFAULT_HOME,
         out: Annotated[Path | None, typer.Option("--out", help="Folder; by default `dossier-KIND-ID`.")] = None,
         reader: Annotated[For, typer.Option("--for", help="For whom.")] = For.OPERATOR,
-        language: Annotated[str, typer.Option("--language", help="Of the words.")] = "en",
+        language: Annotated[str, typer.Option("--language", help="Of the words: en, de or uk.")] = "en",
         as_of: Annotated[str | None, typer.Option("--as-of", help="Leave out what was observed after this time.")] = None,
         log: Annotated[bool, typer.Option("--log/--no-log", help="Put the digest of the dossier into the public log.")] = True,
+        pdf: Annotated[bool, typer.Option("--pdf/--no-pdf", help="Make dossier.pdf too.")] = True,
         as_json: OutputJson = False,
     ) -> None:
-        _make(kind, subject, home, out, reader, language, as_of, log=log, as_json=as_json)
+        _make(kind, subject, home, out, reader, language, as_of, log=log, pdf=pdf, as_json=as_json)
 
     dossier.__doc__ = f"""Write the dossier of {_ABOUT[kind]}.
 
@@ -79,7 +80,7 @@ for _kind in _ABOUT:
 
 def _make(
     kind: SubjectKind, subject: str, home: Path, out: Path | None, reader: For, language: str, as_of: str | None,
-    *, log: bool, as_json: bool,
+    *, log: bool, pdf: bool, as_json: bool,
 ) -> None:  # fmt: skip
     place = Home.open(home)
     words(language)
@@ -87,11 +88,14 @@ def _make(
     whole = compose(bench, kind, subject, as_of_ns=instant_option(as_of, "--as-of"))
     made, openings = redacted(bench, whole)
     proofs = prove(place, made)
-    documents = {"dossier.html": page_html(proofs.dossier, language=language)}
-    sealed = seal(place, proofs.dossier, proofs, documents, log=log)
+    beside = {**proofs.files, "dossier.json": dossier_json(proofs.dossier)}
+    written = documents(proofs.dossier, language=language, files=beside, pdf=pdf)
+    sealed = seal(place, proofs.dossier, proofs, written.files, log=log)
     keep_openings(place, sealed.manifest_sha256, openings)
     folder = out or Path(f"dossier-{kind.value}-{_file_name(made.id)}")
-    files = _write(folder, sealed, documents)
+    files = _write(folder, sealed, written.files)
+    for line in written.missing:
+        warn(line)
     if as_json:
         print_json(_as_dict(proofs.dossier, sealed, files))
         return
@@ -170,12 +174,12 @@ def _file_name(subject: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", subject)[:40].strip("-.") or "subject"
 
 
-def _write(folder: Path, sealed: Sealed, documents: dict[str, bytes]) -> dict[str, Path]:
+def _write(folder: Path, sealed: Sealed, written: Mapping[str, bytes]) -> dict[str, Path]:
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
-    files = {name: folder / name for name in (*documents, "dossier.zip")}
+    files = {name: folder / name for name in (*written, "dossier.zip")}
     for name, path in files.items():
-        write_durably(path, sealed.archive if name == "dossier.zip" else documents[name])
+        write_durably(path, sealed.archive if name == "dossier.zip" else written[name])
         path.chmod(0o600)
     return files
 

@@ -58,6 +58,12 @@ class Forms:
         month = self.words["months"].split()[at.month - 1]
         return _put(self.words["date"], day=str(at.day), month=month, year=str(at.year))
 
+    def parts(self, instant_ns: int) -> tuple[str, str, str]:
+        """Return day, month and year of an instant, as they stand in a date."""
+        at = _moment(instant_ns)
+        day = self.words["date"].partition("{day}")[2][:1].strip()
+        return f"{at.day}{day}", self.words["months"].split()[at.month - 1], str(at.year)
+
     def clock(self, instant_ns: int, *, seconds: bool = False) -> str:
         """Write the time of day of an instant, in hours and minutes, cut and not rounded."""
         at = _moment(instant_ns)
@@ -80,10 +86,10 @@ class Forms:
         return _put(self.words["span"], start=self.date(start_ns), end=self.date(end_ns))
 
     def lasting(self, duration_ns: int) -> str:
-        """Write how long something lasts, in the largest unit that it fills at least twice."""
+        """Write how long something lasts, in the largest unit that it fills at least twice, or once and exactly."""
         for name, seconds in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
             count = duration_ns // (seconds * NS_PER_S)
-            if count >= 2:
+            if count >= 2 or (count == 1 and duration_ns % (seconds * NS_PER_S) == 0):
                 return f"{self.number(count)} {self.choose(count, self.words[name].split('|'))}"
         count = duration_ns // NS_PER_S
         return f"{self.number(count)} {self.choose(count, self.words['seconds'].split('|'))}"

@@ -1,7 +1,7 @@
 """A dossier as one self-contained page: no script, no address outside, everything escaped.
 
 The page reads from the top as a stranger asks: what happened, on whose request, who decided, what is only claimed. Every statement
-carries a mark of how it stands and a link to what it rests on.
+carries a mark of how it stands, in words and in shape, and leads to what it rests on and to whom it names; and back.
 """
 
 from __future__ import annotations
@@ -10,40 +10,159 @@ from collections.abc import Mapping
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
-from groundrule.evidence.dossier import Dossier, Statement, Times
-from groundrule.evidence.render.words import Words, names_in, visible, words
+from groundrule.evidence.dossier import Dossier, Phrase, Statement, Times
+from groundrule.evidence.outlines import Outlines
+from groundrule.evidence.render.map_svg import map_svg
+from groundrule.evidence.render.page_parts import (
+    Annex,
+    Part,
+    by_rule,
+    groups,
+    headline,
+    invented,
+    proof_files,
+    sections_for,
+)
+from groundrule.evidence.render.timeline_svg import timeline_svg, unit_of
+from groundrule.evidence.render.words import Piece, Words, names_in, visible, words
 from groundrule.instant import format_instant
 
 CONTENT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """What a browser may load for the page: its own styles and pictures inside it, and nothing from anywhere."""
+SIGNS = {"recorded": "●", "claim": "◇", "inference": "□", "unknown": "?"}
+"""A shape for each standing, so that none is told by colour alone; the picture of the timeline has the same."""
 
 
-def page_html(dossier: Dossier, *, language: str = "en", pictures: Mapping[str, str] | None = None) -> bytes:
+def page_html(
+    dossier: Dossier, *, language: str = "en", files: Mapping[str, bytes] | None = None, outlines: Outlines | None = None
+) -> bytes:
     """Return the page.
 
     Args:
         language: of the words; one of `words.LANGUAGES`.
-        pictures: SVG documents by place, such as `map`; drawn by `evidence.render`, never taken from outside.
+        files: of the bundle, by name, whose digests the page lists; what the dossier rests on, if not given, without digests.
+        outlines: basemap of the map; None: the shipped one.
     Raises:
         InputError: there are no words in this language.
     """
     said = words(language)
-    names = names_in(dossier)
+    view = _View(dossier, said, dict(files or {}))
+    drawn = map_svg(dossier, said, outlines=outlines)
+    picture = timeline_svg(dossier, said)
     made = _environment().get_template("dossier.html").render(
         d=dossier,
         w=said,
+        v=view,
         language=language,
         policy=CONTENT_POLICY,
-        pictures=dict(pictures or {}),
-        say=lambda each: said.say(each.phrase, names),
-        name=lambda ref: visible(str(names.get(ref, ref))),
-        times=lambda each: times_of(said, each.times),
+        # The only markup that does not come from the templates: drawn by our own modules, which escape every text in it.
+        map=drawn,
+        map_picture=Markup(drawn.svg) if drawn else None,  # noqa: S704 - see above
+        legend=[(Markup(sign), text) for sign, text in drawn.legend] if drawn else [],  # noqa: S704 - see above
+        picture=Markup(picture) if picture else None,  # noqa: S704 - see above
+        unit=said("page", f"picture_{unit_of(dossier, said)}") if picture else "",
+        signs=SIGNS,
+        title=headline(dossier, said, view.names),
+        invented=invented(dossier),
+        sections=sections_for(dossier, with_map=drawn is not None),
+        people=groups(dossier, said),
+        rules=by_rule(dossier),
         timeline=timeline(dossier),
-        moment=lambda at: "–" if at is None else format_instant(at),
         short=visible,
     )
     return made.encode()
+
+
+class _View:
+    """What the template asks for: sentences with their links, times and sources."""
+
+    def __init__(self, dossier: Dossier, said: Words, files: dict[str, bytes]) -> None:
+        self.dossier, self.said = dossier, said
+        self.names = names_in(dossier)
+        self.statements = {each.id: each for each in dossier.statements}
+        self._people = {party.ref: f"p{number}" for number, party in enumerate(dossier.parties, 1)}
+        self._wholes = {digest[:16]: digest for each in dossier.statements for digest in each.about if len(digest) == 64}
+        self._first: dict[str, str] = {}
+        for each in dossier.statements:
+            for ref in each.about[:50]:
+                self._first.setdefault(ref, each.id)
+        self.annex = Annex(proof_files(dossier, files))
+
+    def anchor(self, ref: str) -> str:
+        """Return the anchor of a party in the table of people, or empty."""
+        return self._people.get(ref, "")
+
+    def say(self, phrase: Phrase) -> Markup:
+        """Return a sentence, each value of it marked as what it is."""
+        return Markup("").join(self._piece(piece) for piece in self.said.pieces(phrase, self.names))
+
+    def text(self, phrase: Phrase) -> str:
+        """Return a sentence without any marks."""
+        return self.said.say(phrase, self.names)
+
+    def _piece(self, piece: Piece) -> Markup:
+        if piece.kind == "name":
+            link = self.anchor(piece.full)
+            inside = Markup("<bdi>{}</bdi>").format(piece.text)
+            return Markup('<a class="name" href="#{}">{}</a>').format(link, inside) if link else inside
+        if piece.kind == "time":
+            return Markup('<time datetime="{0}" title="{0}">{1}</time>').format(piece.full, piece.text)
+        if piece.kind == "id":
+            return Markup('<abbr title="{}">{}</abbr>').format(visible(self._wholes.get(piece.full, piece.full)), piece.text)
+        if piece.kind == "free":
+            return Markup('<bdi class="free">{}</bdi>').format(piece.text)
+        if piece.kind == "english":
+            return Markup('<span lang="en" dir="ltr">{}</span>').format(piece.text)
+        if piece.kind in ("code", "thing") and piece.full:
+            return Markup('<bdi title="{}">{}</bdi>').format(piece.full, piece.text)
+        return escape(piece.text)
+
+    def name(self, ref: str) -> str:
+        """Return what a party is called."""
+        return visible(self.names.get(ref, ref))
+
+    def times(self, each: Statement) -> list[tuple[str, Markup]]:
+        """Return the times of a statement with their names."""
+        return [(name, self._piece(piece)) for name, piece in times_of(self.said, each.times)]
+
+    def moment(self, at_ns: int | None, *, seconds: bool = False) -> Markup:
+        """Return an instant in the form of the language, with the exact one as its title."""
+        if at_ns is None:
+            return Markup("–")
+        return self._piece(Piece(self.said.forms.moment(at_ns, seconds=seconds), "time", format_instant(at_ns)))
+
+    def sources(self, each: Statement) -> list[Part]:
+        """Return what a statement rests on."""
+        found = []
+        for source in each.sources:
+            kind, _, value = source.ref.partition(":")
+            if kind in ("run", "revision") and value:
+                text = self.said.fill("sources", kind, **{kind: value})
+            elif source.ref in ("decision", "decisions"):
+                text = self.said("sources", "decision")
+            elif source.kind == "log_entry":
+                text = f"{self.said('sources', 'log_entry')} {visible(value)}"
+            else:
+                text = f"{self.said.word('sources', source.kind)} {visible(source.ref[:40])}{'…' if len(source.ref) > 40 else ''}"
+            found.append(Part(text, self.annex.anchors.get(source.file, ""), visible(source.ref)))
+        return found
+
+    def flags(self, each: Statement) -> list[str]:
+        """Return the flags of a statement in words."""
+        return list(dict.fromkeys(self.said.word("flags", flag) for flag in each.flags))
+
+    def evidence(self, each: Statement) -> str:
+        """Return the statement in the sections that says the same as one of the summary, or empty."""
+        refs = {source.ref for source in each.sources if source.kind in ("log_entry", "receipt", "report")}
+        values = set(each.phrase.values.items())
+        near = [held for held in self.dossier.statements if refs & {source.ref for source in held.sources}]
+        likeness = [(held.phrase == each.phrase, len(values & set(held.phrase.values.items()))) for held in self.dossier.statements]
+        best = max(range(len(likeness)), key=lambda i: likeness[i], default=0)
+        if likeness and likeness[best][1] and (likeness[best][0] or likeness[best][1] >= min(2, len(values))):
+            return self.dossier.statements[best].id
+        return near[0].id if near and refs and "decisions" not in refs else ""
 
 
 def timeline(dossier: Dossier) -> list[tuple[int, Statement]]:
@@ -52,7 +171,7 @@ def timeline(dossier: Dossier) -> list[tuple[int, Statement]]:
     return sorted(known, key=lambda pair: (pair[0], int(pair[1].id[1:])))
 
 
-def times_of(said: Words, times: Times) -> list[tuple[str, str]]:
+def times_of(said: Words, times: Times) -> list[tuple[str, Piece]]:
     """Return the times of a statement with their names."""
     found: list[tuple[str, Any]] = [
         ("observed", times.observed_at_ns),
@@ -61,8 +180,13 @@ def times_of(said: Words, times: Times) -> list[tuple[str, str]]:
         ("effective_until", times.effective_until_ns),
         ("recorded", times.recorded_at_ns),
     ]
-    shown = [(said("times", name), format_instant(at)) for name, at in found if at is not None]
-    return shown + ([(said("times", "happened"), visible(times.happened))] if times.happened else [])
+    shown = [(said("times", name), Piece(said.forms.moment(at), "time", format_instant(at))) for name, at in found if at is not None]
+    if times.happened:
+        start, slash, end = times.happened.partition("/")
+        pieces = [said.moment_of(each) for each in (start, end) if each not in ("", "..")]
+        text = " – ".join(piece.text for piece in pieces) + (" – …" if slash and end in ("", "..") else "")
+        shown.append((said("times", "happened"), Piece(text or visible(times.happened), "time", visible(times.happened))))
+    return shown
 
 
 def _environment() -> Environment:

@@ -1,8 +1,8 @@
 """Words: the sentences of a dossier in the language of its reader.
 
-Every language is a file of the same keys; a test compares them. A sentence is made of pieces: the words of the language, and values, each of
-which says what it is, so that a page can set an id, an instant or somebody's own words apart. Values are put into a sentence as text and
-never as markup, and characters that could change how a line reads (bidirectional controls, other controls) are made visible.
+Every language is a file of the same keys; a test compares them. A sentence is made of pieces: the words of the language, and values, each
+of which says what it is, so that a page can set an id, an instant or somebody's own words apart. Values are put into a sentence as text
+and never as markup, and characters that could change how a line reads (bidirectional controls, other controls) are made visible.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ class Piece:
 
     Attributes:
         text: as shown; made visible, not escaped.
-        kind: words (of the language), name, id, time, number, code, free (somebody's own words) or english (our own, untranslated).
+        kind: words (of the language), name, id, thing (an area or another object by its name), time, number, code, free (somebody's
+            own words) or english (our own, untranslated).
         full: what `text` stands for where it is shorter: the whole id, or the exact instant.
     """
 
@@ -153,7 +154,7 @@ class Words:
             yield Piece(value[:8], "id", value)
         elif name == "object" and (thing := _OBJECT.fullmatch(value)) is not None:
             named = names.get(f"area:{thing[2]}", thing[2]) if thing[1] in ("area", "service", "country") else thing[2]
-            yield Piece(self("ids", thing[1]) + (f" {visible(named)}" if named else ""), "id", visible(value))
+            yield Piece(self("ids", thing[1]) + (f" {visible(named)}" if named else ""), "thing", visible(value))
         else:
             yield Piece(visible(value), "free")
 
@@ -161,7 +162,7 @@ class Words:
         for place, each in enumerate(ids):
             if place:
                 yield Piece(", ")
-            yield Piece(visible(names.get(f"area:{each}", each)), "id", visible(each))
+            yield Piece(visible(names.get(f"area:{each}", each)), "thing", visible(each))
 
     def _english(self, text: str, names: Mapping[str, str], *, named: bool) -> Iterator[Piece]:
         at = 0
@@ -206,7 +207,7 @@ def words(language: str = "en") -> Words:
 
 
 def names_in(dossier: Dossier) -> dict[str, str]:
-    """Return what each party is called in a dossier: its name, and the end of its id where another has the same; and areas, as `area:ID`."""
+    """Return what each party is called in a dossier: its name, and the end of its id where another has the same; areas as `area:ID`."""
     count: dict[str, int] = {}
     for party in dossier.parties:
         count[party.name] = count.get(party.name, 0) + 1

@@ -1,0 +1,167 @@
+"""What a page has beside its sentences: a headline, an order of sections, who did what, rules before and after, files to check."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+
+from groundrule.evidence.dossier import Dossier, Party, RuleText, Standing, SubjectKind
+from groundrule.evidence.render.words import Words, visible
+
+INVENTED = "(invented)"
+GROUPS = {
+    "asked": ("requester", "on_behalf_of", "conveyed", "beneficiary"),
+    "decided": ("author", "approved", "rejected", "opener", "reviewer"),
+    "apart": ("recused", "abstained", "excluded"),
+    "contacts": ("covered_person", "counterparty", "reporter"),
+    "screened": ("screened", "owner"),
+    "office": ("registrar",),
+}
+"""Parts that parties had, in the order in which a stranger asks."""
+_OF_TERMINALS = ("service", "map", "why", "rules", "asked", "decided", "contacts", "reports", "reviews", "emergencies")
+_OF_ACTS = ("asked", "decided", "rules", "contacts", "reports", "reviews", "emergencies", "service", "map", "why")
+_LAST = ("findings", "unknown", "screened", "registered", "timeline", "redactions", "annex")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of text that may lead somewhere: `link` is an anchor of the page, or empty; `full` what is meant exactly."""
+
+    text: str
+    link: str = ""
+    full: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleView:
+    """A rule with its wordings; `diff` are lines with `+`, `-` or a blank before them, where one wording replaced another."""
+
+    rule: str
+    versions: tuple[RuleText, ...]
+    diff: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProofFile:
+    """A file of the bundle: its name, its digest or empty, its anchor, and the statements that rest on it."""
+
+    name: str
+    sha256: str
+    anchor: str
+    statements: tuple[str, ...]
+
+
+class Annex:
+    """Files of the bundle by anchor."""
+
+    def __init__(self, files: tuple[ProofFile, ...]) -> None:
+        self.files = files
+        self.anchors = {each.name: each.anchor for each in files}
+
+
+def headline(dossier: Dossier, said: Words, names: Mapping[str, str]) -> str:
+    """Return the subject in plain words."""
+    by_role = {role: party.ref for party in reversed(dossier.parties) for role, _ in reversed(party.parts)}
+
+    def who(role: str) -> str | None:
+        return visible(names[by_role[role]]) if role in by_role else None
+
+    kind = dossier.kind
+    title = visible(dossier.title)
+    if kind is SubjectKind.CHANGE and (author := who("author")):
+        return said.fill("heads", "change", id=title[:8], who=author)
+    if kind is SubjectKind.REQUEST and (asker := who("requester")):
+        return said.fill("heads", "request", who=asker)
+    if kind is SubjectKind.CONTACT and (one := who("covered_person")) and (other := who("counterparty")):
+        claimed = any(
+            each.standing is Standing.CLAIM and each.phrase.key.startswith("contact_basis") and dossier.id in each.about
+            for each in dossier.statements
+        )
+        return said.fill("heads", "contact_claimed" if claimed else "contact", who=one, other=other)
+    if kind is SubjectKind.PERSON:
+        return title
+    if kind in (SubjectKind.TERMINAL, SubjectKind.AREA, SubjectKind.CASE):
+        return said.fill("heads", kind.value, id=title)
+    return f"{said('titles', 'subject_' + kind.value)} {title[:24]}{'…' if len(title) > 24 else ''}"
+
+
+def invented(dossier: Dossier) -> str:
+    """Return `all` where the home holds invented data, `some` where names say so of themselves, else empty."""
+    if dossier.invented:
+        return "all"
+    named = [dossier.title, *(party.name for party in dossier.parties), *(area.name for area in dossier.areas)]
+    return "some" if any(name.endswith(INVENTED) for name in named) else ""
+
+
+def sections_for(dossier: Dossier, *, with_map: bool) -> list[str]:
+    """Return the sections that a page shows, in their order."""
+    held = {section.key for section in dossier.sections if section.statements} | {"timeline", "annex"}
+    if dossier.rules:
+        held.add("rules")
+    if with_map or dossier.kind is SubjectKind.TERMINAL:
+        held.add("map")
+    if dossier.redactions:
+        held.add("redactions")
+    if dossier.reports:
+        held.add("reports")
+    first = _OF_TERMINALS if dossier.kind is SubjectKind.TERMINAL else _OF_ACTS
+    return [key for key in (*first, *_LAST) if key in held] + sorted(held - {*first, *_LAST})
+
+
+def groups(dossier: Dossier, said: Words) -> list[tuple[str, list[tuple[Party, str, list[Part]]]]]:
+    """Return who did what: (title of a group, [(party, its anchor or empty, parts)]); a party's anchor is where it stands first."""
+    number = {party.ref: f"p{place}" for place, party in enumerate(dossier.parties, 1)}
+    known = {role for roles in GROUPS.values() for role in roles}
+    found = []
+    for key, roles in GROUPS.items():
+        rows = []
+        for party in dossier.parties:
+            mine = [(role, statement) for role, statement in party.parts if role in roles or (key == "office" and role not in known)]
+            if mine:
+                parts = [Part(said.word("roles", role), statement) for role, statement in mine]
+                rows.append((party, number.pop(party.ref, ""), parts))
+        if rows:
+            found.append((said("groups", key), rows))
+    return found
+
+
+def by_rule(dossier: Dossier) -> list[RuleView]:
+    """Return the rules, each with its wordings, and line by line what changed where a change replaced one by another."""
+    together: dict[str, list[RuleText]] = {}
+    for each in dossier.rules:
+        together.setdefault(each.rule or each.title, []).append(each)
+    made = []
+    for rule, versions in together.items():
+        # Only a change's own dossier says which of two wordings came first: the composer gives it the one before, then the one after.
+        ordered = dossier.kind is not SubjectKind.TERMINAL and len(versions) == 2 and all(each.text for each in versions)
+        diff: list[tuple[str, str]] = []
+        if ordered:
+            lines = difflib.ndiff(versions[0].text.splitlines(), versions[1].text.splitlines())
+            diff = [(line[0], line[2:]) for line in lines if line[0] in "+- "]
+        made.append(RuleView(rule, tuple(versions), tuple(diff)))
+    return made
+
+
+def proof_files(dossier: Dossier, files: Mapping[str, bytes]) -> tuple[ProofFile, ...]:
+    """Return the files that statements rest on, then the other files given."""
+    used: dict[str, list[str]] = {}
+    for each in dossier.statements:
+        for source in each.sources:
+            if source.file:
+                used.setdefault(source.file, []).append(each.id)
+    for row in dossier.decisions:
+        if row.receipt:
+            used.setdefault(row.receipt, []).extend([row.statement] if row.statement else [])
+    order = sorted({*used, *files}, key=lambda name: (name not in used, _natural(name)))
+    return tuple(
+        ProofFile(name, sha256(files[name]).hexdigest() if name in files else "", f"f{place}", tuple(dict.fromkeys(used.get(name, ()))))
+        for place, name in enumerate(order, 1)
+    )
+
+
+def _natural(name: str) -> tuple[object, ...]:
+    """Names with numbers in the order of the numbers."""
+    digits = "".join(each for each in name if each.isdigit())
+    return (name.rstrip("0123456789").partition("-")[0], int(digits[:18] or 0), name)

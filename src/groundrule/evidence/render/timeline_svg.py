@@ -1,0 +1,144 @@
+"""A picture of what happened when: one row for each subject, one column for each day on which something is on record.
+
+Weeks without an event take no room; how long they last is written between the columns. The shape of a mark shows how a statement stands.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from groundrule.evidence.dossier import Dossier, Standing
+from groundrule.evidence.marks import MARKS
+from groundrule.evidence.render.svg import element, shape
+from groundrule.evidence.render.words import Words
+
+WIDTH, LEFT, ROW = 820.0, 196.0, 34.0
+LANES = ("asked", "screened", "decided", "contacts", "reviews", "reports", "emergencies", "service")
+MAX_COLUMNS = 7
+SLOTS = 10
+"""Places in a column; events of more instants share them."""
+_INK, _SOFT, _LINE = "#1c2126", "#5b6770", "#d5dade"
+COLOURS = {"recorded": "#0b5d3b", "claim": "#a14a00", "inference": "#1f4e8c", "unknown": "#6b3b7a"}
+NS_PER_DAY = 86_400_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    at_ns: int
+    lane: str
+    kind: str
+    link: str
+
+
+def timeline_svg(dossier: Dossier, said: Words) -> str | None:
+    """Draw the picture.
+
+    Returns:
+        None where fewer than two events have a time.
+    """
+    events = sorted(_events(dossier), key=lambda each: each.at_ns)
+    if len(events) < 2:
+        return None
+    unit, columns = _columns(events, said)
+    lanes = [lane for lane in LANES if any(each.lane == lane for each in events)]
+    height = 14 + ROW * len(lanes) + 58
+    wide = (WIDTH - LEFT - 8) / len(columns)
+    parts: list[str] = []
+    for row, lane in enumerate(lanes):
+        y = 14 + ROW * (row + 0.5)
+        parts.append(shape("line", x1=LEFT, y1=y, x2=WIDTH - 6, y2=y, stroke=_LINE, stroke_width=1))
+        for k, line in enumerate(_wrapped(said("lanes", lane))):
+            parts.append(element("text", line, x=LEFT - 14, y=y + 5 + 15 * k, font_size=14, text_anchor="end", fill=_INK))
+    bottom = 14 + ROW * len(lanes)
+    for number, (label, some) in enumerate(columns):
+        left = LEFT + number * wide
+        parts.append(shape("rect", x=left + 3, y=8, width=wide - 6, height=bottom - 4, fill="#5b6770", fill_opacity=0.06))
+        for k, line in enumerate(label):
+            parts.append(element("text", line, x=left + wide / 2, y=bottom + 20 + 15 * k, font_size=13, text_anchor="middle", fill=_INK))
+        if number:
+            gap = some[0].at_ns // NS_PER_DAY * NS_PER_DAY - columns[number - 1][1][-1].at_ns // NS_PER_DAY * NS_PER_DAY
+            text = said.fill("page", "later", gap=said.forms.lasting(gap))
+            parts.append(element("text", text, x=left, y=bottom + 52, font_size=12, text_anchor="middle", fill=_SOFT, font_style="italic"))
+            parts.append(shape("path", d=f"M{left - 3:.1f} {bottom + 1:.1f}l3 6l3 -6", fill="none", stroke=_SOFT, stroke_width=1.2))
+        parts += _drawn(some, left, wide, lanes)
+    title = element("title", said.fill("page", "picture_title", unit=said("page", f"picture_{unit}")))
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH:.0f} {height:.0f}" width="{WIDTH:.0f}" height="{height:.0f}" '
+        f'role="img" class="picture" font-family="DejaVu Sans, sans-serif">{title}{"".join(parts)}</svg>'
+    )
+
+
+def unit_of(dossier: Dossier, said: Words) -> str:
+    """Return what a column of the picture is: day, month or year."""
+    return _columns(sorted(_events(dossier), key=lambda each: each.at_ns), said)[0]
+
+
+def _events(dossier: Dossier) -> Iterator[_Event]:
+    for section in dossier.sections:
+        if section.key == "service":
+            continue
+        for each in section.statements:
+            at = each.times.order_ns
+            if section.key in LANES and at is not None and each.standing is not Standing.UNKNOWN:
+                yield _Event(at, section.key, each.standing.value, each.id)
+    service = {each.times.order_ns: each.id for section in dossier.sections if section.key == "service" for each in section.statements}
+    for row in dossier.decisions:
+        yield _Event(row.first_ns, "service", f"answer:{row.outcome}", service.get(row.first_ns, ""))
+
+
+def _columns(events: list[_Event], said: Words) -> tuple[str, list[tuple[list[str], list[_Event]]]]:
+    forms = said.forms
+    made: dict[tuple[str, ...], list[_Event]] = {}
+    for unit in ("day", "month", "year"):
+        made = defaultdict(list)
+        for each in events:
+            day, month, year = forms.parts(each.at_ns)
+            made[{"day": (year, month, day), "month": (year, month), "year": (year,)}[unit]].append(each)
+        if len(made) <= MAX_COLUMNS or unit == "year":
+            break
+    return unit, [([" ".join(reversed(key[1:])), key[0]] if len(key) > 1 else [key[0]], some) for key, some in made.items()]
+
+
+def _drawn(events: list[_Event], left: float, wide: float, lanes: list[str]) -> Iterator[str]:
+    instants = sorted({each.at_ns for each in events})
+    count = min(len(instants), SLOTS)
+    slot = {at: place * count // len(instants) for place, at in enumerate(instants)}
+    cells: dict[tuple[str, int, str], list[_Event]] = defaultdict(list)
+    for each in events:
+        cells[each.lane, slot[each.at_ns], each.kind].append(each)
+    stacked: dict[tuple[str, int], int] = defaultdict(int)
+    for (lane, place, kind), some in cells.items():
+        height = stacked[lane, place]
+        stacked[lane, place] += 1
+        x = left + 12 + (wide - 24) * (place + 0.5) / count
+        y = 14 + ROW * (lanes.index(lane) + 0.5) - 9 * height
+        inside = mark(kind, x, y) + (
+            element("text", str(len(some)), x=x + 9, y=y - 4, font_size=11, fill=_INK, font_weight="bold") if len(some) > 1 else ""
+        )
+        yield f'<a href="#{some[0].link}">{inside}</a>' if some[0].link else inside
+
+
+def mark(kind: str, x: float, y: float) -> str:
+    """Return the mark of a standing, or of an answer as `answer:OUTCOME`: each has a shape and a colour of its own."""
+    if kind.startswith("answer:"):
+        colour = next((each.colour for each in MARKS if each.key == kind[7:]), "#6B6B6B")
+        if kind[7:] == "deny":
+            return shape("rect", x=x - 6, y=y - 6, width=12.0, height=12.0, fill=colour)
+        if kind[7:] == "serve":
+            return shape("circle", cx=x, cy=y, r=6.0, fill=colour)
+        return shape("polygon", points=f"{x:.1f},{y - 7:.1f} {x + 7:.1f},{y:.1f} {x:.1f},{y + 7:.1f} {x - 7:.1f},{y:.1f}", fill=colour)
+    colour = COLOURS[kind]
+    if kind == "claim":
+        points = f"{x:.1f},{y - 8:.1f} {x + 8:.1f},{y:.1f} {x:.1f},{y + 8:.1f} {x - 8:.1f},{y:.1f}"
+        return shape("polygon", points=points, fill="#fff", stroke=colour, stroke_width=2.0, stroke_dasharray="3 2")
+    if kind == "inference":
+        return shape("rect", x=x - 5, y=y - 5, width=10.0, height=10.0, fill="#fff", stroke=colour, stroke_width=2.0)
+    if kind == "unknown":
+        return element("text", "?", x=x, y=y + 5, font_size=15, font_weight="bold", text_anchor="middle", fill=colour)
+    return shape("circle", cx=x, cy=y, r=5.5, fill=colour)
+
+
+def _wrapped(text: str) -> list[str]:
+    return [text if len(text) <= 24 else text[:23] + "…"]
