@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -181,13 +182,40 @@ def read_terminals(
     Raises:
         IntegrityError: a file cannot be read as Parquet any more.
     """
+    files = tuple(_files_of(home, kind, runs))
+    if columns is None and len(terminal_ids) == 1:
+        whole = _of_one_terminal(str(pa.scalar(terminal_ids[0]).as_py()), tuple((path, _state(path)) for path in files))
+        if not len(whole):
+            return pa.table({})
+        if until_ns is not None:
+            whole = whole.filter(pc.field("observed_at") <= until_ns)
+        if at_ns is not None:
+            whole = whole.filter(pc.field("observed_at").isin(pa.array(at_ns)))
+        return whole if len(whole) else pa.table({})
     condition = pc.field("terminal_id").isin(pa.array(terminal_ids, pa.string()))
     if until_ns is not None:
         condition &= pc.field("observed_at") <= until_ns
     if at_ns is not None:
         condition &= pc.field("observed_at").isin(pa.array(at_ns))
+    return _sorted_rows(files, condition, columns)
+
+
+def _state(path: Path) -> tuple[int, int, int]:
+    """What differs when a file was written again."""
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns, found.st_ino
+
+
+@lru_cache(maxsize=8)
+def _of_one_terminal(terminal_id: str, files: tuple[tuple[Path, tuple[int, int, int]], ...]) -> pa.Table:
+    """Every row of one terminal: a dossier asks for them again and again, and each time all files would be searched."""
+    condition = pc.field("terminal_id") == terminal_id
+    return _sorted_rows(tuple(path for path, _ in files), condition, None)
+
+
+def _sorted_rows(files: Sequence[Path], condition: pc.Expression, columns: list[str] | None) -> pa.Table:
     parts: list[pa.Table] = []
-    for path in _files_of(home, kind, runs):
+    for path in files:
         try:
             table = ds.dataset(str(path), format="parquet").to_table(
                 filter=condition,
