@@ -31,6 +31,7 @@ from groundrule.cli import (
     key,
     ledger,
     lists,
+    oversight,
     propose,
     register,
     replay,
@@ -81,6 +82,7 @@ app.add_typer(duress.app, name="duress")
 app.add_typer(govern.app, name="govern")
 app.add_typer(report.app, name="report")
 app.add_typer(dossier.app, name="dossier")
+app.command(name="oversight")(oversight.oversight)
 
 
 @app.callback(invoke_without_command=True)

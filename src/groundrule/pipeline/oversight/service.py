@@ -18,7 +18,20 @@ from groundrule.pipeline.oversight.powers import policies_in_force
 from groundrule.pipeline.oversight.sheet import Desk, Draft, not_answered, quantiles
 from groundrule.reasons import CATALOGUE
 from groundrule.records import ServiceState
-from groundrule.rules.model import All, AnyOf, Compare, Condition, In, Latch, ListIn, Not, Relation, Rule, Rulebook, Where
+from groundrule.rules.model import (
+    All,
+    AnyOf,
+    Compare,
+    Condition,
+    In,
+    Latch,
+    ListIn,
+    Not,
+    Relation,
+    Rule,
+    Rulebook,
+    Where,
+)
 
 ACCOUNT_GROUPS = frozenset({"account", "quota"})
 """Groups of reasons that are about paying; they must not disable a protected class silently."""
