@@ -128,8 +128,8 @@ def _request(bench: Bench, logged: LoggedRequest) -> Act:
     if basis.kind == "none_stated":
         said.append(_said("request_basis_none", {}, at, flags=("no_basis",)))
     else:
-        values = {"kind": f"code:basis_{basis.kind}", "reference": basis.reference or "–"}
-        said.append(_said("request_basis", values, at))
+        values = {"kind": f"code:basis_{basis.kind}", "reference": basis.reference}
+        said.append(_said("request_basis" if basis.reference else "request_basis_plainly", values, at))
     hours = (request.recorded_at - request.occurred_at) // NS_PER_HOUR
     if hours > SLOW_HOURS:
         said.append(_said("request_slow", {"hours": hours}, at, Standing.INFERENCE, ("gap",)))
@@ -350,7 +350,7 @@ def _emergency(logged: LoggedEmergency) -> Act:
     opened = logged.emergency
     until = opened.opened_at + opened.ttl_s * 1_000_000_000
     at = Times(decided_at_ns=opened.opened_at, recorded_at_ns=logged.t_ns, effective_from_ns=opened.opened_at, effective_until_ns=until)
-    scope = ", ".join((*opened.scope.areas, *opened.scope.terminals))
+    scope = ", ".join((*opened.scope.areas, *(f"terminal/{each}" for each in opened.scope.terminals)))
     values: dict[str, Value] = {
         "direction": f"code:direction_{opened.direction}",
         "condition": opened.condition,

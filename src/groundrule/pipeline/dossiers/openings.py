@@ -88,6 +88,8 @@ def _texts(value: Any) -> Iterator[str]:
                     yield from _texts(json.loads(b64decode(held, validate=True)))
                 except (NotBase64, ValueError):
                     yield held
+            elif name == "terminals" and isinstance(held, list):
+                yield from (f"terminal/{each}" for each in held)
             else:
                 yield from _texts(held)
     elif isinstance(value, list):
