@@ -162,7 +162,7 @@ def test_what_was_signed_cannot_be_changed(made: Any) -> None:
     first = dataclasses.fields(made)[0].name
     with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(made, first, getattr(made, first))
-    with pytest.raises(TypeError, match="positional"):
+    with pytest.raises(TypeError, match="takes 1 positional argument"):
         type(made)("a")
     assert made == type(made).parse(made.value)
     assert isinstance(emergency().scope, Scope)
