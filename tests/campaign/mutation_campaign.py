@@ -5,9 +5,9 @@
 Mutants come from the operators of cosmic-ray and run in forks, so that nothing on disk is changed:
 
 1. The tests are collected once, and each is traced, to know which of them reach which line.
-2. A mutant inside functions replaces the code of the living functions in a fork, which runs the tests that reach it, the
-   fastest first, until one fails.
-3. A mutant outside functions (bounds in annotations, decorators, constants) is tried from scratch: a fork that has imported
+2. A mutant inside a function that a test reaches replaces the code of the living function in a fork, which runs the tests that reach
+   it until one fails: those first that noticed its neighbours.
+3. Any other mutant (bounds in annotations, decorators, constants) is tried from scratch: a fork that has imported
    nothing of the package imports the mutated module and runs all tests. With `--again` the survivors of 2 are tried so, too.
 
 A mutant is killed by a failing test, an import that fails, or tests that take too long. Prints one JSON line: the score of
@@ -83,11 +83,8 @@ def main() -> int:
     tried = [each for each in every if not each.excluded]
     outcome, places, verified = hot(tried, asked.jobs)
     print(f"hot: {Counter(outcome.values())}, {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
-    left = {"cold", "survived", "not reached"} if asked.again else {"cold"}
+    left = {"cold", "survived"} if asked.again else {"cold"}
     outcome |= cold([each for each in tried if outcome[each] in left], places, verified, asked.jobs)
-    for each in tried:
-        if outcome[each] == "not reached":
-            print(f"not reached: {each.label}", file=sys.stderr)
     result = summary(every, outcome)
     passed = all(each["filtered_score"] >= asked.goal for each in result["modules"].values())
     result |= {"cosmic_ray": version("cosmic-ray"), "goal": asked.goal, "passed": passed}
@@ -244,7 +241,7 @@ class Hot:
                 near = {each: rank for rank, each in enumerate(killers[mutant.module, mutant.name])}
                 reach = sorted(reaching(self.places, mutant), key=lambda each: (-near.get(each, -1), self.seconds[each]))
                 if not reach:
-                    found[mutant] = "not reached"
+                    found[mutant] = "cold"  # run on import, or never
                     continue
                 # Closures that were made on import live beside the function that made them.
                 inner = [each for _, code in changes for each in _inner(code)]
