@@ -98,7 +98,7 @@ def make_case(folder: Path | None = None, *, report: bool = True) -> Case:
         _acts(case, office)
         case.clock.now += HOUR
     with home.writer():
-        decided(home, table(drive(TERMINAL, 4 * 3600, 8, lat=LAT, lon=LON, km_h=83)), at_ns=case.clock.now)
+        decided(home, table(drive(TERMINAL, 8 * 3600, 8, lat=LAT, lon=LON, km_h=83)), at_ns=case.clock.now)
     if report:
         _report(case, home.path.parent)
     return case

@@ -37,7 +37,7 @@ LOGGED: Final[Mapping[str, frozenset[str]]] = {
         "contact_basis_self": "when", "contact_basis_press": "when", "contact_basis_third_party": "when",
         "contact_basis_official": "when", "contact_basis_intelligence": "when", "review_opened": "of due", "review_overdue": "due",
         "review_concluded": "findings", "emergency_opened": "condition scope", "not_counted": "proposal",
-        "not_enacted_because": "proposal why", "said_nothing": "proposal", "told_and_answered": "received answered",
+        "said_nothing": "proposal", "told_and_answered": "received answered",
         "why_basis": "basis", "why_appeal": "appeal", "sum_proposed": "id at", "sum_enacted": "id at", "sum_not_enacted": "id",
         "answered": "areas from to", "answered_once": "areas from", "sum_answer": "at", "answer_changed": "at",
         "nothing_observed": "since", "unknown_contact_true": "contact", "unknown_contact_said": "contact",
@@ -51,6 +51,7 @@ AGAINST_SOMEBODY: Final = frozenset(
     {
         "decided_meanwhile", "decided_meanwhile_near", "statement_against_claim", "statement_against_contact", "sum_meanwhile",
         "contact_stands_disputed", "contact_not_vouched", "unknown_contact_true", "unknown_contact_said", "approval_conflict",
+        "not_enacted_because",
     }
 )  # fmt: skip
 """Sentences that follow from contacts, and could tell with whom one is alleged."""

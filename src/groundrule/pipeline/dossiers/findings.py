@@ -43,14 +43,16 @@ def about_proposals(bench: Bench, gathered: Gathered) -> Iterator[tuple[str, Sai
             said = inferred("not_counted", {"who": person, "why": f"code:excluded_{why}", "proposal": id_[:16]}, at_ns=at_ns)
             yield id_, said, ((person, "excluded"),)
         if enacted is None:
-            for block in judged.blocks:
-                values: dict[str, Value] = {"proposal": id_[:16], "why": block.sentence}
+            for why in ([judged.missing] if judged.missing else []) + [block.sentence for block in judged.blocks]:
+                values: dict[str, Value] = {"proposal": id_[:16], "why": why}
                 yield id_, inferred("not_enacted_because", values, at_ns=at_ns), ()
         if enacted is not None or state.ended(id_, bench.now_ns):
             charter = state.charters[max(index for index in state.charters if index <= logged.index)]
             role = charter.change_class(logged.proposal.class_).role
             spoke = {each.approval.person for each in state.approvals.get(id_, ())} | {logged.proposal.author}
-            for person in sorted(set(charter.role(role).persons.values()) - spoke - set(judged.excluded)):
+            # Who does not count because of a contact is listed like all others: left out here it would show who that is.
+            apart = {person for person, why in judged.excluded.items() if why != "contact"}
+            for person in sorted(set(charter.role(role).persons.values()) - spoke - apart):
                 values = {"who": person, "role": f"code:role_{role}", "proposal": id_[:16]}
                 yield id_, inferred("said_nothing", values, at_ns=at_ns), ((person, "abstained"),)
         for approval in state.approvals.get(id_, ()):
