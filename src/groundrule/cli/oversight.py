@@ -88,7 +88,7 @@ def _answers(report: Report, language: str) -> list[str]:
     lines = []
     for answer in report.answers:
         lines.append(f"{said('questions', answer.question)}")
-        lines += [f"    {said('figures', each.name)}: {said.amount(each)}" for each in answer.figures]
+        lines += [f"    {said('figures', each.name)}: {said.amount(each)} {said('units', each.unit)}" for each in answer.figures]
         if not answer.figures and not answer.tables:
             lines += [f"    {said.why(each)}" for each in answer.gaps]
     return lines

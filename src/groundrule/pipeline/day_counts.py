@@ -72,6 +72,7 @@ class DayCounts:
         try:
             with duckdb.connect(config=config) as db:
                 db.execute("SET preserve_insertion_order=false")
+                db.execute("SET enable_progress_bar=false")  # it would be written between what a command prints
                 versions = self._read_decisions(db)
                 if not versions:
                     return

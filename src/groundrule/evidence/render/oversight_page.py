@@ -59,10 +59,10 @@ class OversightWords:
         return self("page", "withheld") if value is None else words(self.language).forms.number(value)
 
     def amount(self, figure: Figure) -> str:
-        """Return a figure with its unit; a long time also in days, hours or minutes."""
-        text = f"{self.number(figure.value)} {self('units', figure.unit)}"
+        """Return the value of a figure without its unit; a long time also in days, hours or minutes."""
+        text = self.number(figure.value)
         if figure.unit == "s" and figure.value is not None and figure.value >= MINUTE_S:
-            text += f" ({words(self.language).forms.lasting(figure.value * NS_PER_S)})"
+            text = f"{words(self.language).forms.lasting(figure.value * NS_PER_S)} = {text}"
         return text
 
     def cell(self, column: str, value: Cell) -> str:

@@ -39,6 +39,8 @@ EDGE = "edge_of_area"
 
 _COLUMNS = ["terminal_id", "observed_at", "outcome", "state", "rule", "reasons", "areas", "areas_version", "rulebook"]
 _BATCH = 200_000
+_COUNTED = 1_000_000
+"""Up to so many possible answers are counted instead of sorted."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -120,6 +122,7 @@ class IntervalCounts:
         try:
             self._db = duckdb.connect(str(self._folder / "work.duckdb"), config=config)
             self._db.execute("SET preserve_insertion_order=false")
+            self._db.execute("SET enable_progress_bar=false")  # it would be written between what a command prints
             self._read()
             self._settle()
         except duckdb.Error as error:
@@ -168,10 +171,10 @@ class IntervalCounts:
             ((False, True), edge),
             distinct_codes(table.column("rulebook")),
         ]
-        keys = np.zeros(n, np.int64)
+        keys, most = np.zeros(n, np.int64), 1
         for values, codes in columns:
-            keys = keys * len(values) + codes
-        distinct, inverse = np.unique(keys, return_inverse=True)
+            keys, most = keys * len(values) + codes, most * len(values)
+        distinct, inverse = _distinct(keys, most)
         answer = np.empty(len(distinct), np.int32)
         for position, key in enumerate(distinct.tolist()):
             said: list[str | bool] = []
@@ -416,6 +419,17 @@ def _tables(path: Path) -> Iterator[pa.Table]:
                 yield pa.Table.from_batches([batch])
     except (OSError, pa.ArrowException) as error:
         raise IntegrityError(f"history file `{path}` cannot be read", help="restore it from a backup", path=str(path)) from error
+
+
+def _distinct(keys: NDArray[np.int64], most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Distinct keys, all below `most`, and the place of each among them; without sorting where that is quicker."""
+    if most > _COUNTED:
+        distinct, inverse = np.unique(keys, return_inverse=True)
+        return distinct, inverse
+    distinct = np.flatnonzero(np.bincount(keys, minlength=most))
+    place = np.empty(most, np.int64)
+    place[distinct] = np.arange(len(distinct))
+    return distinct, place[keys]
 
 
 def _reasons(table: pa.Table) -> tuple[tuple[list[str], NDArray[np.int64]], NDArray[np.int64]]:
