@@ -58,6 +58,12 @@ class Forms:
         month = self.words["months"].split()[at.month - 1]
         return _put(self.words["date"], day=str(at.day), month=month, year=str(at.year))
 
+    def day(self, instant_ns: int) -> str:
+        """Write the day of an instant where there is little room."""
+        at = _moment(instant_ns)
+        month = self.words["months"].split()[at.month - 1]
+        return _put(self.words["day"], day=str(at.day), month=month, number=f"{at.month:02}", year=str(at.year))
+
     def parts(self, instant_ns: int) -> tuple[str, str, str]:
         """Return day, month and year of an instant, as they stand in a date."""
         at = _moment(instant_ns)

@@ -437,7 +437,7 @@ def _times(track: Sequence[TrackPoint], at: NDArray[np.float64], gaps: frozenset
     shown: set[str] = set()
     for i in dict.fromkeys((0, len(track) - 1, *turns[:10])):
         x, y = at[i].tolist()
-        day = said.forms.date(track[i].observed_at_ns)
+        day = said.forms.day(track[i].observed_at_ns)
         clock = said.forms.clock(track[i].observed_at_ns, seconds=seconds)
         spots = [(x + 11, y + 5), (x - 11, y + 5), (x, y - 12), (x, y + 22), (x, y - 12), (x, y + 22), (x + 9, y - 32), (x + 9, y + 42),
                  (x - 9, y - 32), (x - 9, y + 42), (x + 9, y - 52), (x + 9, y + 62), (x - 9, y - 52), (x - 9, y + 62)]  # fmt: skip

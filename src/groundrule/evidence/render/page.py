@@ -7,6 +7,7 @@ carries a mark of how it stands, in words and in shape, and leads to what it res
 from __future__ import annotations
 
 from collections.abc import Mapping
+from textwrap import dedent
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -64,6 +65,7 @@ def page_html(
         picture=Markup(picture) if picture else None,  # noqa: S704 - see above
         unit=said("page", f"picture_{unit_of(dossier, said)}") if picture else "",
         signs=SIGNS,
+        dedent=dedent,
         title=headline(dossier, said, view.names),
         invented=invented(dossier),
         sections=sections_for(dossier, with_map=drawn is not None),
@@ -133,6 +135,12 @@ class _View:
             return Markup("–")
         return self._piece(Piece(self.said.forms.moment(at_ns, seconds=seconds), "time", format_instant(at_ns)))
 
+    def when(self, at_ns: int, each: Statement) -> Markup:
+        """Return the time of a statement in the timeline; only the day where that is all that is said."""
+        if each.times.happened and at_ns == each.times.observed_at_ns:
+            return self._piece(Piece(self.said.forms.date(at_ns), "time", visible(each.times.happened)))
+        return self.moment(at_ns)
+
     def sources(self, each: Statement) -> list[Part]:
         """Return what a statement rests on."""
         found = []
@@ -156,7 +164,7 @@ class _View:
     def evidence(self, each: Statement) -> str:
         """Return the statement in the sections that says the same as one of the summary, or empty."""
         refs = {source.ref for source in each.sources if source.kind in ("log_entry", "receipt", "report")}
-        values = set(each.phrase.values.items())
+        values = {pair for pair in each.phrase.values.items() if isinstance(pair[1], str)}
         near = [held for held in self.dossier.statements if refs & {source.ref for source in held.sources}]
         likeness = [(held.phrase == each.phrase, len(values & set(held.phrase.values.items()))) for held in self.dossier.statements]
         best = max(range(len(likeness)), key=lambda i: likeness[i], default=0)
@@ -174,7 +182,8 @@ def timeline(dossier: Dossier) -> list[tuple[int, Statement]]:
 def times_of(said: Words, times: Times) -> list[tuple[str, Piece]]:
     """Return the times of a statement with their names."""
     found: list[tuple[str, Any]] = [
-        ("observed", times.observed_at_ns),
+        # What somebody says about a day is not an observation, and had no minute.
+        ("observed", None if times.happened else times.observed_at_ns),
         ("decided", times.decided_at_ns),
         ("effective_from", times.effective_from_ns),
         ("effective_until", times.effective_until_ns),

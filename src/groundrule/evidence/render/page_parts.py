@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from textwrap import dedent
 
 from groundrule.evidence.dossier import Dossier, Party, RuleText, Standing, SubjectKind
 from groundrule.evidence.render.words import Words, visible
@@ -138,7 +139,7 @@ def by_rule(dossier: Dossier) -> list[RuleView]:
         ordered = dossier.kind is not SubjectKind.TERMINAL and len(versions) == 2 and all(each.text for each in versions)
         diff: list[tuple[str, str]] = []
         if ordered:
-            lines = difflib.ndiff(versions[0].text.splitlines(), versions[1].text.splitlines())
+            lines = difflib.ndiff(*(dedent(each.text).splitlines() for each in versions))
             diff = [(line[0], line[2:]) for line in lines if line[0] in "+- "]
         made.append(RuleView(rule, tuple(versions), tuple(diff)))
     return made

@@ -39,13 +39,23 @@ def page_pdf(page: bytes) -> bytes:
     except (ImportError, OSError) as absent:  # OSError: the package is there, Pango is not
         raise MissingExtra("reports", needed_for="writing a dossier as PDF") from absent
     with _quiet():
-        document = weasyprint.HTML(string=page.decode(), base_url=None, url_fetcher=_refuse)
+        document = weasyprint.HTML(string=page.decode(), base_url=None, url_fetcher=RefuseAll())
         written: Any = document.write_pdf(pdf_variant=VARIANT, pdf_tags=True, custom_metadata=False)
     return bytes(written)
 
 
-def _refuse(url: str, *_: object, **__: object) -> NoReturn:
-    raise Refused(f"a dossier fetches nothing, and not {url[:80]!a}")
+class RefuseAll:
+    """A fetcher that fetches nothing; what a page asks for is left out of it."""
+
+    _fail_on_errors = False  # WeasyPrint 68 and later ask for it
+
+    def __call__(self, url: str, *_: object, **__: object) -> NoReturn:
+        """Refuse.
+
+        Raises:
+            Refused: always.
+        """
+        raise Refused(f"a dossier fetches nothing, and not {url[:80]!a}")
 
 
 @contextmanager
