@@ -21,8 +21,12 @@ SVG = "{http://www.w3.org/2000/svg}"
 EN = words("en")
 
 
-def bare(*points: tuple[float, float], outcome: str = "serve", step_s: int = 15, sigma_m: float | None = None) -> Dossier:
-    track = tuple(TrackPoint("t-1", AT + i * step_s * 10**9, lat, lon, sigma_m, outcome) for i, (lat, lon) in enumerate(points))
+def bare(
+    *points: tuple[float, float], outcome: str = "serve", step_s: int = 15, sigma_m: float | None = None
+) -> Dossier:
+    track = tuple(
+        TrackPoint("t-1", AT + i * step_s * 10**9, lat, lon, sigma_m, outcome) for i, (lat, lon) in enumerate(points)
+    )
     return replace(sample(with_map=False), track=track)
 
 
@@ -38,7 +42,9 @@ def circles(picture: ET.Element) -> list[tuple[float, float]]:
 
 
 def numbers(picture: ET.Element) -> np.ndarray:
-    texts = [each.get(name, "") for each in picture.iter() for name in ("d", "points", "cx", "cy", "x", "y", "x1", "y2")]
+    texts = [
+        each.get(name, "") for each in picture.iter() for name in ("d", "points", "cx", "cy", "x", "y", "x1", "y2")
+    ]
     return np.array([float(each) for text in texts for each in re.findall(r"-?\d+\.?\d*(?:e-?\d+)?", text)])
 
 
@@ -53,13 +59,18 @@ def test_the_sample_has_everything(language: str) -> None:
     assert any(each and "survey craft" in each for each in text)
     assert any(each and "23:10:51" in each for each in text)
     assert [said for _, said in made.legend][:1] == [words(language)("page", "map_area")]
-    assert {words(language)("answers", "serve"), words(language)("answers", "deny")} <= {said for _, said in made.legend}
+    assert {words(language)("answers", "serve"), words(language)("answers", "deny")} <= {
+        said for _, said in made.legend
+    }
     assert words(language)("page", "map_ellipse") in {said for _, said in made.legend}
     assert made.source == ONE_LAND.attribution
     assert np.isfinite(numbers(picture)).all()
 
 
-@pytest.mark.parametrize(("lat", "lon"), [(0, 0), (47.6, 35.4), (0, 179.99), (60, -179.99), (89.99, 10), (-89.99, -120), (90, 0), (-90, 180), (-45, 180)])
+@pytest.mark.parametrize(
+    ("lat", "lon"),
+    [(0, 0), (47.6, 35.4), (0, 179.99), (60, -179.99), (89.99, 10), (-89.99, -120), (90, 0), (-90, 180), (-45, 180)],
+)
 def test_a_single_point_is_in_the_middle_anywhere_on_earth(lat: float, lon: float) -> None:
     picture = drawn(bare((lat, lon)))
     ((x, y),) = circles(picture)
@@ -92,7 +103,9 @@ def test_the_scale_bar_is_true() -> None:
     (x1, y1), (x2, y2) = circles(picture)
     shown_km = np.hypot(x2 - x1, y2 - y1) / wide * float(text.split()[0].replace(",", ""))
     lat, lon = np.radians([50, 50.2]), np.radians([10, 10.3])
-    true_km = EARTH_KM * np.arccos(np.sin(lat[0]) * np.sin(lat[1]) + np.cos(lat[0]) * np.cos(lat[1]) * np.cos(lon[1] - lon[0]))
+    true_km = EARTH_KM * np.arccos(
+        np.sin(lat[0]) * np.sin(lat[1]) + np.cos(lat[0]) * np.cos(lat[1]) * np.cos(lon[1] - lon[0])
+    )
     assert shown_km == pytest.approx(true_km, rel=0.01)
 
 
@@ -121,14 +134,18 @@ def test_without_position_and_area_there_is_no_map() -> None:
 
 
 def test_areas_alone_are_drawn() -> None:
-    around = AreaVersion("a", "Strait (invented)", "zone", "", None, None, bytes(shapely.to_wkb(shapely.box(20, 30, 22, 31))))
+    around = AreaVersion(
+        "a", "Strait (invented)", "zone", "", None, None, bytes(shapely.to_wkb(shapely.box(20, 30, 22, 31)))
+    )
     picture = drawn(replace(sample(with_map=False), areas=(around,)))
     assert "Strait (invented)" in [each.text for each in picture.iter(f"{SVG}text")]
 
 
 def test_an_area_cut_off_around_the_track_gets_no_border_there() -> None:
     # The composer cuts areas one degree beyond the track; the strip goes on beyond the cut at 36.4 degrees east.
-    cut = AreaVersion("a", "Strip (invented)", "zone", "", None, None, bytes(shapely.to_wkb(shapely.box(35.0, 47.2, 36.4, 48.1))))
+    cut = AreaVersion(
+        "a", "Strip (invented)", "zone", "", None, None, bytes(shapely.to_wkb(shapely.box(35.0, 47.2, 36.4, 48.1)))
+    )
     near = replace(bare((47.2, 35.4), (48.1, 35.4)), areas=(cut,))
     lines = [each.get("d", "") for each in drawn(near, NO_COAST).iter(f"{SVG}path") if each.get("stroke") == "#7A3E9D"]
     right = View(35.4, 47.65, 1.0).place(np.array([[36.4, 47.65]]))[0, 0] - WIDTH / 2
@@ -142,12 +159,17 @@ def test_an_area_cut_off_around_the_track_gets_no_border_there() -> None:
 
 
 def test_many_positions_are_thinned_but_no_change_of_answer_is_lost() -> None:
-    points = tuple(TrackPoint("t-1", AT + i * 10**9, 10 + i / 1e4, 10.0, None, "deny" if i == 777 else "serve") for i in range(2_000))
+    points = tuple(
+        TrackPoint("t-1", AT + i * 10**9, 10 + i / 1e4, 10.0, None, "deny" if i == 777 else "serve")
+        for i in range(2_000)
+    )
     made = map_svg(replace(sample(with_map=False), track=points), EN, outlines=NO_COAST)
     assert made is not None
     assert made.points <= MAX_MARKS
     picture = ET.fromstring(made.svg)
-    assert [each for each in picture.iter(f"{SVG}rect") if each.get("fill") == "#C8102E" and each.get("stroke") == "#fff"]
+    assert [
+        each for each in picture.iter(f"{SVG}rect") if each.get("fill") == "#C8102E" and each.get("stroke") == "#fff"
+    ]
 
 
 def test_hours_without_an_observation_are_dashed_and_journeys_over_the_same_ground_lie_beside_each_other() -> None:
@@ -159,12 +181,18 @@ def test_hours_without_an_observation_are_dashed_and_journeys_over_the_same_grou
     assert {EN("page", "map_gap"), EN("page", "map_beside")} <= {said for _, said in made.legend}
     picture = ET.fromstring(made.svg)
     assert [each for each in picture.iter(f"{SVG}line") if each.get("stroke-dasharray") == "5 4"]
-    squares = {float(e.get("y", 0)) + 5.85 for e in picture.iter(f"{SVG}rect") if e.get("fill") == "#C8102E" and e.get("stroke") == "#fff"}
+    squares = {
+        float(e.get("y", 0)) + 5.85
+        for e in picture.iter(f"{SVG}rect")
+        if e.get("fill") == "#C8102E" and e.get("stroke") == "#fff"
+    }
     assert min(squares) - max(y for _, y in circles(picture)) > 10
 
 
 def test_sigma_and_ellipse_have_their_true_size() -> None:
-    dossier = replace(bare((10, 10), (10, 10.2), sigma_m=3_000.0), ellipses=(Ellipse(AT, 10, 10.1, 4_000, 1_000, 90, "holds"),))
+    dossier = replace(
+        bare((10, 10), (10, 10.2), sigma_m=3_000.0), ellipses=(Ellipse(AT, 10, 10.1, 4_000, 1_000, 90, "holds"),)
+    )
     picture = drawn(dossier, NO_COAST)
     (x1, _), (x2, _) = circles(picture)
     per_km = (x2 - x1) / (EARTH_KM * np.radians(0.2) * np.cos(np.radians(10)))

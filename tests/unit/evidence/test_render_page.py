@@ -27,14 +27,14 @@ class Read(HTMLParser):
         self.tags.append((tag, dict(attrs)))
         self._style = tag == "style"
 
-    def handle_endtag(self, tag: str) -> None:
+    def handle_endtag(self, tag: str) -> None:  # noqa: ARG002 - as the parser calls it
         self._style = False
 
     def handle_data(self, data: str) -> None:
         if not self._style:
             self.text.append(data)
 
-    def handle_comment(self, data: str) -> None:
+    def handle_comment(self, data: str) -> None:  # noqa: ARG002 - as the parser calls it
         self.tags.append(("comment", {}))
 
     @property
@@ -61,11 +61,30 @@ def test_the_page_is_whole_and_names_nothing_outside(language: str) -> None:
     assert policy == [CONTENT_POLICY]
     assert ("html", {"lang": language}) in found.tags
     assert not {"script", "iframe", "object", "embed", "link", "base", "form", "img"} & {tag for tag, _ in found.tags}
-    assert not [a for _, attributes in found.tags for a in attributes if a.startswith("on") or a in ("src", "action", "style", "srcset")]
+    assert not [
+        a
+        for _, attributes in found.tags
+        for a in attributes
+        if a.startswith("on") or a in ("src", "action", "style", "srcset")
+    ]
     assert b"url(" not in page
     assert set(re.findall(rb"https?://[^\"<\s]*", page)) == {b"http://www.w3.org/2000/svg"}
     text = squeezed("".join(found.text))
-    for key in ("summary", "people", "asked", "decided", "service", "map", "why", "rules", "reports", "unknown", "timeline", "redactions", "annex"):
+    for key in (
+        "summary",
+        "people",
+        "asked",
+        "decided",
+        "service",
+        "map",
+        "why",
+        "rules",
+        "reports",
+        "unknown",
+        "timeline",
+        "redactions",
+        "annex",
+    ):
         assert said("titles", key) in text
     for standing in ("recorded", "claim", "inference", "unknown"):
         assert said("standings", standing) in text
@@ -117,7 +136,9 @@ def test_invented_data_says_so() -> None:
 
 
 def test_the_page_lists_digests_and_what_rests_on_them() -> None:
-    page = page_html(sample(), outlines=NO_COAST, files={"proofs/entry-9.tlog-proof": b"proof", "dossier.json": b"{}"}).decode()
+    page = page_html(
+        sample(), outlines=NO_COAST, files={"proofs/entry-9.tlog-proof": b"proof", "dossier.json": b"{}"}
+    ).decode()
     row = page[page.index("<code>proofs/entry-9.tlog-proof</code>") :]
     row = row[: row.index("</tr>")]
     assert re.search(r"<code class=\"digest\">[0-9a-f]{64}</code>", row)
@@ -161,7 +182,11 @@ def test_a_hostile_text_is_text_and_makes_no_element_and_no_attribute(number: in
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_hostile_texts_bring_nothing_into_the_map_either(language: str) -> None:
-    usual = {each for text in ("a plain word", "b" * 90) for each in read(page_html(sample(text), language=language, outlines=ONE_LAND)).shape}
+    usual = {
+        each
+        for text in ("a plain word", "b" * 90)
+        for each in read(page_html(sample(text), language=language, outlines=ONE_LAND)).shape
+    }
     for text in HOSTILE[::15]:
         found = read(page_html(sample(text, kind=SubjectKind.CHANGE), language=language, outlines=ONE_LAND))
         assert {tag for tag, _ in found.shape} <= {tag for tag, _ in usual} | {"ins", "del", "abbr"}

@@ -49,7 +49,11 @@ def test_the_paper_has_pages_bookmarks_tags_and_every_sentence() -> None:
     assert paper.trailer["/Root"]["/MarkInfo"]["/Marked"].value is True
     assert paper.trailer["/Root"]["/Lang"] == "uk"
     text = letters("".join(page.extract_text() for page in paper.pages))
-    missing = [each.id for each in dossier.statements if letters(said.say(each.phrase, {}))[:12] not in text and each.id in ("s3", "s4", "s6")]
+    missing = [
+        each.id
+        for each in dossier.statements
+        if letters(said.say(each.phrase, {}))[:12] not in text and each.id in ("s3", "s4", "s6")
+    ]
     assert not missing
 
 
@@ -59,7 +63,10 @@ def test_hostile_texts_are_text_on_paper_and_nothing_acts() -> None:
     texts = [text for text in plain if not re.match(r" ?(code|reason):|[0-9]{64}|2026-|party-", text)][:110]
     assert len(texts) >= 90
     # One statement for each: a page with all of them in every place would be hundreds of pages long.
-    said = tuple(Statement(f"s{i}", Standing.CLAIM, Phrase("contact_topics", {"topics": text})) for i, text in enumerate(texts, 1))
+    said = tuple(
+        Statement(f"s{i}", Standing.CLAIM, Phrase("contact_topics", {"topics": text}))
+        for i, text in enumerate(texts, 1)
+    )
     dossier = replace(sample("</style><b>{{ 7*7 }}", with_map=False), sections=(Section("contacts", said),), summary=())
     paper = opened(page_pdf(page_html(dossier, outlines=ONE_LAND)))
     found = letters("".join(page.extract_text() for page in paper.pages))
@@ -77,7 +84,7 @@ def test_hostile_texts_are_text_on_paper_and_nothing_acts() -> None:
 def test_nothing_is_fetched() -> None:
     with pytest.raises(Refused):
         RefuseAll()("http://127.0.0.1:1/x.png")
-    page = b"<html lang='en'><title>x</title><link rel=stylesheet href='file:///etc/passwd'><img src='http://127.0.0.1:1/x.png' alt=x><p>x</p>"
+    page = b"<html lang='en'><title>x</title><link rel=stylesheet href='file:///etc/passwd'><img src='http://127.0.0.1:1/x' alt=x><p>x</p>"
     assert opened(page_pdf(page)).pages
 
 

@@ -53,7 +53,9 @@ def test_no_field_is_computed_and_every_text_is_whole(text: str) -> None:
         _, *body = rows(data)
         for row in body:
             for field in row:
-                assert not field.lstrip(" \u00a0").startswith(("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠", "|"))
+                assert not field.lstrip(" \u00a0").startswith(
+                    ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠", "|")
+                )
                 assert visible(field) == field
     shown = visible(text).replace("\n", " ⏎ ")
     if shown and not shown.startswith(("code:", "reason:", "party-", "2026-", "999")):

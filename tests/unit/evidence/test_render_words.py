@@ -37,18 +37,49 @@ PHRASES = {
 }
 CODES = {
     "": OUTCOMES,
-    "act_": ("approval", "enactment", "proposal", "proposal_ended", "request", "charter", "contact", "contact_update", "screening", "review",
-             "emergency_open", "emergency_close"),
+    "act_": (
+        "approval",
+        "enactment",
+        "proposal",
+        "proposal_ended",
+        "request",
+        "charter",
+        "contact",
+        "contact_update",
+        "screening",
+        "review",
+        "emergency_open",
+        "emergency_close",
+    ),
     "ask_": dealings.ASKS,
     "basis_": (*BASES, "law", "court", "contract", "treaty", "voluntary"),
     "capacity_": ("official", "business", "private", "unknown"),
     "channel_": dealings.CHANNELS,
     "class_": CLASSES,
-    "contradiction_": ("opposite_stance", "differing_dates", "differing_numbers", "opposite_polarity", "reversed_in_translation"),
+    "contradiction_": (
+        "opposite_stance",
+        "differing_dates",
+        "differing_numbers",
+        "opposite_polarity",
+        "reversed_in_translation",
+    ),
     "direction_": ("permit_only", "deny_only"),
     "end_": ("expired", "reverted", "closed"),
-    "excluded_": ("author", "editor", "requester", "principal", "beneficiary", "recused", "contact", "suspended", "rejected", "approval_expired",
-                  "old_charter", "not_in_role", "checkpoint"),
+    "excluded_": (
+        "author",
+        "editor",
+        "requester",
+        "principal",
+        "beneficiary",
+        "recused",
+        "contact",
+        "suspended",
+        "rejected",
+        "approval_expired",
+        "old_charter",
+        "not_in_role",
+        "checkpoint",
+    ),
     "meanwhile_": ("approval", "authorship", "review", "emergency"),
     "op_": ("create", "replace", "delete", "disclose"),
     "outcome_": dealings.OUTCOMES,
@@ -57,7 +88,7 @@ CODES = {
     "state_": tuple(ServiceState),
     "status_": dealings.STATUSES,
     "verdict_": ("upheld", "reversed", "partly"),
-}  # fmt: skip
+}
 
 
 def tables(language: str) -> dict[str, dict[str, str]]:
@@ -71,13 +102,21 @@ def test_each_language_has_the_same_keys_and_the_same_values_in_each_sentence(la
     for name, table in english.items():
         for key, sentence in table.items():
             if name != "forms" and key != "sum_enacted":
-                assert {slot[1] for slot in SLOT.finditer(other[name][key])} == {slot[1] for slot in SLOT.finditer(sentence)}, (name, key)
+                assert {slot[1] for slot in SLOT.finditer(other[name][key])} == {
+                    slot[1] for slot in SLOT.finditer(sentence)
+                }, (name, key)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_plurals_have_the_forms_of_the_language(language: str) -> None:
     wanted = 3 if language == "uk" else 2
-    forms = [slot[2] for table in tables(language).values() for text in table.values() for slot in SLOT.finditer(text) if slot[2]]
+    forms = [
+        slot[2]
+        for table in tables(language).values()
+        for text in table.values()
+        for slot in SLOT.finditer(text)
+        if slot[2]
+    ]
     forms += [tables(language)["forms"][name] for name in ("days", "hours", "minutes", "seconds")]
     assert len(forms) > 15
     assert {len(each.split("|")) for each in forms} == {wanted}
@@ -94,7 +133,9 @@ def _literals(node: ast.expr, where: ast.AST) -> Iterator[str]:
         yield from _literals(node.orelse, where)
     elif isinstance(node, ast.Name):
         for each in ast.walk(where):
-            if isinstance(each, ast.Assign) and any(isinstance(target, ast.Name) and target.id == node.id for target in each.targets):
+            if isinstance(each, ast.Assign) and any(
+                isinstance(target, ast.Name) and target.id == node.id for target in each.targets
+            ):
                 yield from _literals(each.value, where)
 
 
@@ -147,11 +188,14 @@ def test_other_tables_cover_their_enumerations() -> None:
     assert set(objects.OBJECT_TYPES) <= set(held["ids"])
 
 
-@pytest.mark.parametrize(("language", "moment", "days"), [
-    ("en", "22 Nov 2026, 22:14 UTC", ["1 day", "2 days", "5 days", "21 days"]),
-    ("de", "22. November 2026, 22:14 UTC", ["1 Tag", "2 Tage", "5 Tage", "21 Tage"]),
-    ("uk", "22 листопада 2026, 22:14 UTC", ["1 день", "2 дні", "5 днів", "21 день"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("language", "moment", "days"),
+    [
+        ("en", "22 Nov 2026, 22:14 UTC", ["1 day", "2 days", "5 days", "21 days"]),
+        ("de", "22. November 2026, 22:14 UTC", ["1 Tag", "2 Tage", "5 Tage", "21 Tage"]),
+        ("uk", "22 листопада 2026, 22:14 UTC", ["1 день", "2 дні", "5 днів", "21 день"]),
+    ],
+)
 def test_dates_and_durations_are_those_of_the_language(language: str, moment: str, days: list[str]) -> None:
     forms = words(language).forms
     at = parse_instant("2026-11-22T22:14:59.999999999Z")
@@ -160,11 +204,14 @@ def test_dates_and_durations_are_those_of_the_language(language: str, moment: st
     assert [forms.lasting(count * 86_400_000_000_000) for count in (1, 2, 5, 21)] == days
 
 
-@pytest.mark.parametrize(("language", "one", "many"), [
-    ("en", "1 terminal goes from", "2,000 terminals go from"),
-    ("de", "1 Terminal wechselt von", "2000 Terminals wechseln von"),
-    ("uk", "1 термінал переходить від", "2000 терміналів переходять від"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("language", "one", "many"),
+    [
+        ("en", "1 terminal goes from", "2,000 terminals go from"),
+        ("de", "1 Terminal wechselt von", "2000 Terminals wechseln von"),
+        ("uk", "1 термінал переходить від", "2000 терміналів переходять від"),
+    ],
+)
 def test_a_number_takes_its_form(language: str, one: str, many: str) -> None:
     said = words(language)
     for number, wanted in ((1, one), (2_000, many)):
@@ -176,7 +223,9 @@ def test_values_are_told_apart_and_keep_their_exact_form() -> None:
     dossier = sample()
     said, names = words("en"), names_in(dossier)
     by_id = {each.id: said.pieces(each.phrase, names) for each in dossier.statements}
-    assert ("20 Nov 2026, 23:10:51 UTC", "time", "2026-11-20T23:10:51Z") in [(p.text, p.kind, p.full) for p in by_id["s9"]]
+    assert ("20 Nov 2026, 23:10:51 UTC", "time", "2026-11-20T23:10:51Z") in [
+        (p.text, p.kind, p.full) for p in by_id["s9"]
+    ]
     assert ("c0ffee00", "id") in [(p.text, p.kind) for p in by_id["s6"]]
     assert ("from 18 Oct 2025, end not known", "time") in [(p.text, p.kind) for p in by_id["s7"]]
     assert ("Ada Muster (invented)", "name", ADA) in [(p.text, p.kind, p.full) for p in by_id["s1"]]
@@ -186,7 +235,9 @@ def test_values_are_told_apart_and_keep_their_exact_form() -> None:
 
 def test_a_refusal_names_people_and_not_their_ids() -> None:
     text = f"`{ADA}` is on a list"
-    said = words("de").say(Phrase("act_refused", {"what": "code:act_enactment", "sentence": text}), {ADA: "Ada Muster (invented)"})
+    said = words("de").say(
+        Phrase("act_refused", {"what": "code:act_enactment", "sentence": text}), {ADA: "Ada Muster (invented)"}
+    )
     assert said == "Zurückgewiesen wurde ein Inkraftsetzen. Ada Muster (invented) is on a list."
 
 

@@ -166,10 +166,12 @@ class _View:
         refs = {source.ref for source in each.sources if source.kind in ("log_entry", "receipt", "report")}
         values = {pair for pair in each.phrase.values.items() if isinstance(pair[1], str)}
         near = [held for held in self.dossier.statements if refs & {source.ref for source in held.sources}]
-        likeness = [(held.phrase == each.phrase, len(values & set(held.phrase.values.items()))) for held in self.dossier.statements]
-        best = max(range(len(likeness)), key=lambda i: likeness[i], default=0)
-        if likeness and likeness[best][1] and (likeness[best][0] or likeness[best][1] >= min(2, len(values))):
-            return self.dossier.statements[best].id
+        same = next((held.id for held in self.dossier.statements if held.phrase == each.phrase), "")
+        if same or not values:
+            return same
+        shared = [len(values & set(held.phrase.values.items())) for held in self.dossier.statements]
+        if shared and max(shared) >= min(2, len(values)):
+            return self.dossier.statements[shared.index(max(shared))].id
         return near[0].id if near and refs and "decisions" not in refs else ""
 
 

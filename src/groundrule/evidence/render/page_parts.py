@@ -139,7 +139,8 @@ def by_rule(dossier: Dossier) -> list[RuleView]:
         ordered = dossier.kind is not SubjectKind.TERMINAL and len(versions) == 2 and all(each.text for each in versions)
         diff: list[tuple[str, str]] = []
         if ordered:
-            lines = difflib.ndiff(*(dedent(each.text).splitlines() for each in versions))
+            before, after = (dedent(each.text).splitlines() for each in versions)
+            lines = difflib.ndiff(before, after)
             diff = [(line[0], line[2:]) for line in lines if line[0] in "+- "]
         made.append(RuleView(rule, tuple(versions), tuple(diff)))
     return made

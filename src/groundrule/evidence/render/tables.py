@@ -55,7 +55,7 @@ def read_me(dossier: Dossier, *, language: str = "en") -> bytes:
         reader=said("readers", dossier.reader.value),
     )
     title = " ".join(title.split())
-    return f"{title}\n{'=' * min(len(title), 100)}\n{text}".encode()
+    return f"{title}\n{'=' * min(len(title), 100)}\n\n{text}".encode()
 
 
 def _row(each: Statement, section: str, said: Words, sentence: str) -> tuple[str, ...]:
