@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,18 +18,21 @@ from groundrule.cli.key import read_key
 from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_json, print_table, print_text, warn
 from groundrule.cli.passphrase import PassphraseFile
 from groundrule.errors import InputError
-from groundrule.govern.emergency import active, overdue_reviews
+from groundrule.govern.emergency import active, overdue_reviews, with_terminals
 from groundrule.govern.objects import Emergency, EmergencyClose, new_id
-from groundrule.govern.signed import NS_PER_HOUR, format_time, payload_type, whole_ms
+from groundrule.govern.signed import COMMITTED, NS_PER_HOUR, format_time, payload_type, whole_ms
 from groundrule.instant import NS_PER_S, format_instant
 from groundrule.pipeline.emergency_overlay import Clocks, monotonic_of, overlay_for_run
 from groundrule.pipeline.governance_view import read_state
 from groundrule.pipeline.intake import check_fields
+from groundrule.pipeline.parties import commit_terminals, read_openings, write_openings
 from groundrule.signing import open_envelope, sign_envelope
 from groundrule.store.durable import write_durably
 from groundrule.store.home import Home
 
 app = typer.Typer(no_args_is_help=True, help="Act at once where a quorum would be too late: draft, sign, open, close, list.")
+OPENINGS = ".openings"
+"""Ends the name of the file beside a draft that names its terminals."""
 MAX_WAIT_S = 900
 """How long `open` waits for the time of opening that both signed [s]."""
 _FIELDS = frozenset({"openers", "condition", "areas", "terminals", "ops", "direction", "ttl_s", "renewal_of"})
@@ -47,11 +51,15 @@ def draft(
     """Make the exact bytes of an emergency; empty lists mean nothing, never everything."""
     written = read_document(file)
     check_fields(written, _FIELDS, "the emergency")
-    state = read_state(Home.open(home))
+    place = Home.open(home)
+    state = read_state(place)
     need_charter(state)
     assert state.charter is not None
+    named = written.get("terminals") or []
+    if not isinstance(named, list) or not all(isinstance(each, str) for each in named):
+        raise InputError("`terminals` is no list of ids", help="terminals: [ID, …]; ids that look like numbers in quotes")
     opened = whole_ms(time.time_ns() + within_s * NS_PER_S)
-    made = Emergency.parse(
+    plain = Emergency.parse(
         {
             "id": new_id("emergency", os.urandom(16)),
             "openers": written.get("openers"),
@@ -65,11 +73,17 @@ def draft(
             "review_due": format_time(opened + state.charter.limits.review_hours * NS_PER_HOUR),
         }
     )
+    with place.writer():
+        commitments = commit_terminals(place, plain.scope.terminals)
+        made = replace(plain, scope=replace(plain.scope, terminals=tuple(commitments[each] for each in plain.scope.terminals)))
+        beside = write_openings(place, made.scope.terminals, out.with_name(out.name + OPENINGS))
     write_durably(out, made.data)
     if as_json:
         print_json({"emergency": made.id, "file": str(out), "digest": made.digest, "opens": format_instant(made.opened_at)})
         return
-    _print(made)
+    _print(made, plain)
+    if beside:
+        print_text(f"The log holds commitments in place of terminals; {out}{OPENINGS} names them: give it with {out}, to nobody else")
     print_text(f"Written: {out}. Both openers: groundrule emergency sign {out} --key FILE --out NAME.sig")
 
 
@@ -84,8 +98,11 @@ def sign(
 ) -> None:
     """Show an emergency and sign it, on your own machine."""
     made = Emergency.parse(parse_canonical(file.read_bytes()))
+    shown = with_terminals(made, read_openings(file.with_name(file.name + OPENINGS)))
+    if any(each.startswith(COMMITTED) for each in shown.scope.terminals):
+        raise InputError(f"`{file}` does not say which terminals it is about", help=f"bring {file.name}{OPENINGS} beside it")
     if not as_json:
-        _print(made)
+        _print(made, shown)
     sign_shown(made, "emergency", key, out, yes=yes, passphrase_file=passphrase_file)
     if as_json:
         print_json({"signature": str(out), "digest": made.digest})
@@ -166,8 +183,14 @@ def list_(home: HomeOption = DEFAULT_HOME, as_json: OutputJson = False) -> None:
     )
 
 
-def _print(made: Emergency) -> None:
+def _print(made: Emergency, shown: Emergency) -> None:
+    """Show an emergency.
+
+    Args:
+        made: what is signed.
+        shown: the same with its terminals by name.
+    """
     print_text(f"Emergency {made.id}, {made.direction}, because of {made.condition}", style="bold")
-    print_text(f"  {', '.join(made.scope.ops)} for {', '.join((*made.scope.areas, *made.scope.terminals))}")
+    print_text(f"  {', '.join(made.scope.ops)} for {', '.join((*shown.scope.areas, *shown.scope.terminals))}")
     print_text(f"  from {format_instant(made.opened_at)} for {made.ttl_s:,} s; then policy {made.auto_revert_digest[:16]}… again")
     print_text(f"  review due by {format_instant(made.review_due)}; sha256 {made.digest}")

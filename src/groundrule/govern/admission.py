@@ -22,7 +22,7 @@ from groundrule.govern.conflicts import excluded
 from groundrule.govern.contacts import concerned, suspensions, unlisted
 from groundrule.govern.dealings import DECIDED
 from groundrule.govern.disclosure import check_disclosure
-from groundrule.govern.emergency import active, check_open, expired, reverts
+from groundrule.govern.emergency import active, check_open, expired, reverts, with_terminals
 from groundrule.govern.logged import LoggedProposal
 from groundrule.govern.objects import (
     Approval,
@@ -320,7 +320,7 @@ def _enactment(state: State, body: Body, t_ns: int, _: int | None) -> Admitted |
 
 def _emergency_open(state: State, body: Body, t_ns: int, _: int | None) -> Admitted | None:
     payload, persons = signers(_charter_of(state), body, "emergency", t_ns)
-    emergency = Emergency.parse_bytes(payload)
+    emergency = with_terminals(Emergency.parse_bytes(payload), state.openings)
     if emergency.id in state.emergencies:
         return _again(state.emergencies[emergency.id].emergency, emergency)
     check_open(state, emergency, persons, t_ns)

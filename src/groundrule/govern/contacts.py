@@ -323,6 +323,14 @@ def commit_contact(contact_id: str, salt: bytes) -> str:
     return _commit("contact", contact_id, salt)
 
 
+def commit_terminal(terminal: str, salt: bytes) -> str:
+    """Return what stands for a terminal in the scope of an emergency: the commitment of a field `terminal`.
+
+    One home uses one salt for one terminal, so that everybody sees that two emergencies touch the same, and nobody which.
+    """
+    return _commit("terminal", terminal, salt)
+
+
 def _commit(name: str, value: str, salt: bytes) -> str:
     if len(salt) != 32:
         raise InputError(f"a salt of {len(salt)} bytes", help="a salt has 32 random bytes")

@@ -9,22 +9,27 @@ Source: governance specification, sections 4.5 and 6.7.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
 
 from groundrule.govern.clock import OPENING_NS
 from groundrule.govern.contacts import suspensions
 from groundrule.govern.logged import LoggedEmergency
 from groundrule.govern.objects import Emergency
 from groundrule.govern.refusal import CLOCK_TOLERANCE_NS, refuse
-from groundrule.govern.signed import NS_PER_HOUR
+from groundrule.govern.signed import COMMITTED, NS_PER_HOUR, payload_type
+from groundrule.signing import open_envelope
 
 if TYPE_CHECKING:
     from groundrule.govern.state import State
 
 NS_PER_S: Final = 1_000_000_000
 COUNTED_DAYS: Final = 30
+_COMMITMENT: Final = re.compile(rf"{COMMITTED}[0-9a-f]{{64}}")
+TERMINAL: Final = "terminal/"
+"""How an opening names a terminal, beside parties and contacts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,27 @@ class Running:
     def over(self) -> bool:
         """Whether its time to live has passed."""
         return self.elapsed_ns >= self.ttl_ns
+
+
+def with_terminals(emergency: Emergency, openings: Mapping[str, str]) -> Emergency:
+    """Return an emergency that names the terminals behind its commitments, as far as they open here; the log never does."""
+    if not any(each.startswith(COMMITTED) for each in emergency.scope.terminals):
+        return emergency
+    opened = (openings.get(each, each).removeprefix(TERMINAL) for each in emergency.scope.terminals)
+    return replace(emergency, scope=replace(emergency.scope, terminals=tuple(opened)))
+
+
+def check_committed(envelope: Mapping[str, Any]) -> None:
+    """Refuse to log the name of a terminal.
+
+    Args:
+        envelope: of an emergency.
+    Raises:
+        ConflictError: `terminal_in_clear`.
+    """
+    emergency = Emergency.parse_bytes(open_envelope(envelope, (), payload_type("emergency"))[0])
+    if not all(map(_COMMITMENT.fullmatch, emergency.scope.terminals)):
+        raise refuse("terminal_in_clear", "the emergency names a terminal in clear", help="make it with: groundrule emergency draft")
 
 
 def active(state: State, at_ns: int, monotonic_ns: Mapping[str, int] | None = None) -> tuple[Emergency, ...]:

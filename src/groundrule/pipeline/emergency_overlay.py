@@ -131,7 +131,7 @@ def overlay_faults(home: Home, manifests: Sequence[Mapping[str, Any]]) -> list[s
     for manifest in manifests:
         known = sum(entry.t_ns <= int(manifest["recorded_at_ns"]) for entry in entries)
         if known != folded:
-            folded, then = known, {each.emergency.id: each for each in effects(State.fold(entries[:known]))}
+            folded, then = known, {each.emergency.id: each for each in effects(State.fold(entries[:known], openings=now.openings))}
         try:
             held = {each.id: each for each in overlay_of_run(home, manifest).measures}
         except GroundruleError as error:

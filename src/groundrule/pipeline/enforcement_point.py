@@ -4,7 +4,7 @@
     POINT/trust.json              number, earliest date and latest time that are known; emergencies' clocks
     POINT/snapshots/current       the last good snapshot; `previous` is the one before
     POINT/rulebooks, POINT/areas  content, under the digests of the manifest, checked when it is loaded and when it is read
-    POINT/emergencies/ID          envelopes of both openers
+    POINT/emergencies/ID          envelopes of both openers; ID.openings names the terminals behind its commitments
 
 Everything comes from a folder that nobody need trust. What cannot be accepted is refused with its reason and changes
 nothing: the last good snapshot goes on. An emergency ends by the clocks of this machine, with no connection to anything.
@@ -22,10 +22,11 @@ from typing import Any, Final
 from groundrule.canon import canonical_json
 from groundrule.errors import ConflictError, GroundruleError, InputError, IntegrityError
 from groundrule.govern.effect import Clocked
-from groundrule.govern.emergency import NS_PER_S
+from groundrule.govern.emergency import NS_PER_S, with_terminals
 from groundrule.govern.objects import Emergency
 from groundrule.govern.refusal import code_of, refuse
 from groundrule.govern.rotation import read_charter
+from groundrule.govern.signed import COMMITTED
 from groundrule.govern.snapshot import (
     EMERGENCY_TYPE,
     SNAPSHOT_TYPE,
@@ -37,6 +38,7 @@ from groundrule.govern.snapshot import (
 )
 from groundrule.pipeline.emergency_overlay import Clocks
 from groundrule.pipeline.home import rulebook_of
+from groundrule.pipeline.parties import read_openings
 from groundrule.pipeline.publishing import SNAPSHOT_FILE
 from groundrule.signing import open_envelope
 from groundrule.store.area_store import load_areas
@@ -44,6 +46,7 @@ from groundrule.store.durable import write_durably
 from groundrule.store.home import Home
 
 _READ: Final = 4_000_000
+_OPENINGS: Final = ".openings"
 _PLACES: Final = {"rulebook": ("rulebooks", "yaml"), "area-set": ("areas", "parquet")}
 
 
@@ -220,6 +223,10 @@ class Point:
         made = judge_emergency(self.trust, current.policy_digest, envelope, clocks.wall_ns)
         if made.id != path.stem:
             raise refuse("other_id", "the file is named after another emergency")
+        if with_terminals(made, openings := read_openings(path.with_suffix(_OPENINGS))).scope != made.scope:
+            write_durably(known.with_suffix(_OPENINGS), path.with_suffix(_OPENINGS).read_bytes())
+        if unknown := sum(each.startswith(COMMITTED) and each not in openings for each in made.scope.terminals):
+            raise refuse("content_missing", f"{unknown} terminals of the emergency do not open here", help="bring the whole folder")
         write_durably(known, path.read_bytes())
         self.clocked[made.id] = Clocked(made.opened_at, made.ttl_s * NS_PER_S).tick(clocks.wall_ns, 0)
         return f"emergency {made.id}, {made.direction}, for {made.ttl_s:,} s from {made.value['opened_at']}"
@@ -247,7 +254,8 @@ class Point:
         for name, each in sorted(self.clocked.items()):
             if each.ended_ns is None:
                 payload, _ = open_envelope(_envelope(self.folder / "emergencies" / name), (), EMERGENCY_TYPE)
-                found.append(Emergency.parse_bytes(payload))
+                opened = read_openings((self.folder / "emergencies" / name).with_suffix(_OPENINGS))
+                found.append(with_terminals(Emergency.parse_bytes(payload), opened))
         return found
 
     def status(self, clocks: Clocks) -> dict[str, Any]:

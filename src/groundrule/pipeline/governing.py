@@ -21,7 +21,7 @@ from groundrule.canon import canonical_json
 from groundrule.errors import ConflictError, GroundruleError, InputError, IntegrityError, StoreError
 from groundrule.govern.clock import Asked
 from groundrule.govern.contacts import check_listed, is_late, re_review_set
-from groundrule.govern.emergency import expired, reverts
+from groundrule.govern.emergency import check_committed, expired, reverts
 from groundrule.govern.objects import (
     Change,
     EmergencyClose,
@@ -284,7 +284,7 @@ class Governance:
 
     def emergency_open(self, envelope: Body) -> Logged:
         """Record an emergency of two persons; without witnesses it counts as unwitnessed until they have seen it."""
-        return self._act("emergency-open", envelope, effective=True, wait=False)
+        return self._act("emergency-open", envelope, effective=True, wait=False, before=lambda _: check_committed(envelope))
 
     def emergency_close(self, value: Body) -> Logged:
         """Record the end of an emergency."""

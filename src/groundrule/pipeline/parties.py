@@ -1,13 +1,14 @@
 """The private register of parties: who stands behind an id in the log. One file for each, so that one can be erased.
 
     HOME/governance/parties/<party id>.json      PartyRecord; mode 0600
-    HOME/governance/openings/<64 hex>.json       {party, salt} or {contact, salt} behind a commitment that stands in the log
+    HOME/governance/openings/<64 hex>.json       {party | contact | terminal, salt} behind a commitment that stands in the log
 
 Nothing of it is in the log. When a file is gone the log still says what an id asked for, and nobody can say who it was.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,7 +16,8 @@ from typing import Any, Final
 
 from groundrule.canon import canonical_json, format_base64, parse_base64, parse_canonical
 from groundrule.errors import ConflictError, InputError, IntegrityError
-from groundrule.govern.contacts import commit_contact, commit_party
+from groundrule.govern.contacts import commit_contact, commit_party, commit_terminal
+from groundrule.govern.emergency import TERMINAL
 from groundrule.govern.objects import Contact, PartyRecord
 from groundrule.govern.signed import COMMITTED
 from groundrule.store.durable import write_durably
@@ -23,6 +25,7 @@ from groundrule.store.home import Home
 from groundrule.store.policy import put_object
 
 _SUFFIX: Final = ".json"
+_MOST_BYTES: Final = 4_000_000
 SALT_BYTES: Final = 32
 SCOPE_GROUP: Final = 8
 """A proposal lists so many contacts in scope that stand as commitments, or a multiple of it, and most of them stand for nothing."""
@@ -151,6 +154,59 @@ def commit_contacts(home: Home, contacts: Iterable[str], *, keep: bool = True) -
     return dict(sorted(made.items()))
 
 
+def commit_terminals(home: Home, terminals: Iterable[str]) -> dict[str, str]:
+    """Return a commitment for each terminal in the scope of an emergency, and keep the openings; the same one each time.
+
+    The caller holds the home's write lock.
+    """
+    known = {named: commitment for commitment, named in openings_of(home).items()}
+    made = {}
+    for terminal in terminals:
+        made[terminal] = known.get(TERMINAL + terminal, "")
+        if not made[terminal]:
+            salt = os.urandom(SALT_BYTES)
+            made[terminal] = commit_terminal(terminal, salt)
+            value = {"terminal": terminal, "salt": format_base64(salt)}
+            _private(_openings_folder(home) / (made[terminal].removeprefix(COMMITTED) + _SUFFIX), canonical_json(value))
+    return made
+
+
+def read_openings(path: Path) -> dict[str, str]:
+    """Return what a file of handed-out openings opens, each checked; empty where there is no such file.
+
+    Raises:
+        InputError: it is no list of openings, or one does not give its commitment.
+    """
+    if not path.exists():
+        return {}
+    found: dict[str, str] = {}
+    try:
+        with path.open("rb") as stream:
+            given = json.loads(stream.read(_MOST_BYTES))
+        for each in given:
+            commitment = str(each["commitment"])
+            named = opened(each, commitment)
+            if named is None:
+                raise ValueError(commitment)
+            found[commitment] = named
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise InputError(f"`{path}` does not open what it names", help="bring it again from the home") from None
+    return found
+
+
+def write_openings(home: Home, commitments: Iterable[str], path: Path) -> bool:
+    """Write the openings of commitments for somebody who may know them; nothing where none is kept here.
+
+    Returns:
+        Whether a file was written.
+    """
+    given = openings_for(home, commitments)
+    if given:
+        write_durably(path, canonical_json(given))
+        path.chmod(0o600)
+    return bool(given)
+
+
 def openings_for(home: Home, commitments: Iterable[str]) -> list[dict[str, str]]:
     """Return the openings of commitments that are kept here, to be handed to somebody: objects of commitment, what, and salt."""
     found = []
@@ -162,14 +218,16 @@ def openings_for(home: Home, commitments: Iterable[str]) -> list[dict[str, str]]
 
 
 def opened(value: Mapping[str, Any], commitment: str) -> str | None:
-    """Return the party or contact that an opening gives for a commitment; None if it does not give that commitment."""
+    """Return the party, contact or `terminal/ID` that an opening gives for a commitment; None if it does not give that."""
     try:
         salt = parse_base64(str(value["salt"]))
         if "contact" in value:
             named, made = str(value["contact"]), commit_contact(str(value["contact"]), salt)
+        elif "terminal" in value:
+            named, made = TERMINAL + str(value["terminal"]), commit_terminal(str(value["terminal"]), salt)
         else:
             named, made = str(value["party"]), commit_party(str(value["party"]), salt)
-    except (KeyError, TypeError, InputError):
+    except (KeyError, TypeError, AttributeError, InputError):
         return None
     return named if made == commitment else None
 
@@ -188,7 +246,7 @@ def seal_evidence(home: Home, contact: Contact) -> Contact:
 
 
 def openings_of(home: Home) -> dict[str, str]:
-    """Return the party or contact behind each commitment that can be opened here.
+    """Return the party, contact or `terminal/ID` behind each commitment that can be opened here.
 
     Raises:
         IntegrityError: an opening does not give its commitment.

@@ -35,6 +35,7 @@ from groundrule.govern.snapshot import (
 from groundrule.govern.state import State
 from groundrule.ledger.entry import policy_digest
 from groundrule.pipeline.governing import Governance, Logged
+from groundrule.pipeline.parties import write_openings
 from groundrule.signing import open_envelope
 from groundrule.store.durable import write_durably
 from groundrule.store.home import Home
@@ -139,6 +140,7 @@ def write_folder(home: Home, state: State, envelope: Mapping[str, Any], out: Pat
         elif entry.kind == "emergency-open":
             value = json.loads(b64decode(str(entry.body["payload"]).replace("-", "+").replace("_", "/")))
             if value.get("id") in running:
+                write_openings(home, value["scope"]["terminals"], out / "emergencies" / f"{value['id']}.openings")
                 write_durably(out / "emergencies" / f"{value['id']}.dsse", _line(entry.body))
     write_durably(out / SNAPSHOT_FILE, _line(envelope))
 
