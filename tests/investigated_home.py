@@ -29,7 +29,7 @@ from groundrule.govern.signed import COMMITTED, format_time
 from groundrule.pipeline.appealing import take_appeal
 from groundrule.pipeline.dossiers.bench import Bench
 from groundrule.pipeline.dossiers.compose import compose
-from groundrule.pipeline.parties import commit_parties, party_record, put_party
+from groundrule.pipeline.parties import commit_parties, commit_terminals, party_record, put_party
 from groundrule.store.home import Home
 from small_home import BOOK, RECORDED, drive, register, table
 
@@ -142,9 +142,11 @@ def _acts(case: Case, office: Desk) -> None:
     governance.contact(public.value)
     ids["allegation"] = alleged.id
     now = case.clock.now // 1_000_000 * 1_000_000
+    committed = commit_terminals(home, [TERMINAL])[TERMINAL]
+    governance.state.openings[committed] = f"terminal/{TERMINAL}"
     emergency = {
         "id": ident("emergency", "case"), "openers": [party("e1"), party("e2")], "condition": "danger_to_life",
-        "scope": {"areas": ["closed"], "terminals": [TERMINAL], "ops": ["serve"]}, "direction": "permit_only",
+        "scope": {"areas": ["closed"], "terminals": [committed], "ops": ["serve"]}, "direction": "permit_only",
         "opened_at": format_time(now), "ttl_s": 3600, "renewal_of": None,
         "auto_revert_digest": governance.state.policy_digest, "review_due": format_time(now + 3 * DAY),
     }  # fmt: skip
