@@ -146,6 +146,15 @@ def test_the_page_lists_digests_and_what_rests_on_them() -> None:
     assert "<code>dossier.json</code>" in page
 
 
+def test_an_answer_leads_to_its_receipt_and_back() -> None:
+    page = page_html(sample(), outlines=NO_COAST).decode()
+    answer = page[page.index('<article id="s9"') :]
+    link = re.search(r'href="#(f\d+)"[^>]*>receipt 1<', answer[: answer.index("</article>")])
+    assert link is not None
+    row = page[page.index(f'<tr id="{link[1]}"') :]
+    assert 'href="#s9"' in row[: row.index("</tr>")]
+
+
 def test_a_terminal_without_a_position_has_a_sentence_instead_of_a_map() -> None:
     page = page_html(sample(with_map=False), outlines=NO_COAST).decode()
     assert words("en")("page", "map_none") in page

@@ -7,6 +7,7 @@ carries a mark of how it stands, in words and in shape, and leads to what it res
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from textwrap import dedent
 from typing import Any
 
@@ -24,6 +25,7 @@ from groundrule.evidence.render.page_parts import (
     headline,
     invented,
     proof_files,
+    receipts,
     sections_for,
 )
 from groundrule.evidence.render.timeline_svg import timeline_svg, unit_of
@@ -91,6 +93,7 @@ class _View:
             for ref in each.about[:50]:
                 self._first.setdefault(ref, each.id)
         self.annex = Annex(proof_files(dossier, files))
+        self._receipts = receipts(dossier)
 
     def anchor(self, ref: str) -> str:
         """Return the anchor of a party in the table of people, or empty."""
@@ -155,6 +158,10 @@ class _View:
             else:
                 text = f"{self.said.word('sources', source.kind)} {visible(source.ref[:40])}{'…' if len(source.ref) > 40 else ''}"
             found.append(Part(text, self.annex.anchors.get(source.file, ""), visible(source.ref)))
+        receipt = self._receipts.get(each.id, "")
+        if receipt in self.annex.anchors:
+            number = "".join(letter for letter in receipt if letter.isdigit())
+            found.append(Part(f"{self.said('sources', 'proof')} {number}", self.annex.anchors[receipt], visible(receipt)))
         return found
 
     def flags(self, each: Statement) -> list[str]:
@@ -200,6 +207,7 @@ def times_of(said: Words, times: Times) -> list[tuple[str, Piece]]:
     return shown
 
 
+@lru_cache(maxsize=1)
 def _environment() -> Environment:
     return Environment(
         loader=PackageLoader("groundrule.evidence.render", "templates"),

@@ -153,14 +153,24 @@ def proof_files(dossier: Dossier, files: Mapping[str, bytes]) -> tuple[ProofFile
         for source in each.sources:
             if source.file:
                 used.setdefault(source.file, []).append(each.id)
-    for row in dossier.decisions:
-        if row.receipt:
-            used.setdefault(row.receipt, []).extend([row.statement] if row.statement else [])
+    for statement, receipt in receipts(dossier).items():
+        used.setdefault(receipt, []).append(statement)
     order = sorted({*used, *files}, key=lambda name: (name not in used, _natural(name)))
     return tuple(
         ProofFile(name, sha256(files[name]).hexdigest() if name in files else "", f"f{place}", tuple(dict.fromkeys(used.get(name, ()))))
         for place, name in enumerate(order, 1)
     )
+
+
+def receipts(dossier: Dossier) -> dict[str, str]:
+    """Return the receipt of each statement about answers: the file in the bundle by the id of the statement."""
+    named = {row.statement: row.receipt for row in dossier.decisions if row.statement and row.receipt}
+    begins = {row.first_ns: row.receipt for row in dossier.decisions if row.receipt and not row.statement}
+    for section in dossier.sections:
+        for each in section.statements if section.key == "service" else ():
+            if each.id not in named and (receipt := begins.get(each.times.observed_at_ns or 0)):
+                named[each.id] = receipt
+    return named
 
 
 def _natural(name: str) -> tuple[object, ...]:
