@@ -13,7 +13,8 @@ import shapely
 from groundrule.evidence.dossier import AreaVersion, Dossier, Ellipse, TrackPoint
 from groundrule.evidence.marks import MARKS
 from groundrule.evidence.outlines import Outlines
-from groundrule.evidence.render.map_svg import EARTH_KM, HEIGHT, MAX_MARKS, WIDTH, View, map_svg
+from groundrule.evidence.render.map_svg import MAX_MARKS, map_svg
+from groundrule.evidence.render.map_view import EARTH_KM, HEIGHT, WIDTH, View
 from groundrule.evidence.render.words import LANGUAGES, words
 from sample_dossier import AT, NO_COAST, ONE_LAND, SQUARE, sample
 
