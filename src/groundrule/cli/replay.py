@@ -20,7 +20,6 @@ from groundrule.cli.output import (
     warn,
 )
 from groundrule.cli.rules import instant_option
-from groundrule.evidence.maps import whatif_map_png
 from groundrule.instant import format_instant
 from groundrule.pipeline.emergency_overlay import Clocks, overlay_now
 from groundrule.pipeline.history import all_observations
@@ -113,6 +112,8 @@ def whatif(
             progress=report,
         )
     if map_:
+        from groundrule.evidence.maps import whatif_map_png  # noqa: PLC0415 - slow to load, and only this draws
+
         whatif_map_png(found.changed, map_, title=f"{len(found.changed):,} terminals change under {book.id}")
     if as_json:
         print_json(whatif_dict(found))

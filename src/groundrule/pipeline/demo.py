@@ -20,7 +20,6 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from groundrule.errors import ConflictError
-from groundrule.evidence.maps import outcome_map_png, whatif_map_png
 from groundrule.evidence.webmap import PageText, write_webmap
 from groundrule.instant import NS_PER_S
 from groundrule.pipeline.demo_proof import Proved, prove_and_alter
@@ -236,6 +235,8 @@ def _draw(
     run: Run,
     progress: Callable[[str, int], None],
 ) -> dict[str, Path]:
+    from groundrule.evidence.maps import outcome_map_png, whatif_map_png  # noqa: PLC0415 - slow to load; other commands draw nothing
+
     rows = last[0].rows()
     outcome, state = last[0].answers(rows)
     lat, lon = last[0].columns["lat"][rows], last[0].columns["lon"][rows]
