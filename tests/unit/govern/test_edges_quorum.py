@@ -210,6 +210,12 @@ def test_approvals_count_under_their_own_charter_only(world: World) -> None:
         assert (world.judge(name).excluded.get(party("p1")) == "old_charter") is not counts
 
 
+def test_the_time_of_a_judgement_is_given_by_name(world: World) -> None:
+    name = world.propose()
+    with pytest.raises(TypeError, match="positional"):
+        quorum.judge(world.state, name, START)  # type: ignore[misc] # the point
+
+
 def test_a_proposal_that_is_not_there_is_not_judged(world: World) -> None:
     with pytest.raises(KeyError):
         world.judge(gw.digest("nothing"))
