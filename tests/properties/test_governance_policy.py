@@ -348,6 +348,7 @@ COLUMNS = {
 SETTINGS = st.sampled_from([
     "", "PRAGMA foreign_keys=OFF", "PRAGMA recursive_triggers=ON", "PRAGMA ignore_check_constraints=ON", "SAVEPOINT a",
 ])  # fmt: skip
+PROVENANCE = ("version", "recorded_at", "superseded_at", "revision", "governed")
 OPENED, SHUT = "INSERT INTO policy_writing VALUES (9, '')", "DELETE FROM policy_writing"
 INSIDE = st.sampled_from([
     OPENED, SHUT, "INSERT INTO policy_never VALUES ('')",
@@ -388,11 +389,18 @@ class Enacted:
             return {name: database.execute(f"SELECT rowid, * FROM {name}").fetchall() for name in GUARDED}
 
     def stated(self) -> Any:
-        """What is in force, and what lists state."""
+        """What is in force, and what lists state; not by which revision and since when that is known."""
         believed = f"superseded_at = {MAX_NS}"
         try:
             with closing(sqlite3.connect(self.file)) as database:
-                rows = {name: database.execute(f"SELECT * FROM {name} WHERE {believed}").fetchall() for name in POLICY_KINDS}
+                rows = {
+                    name: sorted(
+                        repr([value for value, column in zip(row, cursor.description, strict=True) if column[0] not in PROVENANCE])
+                        for row in cursor
+                    )
+                    for name in POLICY_KINDS
+                    if (cursor := database.execute(f"SELECT * FROM {name} WHERE {believed}"))
+                }
             return history(self.desk.home), rows
         except (sqlite3.Error, StoreError):
             return None

@@ -156,7 +156,10 @@ def check_guard(home: Home) -> list[str]:
     with closing(_reader(home.path / "registers.sqlite")) as connection:
         held = dict(connection.execute("SELECT name, sql FROM sqlite_master").fetchall())
         left = connection.execute("SELECT count(*) FROM policy_writing").fetchone()[0] if "policy_writing" in held else 0
-    return [name for name, statement in _guard().items() if held.get(name) != statement] + ["policy_writing"] * bool(left)
+    damaged = [name for name, statement in _guard().items() if held.get(name) != statement]
+    # What keeps every register append-only guards policy, too; its text names columns, which homes of other ages have more or fewer of.
+    damaged += [f"{kind}_{end}" for kind in POLICY_KINDS for end in ("keep", "fixed") if f"{kind}_{end}" not in held]
+    return damaged + ["policy_writing"] * bool(left)
 
 
 def install_guard(registers: Registers, first: InForce, *, salt: bytes | None = None) -> None:
