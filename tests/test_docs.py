@@ -251,7 +251,7 @@ def test_options_in_the_reference_are_those_the_program_shows(readme: Session) -
     for words, function in build.walk(app, ("groundrule",))[1:]:
         shown = readme.groundrule([*words[1:], "--help"])
         offered = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", shown)) - {"--help", "--"}
-        documented = {option for parameter in build.parameters_of(function) for option in parameter.options}
+        documented = {each for parameter in build.parameters_of(function) for option in parameter.options for each in option.split("/")}
         assert documented <= offered, f"{' '.join(words)} does not offer {sorted(documented - offered)}"
 
 
