@@ -246,6 +246,12 @@ class Hot:
 
         gc.collect()
         gc.freeze()  # forks share what nobody touches
+        if self.tried:
+            # Control: without a change all tests pass, within the same bounds of time and memory.
+            control = functools.partial(_run_patched, [], session.items, (failing, slice(0, 8)))
+            [(_, code)] = forked([(self.tried[0], control)], 1, HOT_SECONDS)
+            if code != SURVIVED:
+                raise SystemExit("the tests fail in a fork without a mutant")
         for mutant, code in forked(tasks(), self.jobs, HOT_SECONDS):
             found[mutant] = {SURVIVED: "survived", COLD: "cold"}.get(code, "killed")
             if found[mutant] == "killed":
