@@ -159,7 +159,8 @@ def _private(state: State) -> bool:
 
 
 def _now(made: GovernanceAudit, state: State, now_s: int) -> None:
-    charter, now_ns = state.charter, now_s * NS_PER_S
+    # Whole seconds cut what came within the present one; what is in the log has happened.
+    charter, now_ns = state.charter, max(now_s * NS_PER_S, state.last_t_ns)
     assert charter is not None
     reviews = overdue_reviews(state, now_ns)
     made.alerts += [Alert("overdue", f"the review of {case} is overdue") for case in reviews]
