@@ -26,6 +26,7 @@ from groundrule.evidence.render.page_parts import (
     invented,
     proof_files,
     receipts,
+    report_anchors,
     sections_for,
 )
 from groundrule.evidence.render.timeline_svg import timeline_svg, unit_of
@@ -93,6 +94,7 @@ class _View:
             for ref in each.about[:50]:
                 self._first.setdefault(ref, each.id)
         self.annex = Annex(proof_files(dossier, files))
+        self._cited = report_anchors(dossier)
         self._receipts = receipts(dossier)
 
     def anchor(self, ref: str) -> str:
@@ -157,7 +159,7 @@ class _View:
                 text = f"{self.said('sources', 'log_entry')} {visible(value)}"
             else:
                 text = f"{self.said.word('sources', source.kind)} {visible(source.ref[:40])}{'…' if len(source.ref) > 40 else ''}"
-            found.append(Part(text, self.annex.anchors.get(source.file, ""), visible(source.ref)))
+            found.append(Part(text, self.annex.anchors.get(source.file) or self._cited.get(source.ref, ""), visible(source.ref)))
         receipt = self._receipts.get(each.id, "")
         if receipt in self.annex.anchors:
             number = "".join(letter for letter in receipt if letter.isdigit())

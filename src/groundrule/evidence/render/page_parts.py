@@ -173,6 +173,15 @@ def receipts(dossier: Dossier) -> dict[str, str]:
     return named
 
 
+def report_anchors(dossier: Dossier) -> dict[str, str]:
+    """Return where the page shows each report, `rN`, and each of its claims, `rNcN`, by what statements call them."""
+    found = {}
+    for place, report in enumerate(dossier.reports, 1):
+        found[report.id] = f"r{place}"
+        found |= {f"{report.id}#{claim[0]}": f"r{place}c{row}" for row, claim in enumerate(report.claims, 1)}
+    return found
+
+
 def _natural(name: str) -> tuple[object, ...]:
     """Names with numbers in the order of the numbers."""
     digits = "".join(each for each in name if each.isdigit())

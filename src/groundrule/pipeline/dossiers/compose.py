@@ -11,6 +11,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from groundrule.evidence.dossier import (
+    DecisionRow,
     Dossier,
     Party,
     Phrase,
@@ -30,7 +31,7 @@ from groundrule.pipeline.dossiers import findings
 from groundrule.pipeline.dossiers.acts import Act, Said, acts
 from groundrule.pipeline.dossiers.bench import Bench
 from groundrule.pipeline.dossiers.gather import Gathered, gather, resolve
-from groundrule.pipeline.dossiers.outside import outside_reports
+from groundrule.pipeline.dossiers.outside import outside_reports, report_ref
 from groundrule.pipeline.dossiers.service import Service, rule_text, service_of
 from groundrule.pipeline.home import rulebook_of
 from groundrule.store.policy import history
@@ -124,7 +125,7 @@ def compose(bench: Bench, kind: SubjectKind, given: str, *, as_of_ns: int | None
         _serve(sheet, service)
     outside = outside_reports(bench, _refs(kind, subject, gathered, service))
     for said, report, claim in outside.said:
-        sheet.write("reports", said, (Source("report", f"{report}#{claim}" if claim else report),), (report,))
+        sheet.write("reports", said, (Source("report", report_ref(report, claim)),), (report,))
     _unknown(bench, sheet, gathered, service)
     sections, parties = sheet.finished()
     rules = tuple(_rules(bench, gathered)) if service is None else service.rules
@@ -141,8 +142,8 @@ def compose(bench: Bench, kind: SubjectKind, given: str, *, as_of_ns: int | None
         as_of_ns,
         parties,
         rules,
-        () if service is None else service.rows,
-        outside.reports,
+        () if service is None else tuple(_numbered(service.rows, sections)),
+        outside.numbered(each for section in sections for each in section.statements),
         (),
         () if service is None else service.areas,
         () if service is None else service.track,
@@ -212,6 +213,13 @@ def _serve(sheet: Sheet, service: Service) -> None:
         sheet.write("why", said, (Source("rule", str(said.phrase.values.get("rule") or "decision")),))
     for said in findings.about_track(service.rows):
         sheet.write("findings", said, (Source("receipt", "decisions"),))
+
+
+def _numbered(rows: tuple[DecisionRow, ...], sections: tuple[Section, ...]) -> Iterator[DecisionRow]:
+    """Stretches of answers, each with the id of the statement that tells of it; the section has one for each, in their order."""
+    told = next((section.statements for section in sections if section.key == "service"), ())
+    for row, each in zip(rows, told, strict=True):
+        yield replace(row, statement=each.id)
 
 
 def _unknown(bench: Bench, sheet: Sheet, gathered: Gathered, service: Service | None) -> None:

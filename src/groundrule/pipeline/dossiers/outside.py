@@ -6,10 +6,10 @@ A claim that a person confirmed says that the report says it, never that it is s
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from groundrule.evidence.contradictions import contradictions, marked
-from groundrule.evidence.dossier import Phrase, ReportExtract, Standing, Times, Value
+from groundrule.evidence.dossier import Phrase, ReportExtract, Standing, Statement, Times, Value
 from groundrule.evidence.origins import corroboration
 from groundrule.evidence.report import Claim, ClaimKind, ClaimStatus, Proposition, Report, TranslationKind
 from groundrule.evidence.side_by_side import who_says
@@ -27,12 +27,29 @@ class Outside:
     """What outsiders published.
 
     Attributes:
-        reports: as far as they bear on the subject, with their claims.
+        reports: as far as they bear on the subject, with their claims; the statements of these are numbered later.
         said: (sentence, report id, claim id or empty), in the order of reports.
     """
 
     reports: tuple[ReportExtract, ...] = ()
     said: tuple[tuple[Said, str, str], ...] = ()
+
+    def numbered(self, statements: Iterable[Statement]) -> tuple[ReportExtract, ...]:
+        """Return the extracts, each claim with the id of the statement that says it; empty where none does."""
+        ids: dict[str, str] = {}
+        for each in statements:
+            for source in each.sources:
+                if each.standing is Standing.CLAIM and source.kind == "report":
+                    ids.setdefault(source.ref, each.id)
+        return tuple(
+            replace(report, claims=tuple((*claim[:-1], ids.get(report_ref(report.id, claim[0]), "")) for claim in report.claims))
+            for report in self.reports
+        )
+
+
+def report_ref(report: str, claim: str = "") -> str:
+    """Return how a statement names the report, or the claim of it, that it rests on."""
+    return f"{report}#{claim}" if claim else report
 
 
 def outside_reports(bench: Bench, refs: Iterable[str]) -> Outside:
