@@ -30,6 +30,14 @@ _BREAKS = re.compile("\r\n|[\r\x0c\x85\u2028\u2029]")
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _CYRILLIC_TWINS = frozenset("аесорхуіјѕԁһԛԝАВЕКМНОРСТХІЈЅУҮ")
 _GREEK_TWINS = frozenset("αικνορτυχΑΒΕΖΗΙΚΜΝΟΡΤΥΧ")
+_TWINS = _CYRILLIC_TWINS | _GREEK_TWINS
+_UNUSUAL = re.compile("[\u0530-\u058f\u13a0-\u13ff\u2c80-\u2cff\ua4d0-\ua4ff\uab70-\uabbf]")
+_STYLED = re.compile("[\uff21-\uff3a\uff41-\uff5a\U0001d400-\U0001d7ff]")
+_FOREIGN = re.compile("[\u0370-\u052f]")
+_SUSPECT = re.compile(f"{_UNUSUAL.pattern[:-1]}\u0370-\u052f{_STYLED.pattern[1:]}")
+_MARK = re.compile(r"\[U\+[0-9A-F]{4,6}\]")
+_MARKED = re.compile(rf"[^\W\d_](?:{_MARK.pattern})?")
+_RUN = re.compile(rf"(?:{_MARKED.pattern})+")
 _SHOWN = 5
 
 
@@ -99,6 +107,40 @@ def mixed_scripts(text: str) -> list[Problem]:
             f"{sum(odd.values())} words mix look-alike letters of different scripts, such as {shown}",
         )
     ]
+
+
+def reveal(text: str) -> str:
+    """A text in which each letter that passes for a Latin one has its code point after it, as in `pа[U+0430]ypal`.
+
+    Revealed are letters of another script in a word with Latin ones that they could be taken for; letters of Cyrillic and Greek that
+    all look Latin in a text that is otherwise Latin; and full-width or mathematical forms of Latin letters. Text in one's own script
+    stays as it is. What has been revealed once is not revealed again.
+    """
+    if _SUSPECT.search(text) is None:
+        return text
+    bare = _MARK.sub("", text)
+    foreign = [each for each in bare if _FOREIGN.match(each)]
+    # Not one letter that only the other script has: nobody writes so, but whoever wants to be read as somebody else.
+    everywhere = all(each in _TWINS for each in foreign) and any(each.isalpha() and each < "\u0250" for each in bare)
+    return _RUN.sub(lambda found: _revealed(found[0], everywhere=everywhere), text)
+
+
+def _revealed(run: str, *, everywhere: bool) -> str:
+    word = _MARK.sub("", run)
+    latin = sum(each < "\u0250" for each in word)
+    mixed = latin and latin < len(word)
+    ours = mixed and (_mixed(word) or _UNUSUAL.search(word) is not None)
+    made = []
+    for each in _MARKED.findall(run):
+        letter = each[0]
+        odd = _STYLED.match(letter) or (everywhere and letter in _TWINS) or (ours and letter >= "\u0250")
+        # Of a word that is mostly Cyrillic or Greek the Latin letters are the odd ones.
+        if ours and letter < "\u0250" and latin * 2 < len(word):
+            odd = True
+        elif ours and letter >= "\u0250" and latin * 2 < len(word):
+            odd = _STYLED.match(letter)
+        made.append(f"{letter}[U+{ord(letter):04X}]" if odd and len(each) == 1 else each)
+    return "".join(made)
 
 
 def _mixed(word: str) -> bool:

@@ -4,49 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from html.parser import HTMLParser
 
 import pytest
 
 from groundrule.evidence.dossier import SubjectKind
 from groundrule.evidence.render.page import CONTENT_POLICY, page_html
 from groundrule.evidence.render.words import LANGUAGES, visible, words
+from read_page import Read, read
 from sample_dossier import ADA, NO_COAST, ONE_LAND, hostile, sample
-
-
-class Read(HTMLParser):
-    """Elements with their attributes, and the text between them."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text: list[str] = []
-        self._style = False
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        self._style = tag == "style"
-
-    def handle_endtag(self, tag: str) -> None:  # noqa: ARG002 - as the parser calls it
-        self._style = False
-
-    def handle_data(self, data: str) -> None:
-        if not self._style:
-            self.text.append(data)
-
-    def handle_comment(self, data: str) -> None:  # noqa: ARG002 - as the parser calls it
-        self.tags.append(("comment", {}))
-
-    @property
-    def shape(self) -> list[tuple[str, tuple[str, ...]]]:
-        return [(tag, tuple(sorted(attributes))) for tag, attributes in self.tags]
-
-
-def read(page: bytes) -> Read:
-    found = Read()
-    found.feed(page.decode())
-    found.close()
-    return found
 
 
 def squeezed(text: str) -> str:

@@ -2,7 +2,7 @@
 
 Every language is a file of the same keys; a test compares them. A sentence is made of pieces: the words of the language, and values, each
 of which says what it is, so that a page can set an id, an instant or somebody's own words apart. Values are put into a sentence as text
-and never as markup, and characters that could change how a line reads (bidirectional controls, other controls) are made visible.
+and never as markup, and what could change how a line reads (bidirectional and other controls, look-alike letters) is made visible.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from importlib.resources import files
 from typing import Any
 
 from groundrule.errors import GroundruleError, InputError
+from groundrule.evidence.characters import reveal
 from groundrule.evidence.dossier import Dossier, Phrase, Value
 from groundrule.evidence.render.forms import Forms
 from groundrule.instant import parse_instant
@@ -189,8 +190,10 @@ class Words:
 
 
 def visible(text: str) -> str:
-    """Return text in which characters that cannot be seen are named."""
-    return text.translate(_VISIBLE)
+    """Return text in which characters that cannot be seen, and letters that pass for others, are named."""
+    if text.isascii() and text.isprintable():
+        return text
+    return reveal(text.translate(_VISIBLE))
 
 
 @lru_cache(maxsize=len(LANGUAGES))
