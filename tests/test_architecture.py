@@ -22,7 +22,8 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"simulate", "evidence"}),
     frozenset({"pipeline"}),
     frozenset({"engines"}),
-    frozenset({"api", "cli", "console"}),
+    frozenset({"api", "console"}),
+    frozenset({"cli"}),  # `serve` starts the service
     frozenset({"__main__"}),
 )
 STANDS_ALONE = (

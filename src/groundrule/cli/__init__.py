@@ -13,6 +13,7 @@ import typer
 
 from groundrule import __version__
 from groundrule.cli import (
+    access,
     appeal,
     approve,
     areas,
@@ -40,6 +41,7 @@ from groundrule.cli import (
     review,
     rules,
     screen,
+    serve,
     snapshot,
 )
 from groundrule.cli.output import fail
@@ -83,6 +85,8 @@ app.add_typer(govern.app, name="govern")
 app.add_typer(report.app, name="report")
 app.add_typer(dossier.app, name="dossier")
 app.command(name="oversight")(oversight.oversight)
+app.command(name="serve")(serve.serve)
+app.add_typer(access.app, name="access")
 
 
 @app.callback(invoke_without_command=True)

@@ -1,0 +1,80 @@
+"""The application: routes, guard, errors and the document that describes them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from litestar import Litestar, Request
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.openapi.config import OpenAPIConfig
+from litestar.types import ControllerRouterHandler
+
+from groundrule import __version__
+from groundrule.api.guard import Door, permission_guard
+from groundrule.api.principal import NOBODY, Principal
+from groundrule.api.problems import HANDLERS as PROBLEM_HANDLERS
+from groundrule.api.roles import accesses
+from groundrule.api.routes import HANDLERS
+from groundrule.api.state import Service
+from groundrule.pipeline.live import Live
+
+API_VERSION = "1"
+
+
+def make_app(service: Service, *, handlers: Sequence[ControllerRouterHandler] = HANDLERS, debug: bool = False) -> Litestar:
+    """Make the application of a service.
+
+    Args:
+        service: what stands behind the routes.
+        handlers: the routes.
+        debug: show traces in answers; never in operation.
+    Raises:
+        ValueError: a route names no permission, or one that no role has.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            service.jobs.close()
+
+    app = Litestar(
+        route_handlers=list(handlers),
+        guards=[permission_guard],
+        middleware=[Door()],
+        dependencies={
+            "principal": Provide(_principal, sync_to_thread=False),
+            "live": Provide(_live, sync_to_thread=False),
+            "service": Provide(_service, sync_to_thread=False),
+        },
+        exception_handlers=PROBLEM_HANDLERS,
+        state=State({"service": service}),
+        lifespan=[lifespan],
+        request_max_body_size=service.settings.max_body_bytes,
+        openapi_config=OpenAPIConfig(
+            title="Groundrule", version=f"{API_VERSION}.0.0", path="/-", create_examples=False, render_plugins=[],
+            description=f"Where and for whom a satellite network serves, why, and the proof. Groundrule {__version__}.",
+        ),
+        debug=debug,
+        pdb_on_exception=False,
+    )  # fmt: skip
+    accesses(app)
+    return app
+
+
+def _principal(request: Request[Any, Any, Any]) -> Principal:
+    found = request.scope.get("user")
+    return found if isinstance(found, Principal) else NOBODY
+
+
+def _service(request: Request[Any, Any, Any]) -> Service:
+    found: Service = request.app.state.service
+    return found
+
+
+def _live(request: Request[Any, Any, Any]) -> Live:
+    return _service(request).live(_principal(request).tenant)

@@ -1,0 +1,175 @@
+"""Every request passes here: who asks, how often, whether they may; and what is logged about it."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import math
+import time
+from http.cookies import CookieError, SimpleCookie
+from typing import Any, Final, cast
+
+from litestar.connection import ASGIConnection
+from litestar.enums import ScopeType
+from litestar.handlers import BaseRouteHandler
+from litestar.middleware import ASGIMiddleware
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+
+from groundrule.api.credentials import BadCredentials
+from groundrule.api.principal import NOBODY, Principal
+from groundrule.api.problems import Refused
+from groundrule.api.state import COOKIE, REQUEST_HEADER, Service
+
+LOG: Final = logging.getLogger("groundrule.access")
+_SAFE: Final = ("GET", "HEAD", "OPTIONS")
+
+CSP: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+    "worker-src 'self' blob:; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+"""What pages of this service may load: its own files, and nothing inline."""
+
+_HEADERS: Final = [
+    (b"content-security-policy", CSP.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"geolocation=(), camera=(), microphone=()"),
+]
+
+
+class Door(ASGIMiddleware):
+    """Finds out who asks, limits how often, adds security headers, and counts and logs without personal data."""
+
+    scopes = (ScopeType.HTTP,)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        """Handle one request."""
+        scope = cast("HTTPScope", scope)  # `scopes` says so
+        service: Service = scope["app"].state.service
+        began = time.perf_counter()
+        status = 500
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                present = {name.lower() for name, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *(each for each in _HEADERS if each[0] not in present)]
+            await send(message)
+
+        headers = dict(scope["headers"])
+        try:
+            principal = who(service, headers, scope["method"])
+            scope["user"] = principal
+            kind, asker = ("none", _address(scope)) if principal.by == "none" else (principal.by, principal.id)
+            wait = service.limiter.wait_s(kind, asker)
+            if wait:
+                service.metrics.limited.labels(kind).inc()
+                raise Refused(
+                    429, "more requests than are allowed to you", headers={"Retry-After": str(math.ceil(wait))},
+                    help=f"wait {math.ceil(wait)} s", code="too_many_requests",
+                )  # fmt: skip
+            await next_app(scope, receive, sending)
+        except BadCredentials as error:
+            scope["user"] = NOBODY
+            note_denied(service, NOBODY, scope, "", 401)
+            raise Refused(
+                401, str(error), headers={"WWW-Authenticate": 'Bearer realm="groundrule", error="invalid_token"'},
+                help="log in again, or use a key that is valid", code="bad_credentials",
+            ) from None  # fmt: skip
+        finally:
+            spent = time.perf_counter() - began
+            route = route_of(scope)
+            service.metrics.requests.labels(route, scope["method"], str(status)).inc()
+            service.metrics.durations.labels(route).observe(spent)
+            LOG.info(
+                "request", extra={"route": route, "method": scope["method"], "status": status, "ms": round(spent * 1e3, 2)}
+            )  # fmt: skip
+
+
+def who(service: Service, headers: dict[bytes, bytes], method: str) -> Principal:
+    """Return who asks.
+
+    Args:
+        headers: of the request, names in lower case.
+        method: of HTTP.
+    Raises:
+        BadCredentials: credentials were shown and do not hold.
+    """
+    shown = headers.get(b"authorization", b"").decode("latin-1")
+    if shown:
+        scheme, _, value = shown.partition(" ")
+        if scheme.lower() != "bearer" or not value.strip():
+            raise BadCredentials("the authorization is no bearer token")
+        return service.desk.of_bearer(value.strip())
+    secret = _cookie(headers.get(b"cookie", b""))
+    if not secret:
+        return NOBODY
+    if method not in _SAFE and REQUEST_HEADER.lower().encode() not in headers:
+        # A page of somebody else can send the cookie, but not this header.
+        return NOBODY
+    try:
+        return service.desk.of_session(secret)
+    except BadCredentials:
+        return NOBODY  # an old cookie must not lock anybody out of the login
+
+
+def permission_guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Let nobody through who may not: what no role allows is denied.
+
+    Raises:
+        Refused: 401 for nobody, 403 for somebody without the permission.
+    """
+    permission = handler.opt.get("permission")
+    scope = cast("HTTPScope", connection.scope)  # there are no other routes: `roles.accesses` refuses them
+    principal: Principal = scope.get("user") or NOBODY
+    if scope["method"] == "OPTIONS" and permission is None:
+        return
+    if isinstance(permission, str) and principal.may(permission):
+        return
+    status = 401 if principal.by == "none" else 403
+    service: Service = connection.app.state.service
+    note_denied(service, principal, scope, str(permission), status)
+    if status == 401:
+        raise Refused(
+            401, "this needs a login", headers={"WWW-Authenticate": 'Bearer realm="groundrule"'},
+            help="open the login link that `groundrule serve` prints, or send a key", code="no_credentials",
+        )  # fmt: skip
+    said = f"your roles ({', '.join(principal.roles)}) do not allow {permission}"
+    raise Refused(403, said, code="not_allowed", help="ask an administrator")
+
+
+def note_denied(service: Service, principal: Principal, scope: HTTPScope, permission: str, status: int) -> None:
+    """Keep that an attempt was denied."""
+    service.metrics.denied.labels(permission or "credentials", str(status)).inc()
+    service.desk.store.note_denial(service.clock(), principal.id, scope["method"], route_of(scope), permission, status)
+
+
+def route_of(scope: HTTPScope) -> str:
+    """Return the route of a request with its parameters in braces: no terminal is named in it."""
+    template = scope.get("path_template")
+    return str(template) if template else "unknown"
+
+
+def _address(scope: HTTPScope) -> str:
+    client = scope.get("client")
+    if not client:
+        return "unknown"
+    try:
+        address = ipaddress.ip_address(client[0])
+    except ValueError:
+        return "unknown"
+    # One household has a network of 64 bits; it must not have as many buckets.
+    return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else str(address)
+
+
+def _cookie(header: bytes) -> str:
+    if COOKIE.encode() not in header:
+        return ""
+    try:
+        found = SimpleCookie(header.decode("latin-1")).get(COOKIE)
+    except CookieError:
+        return ""
+    return found.value if found else ""

@@ -1,0 +1,49 @@
+"""Logs: one line for each request and each fault, with routes instead of addresses, and never personal data."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from typing import Final
+
+_KNOWN: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+
+
+class Lines(logging.Formatter):
+    """A record as a line of text, with its named facts behind it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        facts = " ".join(f"{name}={value}" for name, value in _facts(record).items())
+        text = f"{self.formatTime(record, '%H:%M:%S')} {record.levelname.lower()} {record.name}: {record.getMessage()}"
+        trace = f"\n{self.formatException(record.exc_info)}" if record.exc_info else ""
+        return f"{text} {facts}".rstrip() + trace
+
+
+class JsonLines(logging.Formatter):
+    """A record as a JSON object on one line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        value = {
+            "at": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"), "level": record.levelname.lower(), "logger": record.name,
+            "message": record.getMessage(), **_facts(record),
+        }  # fmt: skip
+        if record.exc_info:
+            value["trace"] = self.formatException(record.exc_info)
+        return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def configure_logging(*, as_json: bool) -> None:
+    """Send the service's logs to stderr: everything that is wrong, and with JSON every request, too."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines() if as_json else Lines())
+    logger = logging.getLogger("groundrule")
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.INFO if as_json else logging.WARNING)
+    logger.propagate = False
+
+
+def _facts(record: logging.LogRecord) -> dict[str, object]:
+    return {name: value for name, value in record.__dict__.items() if name not in _KNOWN}

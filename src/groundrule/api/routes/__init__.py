@@ -1,0 +1,12 @@
+"""One module for each capability, and the list of them all."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from litestar.types import ControllerRouterHandler
+
+from groundrule.api.routes import health, session
+
+HANDLERS: Final[tuple[ControllerRouterHandler, ...]] = (*health.HANDLERS, *session.HANDLERS)
+"""Every route of the service. What stands here and names no permission stops the service from starting."""

@@ -1,0 +1,71 @@
+"""Is it alive, is it ready, what does it count, and what can it do."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from litestar import MediaType, Request, Response, get
+from litestar.types import ControllerRouterHandler
+
+from groundrule.api.document import document
+from groundrule.api.state import Service
+
+
+class Check(msgspec.Struct):
+    """One thing that must be in order.
+
+    Attributes:
+        name: what is checked.
+        ok: whether it is in order.
+        why: one sentence.
+    """
+
+    name: str
+    ok: bool
+    why: str
+
+
+class Readiness(msgspec.Struct):
+    """Whether the service can take decisions.
+
+    Attributes:
+        ready: all checks are in order.
+        checks: each with its reason.
+    """
+
+    ready: bool
+    checks: list[Check]
+
+
+@get("/healthz", opt={"permission": "health:read", "open": True}, media_type=MediaType.TEXT, summary="Does the process answer?")
+async def healthz() -> str:
+    """Answer while the process lives."""
+    return "ok\n"
+
+
+@get("/readyz", opt={"permission": "health:read", "open": True}, summary="Can it take decisions?", raises=[])
+async def readyz(service: Service) -> Response[Readiness]:
+    """Answer 200 when every check is in order, else 503; each check says why."""
+    checks = [
+        Check(each.name, each.ok, each.why) for tenant in service.homes.values() for each in tenant.status().checks
+    ]
+    ready = all(each.ok for each in checks)
+    return Response(Readiness(ready, checks), status_code=200 if ready else 503)
+
+
+@get("/metrics", opt={"permission": "metrics:read"}, media_type=MediaType.TEXT, summary="Counters for Prometheus")
+async def metrics(service: Service) -> Response[bytes]:
+    """Give the counters; none names a terminal, account, person or area."""
+    for live in service.homes.values():
+        live.measure(service.metrics)
+    return Response(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+@get("/openapi.json", opt={"permission": "health:read", "open": True}, summary="This document")
+async def openapi(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Give the OpenAPI document of this service."""
+    return Response(msgspec.json.encode(document(request.app)), media_type="application/vnd.oai.openapi+json;version=3.1")
+
+
+HANDLERS: Final[tuple[ControllerRouterHandler, ...]] = (healthz, readyz, metrics, openapi)

@@ -1,0 +1,116 @@
+"""Runs the service: opens the homes, makes the first login link, listens, and closes everything in order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+from litestar import Litestar
+
+from groundrule.api.app import make_app
+from groundrule.api.credentials import Desk
+from groundrule.api.jobs import Jobs
+from groundrule.api.logs import configure_logging
+from groundrule.api.principal import DEFAULT_TENANT
+from groundrule.api.settings import Settings, check_settings
+from groundrule.api.state import Service
+from groundrule.errors import StoreError
+from groundrule.pipeline.home_ledger import keys_folder
+from groundrule.pipeline.live import Live, LiveSettings
+from groundrule.store.access import AccessStore, service_key
+from groundrule.store.home import Home
+
+ACCESS_FILE: Final = "access.sqlite"
+FIRST: Final = {"id": "first-login", "name": "first login", "roles": ["officer", "administrator"], "tenant": DEFAULT_TENANT}
+"""What the link of a local first run may do: everything but sign for others, which happens on the signers' devices."""
+
+
+def open_desk(home: Home, settings: Settings, *, clock: Callable[[], int] = time.time_ns) -> Desk:
+    """Open what judges the credentials of a home; the service need not run."""
+    return Desk(AccessStore.open(home.path / ACCESS_FILE), service_key(keys_folder(home)), clock, settings.believed())
+
+
+def open_service(
+    homes: Mapping[str, Home], settings: Settings, stack: ExitStack, *, clock: Callable[[], int] = time.time_ns
+) -> Service:
+    """Open homes for serving; each is then written by this process alone.
+
+    Args:
+        homes: by tenant; the first one holds the credentials of all.
+        settings: how the service runs.
+        stack: closes everything when it ends.
+        clock: the time [ns, UTC].
+    Raises:
+        ConflictError: another process writes to one of the homes.
+    """
+    check_settings(settings)
+    live = {
+        tenant: stack.enter_context(
+            Live.open(home, clock=clock, settings=LiveSettings(commit_every_s=settings.commit_every_s, commit_rows=settings.commit_rows))
+        )
+        for tenant, home in homes.items()
+    }
+    desk = open_desk(next(iter(homes.values())), settings, clock=clock)
+    stack.callback(desk.store.close)
+    jobs = Jobs(clock)
+    stack.callback(jobs.close)
+    return Service(live, desk, settings, jobs, clock=clock)
+
+
+def login_link(service_or_desk: Service | Desk, settings: Settings, *, roles: tuple[str, ...] = ()) -> str:
+    """Return a link that logs its bearer in, once, within ten minutes."""
+    desk = service_or_desk.desk if isinstance(service_or_desk, Service) else service_or_desk
+    claims = {**FIRST, "roles": list(roles)} if roles else FIRST
+    # Behind the number sign: no server, proxy or log ever sees the secret.
+    return f"{address(settings)}/login#token={desk.give_login(claims)}"
+
+
+def address(settings: Settings) -> str:
+    """Return the address under which users reach the service."""
+    if settings.origin:
+        return settings.origin.rstrip("/")
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"{'https' if settings.certificate else 'http'}://{host}:{settings.port}"
+
+
+def run(app: Litestar, settings: Settings, *, on_start: Callable[[], None] = lambda: None) -> None:
+    """Listen until the process is told to end (SIGINT, SIGTERM).
+
+    Raises:
+        StoreError: the port cannot be had.
+    """
+    config = uvicorn.Config(
+        app, host=settings.host, port=settings.port, log_config=None, access_log=False, server_header=False,
+        date_header=True, ssl_certfile=settings.certificate, ssl_keyfile=settings.private_key,
+        proxy_headers=settings.behind_proxy, timeout_graceful_shutdown=10, timeout_keep_alive=30, h11_max_incomplete_event_size=65_536,
+    )  # fmt: skip
+    server = uvicorn.Server(config)
+    try:
+        listening = config.bind_socket()
+    except SystemExit:  # uvicorn ends the process where the port is taken
+        raise StoreError(
+            f"cannot listen on {settings.host}:{settings.port}: the port is in use, or not allowed",
+            help="name another one with --port",
+        ) from None
+    on_start()
+    server.run(sockets=[listening])
+
+
+def serve(homes: Mapping[str, Path], settings: Settings, *, said: Callable[[str], None]) -> None:
+    """Open homes, print where the service listens and a login link, and run until told to end.
+
+    Args:
+        homes: folders by tenant.
+        settings: how it runs.
+        said: prints a line for people.
+    """
+    configure_logging(as_json=settings.log_json)
+    with ExitStack() as stack:
+        service = open_service({tenant: Home.open(path) for tenant, path in homes.items()}, settings, stack)
+        app = make_app(service)
+        link = login_link(service, settings)
+        run(app, settings, on_start=lambda: said(link))
