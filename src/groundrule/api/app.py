@@ -13,6 +13,7 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.types import ControllerRouterHandler
 
 from groundrule import __version__
+from groundrule.api.conditional import EntityTags, Idempotency
 from groundrule.api.guard import Door, permission_guard
 from groundrule.api.principal import NOBODY, Principal
 from groundrule.api.problems import HANDLERS as PROBLEM_HANDLERS
@@ -45,7 +46,7 @@ def make_app(service: Service, *, handlers: Sequence[ControllerRouterHandler] = 
     app = Litestar(
         route_handlers=list(handlers),
         guards=[permission_guard],
-        middleware=[Door()],
+        middleware=[Door(), EntityTags(), Idempotency()],
         dependencies={
             "principal": Provide(_principal, sync_to_thread=False),
             "live": Provide(_live, sync_to_thread=False),

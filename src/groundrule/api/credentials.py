@@ -213,7 +213,8 @@ def check_grant(roles: list[str], accounts: list[str], countries: list[str]) -> 
     if "owner" in roles and not accounts:
         raise InputError("an owner without an account", help="name the accounts whose terminals may be seen", field="accounts")
     if "regulator" in roles and not countries:
-        raise InputError("a regulator without a country", help="name the countries that may be seen, as ISO codes of three letters", field="countries")
+        said = "a regulator without a country"
+        raise InputError(said, help="name the countries that may be seen, as ISO codes of three letters", field="countries")
 
 
 def _keys_of(provider: Provider) -> Callable[[str], Any]:

@@ -85,9 +85,9 @@ def add(
     role: Annotated[list[str], typer.Option("--role", help="What its bearer may do; see `groundrule access roles`. May be repeated.")],
     home: HomeOption = DEFAULT_HOME,
     days: Annotated[int, typer.Option("--days", min=1, max=366, help="How long it works.")] = 90,
-    account: Annotated[list[str] | None, typer.Option("--account", help="Account of an owner. May be repeated.")] = None,
-    country: Annotated[list[str] | None, typer.Option("--country", help="Country of a regulator, three letters. May be repeated.")] = None,
-    tenant: Annotated[str, typer.Option("--tenant", help="Whose home it opens, where the service holds several.")] = "default",
+    account: Annotated[list[str] | None, typer.Option("--account", help="Account of an owner. Repeatable.")] = None,
+    country: Annotated[list[str] | None, typer.Option("--country", help="Country of a regulator, three letters. Repeatable.")] = None,
+    tenant: Annotated[str, typer.Option("--tenant", help="Whose home it opens.")] = "default",
     as_json: OutputJson = False,
 ) -> None:
     """Make a key. It is shown once and kept nowhere."""

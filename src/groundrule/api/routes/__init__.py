@@ -6,7 +6,7 @@ from typing import Final
 
 from litestar.types import ControllerRouterHandler
 
-from groundrule.api.routes import health, session
+from groundrule.api.routes import health, session, static
 
-HANDLERS: Final[tuple[ControllerRouterHandler, ...]] = (*health.HANDLERS, *session.HANDLERS)
+HANDLERS: Final[tuple[ControllerRouterHandler, ...]] = (*health.HANDLERS, *session.HANDLERS, *static.HANDLERS)
 """Every route of the service. What stands here and names no permission stops the service from starting."""
