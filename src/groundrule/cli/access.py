@@ -41,7 +41,8 @@ def login(
     with _desk(home, settings) as (desk, found):
         if role:
             if {"owner", "regulator"}.intersection(role):
-                raise InputError("a login link holds no accounts and no countries", help="make a key for owners and regulators", option="--role")
+                said = "a login link holds no accounts and no countries"
+                raise InputError(said, help="make a key for owners and regulators", option="--role")
             check_grant(role, [], [])
         print_text(login_link(desk, found, roles=tuple(role or ())))
 
