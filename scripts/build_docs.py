@@ -55,6 +55,8 @@ def reasons() -> str:
         "",
         "Qualifiers (`edge_of_area`, `position_unknown`, `attribute_unknown`, `stale_evidence`, `rule_error`) stand after the reason of a",
         "rule that could not be settled and say why; see *Doubt* in [rules.md](rules.md).",
+        "",
+        "Codes of the group *degraded* say that a part of the system was down ([degraded.md](degraded.md)). No rule gives them.",
     ]
     for group, found in groups.items():
         lines += ["", f"## {group}", "", "| code | meaning | alert | terminal | rules |", "|---|---|---|---|---|"]

@@ -18,7 +18,8 @@ class Reason:
     Attributes:
         code: stable identifier used in rulebooks and decisions.
         sentence: one sentence for people, without thresholds.
-        group: account, place, motion, quota, network, stay, position, software, lists, sanctions, exception, emergency, engine.
+        group: account, place, motion, quota, network, stay, position, software, lists, sanctions, exception, emergency,
+            degraded, engine.
         operator_alert: alert code of the operator's telemetry, or None.
         operator_name: name of that alert, or None.
         disablement: value of the terminal's disablement code, or None.
@@ -143,6 +144,14 @@ _ALL = (
     # Reasons of emergencies, which two persons open and others review.
     Reason("emergency_permit", "Service is given because of an emergency that two persons have declared.", "emergency"),
     Reason("emergency_deny", "Service is limited because of an emergency that two persons have declared.", "emergency"),
+    # Reasons of outages: a part of the system was down when this was decided. No rule gives them (docs/degraded.md).
+    Reason("degraded:policy_store_down", "The rules could not be refreshed; the last ones that were signed decide.", "degraded"),
+    Reason("degraded:snapshot_invalid", "The newest rules were damaged or not signed; earlier ones decide.", "degraded"),
+    Reason("degraded:no_snapshot", "No rules have been received yet; only what came with the installation decides.", "degraded"),
+    Reason("degraded:location_unverifiable", "The terminal's location could not be verified.", "degraded"),
+    Reason("degraded:screening_stale", "A sanctions list could not be refreshed in time.", "degraded"),
+    Reason("degraded:ledger_down", "The decision could not be put on public record yet; it is kept and will be.", "degraded"),
+    Reason("degraded:clock_doubtful", "The time could not be confirmed, so nothing new has come into force.", "degraded"),
     # Qualifiers: they say why a rule could not be settled, and stand beside the rule's own reason.
     Reason("edge_of_area", "The terminal may be on either side of the area's border.", "engine"),
     Reason("position_unknown", "The rule needs a position and there is none.", "engine"),
@@ -153,6 +162,9 @@ _ALL = (
 
 CATALOGUE: dict[str, Reason] = {reason.code: reason for reason in _ALL}
 """All reasons by code, in the order of the documentation."""
+
+RULE_REASONS = tuple(code for code, reason in CATALOGUE.items() if reason.group != "degraded")
+"""Codes that a rulebook may name: what an outage does is never a rule."""
 
 OPERATOR_CODES: dict[int, str] = {r.operator_alert: r.code for r in _ALL if r.operator_alert is not None}
 """Operator alert code to reason code, for the codes that operators publish."""

@@ -30,7 +30,7 @@ def rulebook_schema() -> dict[str, Any]:
         **_closed(_book_keys(), text.BOOK_REQUIRED),
         "$defs": {
             "outcome": {"enum": list(OUTCOME_WORDS)},
-            "reason": {"enum": list(reasons.CATALOGUE)},
+            "reason": {"enum": list(reasons.RULE_REASONS)},
             "country": {"enum": sorted(attributes.COUNTRIES)},
             "selector": _selector(),
             "place": _place(),

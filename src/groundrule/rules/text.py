@@ -177,7 +177,7 @@ class _Book:
         return None if word is None else Outcome[word.upper()]
 
     def _reason(self, pairs: Pairs, key: str) -> str:
-        return self._get(pairs, key, lambda node: self.reader.choice(node, tuple(reasons.CATALOGUE), "reason")) or ""
+        return self._get(pairs, key, lambda node: self.reader.choice(node, reasons.RULE_REASONS, "reason")) or ""
 
     def _unique(self, seen: dict[str, int], name: str | None, node: Node, what: str) -> None:
         if name is None:
@@ -326,7 +326,7 @@ class _Book:
             excepted = set()
             if "except_reasons" in inner:
                 for item in self.reader.one_or_more(inner["except_reasons"][1], "`except_reasons`"):
-                    excepted.add(self.reader.choice(item, tuple(reasons.CATALOGUE), "reason") or "")
+                    excepted.add(self.reader.choice(item, reasons.RULE_REASONS, "reason") or "")
             when = self.conditions.condition(inner["when"][1], "`when`") if "when" in inner else All(())
             never = self._outcome(inner, "never")
             found.append(
