@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from groundrule.evidence.cues import PROPER_WORD, Cues
 from groundrule.evidence.report import READ, Attribution, Report
@@ -58,6 +58,8 @@ class SourceFinder:
         self._small = re.compile(rf"(?:{cues.small})", re.IGNORECASE)
         self._adjective = re.compile(cues.adjective)
         self._preposition = re.compile(rf"(?:{cues.links})", re.IGNORECASE)
+        # The article of a body is part of its phrase, but for one that is written together with the preposition or the noun.
+        self._of = re.compile(rf"\s+(?:{cues.links})(?:\s+|(?<=['’]))(?:(?:{cues.articles})(?:\s+|(?<=['’])))?", re.IGNORECASE)
         self._noun = re.compile(rf"(?:{cues.outlet_nouns})", re.IGNORECASE)
         self._article = re.compile(rf"(?:{cues.articles})(?!\w)", re.IGNORECASE)
         listed = [re.sub(r"\([^()]*\)", " ", report.publisher), *(name for name, _, _ in report.outlets[:200])]
@@ -92,7 +94,21 @@ class SourceFinder:
             if all(source.end <= start or source.start >= end for start, end in taken):
                 taken.append((source.start, source.end))
                 found.append(source)
-        self._sources = sorted(found, key=lambda each: each.start)
+        self._sources = self._whole(text, found)
+
+    def _whole(self, text: str, found: list[Source]) -> list[Source]:
+        """Put the body that people belong to with them: `two former employees of the company` are sources, and the company is none."""
+        made: list[Source] = []
+        for each in sorted(found, key=lambda source: source.start):
+            last = made[-1] if made else None
+            if last is None or not last.attribution.unnamed or not each.attribution.named:
+                made.append(each)
+            elif last.end <= each.start and self._of.fullmatch(text[last.end : each.start]):
+                written = self._written(text[last.start : each.end])
+                made[-1] = Source(last.start, each.end, replace(last.attribution, unnamed=(written,)))
+            else:
+                made.append(each)
+        return made
 
     def before(self, place: int) -> Source | None:
         """Return the source that is the subject of a predicate beginning at a place, or None."""
@@ -145,7 +161,8 @@ class SourceFinder:
     def classify_text(self, text: str) -> Source | None:
         """Return a text apart from the sentence as a source."""
         inside = [*self._find_unnamed(text), *self._find_bodies(text), *self._find_names(text)]
-        return self._as_source(text, 0, len(text), inside[:1])
+        first = [each for each in inside[1:] if each.start >= inside[0].end]
+        return self._as_source(text, 0, len(text), self._whole(text, inside[:1] + first)[:1])
 
     def _as_source(self, text: str, start: int, end: int, inside: list[Source]) -> Source | None:
         if inside:

@@ -105,6 +105,35 @@ def test_a_demand_of_somebody_named_is_a_claim_about_that_person() -> None:
     assert (claim.kind, claim.stance) == (FACT, Stance.CALLS_FOR_INQUIRY)
 
 
+@pytest.mark.parametrize(
+    ("language", "text", "kind", "count"),
+    [
+        ("en", "He met the owners regularly, two former employees of the company said.", "two former employees of the company", 2),
+        ("en", "Two former employees of the company said that he met the owners.", "Two former employees of the company", 2),
+        ("en", "He met the owners, according to two former employees of the company.", "two former employees of the company", 2),
+        ("en", "According to three officials at the ministry, he met them.", "three officials at the ministry", 3),
+        ("de", "Laut zwei früheren Mitarbeitern des Unternehmens traf er sie.", "zwei früheren Mitarbeitern des Unternehmens", 2),
+        ("fr", "Selon deux anciens employés de l'entreprise, il les a rencontrés.", "deux anciens employés de l'entreprise", 2),
+        ("es", "Según dos antiguos empleados de la empresa, los conoció.", "dos antiguos empleados de la empresa", 2),
+    ],
+)
+def test_the_body_that_unnamed_sources_belong_to_is_no_source(language: str, text: str, kind: str, count: int) -> None:
+    said = one(text, language).attribution
+    assert (said.named, said.unnamed, said.unnamed_count) == ((), (kind,), count)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("According to two officials and the ministry, he met them.", "ministry"),
+        ("According to the ministry, two officials met them.", "ministry"),
+        ("The company denied the report of two former employees.", "company"),
+    ],
+)
+def test_a_body_beside_unnamed_sources_is_one(text: str, named: str) -> None:
+    assert named in " ".join(one(text, "en").attribution.named)
+
+
 def test_two_voices_in_one_sentence_are_two_claims() -> None:
     report = report_of(
         "T (invented)\n\nTwo engineers confirmed the outage, and the operator Skyloom denied that it gave an order.",
