@@ -6,11 +6,18 @@ import json
 import re
 import shlex
 import shutil
+import socket
+from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from console import groundrule, refused
+from groundrule.cli import report as report_command
+from groundrule.errors import InputError
+from groundrule.evidence.web_record import Fetched, Redirect
+from groundrule.instant import parse_instant
 from groundrule.store import Home
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -118,6 +125,82 @@ def test_what_steers_a_terminal_is_only_shown(home: Path, article: Path) -> None
         answer = groundrule("report", *command, "--home", home)
         assert answer.code == 0
         assert "\x1b" not in answer.out + answer.err
+
+
+def answering(*answers: Fetched | str) -> Callable[[str], Fetched]:
+    """A network of invented sites; a sentence is a refusal."""
+    left = iter(answers)
+
+    def ask(_address: str) -> Fetched:
+        answer = next(left)
+        if isinstance(answer, str):
+            raise InputError(answer, help="try something else")
+        return answer
+
+    return ask
+
+
+def test_addresses_are_asked_only_where_that_was_asked_for(
+    home: Path, article: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("warcio", reason="what is fetched is kept as a web archive")
+    address = "https://paper.example/a"
+    led = Fetched(
+        address, "http://www.paper.example/b", (Redirect(301, address, "http://www.paper.example/b"),), "93.184.215.14", 200,
+        (("Content-Type", "text/plain; charset=utf-8"), ("Last-Modified", "Tue, 31 Mar 2026 10:00:00 GMT")), ARTICLE.encode(),
+        parse_instant("2026-04-01T00:00Z"),
+    )  # fmt: skip
+
+    def never(_address: str) -> Fetched:
+        raise AssertionError("asked without being told to")
+
+    monkeypatch.setattr(report_command, "from_network", never)
+    mixed = groundrule("report", "import", address, article, "--home", home)
+    assert mixed.code == 2
+    assert "unless told to" in mixed.err
+    assert "1 imported, 1 refused" in mixed.out
+
+    monkeypatch.setattr(report_command, "from_network", answering(led, "`x.example` leads to `10.0.0.7`, which is not asked"))
+    made = groundrule(
+        "report", "import", address, "https://x.example/", article, "--fetch", "--captured-at", "2020-01-01T00:00Z",
+        "--home", home, "--json",
+    )  # fmt: skip
+    assert made.code == 2
+    first, second, third = made.json["files"]
+    assert second["refused"].startswith("`x.example` leads to")
+    assert third["new"] == 1  # now that the time of capture is given, the reading of the file says more
+    assert first["fetched"]["redirects"] == [{"status": 301, "address": address, "to": "http://www.paper.example/b"}]
+    assert first["fetched"]["headers"]["Last-Modified"] == "Tue, 31 Mar 2026 10:00:00 GMT"
+    assert first["fetched"]["body_sha256"] == sha256(ARTICLE.encode()).hexdigest()
+    (report,) = first["reports"]
+    assert {"redirected", "unprotected"} <= {each["code"] for each in report["problems"]}
+    shown = groundrule("report", "show", report["id"], "--home", home, "--json").json
+    # The time of a fetch is the time of the fetch, whatever is said of files.
+    assert shown["capture"]["captured_at_ns"] == parse_instant("2026-04-01T00:00Z")
+    assert shown["capture"]["source_url"] == "http://www.paper.example/b"
+    assert shown["capture"]["captured_by"].startswith("groundrule/")
+    assert shown["capture"]["media_type"] == "application/warc"
+    text = groundrule("report", "show", report["id"], "--home", home)
+    assert "it came over http" in text.err
+    monkeypatch.setattr(report_command, "from_network", answering(led))
+    again = groundrule("report", "import", address, "--fetch", "--home", home)
+    assert "(held already)" in again.out
+    assert "fetched from http://www.paper.example/b at 2026-04-01T00:00:00Z" in again.out
+
+
+def test_hostile_addresses_end_before_the_network(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("the world was asked")
+
+    monkeypatch.setattr(socket.socket, "connect", never)
+    monkeypatch.setattr(socket, "getaddrinfo", never)
+    answer = groundrule(
+        "report", "import", "file:///etc/passwd", "http://2130706433/", "https://ada:secret@paper.example/", "http://[::1]/", "--fetch",
+        "--home", home, "--json",
+    )  # fmt: skip
+    assert answer.code == 2
+    assert (answer.json["imported"], answer.json["refused"]) == (0, 4)
+    assert "secret" not in answer.out + answer.err
 
 
 def test_wrong_use_is_told(home: Path, article: Path, tmp_path: Path) -> None:

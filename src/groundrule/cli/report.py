@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 from collections import Counter
-from pathlib import Path
+from hashlib import sha256
 from typing import Annotated, Any
 
 import typer
@@ -23,8 +23,10 @@ from groundrule.evidence.report import (
 )
 from groundrule.evidence.report_json import claim_value, proposition_value, report_value
 from groundrule.evidence.side_by_side import SideBySide, who_says
+from groundrule.evidence.web_record import Fetched
 from groundrule.instant import format_instant
-from groundrule.pipeline.reports import Imported, import_reports, refuse_address
+from groundrule.pipeline.incoming import from_network, incoming, refuse_address
+from groundrule.pipeline.reports import Imported, import_reports
 from groundrule.store.home import Home
 from groundrule.store.reports import StoredReading
 
@@ -38,25 +40,37 @@ app.add_typer(report_claims.app, name="claim")
 @app.command(name="import")
 def import_(
     files: Annotated[
-        list[str], typer.Argument(metavar="FILE...", help="Saved pages, web archives (WARC, MHTML), PDF or plain text.")
+        list[str],
+        typer.Argument(
+            metavar="FILE...", help="Saved pages, web archives (WARC, MHTML), PDF or plain text; with --fetch also addresses."
+        ),
     ],
     captured_at: Annotated[
-        str | None, typer.Option("--captured-at", help="When they were captured; never guessed.")
+        str | None, typer.Option("--captured-at", help="When files were captured; never guessed.")
     ] = None,
     captured_by: Annotated[str, typer.Option("--captured-by", help="Who or what captured them.")] = "",
-    source_url: Annotated[str, typer.Option("--source-url", help="Address they were captured from.")] = "",
+    source_url: Annotated[str, typer.Option("--source-url", help="Address files were captured from.")] = "",
+    fetch: Annotated[
+        bool,
+        typer.Option(
+            "--fetch",
+            help="Ask the addresses given among FILE for their pages: https or http, the public internet only, without cookies or proxy."
+            " The site sees that you ask. Off unless given.",
+        ),
+    ] = False,
     home: HomeOption = DEFAULT_HOME,
     as_json: OutputJson = False,
 ) -> None:
-    """Import outside reports and suggest what they claim. Nothing is fetched; a file that cannot be used stops none beside it."""
-    for each in files:
-        if len(files) == 1:
-            refuse_address(each)
+    """Import outside reports and suggest what they claim. Nothing is fetched without --fetch; what is refused stops nothing beside it."""
+    if len(files) == 1 and not fetch:
+        refuse_address(files[0])
     place = Home.open(home)
     captured_ns = instant_option(captured_at, "--captured-at")
+    # Before the lock: a slow site must not keep others from writing.
+    sources = incoming(files, fetch_with=from_network if fetch else None)
     with place.writer():
         result = import_reports(
-            place, [Path(each) for each in files], actor=getpass.getuser(), captured_at_ns=captured_ns, captured_by=captured_by,
+            place, sources, actor=getpass.getuser(), captured_at_ns=captured_ns, captured_by=captured_by,
             source_url=source_url,
         )  # fmt: skip
     refused = [each for each in result.files if each.refused]
@@ -249,10 +263,12 @@ def _logged(logged: bool | None) -> str:
 
 
 def _imported(one: Imported) -> dict[str, Any]:
+    way = {} if one.fetched is None else {"fetched": _fetched(one.fetched)}
     if one.refused:
-        return {"file": one.file, "refused": one.refused}
+        return {"file": one.file, "refused": one.refused, **way}
     return {
         "file": one.file,
+        **way,
         "reports": [
             {
                 "id": report.id,
@@ -273,6 +289,20 @@ def _imported(one: Imported) -> dict[str, Any]:
     }
 
 
+def _fetched(answer: Fetched) -> dict[str, Any]:
+    return {
+        "address": answer.address,
+        "redirects": [{"status": each.status, "address": each.address, "to": each.to} for each in answer.redirects],
+        "machine": answer.machine,
+        "status": answer.status,
+        "headers": dict(answer.headers),
+        "body_bytes": len(answer.body),
+        "body_sha256": sha256(answer.body).hexdigest(),
+        "captured_at": format_instant(answer.captured_at_ns),
+        "protected": answer.protected,
+    }
+
+
 def _print_imported(one: Imported) -> None:
     if one.refused:
         warn(f"refused `{one.file}`: {one.refused}")
@@ -288,6 +318,8 @@ def _print_imported(one: Imported) -> None:
         if report.capture.captured_at_ns is None:
             what.append("time of capture not given")
         print_text(f"  {', '.join(what)}")
+        if one.fetched is not None:
+            print_text(f"  fetched from {one.fetched.address} at {format_instant(one.fetched.captured_at_ns)}")
         _print_translation(report)
         for code, count in Counter(each.code for each in report.problems).items():
             warn(f"  {code}: {count}")

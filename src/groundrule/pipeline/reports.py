@@ -20,12 +20,12 @@ from groundrule.errors import ConflictError, GroundruleError, InputError
 from groundrule.evidence.contradictions import Contradiction, contradictions, interval
 from groundrule.evidence.origins import address_key
 from groundrule.evidence.raw_files import Limits
-from groundrule.evidence.reading import read_reports
 from groundrule.evidence.report import (
     Attribution,
     Claim,
     ClaimKind,
     ClaimStatus,
+    Problem,
     Proposition,
     Report,
     Stance,
@@ -41,16 +41,18 @@ from groundrule.evidence.report_json import (
     proposition_value,
 )
 from groundrule.evidence.side_by_side import SideBySide, side_by_side
-from groundrule.evidence.suggest import suggest
+from groundrule.evidence.web_record import Fetched
 from groundrule.ledger.entry import format_time
+from groundrule.pipeline.fetching import AGENT
 from groundrule.pipeline.home_ledger import HomeLedger, ledger_of
+from groundrule.pipeline.incoming import Incoming, bytes_of, incoming
+from groundrule.pipeline.reading_apart import ReaderApart, ReadingBounds
 from groundrule.pipeline.report_links import check_link
 from groundrule.store.home import Home
 from groundrule.store.reports import ReportStore, StoredReading
 
 WHAT: Final = "outside-report"
 """What the `evidence` entry of the log says that it is about."""
-MAX_FILE_BYTES: Final = 1 << 30
 Clock = Callable[[], int]
 
 
@@ -64,6 +66,7 @@ class Imported:
         new: number of readings that were not held before.
         suggested: number of claims that rules suggested and that were not held before.
         refused: why it was refused, or empty.
+        fetched: what the address answered, where it is none of a file.
     """
 
     file: str
@@ -71,6 +74,7 @@ class Imported:
     new: int = 0
     suggested: int = 0
     refused: str = ""
+    fetched: Fetched | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,7 @@ class ImportResult:
 
 def import_reports(
     home: Home,
-    paths: Iterable[Path],
+    sources: Iterable[Path | Incoming],
     *,
     actor: str,
     captured_at_ns: int | None = None,
@@ -98,30 +102,34 @@ def import_reports(
     source_url: str = "",
     clock: Clock = time.time_ns,
     limits: Limits | None = None,
+    bounds: ReadingBounds | None = None,
 ) -> ImportResult:
-    """Import files; one that cannot be used stops none beside it. The caller holds the home's write lock.
+    """Import reports; one that cannot be used stops none beside it. The caller holds the home's write lock.
+
+    Each is read in a process apart, within bounds of time and memory, and refused where it goes beyond.
 
     Args:
         home: where they are kept.
-        paths: files; an address is refused.
+        sources: files, and what `incoming` made of what a person gave. Nothing is fetched here.
         actor: who imports.
-        captured_at_ns: when they were captured [ns since 1970, UTC], unless they say so themselves.
-        captured_by: who captured them. source_url: from where, unless they say so themselves.
+        captured_at_ns: when files were captured [ns since 1970, UTC], unless they say so themselves.
+        captured_by: who captured them. source_url: from where files were, unless they say so themselves.
         clock: gives the time of recording.
         limits: how much is read of each.
+        bounds: what reading each may take.
     """
     done: list[Imported] = []
     kept: list[StoredReading] = []
     captured: dict[str, int | None] = {}
-    with ReportStore.open(home) as store:
-        for path in paths:
+    with ReportStore.open(home) as store, ReaderApart(limits, bounds) as reader:
+        for each in sources:
+            source = each if isinstance(each, Incoming) else incoming([str(each)])[0]
+            given = _Given(captured_at_ns, captured_by, source_url)
             try:
-                one, rows = _import_one(
-                    store, path, actor, captured_at_ns, captured_by, source_url, clock(), limits or Limits()
-                )
+                one, rows = _import_one(store, reader, source, given, actor, clock())
             except (GroundruleError, OSError) as error:
                 said = error.strerror or str(error) if isinstance(error, OSError) else str(error)
-                done.append(Imported(str(path), refused=said))
+                done.append(Imported(source.name, refused=said, fetched=source.fetched))
                 continue
             done.append(one)
             kept += rows
@@ -131,64 +139,61 @@ def import_reports(
     return ImportResult(tuple(done), logged, trouble)
 
 
-def refuse_address(text: str) -> None:
-    """Refuse an address: nothing is fetched.
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What the importer says of the capture."""
 
-    Raises:
-        InputError: it is one.
-    """
-    scheme, mark, _ = text.partition(":")
-    if (
-        mark
-        and scheme.isalpha()
-        and len(scheme) > 1
-        and (text[len(scheme) + 1 :].startswith("/") or scheme.lower() in ("data", "file"))
-    ):
-        raise InputError(
-            f"`{text[:200]}` is an address, and import fetches nothing from the network",
-            help="save the page in your browser as a file (or as WARC) and import that, with --source-url and --captured-at",
-        )
+    captured_at_ns: int | None
+    captured_by: str
+    source_url: str
 
 
 def _import_one(
-    store: ReportStore,
-    path: Path,
-    actor: str,
-    captured_at_ns: int | None,
-    captured_by: str,
-    source_url: str,
-    now_ns: int,
-    limits: Limits,
+    store: ReportStore, reader: ReaderApart, source: Incoming, given: _Given, actor: str, now_ns: int
 ) -> tuple[Imported, list[StoredReading]]:
-    refuse_address(str(path))
-    if not path.is_file():
-        raise InputError(f"there is no file `{path}`", help="name a saved page, PDF, text or web archive")
-    if path.stat().st_size > MAX_FILE_BYTES:
-        raise InputError(f"`{path}` has {path.stat().st_size:,} bytes", help=f"at most {MAX_FILE_BYTES:,} are read")
-    raw = path.read_bytes()
-    reports = read_reports(
+    raw, file_name = bytes_of(source, most=reader.limits.raw_bytes)
+    if source.fetched is not None:
+        given = _Given(source.fetched.captured_at_ns, given.captured_by or AGENT, source.fetched.address)
+    readings = reader.read(
         raw,
-        file_name=path.name,
-        captured_at_ns=captured_at_ns,
-        captured_by=captured_by,
-        source_url=source_url,
-        limits=limits,
+        file_name=file_name,
+        captured_at_ns=given.captured_at_ns,
+        captured_by=given.captured_by,
+        source_url=given.source_url,
     )
     known_bytes = {row.raw for row in store.reports()}
-    reports = tuple(_with_known_capture(store, report) for report in reports)
+    reports = tuple(
+        _with_remarks(_with_known_capture(store, reading.report), source.fetched) for reading in readings
+    )
     rows = store.add(
         raw, [(report.id, _about(report), encode(report)) for report in reports], recorded_ns=now_ns, actor=actor
     )
     suggested = 0
-    for report in reports:
+    for reading in readings:
         # What a person decided about a suggestion stays as decided.
-        known = {row.body["id"] for row in store.claims(report=report.id)}
-        found = [claim_value(claim) for claim in suggest(report) if claim.id not in known]
+        known = {row.body["id"] for row in store.claims(report=reading.report.id)}
+        found = [claim_value(claim) for claim in reading.claims if claim.id not in known]
         suggested += store.put_claims(found, recorded_ns=now_ns, actor=actor)
     new = [row for row, is_new in rows if is_new]
     # The log says since when the bytes were known; a new reading of known bytes is no news.
     read = tuple(_resolved(store, row) for row, _ in rows)
-    return Imported(str(path), read, len(new), suggested), [row for row in new if row.raw not in known_bytes]
+    done = Imported(source.name, read, len(new), suggested, fetched=source.fetched)
+    return done, [row for row in new if row.raw not in known_bytes]
+
+
+def _with_remarks(report: Report, fetched: Fetched | None) -> Report:
+    """Add what a reader of the report must know about the way it came."""
+    if fetched is None:
+        return report
+    remarks = []
+    if fetched.redirects:
+        way = f"asked was `{fetched.asked}`; {len(fetched.redirects)} redirects led to `{fetched.address}`"
+        remarks.append(Problem("redirected", "", way[:500]))
+    if not fetched.protected:
+        remarks.append(
+            Problem("unprotected", "", "it came over http: anybody on the way could have changed it, and it proves no origin")
+        )
+    return replace(report, problems=(*remarks, *report.problems))
 
 
 def _with_known_capture(store: ReportStore, report: Report) -> Report:
