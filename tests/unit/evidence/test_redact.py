@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import pytest
 from canaries import leaks
 from console import groundrule, refused
 from dossier_mutants import by_tool, by_us, members, tool
+from groundrule.errors import MissingExtra
 from groundrule.evidence.dossier import (
     Dossier,
     LogHead,
@@ -27,7 +29,8 @@ from groundrule.evidence.dossier import (
 from groundrule.evidence.dossier_json import dossier_json
 from groundrule.evidence.readers import Known
 from groundrule.evidence.redact import Opening, digest_of, redact
-from groundrule.evidence.render.page import page_html
+from groundrule.evidence.render.documents import documents
+from groundrule.evidence.render.pdf import page_pdf
 from groundrule.evidence.render.words import words
 from groundrule.pipeline.dossiers.compose import compose
 from groundrule.pipeline.dossiers.openings import known_of, redacted
@@ -76,8 +79,8 @@ def made(case: Case) -> dict[tuple[int, Reader], Made]:
         proofs = prove(case.home, left)
         # Pages take long to draw, and only those of readers who do not see everything are looked through.
         drawn = reader in (Reader.OWNER, Reader.PUBLIC)
-        documents = {"dossier.html": page_html(proofs.dossier) if drawn else b""}
-        sealed = seal(case.home, proofs.dossier, proofs, documents, log=False)
+        files = dict(documents(proofs.dossier, files=proofs.files, pdf=False).files) if drawn else {"dossier.html": b""}
+        sealed = seal(case.home, proofs.dossier, proofs, files, log=False)
         found[number, reader] = (whole, left, openings, {"dossier.zip": sealed.archive, **members(sealed.archive)})
     return found
 
@@ -115,6 +118,27 @@ def test_no_canary_is_anywhere_in_the_bundle(case: Case, made: dict[tuple[int, R
         assert limit.encode() not in said, limit
     for party in PERSONS:
         assert party.encode() not in said
+
+
+@pytest.mark.parametrize(("number", "reader"), [(0, Reader.PUBLIC), (8, Reader.OWNER)])
+def test_no_canary_is_on_paper(case: Case, made: dict[tuple[int, Reader], Made], number: int, reader: Reader) -> None:
+    """Text, titles, bookmarks and alternative texts of the PDF; its other bytes are compressed, and come from the same page."""
+    pypdf = pytest.importorskip("pypdf")
+    try:
+        paper = pypdf.PdfReader(io.BytesIO(page_pdf(made[number, reader][3]["dossier.html"])))
+    except MissingExtra as absent:
+        pytest.skip(absent.message)
+    objects = [paper.get_object(pypdf.generic.IndirectObject(n, 0, paper)) for n in range(1, paper.trailer["/Size"])]
+    written = ["".join(page.extract_text() for page in paper.pages), str(paper.metadata), str(paper.xmp_metadata)]
+    written += [str(each) for each in objects if isinstance(each, dict) and "/Length" not in each]
+    parts = [re.sub(r"\s+", "", each).encode("utf-8", "surrogatepass") for each in written]
+    own = reader is Reader.OWNER and case.subjects[number][0] is SubjectKind.TERMINAL
+    hidden = [re.sub(r"\s+", "", each) for each in private_to(reader, own=own) if each not in {*BODIES, COVERED}]
+    assert leaks(parts, texts=[each for each in hidden if len(each) >= 8]) == []
+    shown = b"".join(parts[:1])
+    for limit in LIMITS:
+        assert limit.encode() not in shown, limit
+    assert words("en")("titles", "summary").replace(" ", "").encode() in shown
 
 
 def test_the_canaries_are_there_for_the_operator(made: dict[tuple[int, Reader], Made]) -> None:
