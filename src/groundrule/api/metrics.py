@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
+import pyarrow as pa
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from groundrule.pipeline.live import Answered
 
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -29,6 +33,30 @@ class Metrics:
         self.witness_lag_s = Gauge("groundrule_witness_lag_seconds", "Time since a quorum of witnesses cosigned", registry=own)
         self.differing = Gauge("groundrule_answers_differing", "Answers that the committed run decided otherwise", registry=own)
 
+    def count(self, answered: Answered) -> None:
+        """Count the decisions of one answer."""
+        table = answered.decisions
+        if len(table):
+            for outcome, state, number in _pairs(table):
+                self.decisions.labels(outcome, state).inc(number)
+            for cause in answered.degraded:
+                self.degraded.labels(cause.removeprefix("degraded:")).inc(len(table))
+        for each in answered.rejected:
+            self.rejected.labels(each.reason).inc()
+
     def text(self) -> bytes:
         """Return them in the text form of Prometheus."""
         return generate_latest(self.registry)
+
+
+def _pairs(table: pa.Table) -> list[tuple[str, str, int]]:
+    """Return how many rows have each outcome and state."""
+    outcomes, states = (table.column(name).combine_chunks() for name in ("outcome", "state"))
+    outcomes, states = (each.chunk(0) if isinstance(each, pa.ChunkedArray) else each for each in (outcomes, states))
+    words = states.dictionary.to_pylist()
+    codes = outcomes.indices.to_numpy().astype(np.int64) * len(words) + states.indices.to_numpy()
+    found, counts = np.unique(codes, return_counts=True)
+    names = outcomes.dictionary.to_pylist()
+    return [
+        (names[code // len(words)], words[code % len(words)], int(number)) for code, number in zip(found.tolist(), counts, strict=True)
+    ]

@@ -16,7 +16,7 @@ from groundrule.api.credentials import Desk
 from groundrule.api.jobs import Jobs
 from groundrule.api.logs import configure_logging
 from groundrule.api.principal import DEFAULT_TENANT
-from groundrule.api.settings import Settings, check_settings
+from groundrule.api.settings import Settings, address, check_settings
 from groundrule.api.state import Service
 from groundrule.errors import StoreError
 from groundrule.pipeline.home_ledger import keys_folder
@@ -67,14 +67,6 @@ def login_link(service_or_desk: Service | Desk, settings: Settings, *, roles: tu
     claims = {**FIRST, "roles": list(roles)} if roles else FIRST
     # Behind the number sign: no server, proxy or log ever sees the secret.
     return f"{address(settings)}/login#token={desk.give_login(claims)}"
-
-
-def address(settings: Settings) -> str:
-    """Return the address under which users reach the service."""
-    if settings.origin:
-        return settings.origin.rstrip("/")
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"{'https' if settings.certificate else 'http'}://{host}:{settings.port}"
 
 
 def run(app: Litestar, settings: Settings, *, on_start: Callable[[], None] = lambda: None) -> None:

@@ -27,6 +27,13 @@ class RateLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     burst: int = 200
 
 
+def _default_rates() -> dict[str, RateLimit]:
+    return {
+        "none": RateLimit(20.0, 100), "session": RateLimit(50.0, 300),
+        "key": RateLimit(2_000.0, 4_000), "oidc": RateLimit(200.0, 800),
+    }  # fmt: skip
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How the service runs.
 
@@ -54,9 +61,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     private_key: str | None = None
     behind_proxy: bool = False
     providers: tuple[dict[str, Any], ...] = ()
-    rates: dict[str, RateLimit] = {
-        "none": RateLimit(20.0, 100), "session": RateLimit(50.0, 300), "key": RateLimit(2_000.0, 4_000), "oidc": RateLimit(200.0, 800),
-    }  # fmt: skip
+    rates: dict[str, RateLimit] = msgspec.field(default_factory=_default_rates)
     max_body_bytes: int = 1 << 20
     max_upload_bytes: int = 64 << 20
     commit_every_s: float = 60.0
@@ -109,3 +114,11 @@ def check_settings(settings: Settings) -> None:
         )
     if bool(settings.certificate) != bool(settings.private_key):
         raise InputError("certificate and private_key belong together", help="set both", field="certificate")
+
+
+def address(settings: Settings) -> str:
+    """Return the address under which users reach the service."""
+    if settings.origin:
+        return settings.origin.rstrip("/")
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"{'https' if settings.certificate else 'http'}://{host}:{settings.port}"

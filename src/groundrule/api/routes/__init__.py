@@ -6,7 +6,13 @@ from typing import Final
 
 from litestar.types import ControllerRouterHandler
 
-from groundrule.api.routes import health, session, static
+from groundrule.api.routes import areas, health, observations, session, static
 
-HANDLERS: Final[tuple[ControllerRouterHandler, ...]] = (*health.HANDLERS, *session.HANDLERS, *static.HANDLERS)
+HANDLERS: Final[tuple[ControllerRouterHandler, ...]] = (
+    *health.HANDLERS,
+    *session.HANDLERS,
+    *observations.HANDLERS,
+    *areas.HANDLERS,
+    *static.HANDLERS,
+)
 """Every route of the service. What stands here and names no permission stops the service from starting."""

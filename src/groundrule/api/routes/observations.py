@@ -1,0 +1,138 @@
+"""Observations in, decisions out: acknowledged means durable."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any, Final
+
+from litestar import Request, Response, post
+from litestar.params import Parameter
+from litestar.types import ControllerRouterHandler
+
+from groundrule.api.batches import ARROW, answers_as_arrow, answers_as_json, read_batch
+from groundrule.api.principal import Principal
+from groundrule.api.state import Service
+from groundrule.pipeline.live import Answered, Live
+
+MAX_BODY: Final = 64 << 20
+
+_OBSERVATION: Final = {
+    "type": "object",
+    "required": ["terminal_id", "observed_at"],
+    "properties": {
+        "terminal_id": {"type": "string", "minLength": 1, "maxLength": 200},
+        "observed_at": {"type": "string", "format": "date-time", "description": "or nanoseconds since 1970, as a whole number"},
+        "lat_deg": {"type": ["number", "null"], "minimum": -90, "maximum": 90},
+        "lon_deg": {"type": ["number", "null"], "minimum": -180, "maximum": 180},
+        "h3_cell": {"type": ["string", "null"]},
+        "position_sigma_m": {"type": ["number", "null"], "minimum": 0},
+        "position_source": {"enum": ["gnss", "network", "fused", "cell", "none", None]},
+        "alt_m": {"type": ["number", "null"]},
+        "speed_m_s": {"type": ["number", "null"], "minimum": 0},
+        "course_deg": {"type": ["number", "null"]},
+        "country_reported": {"type": ["string", "null"]},
+        "software_version": {"type": ["string", "null"]},
+    },
+}
+_TEXTS: Final = {"type": "array", "items": {"type": "string"}}
+_SECONDS: Final = {"type": ["integer", "null"]}
+_ANSWERS: Final = {
+    "type": "object",
+    "required": ["answers", "stamp", "staleness", "degraded", "accepted", "duplicates", "late", "rejected", "taken_before"],
+    "properties": {
+        "answers": {
+            "type": "object",
+            "description": "by columns; `row` is the place in what was sent",
+            "properties": {
+                "row": {"type": "array", "items": {"type": "integer"}}, "terminal_id": _TEXTS, "observed_at": _TEXTS, "decided_at": _TEXTS,
+                "valid_until": _TEXTS,
+                "outcome": {"type": "array", "items": {"enum": ["serve", "restrict", "review", "deny"]}}, "state": _TEXTS,
+                "rule": _TEXTS, "class": {"type": "array", "items": {"enum": ["protected", "ordinary", "conflict"]}},
+                "reasons": {"type": "array", "items": _TEXTS}, "obligations": {"type": "array", "items": _TEXTS},
+                "late": {"type": "array", "items": {"type": "boolean"}},
+            },
+        },
+        "stamp": {"type": "object", "description": "what the answers were decided under"},
+        "staleness": {
+            "type": "object",
+            "properties": dict.fromkeys(("policy_s", "screening_s", "witness_s", "location_s", "clock_offset_ms"), _SECONDS),
+        },
+        "degraded": _TEXTS,
+        "accepted": {"type": "integer"},
+        "duplicates": {"type": "integer"},
+        "late": {"type": "integer"},
+        "rejected": {"type": "array", "items": {"type": "object"}},
+        "taken_before": {"type": "boolean"},
+    },
+}  # fmt: skip
+_LIST: Final = {"type": "array"}
+
+
+def _one_of(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "required": [name], "additionalProperties": False, "properties": {name: schema}}
+
+
+_DOCUMENT: Final = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "oneOf": [
+                        _one_of("rows", {"type": "array", "items": _OBSERVATION}),
+                        _one_of("columns", {"type": "object", "required": ["terminal_id", "observed_at"], "additionalProperties": _LIST}),
+                    ]
+                }
+            },
+            ARROW: {"schema": {"type": "string", "contentMediaType": ARROW}},
+        },
+    },
+    "responses": {
+        "200": {
+            "description": "Decided; what was stored is durable",
+            "content": {"application/json": {"schema": _ANSWERS}, ARROW: {"schema": {"type": "string"}}},
+        },
+    },
+}  # fmt: skip
+
+Key = Annotated[
+    str | None, Parameter(header="Idempotency-Key", max_length=255, description="The same batch with the same key is taken once.")
+]
+
+
+@post(
+    "/v1/observations", status_code=200, request_max_body_size=MAX_BODY, summary="Hand in observations; answered when they are durable",
+    opt={"permission": "observations:write", "idempotency": "own", "openapi": _DOCUMENT},
+)  # fmt: skip
+async def observe(
+    request: Request[Any, Any, Any], live: Live, principal: Principal, service: Service, key: Key = None
+) -> Response[bytes]:
+    """Store observations durably and answer each with its decision.
+
+    Rows that cannot be used are counted and named, and lose nothing beside them. A row that is not later than what is known of
+    its terminal is stored and answered with the terminal's present decision.
+    """
+    table = await asyncio.to_thread(read_batch, await request.body(), request.headers.get("content-type", ""))
+    waiting = await asyncio.to_thread(live.submit, table, source=principal.id, key=key)
+    return _answer(request, service, await asyncio.wrap_future(waiting))
+
+
+@post(
+    "/v1/decisions/evaluate", status_code=200, request_max_body_size=MAX_BODY, summary="What would be decided? Nothing is stored",
+    opt={"permission": "decisions:evaluate", "idempotency": "own", "openapi": _DOCUMENT},
+)  # fmt: skip
+async def evaluate(request: Request[Any, Any, Any], live: Live, service: Service) -> Response[bytes]:
+    """Decide observations under what is in force, and leave nothing behind."""
+    table = await asyncio.to_thread(read_batch, await request.body(), request.headers.get("content-type", ""))
+    waiting = await asyncio.to_thread(live.evaluate, table)
+    return _answer(request, service, await asyncio.wrap_future(waiting))
+
+
+def _answer(request: Request[Any, Any, Any], service: Service, answered: Answered) -> Response[bytes]:
+    service.metrics.count(answered)
+    if ARROW in request.headers.get("accept", ""):
+        return Response(answers_as_arrow(answered), media_type=ARROW)
+    return Response(answers_as_json(answered), media_type="application/json")
+
+
+HANDLERS: Final[tuple[ControllerRouterHandler, ...]] = (observe, evaluate)
