@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
+import signal
+import subprocess
 import sys
 import time
 import zlib
@@ -17,6 +20,7 @@ from groundrule.errors import InputError, StoreError
 from groundrule.evidence.raw_files import Limits
 from groundrule.evidence.reading import read_reports
 from groundrule.evidence.suggest import suggest
+from groundrule.pipeline import reading_child
 from groundrule.pipeline.reading_apart import ReaderApart, ReadingBounds
 from groundrule.pipeline.reports import import_reports
 from groundrule.store.home import Home
@@ -135,6 +139,17 @@ def test_harm_is_told_in_time_and_the_next_file_is_read(harm: str, altered: Call
         assert reading.report.text.startswith("Two engineers")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
     Path("/tmp/groundrule-harm").unlink(missing_ok=True)
+
+
+def test_a_reader_whose_parent_is_gone_is_ended_by_the_system(altered: Callable[[str], tuple[str, ...]]) -> None:
+    """Nobody is left who could end it here; its own bound on work does."""
+    with subprocess.Popen([*altered("while True: pass"), "500000000"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        question = {"seconds": 0.1, "file_name": "x", "captured_at_ns": None, "captured_by": "", "source_url": "", "limits": {}}
+        for body in (json.dumps(question).encode(), b"harm"):
+            reading_child.send(process.stdin, body)
+        process.stdin.flush()
+        assert process.wait(20) == -signal.SIGXCPU
 
 
 def test_the_answer_of_a_reader_that_was_taken_over_is_checked(altered: Callable[[str], tuple[str, ...]]) -> None:
