@@ -112,19 +112,29 @@ def fixed(files: Mapping[str, bytes], **about: Any) -> dict[str, bytes]:
 
 
 def by_tool(module: ModuleType, data: bytes, policy: bytes | None) -> bool:
-    try:
-        module.verify(data, policy, {})
-    except Exception:  # noqa: BLE001 - whatever stops it is no pass
-        return False
-    return True
+    """Whether it holds; without the reader's keys, whether it is whole."""
+    return verdict_by_tool(module, data, policy) in (("holds",) if policy else ("unvouched",))
 
 
 def by_us(data: bytes, policy: bytes | None) -> bool:
+    """The same, by our own code."""
+    return verdict_by_us(data, policy) in (("holds",) if policy else ("unvouched",))
+
+
+def verdict_by_tool(module: ModuleType, data: bytes, policy: bytes | None) -> str:
+    facts: dict[str, Any] = {}
     try:
-        verify_bundle(data, policy)
+        module.verify(data, policy, facts)
+    except Exception:  # noqa: BLE001 - whatever stops it is no pass
+        return "failed"
+    return "unvouched" if facts.get("unvouched") else "holds"
+
+
+def verdict_by_us(data: bytes, policy: bytes | None) -> str:
+    try:
+        return "holds" if verify_bundle(data, policy).vouched else "unvouched"
     except ProofFailed:
-        return False
-    return True
+        return "failed"
 
 
 # --- mutants ----------------------------------------------------------------------------------------------------------

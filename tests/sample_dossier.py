@@ -111,6 +111,7 @@ def sample(
             {
                 "outcome": "code:deny",
                 "state": "code:state_normal",
+                "rulebook": "e" * 64,
                 "rule": text,
                 "reasons": "reason:moving_too_fast_for_policy",
                 "areas": "strip, land",

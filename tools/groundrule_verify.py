@@ -3,8 +3,9 @@
 
     python groundrule_verify.py [RECEIPT] --policy FILE [--log DIR [--raw]] [--pinned CHECKPOINT]... [--json]
 
-Needs Python 3.11 and `cryptography` 50. Read it from top to bottom: formats, then the numbered steps. The standards named are the
-C2SP texts (c2sp.org), RFC 6962, RFC 9162 and RFC 8785; "format N" is a section of docs/verify-without-us.md, for what is ours alone.
+Needs Python 3.11 and `cryptography` 50; with an older one, which knows no ML-DSA, Ed25519 alone is checked. Read it from top to bottom:
+formats, then the numbered steps. The standards named are the C2SP texts (c2sp.org), RFC 6962, RFC 9162 and RFC 8785; "format N" is a
+section of docs/verify-without-us.md, for what is ours alone.
 Exit code 0: all of it holds. 1: `FAILED at step N: what is wrong`. 2: wrong usage or a file that cannot be read.
 """
 import argparse, base64, hashlib, json, re, sys
@@ -12,8 +13,12 @@ from collections import namedtuple
 from datetime import UTC, datetime
 from pathlib import Path
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric import ed25519, mldsa
-
+from cryptography.hazmat.primitives.asymmetric import ed25519
+try:
+    from cryptography.hazmat.primitives.asymmetric import mldsa
+except ImportError:
+    mldsa = None
+CHECKED = {1, 4, 6} if mldsa else {1, 4}  # types of keys whose signatures are checked here
 class Failed(Exception):
     """Something does not hold; the text says what."""
 def check(holds, what):
@@ -57,7 +62,6 @@ def parse_json(data, what):
     except (ValueError, RecursionError) as error:
         raise Failed(f"{what} is not JSON: {str(error)[:99]!a}") from None
     return value
-
 # --- hashes and trees ----------------------------------------------------------------------------------------------------------
 def sha256(*parts):
     return hashlib.sha256(b"".join(parts)).digest()
@@ -67,7 +71,6 @@ def tree_root(hashes):
         return hashes[0] if hashes else sha256()
     k = 1 << (len(hashes) - 1).bit_length() - 1
     return sha256(b"\1", tree_root(hashes[:k]), tree_root(hashes[k:]))
-
 def root_by_path(index, size, leaf, path):
     """Root to which an inclusion path leads from a leaf hash: PATH of RFC 6962, 2.1.1, read from its end."""
     check(index < size and bool(path) == (size > 1), "the index is not below the size, or the path has the wrong length")
@@ -96,7 +99,6 @@ def parse_key(text):
     length, y = {1: 32, 4: 32, 6: 1312}.get(key.type, len(key.public)), int.from_bytes(key.public, "little") & (2**255 - 1)
     check(len(key.public) == length and (length != 32 or (y < PRIME and y not in TINY)), f"the key of {key.name!a} is too short or weak")
     return key
-
 def parse_policy(data):
     """Lines log, witness, group and quorum; nothing is used before it is defined, nor twice (tlog-policy)."""
     check(data.endswith(b"\n") and not re.search(rb"[^\t\n\x20-\x7e\x80-\xff]", data), "a control character, or no end of the last line")
@@ -120,7 +122,6 @@ def parse_policy(data):
         check({key.type for key in known} <= types, "the policy has a key of a type that does not fit its use")
         check(quorum and len({k.public for k in known}) == len({k[:2] for k in known}) == len(known), "no quorum line, or a key twice")
     return Policy({k[:2]: k for k in logs if k.type in (1, 6)}, {k[:2]: (name, k) for name, k in witnesses}, groups, quorum)
-
 def reached(policy, seen, name):
     """Whether the witnesses seen satisfy the group or witness of that name (tlog-policy)."""
     if name == "none" or policy.groups[name] is None:
@@ -137,7 +138,6 @@ def parse_note(data):
     check(all(found), "a signature line is malformed")
     blobs = dict.fromkeys((parts[1], b64(parts[2], f"the signature of {parts[1]!a}")) for parts in found)
     return text + "\n", [((name, blob[:4]), blob[4:]) for name, blob in blobs]
-
 def signed_at(key, blob, text, origin, size, root):
     """Time of a signature that holds, 0 for one of type 1, otherwise None (signed-note; tlog-cosignature, Format)."""
     time, signature = (0, blob) if key.type == 1 else (int.from_bytes(blob[:8], "big"), blob[8:])
@@ -161,18 +161,20 @@ def open_checkpoint(data, policy):
     check(head[1] or head[2] == sha256(), "a tree of size 0 has the empty root")
     times, failed = {}, []
     for owner, blob in signatures:
-        if log := policy.logs.get(owner):
+        if (log := policy.logs.get(owner)) and log.type in CHECKED:
             check(signed_at(log, blob, text, *head) is not None, f"a signature of the log {log.name!a} does not hold")
-        if owner in policy.witnesses:
+        if owner in policy.witnesses and policy.witnesses[owner][1].type in CHECKED:
             name, key = policy.witnesses[owner]
             time = signed_at(key, blob, text, *head)
             failed += [name] if time is None else []
             times |= {} if time is None else {name: min(time, times.get(name, time))}
-    check(any(owner in policy.logs and owner[0] == head[0] for owner, _ in signatures), f"no log of the policy named {head[0]!a} signed it")
+    by = [log for owner, _ in signatures if (log := policy.logs.get(owner)) and log.type in CHECKED]
+    check(any(log.name == head[0] for log in by), f"no log of the policy named {head[0]!a} signed it")
     return Checkpoint(*head, times, failed)
 
 def quorum_step(tree, policy, facts):
-    yield "enough witnesses have cosigned it (tlog-cosignature; tlog-policy)"
+    none = "the policy asks for no witness, so the log alone vouches for it"
+    yield f"{'enough witnesses have cosigned it' if policy.quorum != 'none' else none} (tlog-cosignature; tlog-policy)"
     check(reached(policy, tree.times, policy.quorum), f"only {sorted(tree.times)!a} hold; the quorum is {policy.quorum!a}")
     facts |= {"origin": tree.origin, "size": tree.size, "witnesses": sorted(tree.times), "witnesses_that_do_not_hold": tree.failed}
     by = [t for t in sorted(tree.times.values()) if reached(policy, [w for w in tree.times if tree.times[w] <= t], policy.quorum)]
@@ -255,7 +257,6 @@ def log_steps(folder, policy, raw, kept, facts):
         for n in range(0, len(row), 256):
             check(load(folder, level, n // 256, len(row[n : n + 256])) == row[n : n + 256], f"tile/{level}/{n // 256} is another")
         row = [tree_root(row[n : n + 256]) for n in range(0, len(row) - 255, 256)]
-# --- the command ---------------------------------------------------------------------------------------------------------------
 def steps(args, policy, receipt, pinned, facts):
     yield "the policy is well formed, and the log signed the pinned checkpoints (tlog-policy; tlog-checkpoint)"
     policy = parse_policy(policy)

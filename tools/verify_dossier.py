@@ -6,14 +6,22 @@
 Needs Python 3.11, `cryptography` 50 and groundrule_verify.py in the same folder. Nothing is unpacked to disk. What is checked: the
 archive has the one form of a bundle; its manifest names every file with its digest, and no other; an entry of the public log names
 the manifest; every entry that the dossier rests on is in that log, and so is every receipt, which opens what the dossier says was
-answered. Without --policy the keys come from the bundle itself, and it may be one that no log names: that tells that it is whole, not
-who made it. Take the policy from the operator, a witness or the regulator.
-Exit code 0: all of it holds. 1: `FAILED: what is wrong`. 2: wrong usage or a file that cannot be read.
+answered; and every commitment that the bundle opens is that of the party it names. There are three verdicts:
+    All of it HOLDS          nothing was changed since an entry of the log named it, by the keys that you gave with --policy
+    WHOLE, BUT UNVOUCHED     its parts fit together, and nothing says who made it: no entry of a log names it, or the keys are its own
+    FAILED                   something is not as it was made
+Whoever makes a bundle can make one that is whole. Take the policy from the operator, a witness or the regulator, not from the bundle.
+Exit code 0: all of it holds. 1: failed. 2: wrong usage or a file that cannot be read. 3: whole, but unvouched.
 """
 import argparse, hashlib, json, re, struct, sys, zlib
 from pathlib import Path
-from groundrule_verify import Failed, check, open_checkpoint, parse_entry, parse_json, parse_note, parse_policy, reached, receipt_steps
-from groundrule_verify import b64, number, root_by_path, sha256
+try:
+    from groundrule_verify import Failed, check, open_checkpoint, parse_entry, parse_json, parse_note, parse_policy, reached, receipt_steps
+    from groundrule_verify import CHECKED, b64, number, root_by_path, sha256
+except ImportError as error:
+    print(f"cannot begin: {error}", "put groundrule_verify.py, which is in the bundle, into the folder of this program;",
+          "and install the one package that it needs: pip install 'cryptography>=50'", sep="\n  ", file=sys.stderr)  # fmt: skip
+    sys.exit(2)
 
 OUTSIDE = {"manifest.json", "manifest.tlog-proof", "manifest.entry.json"}
 LARGEST = 200_000_000
@@ -40,7 +48,10 @@ def members(data):
         check(NAME.fullmatch(name) and ".." not in name, f"{name[:80]!a} is no name of a member")
         check(name not in files and len(files) < 5000, f"{name} is twice there, or there are too many members")
         files[name] = data[at - size : at]
-    check(files and packed(files) == data, "this is no archive in the one form that a bundle has")
+        summed = int.from_bytes(data[at - size - length - 16 : at - size - length - 12], "little")
+        check(len(files[name]) < size or zlib.crc32(files[name]) == summed, f"{name} was changed: not even its checksum fits")
+    check(files and packed(files) == data, "this is no archive in the one form that a bundle has: it was changed, or packed again by "
+          "another program, which changes it even where its files stay the same; take the archive as it was given out")  # fmt: skip
     return files
 
 def tree_of(note, policy):
@@ -78,21 +89,25 @@ def verify(data, policy, facts):
         check(hashlib.sha256(files[name]).hexdigest() == digest, f"{name} was changed")
     facts["subject"] = {each: manifest["subject"][each] for each in ("kind", "id")}
     facts |= {"reader": manifest["reader"], "made_at": manifest["made_at"], "files": len(files)}
-    given, trusted = policy is not None, policy if policy is not None else files.get("log/policy")
+    own, trusted = policy is None, policy if policy is not None else files.get("log/policy")
+    present, unvouched = OUTSIDE & files.keys(), []
     if trusted is None:
         check(not OUTSIDE & files.keys() - {"manifest.json"}, "there are proofs and no policy")
-        facts["vouched"] = "no log: whoever made this bundle could have written anything"
+        facts["unvouched"] = ["it rests on no log: whoever made this bundle could have written anything"]
         return
     policy = parse_policy(trusted)
-    present = OUTSIDE & files.keys()
     check(present in (OUTSIDE, {"manifest.json"}), "half of the proof of the manifest is missing")
-    check(present == OUTSIDE or not given, "no entry of the log names the manifest, so nothing says that the text is as it was made")
-    facts["vouched"] = "no entry of the log names the manifest: whoever made this bundle could have written the text"
     if present == OUTSIDE:
         index, entry, _ = proved_entry(files["manifest.tlog-proof"], files["manifest.entry.json"], policy)
         wanted = {"what": "dossier", "sha256": hashlib.sha256(files["manifest.json"]).hexdigest()}
         check(entry["kind"] == "evidence" and entry["body"] == wanted, "the entry of the log names another manifest")
-        facts |= {"vouched": f"entry {index} of the log names the manifest", "logged_at": entry["t"]}
+        facts |= {"named_by": f"entry {index} of the log names the manifest", "logged_at": entry["t"]}
+    else:
+        unvouched.append("no entry of the log names it: whoever made this bundle could have written the text")
+    if own:
+        unvouched.append("the keys are those in the bundle itself: get the policy from elsewhere, and give it with --policy")
+    if 6 not in CHECKED and any(key.type == 6 for key in [*policy.logs.values(), *(key for _, key in policy.witnesses.values())]):
+        facts["not_checked"] = "signatures by ML-DSA, which this package cryptography does not know; Ed25519 was checked"
     facts |= {"entries": [], "receipts": []}
     dossier, opened = parse_json(files.get("dossier.json", b""), "dossier.json"), {}
     for name in sorted(named):
@@ -106,12 +121,41 @@ def verify(data, policy, facts):
                 pass
             opened[name] = found["fields"]
             facts["receipts"].append([name, found["fields"].get("terminal_id"), found["fields"].get("outcome")])
+    if unvouched:
+        facts["unvouched"] = unvouched
+    check_openings(files, facts)
     for each in cited(dossier):
         check(each in files, f"the dossier rests on {each}, which is not in the bundle")
     for row in dossier["decisions"]:
         for field in ("terminal_id", "outcome", "state") if row["receipt"] else ():
             says = opened[row["receipt"]].get(field, row[field])
             check(says == row[field], f"the dossier says {field} {row[field]!a}, and {row['receipt']} opens {says!a}")
+
+def texts(value):
+    """Every text in an entry, also in what was signed in an envelope."""
+    if isinstance(value, str):
+        yield value
+    for name, each in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        signed = name == "payload" and isinstance(each, str)
+        yield from texts(parse_json(b64(each, "a payload"), "a payload") if signed else each)
+
+def check_openings(files, facts):
+    """Each commitment in the entries that the bundle opens is that of what it names; evidence is that of the contact (format 3)."""
+    if "openings.json" not in files:
+        return
+    entries = [parse_json(data, name) for name, data in sorted(files.items()) if re.fullmatch(r"proofs/entry-[0-9]+\.json", name)]
+    said, made = {text for entry in entries for text in texts(entry)}, parse_json(files["openings.json"], "openings.json")
+    check(isinstance(made, dict) and made.keys() == {"v", "openings", "evidence"} and made["v"] == 1, "openings.json is malformed")
+    for each in made["openings"]:
+        (name,) = each.keys() - {"commitment", "salt"}
+        salt, value = b64(each["salt"], "a salt", 32), json.dumps(each[name], ensure_ascii=False).encode()
+        digest = sha256(b"groundrule/commit/v1\0%c" % len(name), name.encode(), salt, value).hex()
+        check(each["commitment"] == f"commitment:{digest}", f"openings.json opens {each['commitment']!a} to something else")
+        check(each["commitment"] in said, f"no entry in the bundle holds {each['commitment']!a}")
+    for each in made["evidence"]:
+        digest = sha256(json.dumps(each, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()).hex()
+        check(digest in said, "openings.json opens evidence that no entry in the bundle names")
+    facts["openings"] = len(made["openings"]) + len(made["evidence"])
 
 def cited(value):
     """Names of files that statements rest on."""
@@ -144,14 +188,17 @@ def main():
     except Exception as error:  # noqa: BLE001 - whatever stops the check is no pass
         named = "" if isinstance(error, Failed) else f"{type(error).__name__}: "
         what = f"{named}{error}".encode("ascii", "backslashreplace").decode()
-    facts["keys"] = "yours" if args.policy else "those in the bundle itself: compare the policy with one from elsewhere"
+    facts["keys"] = "yours" if args.policy else "those in the bundle itself"
+    verdict = "failed" if what else "unvouched" if facts.get("unvouched") else "holds"
     if args.json:
-        print(json.dumps({"holds": not what, "failed": what} | ({} if what else facts)))
+        print(json.dumps({"holds": verdict == "holds", "verdict": verdict, "failed": what} | ({} if what else facts)))
     elif what:
         print(f"FAILED: {what}")
     else:
-        print("All of it HOLDS.", *(f"  {name}: {json.dumps(value)}" for name, value in facts.items()), sep="\n")
-    return 1 if what else 0
+        why = facts.pop("unvouched", [])
+        print("WHOLE, BUT UNVOUCHED." if why else "All of it HOLDS.", *(f"  ! {each}" for each in why),
+              *(f"  {name}: {json.dumps(value)}" for name, value in facts.items()), sep="\n")  # fmt: skip
+    return {"holds": 0, "failed": 1, "unvouched": 3}[verdict]
 
 if __name__ == "__main__":
     sys.exit(main())

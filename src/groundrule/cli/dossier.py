@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,17 +19,19 @@ from groundrule.evidence.bundle import read_bounded
 from groundrule.evidence.dossier import Dossier, Reader, SubjectKind
 from groundrule.evidence.dossier_json import dossier_json, plain
 from groundrule.evidence.redact import digest_of
-from groundrule.evidence.render.documents import documents
+from groundrule.evidence.render.documents import Documents, documents
 from groundrule.evidence.render.words import names_in, visible, words
-from groundrule.evidence.verify_bundle import verify_bundle
+from groundrule.evidence.verify_bundle import Verified, verify_bundle
 from groundrule.pipeline.dossiers.bench import Bench
 from groundrule.pipeline.dossiers.compose import compose
 from groundrule.pipeline.dossiers.openings import find_openings, keep_openings, redacted
-from groundrule.pipeline.dossiers.seal import Sealed, prove, seal
+from groundrule.pipeline.dossiers.seal import Proofs, Sealed, prove, seal
 from groundrule.store.durable import write_durably
 from groundrule.store.home import Home
 
 app = typer.Typer(no_args_is_help=True, help="Everything on record about one subject, in one file that a stranger reads and checks.")
+UNVOUCHED = 3
+"""Exit code of `verify` for a bundle that is whole, and for which nobody vouches."""
 _ABOUT = {
     SubjectKind.TERMINAL: "a terminal: what it was answered and why, under which rules, and who stands behind them",
     SubjectKind.AREA: "an area: what was asked and changed there",
@@ -87,10 +90,13 @@ def _make(
     bench = Bench.open(place, now_ns=time.time_ns(), reader=Reader(reader.value))
     whole = compose(bench, kind, subject, as_of_ns=instant_option(as_of, "--as-of"))
     made, openings = redacted(bench, whole)
-    proofs = prove(place, made)
-    beside = {**proofs.files, "dossier.json": dossier_json(proofs.dossier)}
-    written = documents(proofs.dossier, language=language, files=beside, pdf=pdf)
-    sealed = seal(place, proofs.dossier, proofs, written.files, log=log)
+    log = log and bench.log is not None
+    proofs = prove(place, replace(made, in_log=log))
+    written, sealed = _sealed(place, proofs, language, pdf=pdf, log=log)
+    if log and sealed.entry is None:
+        # The page must not promise an entry that is not there: it says that there is none, and why stands in what is printed.
+        proofs = replace(proofs, dossier=replace(proofs.dossier, in_log=False), trouble=sealed.trouble)
+        written, sealed = _sealed(place, proofs, language, pdf=pdf, log=False)
     keep_openings(place, sealed.manifest_sha256, openings)
     folder = out or Path(f"dossier-{kind.value}-{_file_name(made.id)}")
     files = _write(folder, sealed, written.files)
@@ -102,6 +108,12 @@ def _make(
     _print(proofs.dossier, sealed, files, language)
 
 
+def _sealed(place: Home, proofs: Proofs, language: str, *, pdf: bool, log: bool) -> tuple[Documents, Sealed]:
+    beside = {**proofs.files, "dossier.json": dossier_json(proofs.dossier)}
+    written = documents(proofs.dossier, language=language, files=beside, pdf=pdf)
+    return written, seal(place, proofs.dossier, proofs, written.files, log=log)
+
+
 @app.command()
 def verify(
     file: Annotated[Path, typer.Argument(help="The ZIP file of a dossier.")],
@@ -110,23 +122,31 @@ def verify(
 ) -> None:
     """Check a dossier: nothing was changed, the log names it, and every entry and receipt is in the log.
 
-    Nothing is unpacked. Without --policy the keys come from the file itself: that tells that it is whole, not who made it.
+    Nothing is unpacked. Exit code 0: it holds, by keys that you gave with --policy. 3: whole, but unvouched: no log names it, or the keys
+    are its own, so whoever made it could have written anything. 1: it was changed.
     """
     keys = None if policy is None else read_bounded(policy)
     found = verify_bundle(read_bounded(file), keys)
     if as_json:
-        print_json({"holds": True, **plain(found)})
-        return
-    print_text("All of it holds.", style="bold")
+        print_json({"holds": found.vouched, "verdict": "holds" if found.vouched else "unvouched", **plain(found)})
+    else:
+        _print_verified(found)
+    if not found.vouched:
+        raise typer.Exit(UNVOUCHED)
+
+
+def _print_verified(found: Verified) -> None:
+    print_text("All of it holds." if found.vouched else "Whole, but unvouched.", style="bold")
     kind, subject = found.subject["kind"], visible(str(found.subject["id"]))
     print_text(f"About {kind} {subject}, for {found.reader}, made {found.made_at}; {found.files} files.")
     if found.manifest_entry is None:
         warn("No entry of a log names it: whoever made it could have written the text.")
     else:
         print_text(f"Entry {found.manifest_entry} of the log names it, {found.logged_at}.")
-    print_text(f"{len(found.entries)} entries and {len(found.receipts)} receipts lead to the log.")
+    opened = f"; {found.openings} commitments are opened" if found.openings else ""
+    print_text(f"{len(found.entries)} entries and {len(found.receipts)} receipts lead to the log{opened}.")
     if not found.own_policy:
-        warn("The keys are those in the file: compare its log/policy with one from elsewhere, or give --policy.")
+        warn("The keys are those in the file: get the policy from elsewhere, and give it with --policy.")
 
 
 @app.command(name="open")
@@ -214,3 +234,5 @@ def _print(made: Dossier, sealed: Sealed, files: dict[str, Path], language: str)
     for path in files.values():
         print_text(f"Written: {path}")
     print_text(f"Anybody checks it without us: python verify_dossier.py {files['dossier.zip']} --policy FILE")
+    if not made.in_log:
+        warn("No entry of a log names this bundle: a check says WHOLE, BUT UNVOUCHED at best.")

@@ -5,6 +5,8 @@
     dossier.html, .pdf, .json, timeline.csv, words/…                       what people and programs read
     proofs/entry-N.json, .tlog-proof                                       entries of the log, with their proofs
     proofs/receipt-N.tlog-proof                                            receipts of single decisions
+    openings.json                                                          who stands behind commitments in these entries
+    rulebooks/….yaml                                                       rulebooks as they were proposed
     log/policy, log/checkpoint                                             whom to ask for signatures, and the head
     verify_dossier.py, groundrule_verify.py, READ-ME.txt                   how to check all this without our programs
 
@@ -116,7 +118,10 @@ def unpack(data: bytes) -> Opened:
         raise ProofFailed(f"a bundle of {len(data):,} bytes", help=f"at most {MAX_BYTES:,}")
     files = _members(data)
     if not files or pack(files) != data:
-        raise ProofFailed("the archive is not in the one form that a bundle has", help="ask for the file as it was made")
+        raise ProofFailed(
+            "the archive is not in the one form that a bundle has: it was changed, or packed again by another program",
+            help="take the archive as it was given out; packing it again changes it even where its files stay the same",
+        )
     if MANIFEST not in files:
         raise ProofFailed("the bundle has no manifest", help="ask for the file as it was made")
     manifest = _manifest(files[MANIFEST])
@@ -148,8 +153,11 @@ def _members(data: bytes) -> dict[str, bytes]:
             raise ProofFailed(error.message, help=error.help) from error
         if name in files or len(files) >= MAX_MEMBERS:
             raise ProofFailed(f"the member `{name}` is twice there, or there are more than {MAX_MEMBERS:,}")
+        summed = struct.unpack_from("<I", data, at + 14)[0]
         at += _HEADER + length + size
         files[name] = data[at - size : at]
+        if len(files[name]) == size and crc32(files[name]) != summed:
+            raise ProofFailed(f"`{name}` was changed: not even its checksum fits", help="ask for the file as it was made")
     return files
 
 

@@ -122,6 +122,14 @@ class Section:
     statements: tuple[Statement, ...]
 
 
+def section_order(kind: SubjectKind) -> tuple[str, ...]:
+    """Return the order of sections, in which a stranger asks about such a subject: statements are numbered and pages laid out so."""
+    answers = ("service", "why", "appeal")
+    acts = ("asked", "decided")
+    first = (*answers, *acts) if kind is SubjectKind.TERMINAL else (*acts, *answers)
+    return (*first, "contacts", "reports", "unknown", "findings", "reviews", "emergencies", "screened", "registered")
+
+
 @dataclass(frozen=True, slots=True)
 class Party:
     """A person or body that the dossier names.
@@ -149,7 +157,10 @@ class RuleText:
     Attributes:
         rulebook: its digest. rule: id. title, basis, requested_by: as written.
         text: the rule in the rulebook's own form.
-        effective_from_ns, effective_until_ns: half-open.
+        effective_from_ns, effective_until_ns: half-open, as the rule itself says.
+        brought_by: what brought its rulebook into force: the proposal, `genesis` where it was in force when governance began, or empty.
+        in_force_from_ns, in_force_until_ns: when the rulebook held under governance, half-open [ns]; None: not yet ended.
+        text_sha256: of the rulebook's file, which a proposal names; `rulebook` is the digest of what it means.
     """
 
     rulebook: str
@@ -160,6 +171,10 @@ class RuleText:
     requested_by: str
     effective_from_ns: int | None
     effective_until_ns: int | None
+    brought_by: str = ""
+    in_force_from_ns: int | None = None
+    in_force_until_ns: int | None = None
+    text_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +188,8 @@ class DecisionRow:
         areas: ids. run: the run that decided the last.
         receipt: name of its receipt in the bundle, or empty.
         statement: id of the statement about it.
+        rulebook: digest of the rulebook that decided.
+        decided_ns: when the run decided; logged_ns: the log's clock at the first entry of that run; None where no log has it.
     """
 
     terminal_id: str
@@ -187,6 +204,9 @@ class DecisionRow:
     run: int
     receipt: str = ""
     statement: str = ""
+    rulebook: str = ""
+    decided_ns: int | None = None
+    logged_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +307,8 @@ class Dossier:
         sections: all statements.
         parties, rules, decisions, reports, redactions: what the sections refer to.
         areas, track, ellipses: for the map.
-        invented: whether the home holds the invented data of a demo.
+        invented: whether the operator itself is invented, and so the whole case.
+        in_log: whether an entry of the log is to name the bundle of this dossier; its readers are told where none does.
     """
 
     kind: SubjectKind
@@ -309,6 +330,7 @@ class Dossier:
     track: tuple[TrackPoint, ...] = ()
     ellipses: tuple[Ellipse, ...] = ()
     invented: bool = False
+    in_log: bool = True
 
     @property
     def statements(self) -> tuple[Statement, ...]:

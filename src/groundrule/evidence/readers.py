@@ -39,14 +39,25 @@ LOGGED: Final[Mapping[str, frozenset[str]]] = {
         "review_concluded": "findings", "emergency_opened": "condition scope", "not_counted": "proposal",
         "said_nothing": "proposal", "told_and_answered": "received answered",
         "why_basis": "basis", "why_appeal": "appeal", "sum_proposed": "id at", "sum_enacted": "id at", "sum_not_enacted": "id",
-        "answered": "areas from to", "answered_once": "areas from", "sum_answer": "at", "answer_changed": "at",
+        "answered": "areas from to rulebook", "answered_once": "areas from rulebook", "why_answer": "at",
+        "decided_by_change": "rulebook proposal since when", "decided_by_before": "rulebook when", "decided_by_unknown": "rulebook when",
+        "rule_younger": "rulebook since from to decided", "change_same": "proposal", "change_other": "proposal",
+        "preview_differs": "proposal", "rule_kept": "proposal", "rule_reworded": "proposal", "rule_brought": "proposal",
+        "own_contested": "at", "own_contested_at": "at", "own_due": "due", "own_overdue": "due", "sum_appeal_due": "due",
+        "sum_appeal_overdue": "due", "proposal_effective": "since", "proposal_content": "object digest",
+        "request_slow": "made recorded", "sum_answer": "at", "answer_changed": "at",
         "nothing_observed": "since", "unknown_contact_true": "contact", "unknown_contact_said": "contact",
     }.items()
 }  # fmt: skip
 """Values that are read as they are, by sentence: they stand in the public log, or are what a terminal was told."""
 
-INTERNAL: Final = frozenset({"why_finding", "why_not_denied", "why_relief", "why_requested", "party_registered"})
-"""Sentences that only operator and regulator read: margins, limits, what was measured, and who holds an account."""
+INTERNAL: Final = frozenset(
+    {
+        "why_finding", "why_not_denied", "why_relief", "why_relief_one", "why_exception", "why_requested", "party_registered",
+        "others_there", "others_there_still", "own_who", "own_ground",
+    }
+)  # fmt: skip
+"""Sentences that only operator and regulator read: margins, limits, what was measured, who holds an account, and other terminals."""
 AGAINST_SOMEBODY: Final = frozenset(
     {
         "decided_meanwhile", "decided_meanwhile_near", "statement_against_claim", "statement_against_contact", "sum_meanwhile",
@@ -57,8 +68,13 @@ AGAINST_SOMEBODY: Final = frozenset(
 """Sentences that follow from contacts, and could tell with whom one is alleged."""
 OF_A_CONTACT: Final = frozenset({"contact_not_vouched", "contact_stands_disputed", "unknown_contact_true", "unknown_contact_said"})
 """Those of `AGAINST_SOMEBODY` that name no party: they stay in the public dossier of the contact itself."""
-OF_THE_TRACK: Final = frozenset({"answered", "answered_once", "sum_answer", "answer_changed", "nothing_observed"})
-TRACK_SECTIONS: Final = frozenset({"service", "why", "registered"})
+OF_THE_TRACK: Final = frozenset(
+    {
+        "answered", "answered_once", "sum_answer", "answer_changed", "nothing_observed", "rule_younger", "decided_by_change",
+        "decided_by_before", "decided_by_unknown", "own_contested", "own_contested_at", "own_protected",
+    }
+)  # fmt: skip
+TRACK_SECTIONS: Final = frozenset({"service", "why", "registered", "appeal"})
 ANY_DIGITS: Final = re.compile(r"\d")
 OWN_FIELDS: Final = (
     "terminal id", "kit number", "utid", "dish id", "account id", "plan", "programmes", "protected class", "activation country",

@@ -53,7 +53,7 @@ from groundrule.evidence.readers import (
 WITHHELD = "…"
 NS_PER_DAY = 86_400_000_000_000
 DAY = len("2026-01-02")
-INSTANTS = frozenset({"at", "from", "to", "since"})
+INSTANTS = frozenset({"at", "from", "to", "since", "decided", "when"})
 _ENTRY = re.compile(r"entry:([0-9]{1,18})")
 _NO_KNOWN = Known()
 
@@ -253,7 +253,7 @@ class _Extract:
             # The entry of the contact is public: it is told as it stands there, and nothing that was found through its parties.
             about_it = self.dossier.id in refs and (key.startswith(("contact_", "review_")) or key in OF_A_CONTACT)
             return not (self.public and (about_it or key in ("sum_contact_status", "unknown_unrecorded", "unknown_no_log")))
-        if key in AGAINST_SOMEBODY or values.get("why") == "code:excluded_contact":
+        if key in AGAINST_SOMEBODY or key.startswith("report_") or values.get("why") == "code:excluded_contact":
             return True
         return bool(refs & self.alleged) or bool({source.ref for source in each.sources} & self.alleged_entries)
 
@@ -387,7 +387,7 @@ class _Extract:
             title = self.taken.out("rule_title", where, title, "limits")
         if self.veil.tells(basis):
             basis = self.taken.out("rule_basis", where, basis, "names_somebody")
-        return replace(each, rule="", title=title, text="", basis=basis, requested_by="")
+        return replace(each, rule="", title=title, text="", basis=basis, requested_by="", text_sha256="")
 
     def _decision(self, row: DecisionRow, ids: dict[str, str]) -> DecisionRow:
         statement = ids.get(row.statement, "")
@@ -395,7 +395,11 @@ class _Extract:
             return replace(row, rule="", statement=statement)
         self.taken.out("answers", statement or "decisions", row, "whose_terminal")
         first, last = (at // NS_PER_DAY * NS_PER_DAY for at in (row.first_ns, row.last_ns))
-        return replace(row, terminal_id="", first_ns=first, last_ns=last, rule="", run=0, receipt="", statement=statement)
+        decided, logged = (None if at is None else at // NS_PER_DAY * NS_PER_DAY for at in (row.decided_ns, row.logged_ns))
+        return replace(
+            row, terminal_id="", first_ns=first, last_ns=last, rule="", run=0, receipt="", statement=statement, decided_ns=decided,
+            logged_ns=logged,
+        )  # fmt: skip
 
     def _area(self, each: AreaVersion) -> AreaVersion:
         if self.own or self.dossier.kind is not SubjectKind.TERMINAL:

@@ -4,6 +4,10 @@
 - manifest: an entry of the log names it; needed where the keys come from the reader
 - entries: each that the dossier rests on is in that log, under one checkpoint
 - receipts: each leads to the log, and opens what the dossier says was answered
+- openings: each commitment that the bundle opens is that of what it names, and stands in an entry of it
+
+What holds so is whole. It is vouched for only where an entry of the log names its manifest, by keys that the reader brought: whoever
+makes a bundle can make one that is whole.
 """
 
 from __future__ import annotations
@@ -11,9 +15,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
-from groundrule.canon import parse_canonical
+from groundrule.canon import canonical_json, parse_base64, parse_canonical
 from groundrule.errors import GroundruleError, ProofFailed
 from groundrule.evidence.bundle import MANIFEST, MANIFEST_ENTRY, MANIFEST_PROOF, OUTSIDE, Opened, unpack
 from groundrule.ledger.audit.receipts import verify_receipt
@@ -25,6 +30,9 @@ from groundrule.ledger.tree import leaf_hash
 
 _ENTRY_PROOF = re.compile(r"proofs/entry-([0-9]+)\.tlog-proof")
 _RECEIPT = re.compile(r"proofs/receipt-[0-9]+\.tlog-proof")
+_ENTRY_JSON = re.compile(r"proofs/entry-[0-9]+\.json")
+OPENINGS = "openings.json"
+SALT_BYTES = 32
 _FIELDS = ("terminal_id", "outcome", "state")
 
 
@@ -38,6 +46,7 @@ class Verified:
         logged_at: the log's clock at that entry, or empty.
         entries: (index, kind, time) of each entry that is in the log. receipts: (name, fields that it opens).
         own_policy: whether the keys came from the reader, not from the bundle.
+        openings: how many commitments the bundle opens.
     """
 
     subject: dict[str, Any]
@@ -49,6 +58,12 @@ class Verified:
     entries: tuple[tuple[int, str, str], ...]
     receipts: tuple[tuple[str, dict[str, Any]], ...]
     own_policy: bool
+    openings: int = 0
+
+    @property
+    def vouched(self) -> bool:
+        """Whether an entry of the log names the manifest, by the reader's own keys; else the bundle is only whole."""
+        return self.manifest_entry is not None and self.own_policy
 
 
 def verify_bundle(data: bytes, policy: bytes | None = None) -> Verified:
@@ -90,11 +105,6 @@ def _verified(opened: Opened, policy: bytes | None) -> Verified:
         if entry.kind != "evidence" or entry.body != {"what": "dossier", "sha256": opened.manifest_sha256}:
             raise ProofFailed("the entry of the log names another manifest")
         logged_at = entry.t
-    elif policy is not None:
-        raise ProofFailed(
-            "no entry of the log names the manifest, so nothing says that the text is as it was made",
-            help="without --policy the bundle is checked for being whole",
-        )
     entries, receipts = [], {}
     dossier = parse_canonical(files.get("dossier.json", b""))
     for name in sorted(manifest["files"]):
@@ -105,8 +115,10 @@ def _verified(opened: Opened, policy: bytes | None) -> Verified:
             entries.append((place, entry.kind, entry.t))
         elif _RECEIPT.fullmatch(name):
             receipts[name] = dict(verify_receipt(files[name], keys).fields)
+    number = _opened(opened)
     _agree(dossier, opened, receipts)
-    return Verified(*head, index, logged_at, tuple(entries), tuple(receipts.items()), own_policy=policy is not None)
+    own = policy is not None
+    return Verified(*head, index, logged_at, tuple(entries), tuple(receipts.items()), own_policy=own, openings=number)
 
 
 def _proved(proof: bytes, entry: bytes, keys: Policy) -> tuple[int, Entry]:
@@ -125,6 +137,40 @@ def _proved(proof: bytes, entry: bytes, keys: Policy) -> tuple[int, Entry]:
     if not own <= set(makers):
         raise ProofFailed("a signature of the log is missing")
     return parsed.index, Entry.decode(entry)
+
+
+def _opened(bundle: Opened) -> int:
+    """Check what the bundle opens, and return how much."""
+    if OPENINGS not in bundle.files:
+        return 0
+    made = parse_canonical(bundle.files[OPENINGS])
+    if made.keys() != {"v", "openings", "evidence"} or made["v"] != 1:
+        raise ProofFailed(f"`{OPENINGS}` is malformed")
+    entries = [parse_canonical(data) for name, data in bundle.files.items() if _ENTRY_JSON.fullmatch(name)]
+    said = {text for entry in entries for text in texts_of(entry)}
+    for each in made["openings"]:
+        (name,) = each.keys() - {"commitment", "salt"}
+        salt = parse_base64(each["salt"])
+        prefix = b"groundrule/commit/v1\x00" + bytes([len(name)]) + name.encode()
+        digest = sha256(prefix + salt + canonical_json(each[name])).hexdigest()
+        if each["commitment"] != f"commitment:{digest}" or each["commitment"] not in said or len(salt) != SALT_BYTES:
+            raise ProofFailed(f"`{OPENINGS}` opens `{str(each['commitment'])[:80]}`, which no entry holds or which is another's")
+    for each in made["evidence"]:
+        if sha256(canonical_json(each)).hexdigest() not in said:
+            raise ProofFailed(f"`{OPENINGS}` opens evidence that no entry in the bundle names")
+    return len(made["openings"]) + len(made["evidence"])
+
+
+def texts_of(value: Any) -> Iterator[str]:
+    """Every text in an entry, also in what was signed in an envelope."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for name, each in value.items():
+            yield from texts_of(parse_canonical(parse_base64(each)) if name == "payload" and isinstance(each, str) else each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from texts_of(each)
 
 
 def _agree(dossier: Any, opened: Opened, receipts: dict[str, dict[str, Any]]) -> None:

@@ -170,10 +170,10 @@ def _membership(condition: In, negated: bool) -> str:
 def _persistence(latch: Latch) -> str:
     notes = []
     if latch.for_s:
-        notes.append(f"for {latch.for_s:g} s")
+        notes.append(f"for at least {latch.for_s:g} s")
     if latch.release_below != latch.above:
-        notes.append(f"until below {quantity(latch.attribute, latch.release_below)}")
-    return f" ({', '.join(notes)})" if notes else ""
+        notes.append(f"it holds until the value is below {quantity(latch.attribute, latch.release_below)}")
+    return f" ({'; '.join(notes)})" if notes else ""
 
 
 def _relation_attribute(relation: Relation) -> str:

@@ -38,16 +38,16 @@ def test_each_claim_has_the_statement_that_says_it_and_no_other_has_it(dossier: 
     assert sorted(claim[6] for _, claim in rows) == sorted(told)
 
 
-def test_the_page_leads_from_a_claim_to_its_statement_and_back(dossier: Dossier) -> None:
+def test_a_claim_stands_once_on_the_page_and_its_statement_leads_there(dossier: Dossier) -> None:
+    """The row that quotes a claim is its statement, too: nothing is printed twice, and each number leads to the quotation."""
     page = page_html(dossier, outlines=NO_COAST).decode()
     for place, report in enumerate(dossier.reports, 1):
         assert f'<div class="report" id="r{place}">' in page
         for number, claim in enumerate(report.claims, 1):
-            anchor = f"r{place}c{number}"
-            row = page[page.index(f'<tr class="claim" id="{anchor}">') :]
-            assert f'href="#{claim[6]}"' in row[: row.index("</tr>")]
-            article = page[page.index(f'<article id="{claim[6]}"') :]
-            assert f'href="#{anchor}"' in article[: article.index("</article>")]
+            row = page[page.index(f'<tr class="claim" id="r{place}c{number}">') :]
+            assert f'id="{claim[6]}" href="#{claim[6]}"' in row[: row.index("</tr>")]
+            assert f'<article id="{claim[6]}"' not in page
+            assert page.count(f'id="{claim[6]}"') == 1
     about = next(each for each in dossier.statements if each.phrase.key == "report_imported")
     article = page[page.index(f'<article id="{about.id}"') :]
     assert 'href="#r1"' in article[: article.index("</article>")]

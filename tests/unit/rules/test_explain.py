@@ -92,7 +92,7 @@ def test_a_denied_terminal_reads_what_would_have_to_differ(book, limit):
     assert found.nearest == ()
     assert found.relief == (
         "not in country:UA",
-        "speed not above 75 km/h (for 30 s, until below 70 km/h)",
+        "speed not above 75 km/h (for at least 30 s; it holds until the value is below 70 km/h)",
         "an exception would apply: with programme rail",
         "an exception would apply: on list ua-speed-waiver",
     )

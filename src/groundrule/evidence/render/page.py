@@ -21,9 +21,11 @@ from groundrule.evidence.render.page_parts import (
     Annex,
     Part,
     by_rule,
+    first_of_each_act,
     groups,
     headline,
     invented,
+    not_known,
     proof_files,
     receipts,
     report_anchors,
@@ -35,6 +37,7 @@ from groundrule.instant import format_instant
 
 CONTENT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """What a browser may load for the page: its own styles and pictures inside it, and nothing from anywhere."""
+MAX_LINKS = 8
 SIGNS = {"recorded": "●", "claim": "◇", "inference": "□", "unknown": "?"}
 """A shape for each standing, so that none is told by colour alone; the picture of the timeline has the same."""
 
@@ -74,7 +77,12 @@ def page_html(
         sections=sections_for(dossier, with_map=drawn is not None),
         people=groups(dossier, said),
         rules=by_rule(dossier),
-        timeline=timeline(dossier),
+        timeline=first_of_each_act(timeline(dossier)),
+        not_known=not_known(dossier),
+        decided=sum(row.count for row in dossier.decisions),
+        proved=sum(bool(row.receipt) for row in dossier.decisions),
+        opens="openings.json" in view.files,
+        no_witness=b"\nquorum none" in view.files.get("log/policy", b""),
         short=visible,
     )
     return made.encode()
@@ -84,7 +92,7 @@ class _View:
     """What the template asks for: sentences with their links, times and sources."""
 
     def __init__(self, dossier: Dossier, said: Words, files: dict[str, bytes]) -> None:
-        self.dossier, self.said = dossier, said
+        self.dossier, self.said, self.files = dossier, said, files
         self.names = names_in(dossier)
         self.statements = {each.id: each for each in dossier.statements}
         self._people = {party.ref: f"p{number}" for number, party in enumerate(dossier.parties, 1)}
@@ -95,6 +103,8 @@ class _View:
                 self._first.setdefault(ref, each.id)
         self.annex = Annex(proof_files(dossier, files))
         self._cited = report_anchors(dossier)
+        # A claim that is quoted in the table of its report is not said again below it.
+        self.quoted = frozenset(claim[-1] for report in dossier.reports for claim in report.claims if claim[-1] in self.statements)
         self._receipts = receipts(dossier)
 
     def anchor(self, ref: str) -> str:
@@ -144,7 +154,7 @@ class _View:
         """Return the time of a statement in the timeline; only the day where that is all that is said."""
         if each.times.happened and at_ns == each.times.observed_at_ns:
             return self._piece(Piece(self.said.forms.date(at_ns), "time", visible(each.times.happened)))
-        return self.moment(at_ns)
+        return self.moment(at_ns, seconds=True)
 
     def sources(self, each: Statement) -> list[Part]:
         """Return what a statement rests on."""
@@ -170,8 +180,20 @@ class _View:
         """Return the flags of a statement in words."""
         return list(dict.fromkeys(self.said.word("flags", flag) for flag in each.flags))
 
-    def evidence(self, each: Statement) -> str:
-        """Return the statement in the sections that says the same as one of the summary, or empty."""
+    def evidence(self, each: Statement) -> list[str]:
+        """Return the ids of the statements that say the same as one of the summary."""
+        if each.phrase.key == "sum_decisions":
+            return [row.statement for row in self.dossier.decisions[:MAX_LINKS] if row.statement]
+        if each.phrase.key == "sum_answer":
+            at, outcome = str(each.phrase.values.get("at")), each.phrase.values.get("outcome")
+            rows = [row for row in self.dossier.decisions if row.statement and f"code:{row.outcome}" == outcome]
+            # Times may be cut to the day for this reader, in the sentence and in the row alike.
+            same = [row.statement for row in rows if format_instant(row.last_ns)[: len(at)] == at]
+            return same[-1:]
+        found = self._evidence(each)
+        return [found] if found else []
+
+    def _evidence(self, each: Statement) -> str:
         refs = {source.ref for source in each.sources if source.kind in ("log_entry", "receipt", "report")}
         values = {pair for pair in each.phrase.values.items() if isinstance(pair[1], str)}
         near = [held for held in self.dossier.statements if refs & {source.ref for source in held.sources}]
@@ -200,7 +222,8 @@ def times_of(said: Words, times: Times) -> list[tuple[str, Piece]]:
         ("effective_until", times.effective_until_ns),
         ("recorded", times.recorded_at_ns),
     ]
-    shown = [(said("times", name), Piece(said.forms.moment(at), "time", format_instant(at))) for name, at in found if at is not None]
+    known = [(name, at) for name, at in found if at is not None]
+    shown = [(said("times", name), Piece(said.forms.moment(at, seconds=True), "time", format_instant(at))) for name, at in known]
     if times.happened:
         start, slash, end = times.happened.partition("/")
         pieces = [said.moment_of(each) for each in (start, end) if each not in ("", "..")]

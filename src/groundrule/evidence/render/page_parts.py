@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from textwrap import dedent
 
-from groundrule.evidence.dossier import Dossier, Party, RuleText, Standing, SubjectKind
+from groundrule.evidence.dossier import Dossier, Party, RuleText, Standing, Statement, SubjectKind, section_order
 from groundrule.evidence.render.words import Words, visible
 
 INVENTED = "(invented)"
@@ -21,9 +21,9 @@ GROUPS = {
     "office": ("registrar",),
 }
 """Parts that parties had, in the order in which a stranger asks."""
-_OF_TERMINALS = ("service", "map", "why", "rules", "asked", "decided", "contacts", "reports", "reviews", "emergencies")
-_OF_ACTS = ("asked", "decided", "rules", "contacts", "reports", "reviews", "emergencies", "service", "map", "why")
-_LAST = ("findings", "unknown", "screened", "registered", "timeline", "redactions", "annex")
+_AFTER = {"service": "map", "findings": "rules", "registered": ""}
+"""What a page has after a section, beside its statements."""
+_LAST = ("timeline", "redactions", "annex")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +107,28 @@ def sections_for(dossier: Dossier, *, with_map: bool) -> list[str]:
         held.add("redactions")
     if dossier.reports:
         held.add("reports")
-    first = _OF_TERMINALS if dossier.kind is SubjectKind.TERMINAL else _OF_ACTS
-    return [key for key in (*first, *_LAST) if key in held] + sorted(held - {*first, *_LAST})
+    order = [each for key in section_order(dossier.kind) for each in (key, _AFTER.get(key, "")) if each]
+    return [key for key in (*order, *_LAST) if key in held] + sorted(held - {*order, *_LAST})
+
+
+def not_known(dossier: Dossier) -> list[Statement]:
+    """Return what other sections say is not known: it is counted with the section of the unknown, and so is listed there, too."""
+    return [
+        each for section in dossier.sections if section.key != "unknown" for each in section.statements if each.standing is Standing.UNKNOWN
+    ]
+
+
+def first_of_each_act(statements: Iterable[tuple[int, Statement]]) -> list[tuple[int, Statement]]:
+    """Return the first statement of each act: what one entry of the log, or one answer, says in several sentences happened once."""
+    seen: set[tuple[object, ...]] = set()
+    found = []
+    for at, each in statements:
+        entries = tuple(source.ref for source in each.sources if source.kind in ("log_entry", "report", "rule"))
+        act = (at, *entries, each.standing.value == "claim") if entries else (each.id,)
+        if act not in seen:
+            seen.add(act)
+            found.append((at, each))
+    return found
 
 
 def groups(dossier: Dossier, said: Words) -> list[tuple[str, list[tuple[Party, str, list[Part]]]]]:
@@ -135,8 +155,9 @@ def by_rule(dossier: Dossier) -> list[RuleView]:
         together.setdefault(each.rule or each.title, []).append(each)
     made = []
     for rule, versions in together.items():
-        # Only a change's own dossier says which of two wordings came first: the composer gives it the one before, then the one after.
-        ordered = dossier.kind is not SubjectKind.TERMINAL and len(versions) == 2 and all(each.text for each in versions)
+        # The composer gives wordings in the order in which they held; where that is not known, one is not said to have replaced another.
+        known = dossier.kind is not SubjectKind.TERMINAL or bool(versions[-1].brought_by)
+        ordered = known and len(versions) == 2 and all(each.text for each in versions) and versions[0].text != versions[1].text
         diff: list[tuple[str, str]] = []
         if ordered:
             before, after = (dedent(each.text).splitlines() for each in versions)

@@ -53,6 +53,7 @@ def read_me(dossier: Dossier, *, language: str = "en") -> bytes:
         id=visible(dossier.id),
         made=said.forms.moment(dossier.made_at_ns),
         reader=said("readers", dossier.reader.value),
+        vouched=f"  {said('page', 'in_log' if dossier.in_log else 'not_in_log') if dossier.log.origin else said('page', 'no_log')}",
     )
     title = " ".join(title.split())
     return f"{title}\n{'=' * min(len(title), 100)}\n\n{text}".encode()

@@ -32,16 +32,22 @@ _DIGEST = re.compile(r"[0-9a-f]{16}(?:[0-9a-f]{48})?")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d:\d\d(?:\.\d{1,9})?Z)?")
 _SPAN = re.compile(r"(\d{4}-\d\d-\d\d|\.\.)/(\d{4}-\d\d-\d\d|\.\.)")
 _OBJECT = re.compile(r"(rulebook|area|service|list|programme|waiver|charter|record|terminal|country)(?:[/:](.+))?", re.DOTALL)
+_AREA = re.compile(r"\barea:[a-z0-9][a-z0-9-]*")
 _OWN_ENGLISH = frozenset({
     ("act_refused", "sentence"), ("entry_no_effect", "sentence"), ("not_enacted_because", "why"), ("why_finding", "finding"),
-    ("why_not_denied", "gaps"), ("why_relief", "relief"), ("why_not_explained", "error"), ("report_problem", "problem"),
+    ("why_not_denied", "gaps"), ("why_relief", "relief"), ("why_relief_one", "relief"), ("why_exception", "exception"),
+    ("why_not_explained", "error"), ("report_problem", "problem"),
     ("report_contradiction", "detail"), ("terminal_registered", "what"), ("account_registered", "what"), ("party_registered", "what"),
 })  # fmt: skip
 """Values that Groundrule itself says in English: (phrase, value). They stay so in every language, and are marked."""
 _NAMES_INSIDE = frozenset({("act_refused", "sentence"), ("entry_no_effect", "sentence"), ("not_enacted_because", "why")})
 """Of these, sentences that name parties and objects by their ids."""
-_TO_THE_SECOND = frozenset({"answered", "answered_once", "answer_changed", "sum_answer"})
-"""Phrases about single answers, which may follow each other within a minute."""
+_TO_THE_SECOND = frozenset({
+    "answered", "answered_once", "answer_changed", "sum_answer", "why_answer", "own_contested", "own_contested_at", "others_there",
+    "others_there_still", "rule_younger", "decided_by_change", "decided_by_before", "decided_by_unknown",
+    "proposal_effective", "sum_proposed", "sum_enacted", "sum_not_enacted",
+})  # fmt: skip
+"""Phrases about single answers and about acts, which may follow each other within a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +147,8 @@ class Words:
             yield Piece(self.reason(value[7:]), "code", visible(value[7:]))
         elif value in names:
             yield Piece(visible(names[value]), "name", visible(value))
+        elif value == "default" and name in ("rule", "old", "new"):
+            yield Piece(self("codes", "rule_default"), "code", value)
         elif (key, name) in _OWN_ENGLISH:
             yield from self._english(value, names, named=(key, name) in _NAMES_INSIDE)
         elif name == "areas":
@@ -171,7 +179,8 @@ class Words:
             yield Piece(visible(text[at : found.start()]), "english")
             yield from self._value("", "", found[1], names)
             at = found.end()
-        yield Piece(visible(text[at:]), "english")
+        rest = _AREA.sub(lambda found: names.get(found[0], found[0]), text[at:])
+        yield Piece(visible(rest), "english")
 
     def reason(self, code: str) -> str:
         """Return the sentence of a reason: in this language, else as the catalogue has it, else the code."""

@@ -132,7 +132,8 @@ def _request(bench: Bench, logged: LoggedRequest) -> Act:
         said.append(_said("request_basis" if basis.reference else "request_basis_plainly", values, at))
     hours = (request.recorded_at - request.occurred_at) // NS_PER_HOUR
     if hours > SLOW_HOURS:
-        said.append(_said("request_slow", {"hours": hours}, at, Standing.INFERENCE, ("gap",)))
+        made: dict[str, Value] = {"hours": hours, "made": format_instant(request.occurred_at), "recorded": format_instant(logged.t_ns)}
+        said.append(_said("request_slow", made, at, Standing.INFERENCE, ("gap",)))
     if not logged.outcomes:
         said.append(_said("request_open", {}, at, Standing.UNKNOWN, ("open",)))
     refs = {request.id, *(party for party, _ in parts), *(ask.object for ask in request.ask)}
@@ -190,18 +191,16 @@ def _screening(bench: Bench, logged: LoggedScreening) -> Act:
 
 def _proposal(bench: Bench, logged: LoggedProposal) -> Act:
     proposal, impact = logged.proposal, logged.impact
-    at = Times(
-        recorded_at_ns=logged.t_ns,
-        effective_from_ns=proposal.effective.from_,
-        effective_until_ns=proposal.effective.until,
-    )
     when = Times(recorded_at_ns=logged.t_ns)
     said = [
-        _said("proposal_made", {"who": proposal.author, "class": f"code:class_{proposal.class_}", "id": proposal.id[:16]}, at),
+        _said("proposal_made", {"who": proposal.author, "class": f"code:class_{proposal.class_}", "id": proposal.id[:16]}, when),
         _said("proposal_reason", {"reason": proposal.rationale}, when),
+        _said("proposal_effective", {"since": format_instant(proposal.effective.from_)}, when),
     ]
     for change in proposal.change_set:
         said.append(_said("proposal_change", {"op": f"code:op_{change.op}", "object": change.object}, when))
+        if change.after_sha256:
+            said.append(_said("proposal_content", {"object": change.object, "digest": change.after_sha256}, when))
     parts = [(proposal.author, "author")]
     for party in proposal.beneficiaries:
         said.append(_said("proposal_gains", {"who": bench.of(party)}, when))

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 
+from groundrule.errors import StoreError
 from groundrule.evidence.dossier import (
+    AreaVersion,
     DecisionRow,
     Dossier,
     Party,
@@ -24,23 +27,22 @@ from groundrule.evidence.dossier import (
     SubjectKind,
     Times,
     Value,
+    section_order,
 )
+from groundrule.govern.requests import clock
 from groundrule.instant import format_instant
-from groundrule.pipeline.appealing import get_appeal
 from groundrule.pipeline.dossiers import findings
 from groundrule.pipeline.dossiers.acts import Act, Said, acts
 from groundrule.pipeline.dossiers.bench import Bench
 from groundrule.pipeline.dossiers.gather import Gathered, gather, resolve
-from groundrule.pipeline.dossiers.outside import outside_reports, report_ref
-from groundrule.pipeline.dossiers.service import Service, rule_text, service_of
+from groundrule.pipeline.dossiers.others import others
+from groundrule.pipeline.dossiers.outside import Outside, outside_reports, report_ref
+from groundrule.pipeline.dossiers.owner import appeals_of, owners_way
+from groundrule.pipeline.dossiers.reigns import reigns
+from groundrule.pipeline.dossiers.service import Service, area_version, rule_text, service_of
 from groundrule.pipeline.home import rulebook_of
-from groundrule.store.policy import history
+from groundrule.store.area_store import current_areas_digest, load_areas
 
-SECTIONS = (
-    "asked", "screened", "decided", "contacts", "reviews", "reports", "emergencies", "registered", "service", "why", "findings",
-    "unknown",
-)  # fmt: skip
-"""Sections in their order; one without statements is left out."""
 _SECTION_OF = {
     "request": "asked", "outcome": "asked", "screening": "screened", "proposal": "decided", "approval": "decided",
     "enactment": "decided", "rejection": "decided", "charter": "decided", "violation": "decided", "contact": "contacts",
@@ -49,11 +51,19 @@ _SECTION_OF = {
 }  # fmt: skip
 
 
+AGAINST = ("report_denies", "report_cannot_corroborate", "report_unaware", "report_no_reply", "report_declines")
+"""Claims that do not bear out what others claim: they stand in the summary beside it."""
+MAX_AGAINST = 6
+MAX_AREAS = 20
+INVENTED = "(invented)"
+
+
 class Sheet:
     """Statements as they are written, numbered in the order of the sections at the end."""
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: Bench, kind: SubjectKind) -> None:
         self._bench = bench
+        self._order = section_order(kind)
         self._sections: dict[str, list[Statement]] = defaultdict(list)
         self._parts: dict[str, list[tuple[str, int, str]]] = defaultdict(list)
 
@@ -79,7 +89,7 @@ class Sheet:
     def finished(self) -> tuple[tuple[Section, ...], tuple[Party, ...]]:
         """Return the sections with numbered statements, and the parties with their parts."""
         number, made, ids = 0, [], dict[tuple[str, int], str]()
-        for key in SECTIONS:
+        for key in self._order:
             rows = self._sections.get(key)
             if not rows:
                 continue
@@ -115,14 +125,15 @@ def compose(bench: Bench, kind: SubjectKind, given: str, *, as_of_ns: int | None
     subject = resolve(bench, kind, given)
     service = service_of(bench, subject, until_ns=as_of_ns) if kind is SubjectKind.TERMINAL else None
     every = acts(bench)
-    also = (*service.proposals, *_appeals(bench, subject)) if service else ()
+    also = (*service.proposals, *(each.request.id for each in appeals_of(bench, subject))) if service else ()
     gathered = gather(bench, every, kind, subject, also=also)
-    sheet = Sheet(bench)
+    sheet = Sheet(bench, kind)
     for act in gathered.acts:
         _write(sheet, act)
     _find(bench, sheet, gathered)
     if service is not None:
-        _serve(sheet, service)
+        _serve(bench, sheet, service)
+        _own(bench, sheet, subject, service)
     outside = outside_reports(bench, _refs(kind, subject, gathered, service))
     for said, report, claim in outside.said:
         sheet.write("reports", said, (Source("report", report_ref(report, claim)),), (report,))
@@ -137,7 +148,7 @@ def compose(bench: Bench, kind: SubjectKind, given: str, *, as_of_ns: int | None
         bench.reader,
         bench.home.id,
         bench.head,
-        tuple(_summary(bench, gathered, service, sections)),
+        tuple(_summary(bench, gathered, service, outside, sections)),
         sections,
         as_of_ns,
         parties,
@@ -145,18 +156,29 @@ def compose(bench: Bench, kind: SubjectKind, given: str, *, as_of_ns: int | None
         () if service is None else tuple(_numbered(service.rows, sections)),
         outside.numbered(each for section in sections for each in section.statements),
         (),
-        () if service is None else service.areas,
+        tuple(_areas(bench, kind, subject, gathered)) if service is None else service.areas,
         () if service is None else service.track,
+        invented=_invented(bench),
     )
 
 
-def _appeals(bench: Bench, terminal_id: str) -> Iterator[str]:
-    """Appeals against decisions about a terminal: the log holds commitments, and the home their openings."""
-    for id_, logged in bench.state.requests.items():
-        if logged.request.appeal_of is not None:
-            appeal = get_appeal(bench.home, logged)
-            if appeal is not None and appeal.terminal_id == terminal_id:
-                yield id_
+def _invented(bench: Bench) -> bool:
+    """Tell whether the operator itself is marked as invented: then the whole case is."""
+    try:
+        return rulebook_of(bench.home).operator.endswith(INVENTED)
+    except StoreError:
+        return False
+
+
+def _areas(bench: Bench, kind: SubjectKind, subject: str, gathered: Gathered) -> Iterator[AreaVersion]:
+    """Areas that the acts name, as they are now: so that they are called by their names, and drawn."""
+    named = {ref.partition("/")[2] for act in gathered.acts for ref in act.refs if ref.startswith("area/")}
+    named |= {subject} if kind is SubjectKind.AREA else set()
+    if not named:
+        return
+    with suppress(StoreError):
+        found = [each for each in load_areas(bench.home, current_areas_digest(bench.home))[0].areas if each.id in named]
+        yield from (area_version(each) for each in found[:MAX_AREAS] if each.kind != "land")
 
 
 def _refs(kind: SubjectKind, subject: str, gathered: Gathered, service: Service | None) -> set[str]:
@@ -192,7 +214,7 @@ def _find(bench: Bench, sheet: Sheet, gathered: Gathered) -> None:
         sheet.write("findings", said, (*sheet.entry(state.contacts[id_].index), *more), (id_,))
 
 
-def _serve(sheet: Sheet, service: Service) -> None:
+def _serve(bench: Bench, sheet: Sheet, service: Service) -> None:
     for said in service.said:
         sheet.write("registered", said, (Source("register", f"revision:{said.phrase.values['revision']}"),))
     for row in service.rows:
@@ -205,14 +227,23 @@ def _serve(sheet: Sheet, service: Service) -> None:
             "count": row.count,
             "from": format_instant(row.first_ns),
             "to": format_instant(row.last_ns),
+            "rulebook": row.rulebook.removeprefix("sha256:"),
         }
-        times = Times(observed_at_ns=row.first_ns)
+        times = Times(observed_at_ns=row.first_ns, decided_at_ns=row.decided_ns, recorded_at_ns=row.logged_ns)
         said = Said(Phrase("answered" if row.count > 1 else "answered_once", values), Standing.RECORDED, times)
         sheet.write("service", said, (Source("receipt", f"run:{row.run}"),), row.areas)
     for said in service.why:
         sheet.write("why", said, (Source("rule", str(said.phrase.values.get("rule") or "decision")),))
-    for said in findings.about_track(service.rows):
-        sheet.write("findings", said, (Source("receipt", "decisions"),))
+    decisions = (Source("receipt", "decisions"),)
+    for said in (*findings.about_track(service.rows), *findings.younger(bench, service.rows), *others(bench, service.rows)):
+        sheet.write("findings", said, decisions)
+    for id_, said in findings.about_changes(bench, service.rows):
+        sheet.write("findings", said, (*sheet.entry(bench.state.proposals[id_].index), *decisions), (id_,))
+
+
+def _own(bench: Bench, sheet: Sheet, terminal_id: str, service: Service) -> None:
+    for index, (said, sources, about) in owners_way(bench, terminal_id, service.rows):
+        sheet.write("appeal", said, (*(() if index is None else sheet.entry(index)), *sources), about)
 
 
 def _numbered(rows: tuple[DecisionRow, ...], sections: tuple[Section, ...]) -> Iterator[DecisionRow]:
@@ -249,13 +280,12 @@ def _unknown(bench: Bench, sheet: Sheet, gathered: Gathered, service: Service | 
 
 def _rules(bench: Bench, gathered: Gathered) -> Iterator[RuleText]:
     """Rules that a change brought or took away: those whose text differs between the rulebooks before and after."""
-    held = history(bench.home)
-    for before, after in pairwise(held):
-        if after.proposal not in gathered.proposals or before.rulebook == after.rulebook:
+    for before, after in pairwise(reigns(bench.home)):
+        if after.brought_by not in gathered.proposals:
             continue
         old, new = rulebook_of(bench.home, before.rulebook), rulebook_of(bench.home, after.rulebook)
         for rule_id in dict.fromkeys((*(rule.id for rule in old.rules), *(rule.id for rule in new.rules))):
-            texts = rule_text(old, rule_id), rule_text(new, rule_id)
+            texts = rule_text(old, rule_id, before), rule_text(new, rule_id, after)
             if (texts[0] and texts[0].text) != (texts[1] and texts[1].text):
                 yield from (each for each in texts if each is not None)
 
@@ -263,9 +293,11 @@ def _rules(bench: Bench, gathered: Gathered) -> Iterator[RuleText]:
 # --- the summary ------------------------------------------------------------------------------------------------------
 
 
-def _summary(bench: Bench, gathered: Gathered, service: Service | None, sections: tuple[Section, ...]) -> Iterator[Statement]:
+def _summary(
+    bench: Bench, gathered: Gathered, service: Service | None, outside: Outside, sections: tuple[Section, ...]
+) -> Iterator[Statement]:
     """Say first what a stranger asks first: what happened, on whose request, who decided, and what is only claimed."""
-    made = list(_heads(bench, gathered, service))
+    made = list(_heads(bench, gathered, service, outside))
     everything = [each for section in sections for each in section.statements]
     for standing in (Standing.CLAIM, Standing.UNKNOWN):
         number = sum(each.standing is standing for each in everything)
@@ -275,19 +307,23 @@ def _summary(bench: Bench, gathered: Gathered, service: Service | None, sections
         yield Statement(f"a{number}", said.standing, said.phrase, said.times, sources, (), said.flags)
 
 
-def _heads(bench: Bench, gathered: Gathered, service: Service | None) -> Iterator[tuple[Said, tuple[Source, ...]]]:
+def _heads(
+    bench: Bench, gathered: Gathered, service: Service | None, outside: Outside
+) -> Iterator[tuple[Said, tuple[Source, ...]]]:
     state = bench.state
-    sheet = Sheet(bench)
+    sheet = Sheet(bench, gathered.kind)
     if service is not None:
-        yield from _service_heads(service)
+        yield from _service_heads(bench, sheet, service)
     about_contact = gathered.kind in (SubjectKind.CONTACT, SubjectKind.PERSON)
     if about_contact:
-        yield from _contact_heads(bench, sheet, gathered)
+        yield from _contact_heads(bench, sheet, gathered, outside)
     for id_ in sorted(gathered.requests, key=lambda each: state.requests[each].index):
         asked = state.requests[id_]
         if asked.request.appeal_of:
-            values: dict[str, Value] = {"outcome": f"code:outcome_{asked.outcome}"}
-            yield Said(Phrase("sum_appeal", values), Standing.RECORDED), sheet.entry(asked.index)
+            where = clock(state, asked, bench.now_ns)
+            values: dict[str, Value] = {"outcome": f"code:outcome_{asked.outcome}", "due": format_instant(where.due_ns)}
+            key = "sum_appeal" if where.ended else "sum_appeal_overdue" if where.overdue else "sum_appeal_due"
+            yield Said(Phrase(key, values), Standing.RECORDED), sheet.entry(asked.index)
             continue
         first = asked.request.ask[0]
         values = {"who": bench.of(asked.request.requester), "what": f"code:ask_{first.op}", "object": first.object}
@@ -299,17 +335,22 @@ def _heads(bench: Bench, gathered: Gathered, service: Service | None) -> Iterato
         if asked.outcomes:
             last = asked.outcomes[-1]
             values = {"outcome": f"code:outcome_{last.outcome}", "reason": last.outcome_reason}
-            yield Said(Phrase("sum_outcome", values), Standing.RECORDED), sheet.entry(asked.index)
+            yield Said(Phrase("sum_outcome", values), Standing.RECORDED), sheet.entry(_outcome_index(gathered, id_, asked.index))
     for id_ in sorted(gathered.proposals, key=lambda each: state.proposals[each].index):
         yield from _proposal_heads(bench, sheet, id_)
     if not about_contact:
-        yield from _contact_heads(bench, sheet, gathered)
+        yield from _contact_heads(bench, sheet, gathered, outside)
     if gathered.proposals and not gathered.requests:
         yield Said(Phrase("sum_no_request", {}), Standing.UNKNOWN), ()
 
 
-def _contact_heads(bench: Bench, sheet: Sheet, gathered: Gathered) -> Iterator[tuple[Said, tuple[Source, ...]]]:
-    """What is told of contacts with somebody concerned, how it stands, and what that person did meanwhile."""
+def _outcome_index(gathered: Gathered, request: str, otherwise: int) -> int:
+    """The entry that says what became of a request."""
+    return next((act.index for act in reversed(gathered.acts) if act.kind == "outcome" and act.id == request), otherwise)
+
+
+def _contact_heads(bench: Bench, sheet: Sheet, gathered: Gathered, outside: Outside) -> Iterator[tuple[Said, tuple[Source, ...]]]:
+    """What is told of contacts with somebody concerned, how it stands, what speaks against it, and what that person did meanwhile."""
     for id_ in sorted(gathered.contacts, key=lambda each: bench.state.contacts[each].index):
         logged = bench.state.contacts[id_]
         act = next(each for each in gathered.acts if each.index == logged.index)
@@ -318,6 +359,11 @@ def _contact_heads(bench: Bench, sheet: Sheet, gathered: Gathered) -> Iterator[t
         number = sum(contact == id_ for contact, *_ in gathered.meanwhile)
         if number:
             yield Said(Phrase("sum_meanwhile", {"number": number}), Standing.INFERENCE), sheet.entry(logged.index)
+    if gathered.contacts:
+        # Whoever reads of an accusation reads in the same place who denies it, and who said nothing.
+        against = [each for each in outside.said if each[2] and each[0].phrase.key in AGAINST]
+        for said, report, claim in sorted(against, key=lambda each: AGAINST.index(each[0].phrase.key))[:MAX_AGAINST]:
+            yield said, (Source("report", report_ref(report, claim)),)
 
 
 def _proposal_heads(bench: Bench, sheet: Sheet, id_: str) -> Iterator[tuple[Said, tuple[Source, ...]]]:
@@ -336,7 +382,7 @@ def _proposal_heads(bench: Bench, sheet: Sheet, id_: str) -> Iterator[tuple[Said
         yield Said(Phrase("sum_not_enacted", {"id": id_[:16]}), Standing.RECORDED), sheet.entry(logged.index)
 
 
-def _service_heads(service: Service) -> Iterator[tuple[Said, tuple[Source, ...]]]:
+def _service_heads(bench: Bench, sheet: Sheet, service: Service) -> Iterator[tuple[Said, tuple[Source, ...]]]:
     if not service.rows:
         yield Said(Phrase("sum_no_decision", {}), Standing.RECORDED), ()
         return
@@ -350,8 +396,15 @@ def _service_heads(service: Service) -> Iterator[tuple[Said, tuple[Source, ...]]
             "reason": f"reason:{row.reasons[0]}" if row.reasons else None,
         }
         yield Said(Phrase("sum_answer", values), Standing.RECORDED), (Source("receipt", f"run:{row.run}"),)
+    for each in service.why:
+        if each.phrase.key.startswith("decided_by"):
+            yield each, (Source("rule", str(each.phrase.values["rule"])),)
+    for each in findings.younger(bench, service.rows):
+        yield each, (Source("receipt", "decisions"),)
+    for id_, each in findings.about_changes(bench, service.rows):
+        yield each, (*sheet.entry(bench.state.proposals[id_].index), Source("receipt", "decisions"))
     values = {"number": service.decisions, "refused": sum(row.count for row in service.refused)}
     yield Said(Phrase("sum_decisions", values), Standing.RECORDED), (Source("receipt", "decisions"),)
 
 
-__all__ = ["SECTIONS", "Reader", "compose"]
+__all__ = ["Reader", "compose"]

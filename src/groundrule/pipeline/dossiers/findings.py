@@ -4,7 +4,8 @@
 - silence: members of the deciding role who neither approved nor rejected before it ended;
 - not counted: verdicts that did not count, and why;
 - contradiction: a statement of no conflict beside a contact on record; a claim that its subject disputes;
-- gap: concerned parties that nobody screened; hours in which nothing was observed.
+- gap: concerned parties that nobody screened; hours in which nothing was observed;
+- younger: an answer about what was observed before its rulebook was in force; a preview that the answers did not bear out.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from groundrule.instant import format_instant
 from groundrule.pipeline.dossiers.acts import NS_PER_HOUR, Said
 from groundrule.pipeline.dossiers.bench import Bench
 from groundrule.pipeline.dossiers.gather import Gathered
+from groundrule.pipeline.dossiers.reigns import GENESIS, reigns
+from groundrule.pipeline.home import rulebook_of
 
 SILENT_HOURS = 6
 """Hours without an observation from which on a gap is flagged."""
@@ -125,3 +128,56 @@ def about_track(rows: tuple[DecisionRow, ...]) -> Iterator[Said]:
         if hours >= SILENT_HOURS:
             values = {"hours": hours, "since": format_instant(before.last_ns)}
             yield Said(Phrase("nothing_observed", values), Standing.INFERENCE, at, ("gap",))
+
+
+def younger(bench: Bench, rows: tuple[DecisionRow, ...]) -> Iterator[Said]:
+    """Yield a sentence for each rulebook that answered observations older than its own coming into force."""
+    held = {each.rulebook: each for each in reigns(bench.home)}
+    for book in dict.fromkeys(row.rulebook for row in rows):
+        reign = held.get(book)
+        if reign is None or reign.from_ns is None:
+            continue
+        late = [row for row in rows if row.rulebook == book and row.first_ns < reign.from_ns]
+        if not late:
+            continue
+        values: dict[str, Value] = {
+            "rulebook": book.removeprefix("sha256:"),
+            "since": format_instant(reign.from_ns),
+            "from": format_instant(late[0].first_ns),
+            "to": format_instant(min(late[-1].last_ns, reign.from_ns - 1)),
+            "decided": None if late[-1].decided_ns is None else format_instant(late[-1].decided_ns),
+        }
+        times = Times(observed_at_ns=late[0].first_ns, decided_at_ns=late[-1].decided_ns, recorded_at_ns=late[-1].logged_ns)
+        yield Said(Phrase("rule_younger", values), Standing.INFERENCE, times, ("younger",))
+
+
+def about_changes(bench: Bench, rows: tuple[DecisionRow, ...]) -> Iterator[tuple[str, Said]]:
+    """Yield (proposal, sentence) about whether a terminal was answered otherwise under a change than under what was before."""
+    for before, after in pairwise(reigns(bench.home)):
+        old = next((row for row in reversed(rows) if row.rulebook == before.rulebook), None)
+        new = next((row for row in reversed(rows) if row.rulebook == after.rulebook), None)
+        logged = bench.state.proposals.get(after.brought_by)
+        if old is None or new is None or logged is None or after.brought_by == GENESIS:
+            continue
+        if (key := _rule_before(bench, before.rulebook, after.rulebook, new.rule)) is not None:
+            yield after.brought_by, inferred(key, {"rule": new.rule, "proposal": after.brought_by[:16]}, at_ns=logged.t_ns)
+        same = (old.outcome, old.rule) == (new.outcome, new.rule)
+        values: dict[str, Value] = {"proposal": after.brought_by[:16], "before": f"code:{old.outcome}", "old": old.rule}
+        if not same:
+            values |= {"after": f"code:{new.outcome}", "new": new.rule}
+        yield after.brought_by, inferred("change_same" if same else "change_other", values, at_ns=logged.t_ns)
+        counts = logged.impact.counts
+        moved = any(before_ != after_ and sum(cells.values()) for before_, row in counts.items() for after_, cells in row.items())
+        if old.outcome != new.outcome and not moved:
+            values = {"proposal": after.brought_by[:16], "before": f"code:{old.outcome}", "after": f"code:{new.outcome}"}
+            yield after.brought_by, inferred("preview_differs", values, "contradiction", at_ns=logged.t_ns)
+
+
+def _rule_before(bench: Bench, before: str, after: str, rule_id: str) -> str | None:
+    """Whether a change brought a rule, or found it there: a rule that decides under a change need not come from it."""
+    old, new = (
+        next((rule for rule in rulebook_of(bench.home, book).rules if rule.id == rule_id), None) for book in (before, after)
+    )
+    if new is None:
+        return None
+    return "rule_brought" if old is None else "rule_kept" if old == new else "rule_reworded"

@@ -8,31 +8,39 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from groundrule.canon import canonical_json
+from groundrule.canon import canonical_json, parse_canonical
 from groundrule.errors import ConflictError, GroundruleError, StoreError
 from groundrule.evidence.bundle import MANIFEST, MANIFEST_ENTRY, MANIFEST_PROOF, compose_manifest, pack
 from groundrule.evidence.dossier import Dossier, Reader
 from groundrule.evidence.dossier_json import dossier_json
+from groundrule.evidence.readers import CLOSED_READERS
+from groundrule.evidence.verify_bundle import OPENINGS, texts_of
+from groundrule.govern.signed import COMMITTED
 from groundrule.instant import format_instant
 from groundrule.ledger.log import read_log
 from groundrule.ledger.note import Note
 from groundrule.ledger.policy import Policy
 from groundrule.ledger.proof import Proof
 from groundrule.ledger.reader import LogReader
+from groundrule.pipeline.home import rulebook_of
 from groundrule.pipeline.home_ledger import HomeLedger, has_ledger, log_folder
+from groundrule.pipeline.parties import openings_for
 from groundrule.pipeline.receipts import issue_receipt
 from groundrule.store.home import Home
+from groundrule.store.policy import get_object
 
 MAX_RECEIPTS = 20
 """Receipts in one bundle: the newest stretches, refusals first."""
 ENTRY_KIND = "evidence"
 _ENTRY_REF = re.compile(r"entry:([0-9]{1,18})")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _TOOLS = ("verify_dossier.py", "groundrule_verify.py")
 
 
@@ -87,8 +95,38 @@ def prove(home: Home, dossier: Dossier) -> Proofs:
             continue
         files[f"proofs/entry-{index}.json"] = tree.entry(index)
         files[f"proofs/entry-{index}.tlog-proof"] = Proof(index, tuple(tree.inclusion_path(index)), checkpoint).format()
+    files |= _openings(home, dossier, files) | _rulebooks(home, dossier)
     receipts, dossier, failed = _receipts(home, dossier)
     return Proofs(files | receipts, dossier, (*trouble, *failed))
+
+
+def _openings(home: Home, dossier: Dossier, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """What the commitments in the entries of a bundle stand for, for readers who may know everybody in it."""
+    if dossier.reader in CLOSED_READERS:
+        return {}
+    entries = [parse_canonical(data) for name, data in files.items() if name.endswith(".json")]
+    said = {text for entry in entries for text in texts_of(entry)}
+    made = openings_for(home, [each for each in said if each.startswith(COMMITTED)])
+    evidence = [held for entry in entries if entry["kind"] == "contact" for held in _evidence(home, texts_of(entry))]
+    return {OPENINGS: canonical_json({"v": 1, "openings": made, "evidence": evidence})} if made or evidence else {}
+
+
+def _evidence(home: Home, texts: Iterable[str]) -> Iterator[Any]:
+    """Records of evidence that an entry names by salted digest: each tells the digest of the page itself."""
+    for each in texts:
+        if _SHA256.fullmatch(each):
+            with suppress(GroundruleError):
+                record = parse_canonical(get_object(home, each))
+                if isinstance(record, dict) and record.keys() == {"v", "salt", "evidence"}:
+                    yield record
+
+
+def _rulebooks(home: Home, dossier: Dossier) -> dict[str, bytes]:
+    """Rulebooks as they are written: their SHA-256 is what a proposal names, for readers who read rules whole."""
+    if dossier.reader is not Reader.OPERATOR:
+        return {}  # a seal may still close a rule of it
+    books = {each.rulebook: rulebook_of(home, each.rulebook).text.encode() for each in dossier.rules if each.rulebook}
+    return {f"rulebooks/{sha256(text).hexdigest()}.yaml": text for text in books.values()}
 
 
 def in_order(checkpoint: bytes, policy: bytes) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import shapely
 import yaml
 
 from groundrule.areas.model import Area
-from groundrule.errors import GroundruleError, InputError
+from groundrule.errors import InputError
 from groundrule.evidence.dossier import (
     AreaVersion,
     DecisionRow,
@@ -25,7 +26,8 @@ from groundrule.evidence.dossier import (
 from groundrule.instant import MAX_NS, MIN_NS
 from groundrule.pipeline.dossiers.acts import Said
 from groundrule.pipeline.dossiers.bench import Bench
-from groundrule.pipeline.explain import Found, explain_terminal
+from groundrule.pipeline.dossiers.reigns import Reign, Runs, reigns
+from groundrule.pipeline.dossiers.why import why_of
 from groundrule.pipeline.home import rulebook_of
 from groundrule.pipeline.manifests import runs
 from groundrule.rules.model import Rulebook
@@ -86,15 +88,16 @@ def service_of(bench: Bench, terminal_id: str, *, until_ns: int | None = None) -
     registered = tuple(_registration(bench, terminal_id))
     if not len(decided) and not registered:
         raise InputError(f"nothing is known of terminal `{terminal_id[:80]}`", help="check the id; groundrule register show terminals")
-    rows, used = _stretches(terminal_id, _latest(decided.to_pylist()) if len(decided) else [])
+    rows, used = _stretches(terminal_id, _latest(decided.to_pylist()) if len(decided) else [], Runs(bench))
     names = {area for row in rows for area in row.areas}
     versions = {version for _, version in used}
     track = tuple(_track(terminal_id, seen, rows))
+    why, cited = why_of(bench, terminal_id, rows, until_ns)
     return Service(
         rows,
         registered,
-        tuple(_why(bench, terminal_id, rows, until_ns)),
-        tuple(_rules(bench, {(book, row.rule) for row, (book, _) in zip(rows, used, strict=True)})),
+        why,
+        tuple(_rules(bench, {(row.rulebook, row.rule) for row in rows} | cited)),
         tuple(_areas(bench, versions, names, rows, track)),
         track,
         frozenset(each.proposal for each in history(home) if each.proposal and each.rulebook in {book for book, _ in used}),
@@ -113,7 +116,7 @@ def _latest(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [newest[at] for at in sorted(newest)]
 
 
-def _stretches(terminal_id: str, rows: Sequence[Mapping[str, Any]]) -> tuple[tuple[DecisionRow, ...], list[tuple[str, str]]]:
+def _stretches(terminal_id: str, rows: Sequence[Mapping[str, Any]], made: Runs) -> tuple[tuple[DecisionRow, ...], list[tuple[str, str]]]:
     """Fold equal neighbours together; return them with the rulebook and area set of each."""
     found: list[DecisionRow] = []
     used: list[tuple[str, str]] = []
@@ -127,12 +130,15 @@ def _stretches(terminal_id: str, rows: Sequence[Mapping[str, Any]]) -> tuple[tup
             last = found[-1]
             found[-1] = DecisionRow(
                 terminal_id, last.first_ns, at, last.count + 1, last.outcome, last.state, last.rule, last.reasons, last.areas,
-                int(row["run"]),
+                int(row["run"]), "", "", last.rulebook, last.decided_ns, last.logged_ns,
             )  # fmt: skip
             continue
         key = here
         found.append(
-            DecisionRow(terminal_id, at, at, 1, row["outcome"], row["state"], row["rule"], reasons, areas, int(row["run"]))
+            DecisionRow(
+                terminal_id, at, at, 1, row["outcome"], row["state"], row["rule"], reasons, areas, int(row["run"]), "", "",
+                row["rulebook"], *made.times(int(row["run"])),
+            )
         )
         used.append((row["rulebook"], row["areas_version"]))
     if len(found) > MAX_STRETCHES:
@@ -182,52 +188,14 @@ def _bounded(instant_ns: int) -> int | None:
     return None if instant_ns in (MIN_NS, MAX_NS) else instant_ns
 
 
-def _why(bench: Bench, terminal_id: str, rows: Sequence[DecisionRow], until_ns: int | None) -> Iterator[Said]:
-    """Explain the last answer, and the last refusal if it is another."""
-    moments = [row.last_ns for row in rows[-1:]]
-    refused = [row.last_ns for row in rows if row.outcome == "deny"]
-    if refused and refused[-1] not in moments:
-        moments.insert(0, refused[-1])
-    for at_ns in moments:
-        try:
-            found = explain_terminal(bench.home, terminal_id, at_ns=at_ns)
-        except GroundruleError as error:
-            yield Said(Phrase("why_not_explained", {"error": error.message}), Standing.UNKNOWN, Times(observed_at_ns=at_ns), ("integrity",))
-            continue
-        yield from _explained(found)
-    if until_ns is None and not rows:
-        yield Said(Phrase("no_decision"), Standing.UNKNOWN)
-
-
-def _explained(found: Found) -> Iterator[Said]:
-    explanation, at = found.explanation, Times(observed_at_ns=found.observed_at_ns)
-    outcome: dict[str, Value] = {"outcome": f"code:{found.outcome}", "reason": f"reason:{explanation.reason}"}
-    yield Said(Phrase("why_answer", outcome), Standing.RECORDED, at)
-    if explanation.basis:
-        yield Said(Phrase("why_basis", {"basis": explanation.basis}), Standing.RECORDED, at)
-    if explanation.appeal:
-        yield Said(Phrase("why_appeal", {"appeal": explanation.appeal}), Standing.RECORDED, at)
-    if explanation.requested_by:
-        yield Said(Phrase("why_requested", {"by": explanation.requested_by}), Standing.RECORDED, at)
-    for item in explanation.applied[:10]:
-        for finding in item.findings:
-            yield Said(Phrase("why_finding", {"rule": item.rule_id, "finding": finding}), Standing.INFERENCE, at)
-    for miss in explanation.nearest:
-        gaps = "; ".join(each.words for each in miss.gaps)
-        values: dict[str, Value] = {"rule": miss.rule_id, "title": miss.title, "gaps": gaps}
-        yield Said(Phrase("why_not_denied", values), Standing.INFERENCE, at)
-    for each in explanation.relief:
-        yield Said(Phrase("why_relief", {"relief": each}), Standing.INFERENCE, at)
-
-
 def _rules(bench: Bench, wanted: Iterable[tuple[str, str]]) -> Iterator[RuleText]:
-    for digest, rule_id in sorted(wanted):
-        book = rulebook_of(bench.home, digest)
-        if (text := rule_text(book, rule_id)) is not None:
+    held = {each.rulebook: (place, each) for place, each in enumerate(reigns(bench.home))}
+    for digest, rule_id in sorted(wanted, key=lambda each: (each[1], held[each[0]][0] if each[0] in held else -1, each[0])):
+        if (text := rule_text(rulebook_of(bench.home, digest), rule_id, held[digest][1] if digest in held else None)) is not None:
             yield text
 
 
-def rule_text(book: Rulebook, rule_id: str) -> RuleText | None:
+def rule_text(book: Rulebook, rule_id: str, held: Reign | None = None) -> RuleText | None:
     """Return one rule as it is written in a rulebook; None for the rulebook's default or where it has no such rule."""
     rule = next((each for each in book.rules if each.id == rule_id), None)
     if rule is None:
@@ -241,6 +209,10 @@ def rule_text(book: Rulebook, rule_id: str) -> RuleText | None:
         rule.authority.requested_by or "",
         _bounded(rule.effective_from_ns),
         _bounded(rule.effective_until_ns),
+        "" if held is None else held.brought_by,
+        None if held is None else held.from_ns,
+        None if held is None else held.until_ns,
+        sha256(book.text.encode()).hexdigest(),
     )
 
 

@@ -1,0 +1,97 @@
+"""What the owner of a terminal can do: which answer is contested, on what ground, by when an answer is due, and whose terminal it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from groundrule.canon import parse_canonical
+from groundrule.errors import GroundruleError
+from groundrule.evidence.dossier import DecisionRow, Phrase, Source, Standing, Times, Value
+from groundrule.govern.logged import LoggedRequest
+from groundrule.govern.requests import clock
+from groundrule.instant import format_instant
+from groundrule.pipeline.appealing import UNPROTECTED, get_appeal
+from groundrule.pipeline.dossiers.acts import Said
+from groundrule.pipeline.dossiers.bench import Bench
+from groundrule.store.policy import get_object
+from groundrule.store.registers import Registers
+
+Cited = tuple[Said, tuple[Source, ...], tuple[str, ...]]
+"""A sentence, what it rests on beside its entry of the log, and the ids that it is about."""
+
+
+def appeals_of(bench: Bench, terminal_id: str) -> list[LoggedRequest]:
+    """Return the appeals against decisions about a terminal: the log holds commitments, and the home their openings."""
+    found = []
+    for logged in bench.state.requests.values():
+        if logged.request.appeal_of is not None:
+            appeal = get_appeal(bench.home, logged)
+            if appeal is not None and appeal.terminal_id == terminal_id:
+                found.append(logged)
+    return found
+
+
+def owners_way(bench: Bench, terminal_id: str, rows: tuple[DecisionRow, ...]) -> Iterator[tuple[int | None, Cited]]:
+    """Yield (entry of the log or None, sentence) about appeals, and about the way to one where none is on record."""
+    refused = any(row.outcome in ("deny", "restrict") for row in rows)
+    protected, account, holder = _registered(bench, terminal_id)
+    if refused and protected:
+        last = next(row for row in reversed(rows) if row.outcome in ("deny", "restrict"))
+        values: dict[str, Value] = {"class": protected, "rule": last.rule, "outcome": f"code:{last.outcome}"}
+        said = Said(Phrase("own_protected", values), Standing.INFERENCE, Times(observed_at_ns=last.last_ns), ("protected",))
+        yield None, (said, (Source("register", "terminals"), Source("receipt", f"run:{last.run}")), ())
+    appealed = appeals_of(bench, terminal_id)
+    for logged in appealed:
+        for said in _appeal(bench, logged, rows):
+            yield logged.index, (said, (), (logged.request.id,))
+        values = {"party": bench.of(logged.request.requester), "account": account or "–", "holder": holder or "–"}
+        yield logged.index, (Said(Phrase("own_who", values)), (Source("register", "accounts"),), (logged.request.id,))
+    if refused and not appealed:
+        yield None, (Said(Phrase("own_no_appeal"), Standing.UNKNOWN), (), ())
+
+
+def _appeal(bench: Bench, logged: LoggedRequest, rows: tuple[DecisionRow, ...]) -> Iterator[Said]:
+    appeal = get_appeal(bench.home, logged)
+    if appeal is None:
+        return
+    request = logged.request
+    row = next((each for each in rows if each.first_ns <= appeal.observed_at_ns <= each.last_ns), None)
+    at = Times(observed_at_ns=request.received_at, recorded_at_ns=logged.t_ns)
+    values: dict[str, Value] = {"at": format_instant(appeal.observed_at_ns)}
+    if row is not None:
+        values |= {"outcome": f"code:{row.outcome}", "rule": row.rule, "reason": f"reason:{row.reasons[0]}" if row.reasons else None}
+    yield Said(Phrase("own_contested" if row is not None else "own_contested_at", values), Standing.RECORDED, at)
+    letter = _letter(bench, request.text_sha256)
+    if letter:
+        yield Said(Phrase("own_ground", {"letter": letter}), Standing.CLAIM, at)
+    where = clock(bench.state, logged, bench.now_ns)
+    due: dict[str, Value] = {"due": format_instant(where.due_ns)}
+    if where.ended:
+        yield Said(Phrase("own_ended", {"outcome": f"code:outcome_{logged.outcome}"}), Standing.RECORDED, at)
+    elif where.overdue:
+        yield Said(Phrase("own_overdue", due), Standing.INFERENCE, at, ("overdue",))
+    else:
+        yield Said(Phrase("own_due", due), Standing.INFERENCE, at, ("open",))
+
+
+def _letter(bench: Bench, digest: str | None) -> str:
+    """The owner's letter as it is kept; empty where it is not."""
+    if not digest:
+        return ""
+    try:
+        value = parse_canonical(get_object(bench.home, digest))
+    except GroundruleError:
+        return ""
+    return str(value.get("text", "")).strip()[:600] if isinstance(value, dict) else ""
+
+
+def _registered(bench: Bench, terminal_id: str) -> tuple[str, str, str]:
+    """Protected class, account and holder of a terminal as registered last; empty where there is none."""
+    with Registers.open(bench.home) as registers:
+        rows = registers.versions("terminals", terminal_id)
+        if not rows:
+            return "", "", ""
+        account = str(rows[-1].get("account_id") or "")
+        accounts = registers.versions("accounts", account) if account else []
+        kind = str(rows[-1].get("protected_class") or "")
+        return "" if kind in UNPROTECTED else kind, account, str(accounts[-1].get("party_id") or "") if accounts else ""
