@@ -119,15 +119,17 @@ class DecisionWriter:
         It is the SHA-256 of: digest of the areas with their membership, digest of the profile (32 bytes each), one byte
         for the position source, one byte per speed limit.
         """
+        used, local = distinct_codes(codes)
+        return pa.array(self.evidence_digests(used), pa.string()).take(pa.array(local.astype(np.int32)))
+
+    def evidence_digests(self, codes: NDArray[np.int32]) -> list[str]:
+        """Return the digest of each evidence code of the judge."""
         keys = self._judge.evidence_keys.keys
         while len(self._evidence_digests) < len(keys):
             where, who, source, latches = self._judge.explained_key(len(self._evidence_digests))
             content = self._area_digest(where) + self._profile_digest(who) + bytes((source, *latches))
             self._evidence_digests.append(digest_bytes(content))
-        used, local = distinct_codes(codes)
-        return pa.array([self._evidence_digests[code] for code in used], pa.string()).take(
-            pa.array(local.astype(np.int32))
-        )
+        return [self._evidence_digests[code] for code in codes]
 
     def _area_digest(self, where: int) -> bytes:
         if where not in self._area_digests:

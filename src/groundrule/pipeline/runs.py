@@ -57,6 +57,8 @@ __all__ = [
 ]
 
 
+Watch = Callable[[Judge, DecidedBatch], None]
+
 SCRIBE_QUEUE = 2
 """Tables that wait to be written; each is at most one batch."""
 
@@ -108,6 +110,7 @@ def decide(
     progress: Progress = no_progress,
     basis: Basis | None = None,
     ledger: HomeLedger | None = None,
+    watch: Watch | None = None,
 ) -> Run:
     """Decide a set of observations and commit the run.
 
@@ -120,6 +123,7 @@ def decide(
         progress: told of rows done.
         basis: what to decide under, if it is already in memory; otherwise what is in force in the home.
         ledger: the home's log, open, into which the run is committed; None only where the home has none.
+        watch: told of each decided batch, in order, with the run's judge; what it raises breaks the run off.
     Raises:
         InputError: the inputs cannot be read at all, or hold no row that can be used; nothing is committed.
         IntegrityError: what is in force is not what the log says; nothing is committed.
@@ -138,7 +142,7 @@ def decide(
     judge = Judge(basis)
     load_state(home, judge, lambda: replayed_state(home, basis))
     journal = Journal(ledger, judge, number, accounts_of(home, recorded_at_ns)) if ledger else None
-    task = _Task(home, inputs, judge, number, known, progress, journal)
+    task = _Task(home, inputs, judge, number, known, progress, journal, watch)
     try:
         task.run(as_of_ns, out)
     except BaseException:
@@ -227,8 +231,9 @@ class _Task:
         known: list[int],
         progress: Progress,
         journal: Journal | None,
+        watch: Watch | None,
     ) -> None:
-        self._home, self._inputs, self._judge, self._journal = home, inputs, judge, journal
+        self._home, self._inputs, self._judge, self._journal, self._watch = home, inputs, judge, journal, watch
         self._number, self._known, self._progress = number, known, progress
         self._read = 0
         self._rows = np.zeros(0, bool)
@@ -263,6 +268,8 @@ class _Task:
             for batch in decide_batches(
                 home, self._judge, self._stored(ordered), self._known, run=number, as_of_ns=as_of_ns
             ):
+                if self._watch:
+                    self._watch(self._judge, batch)
                 self._scribe.do(
                     self._record, batch, self._excerpt(batch), again if batch.correction else first, sink
                 )

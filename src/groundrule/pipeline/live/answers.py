@@ -1,0 +1,191 @@
+"""What the live desk gives back: decisions with what they were made under, how stale that is, and what was not taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import pyarrow as pa
+
+from groundrule.pipeline.classes import CLASS_WORDS
+from groundrule.records import DECISION_SCHEMA
+
+ANSWER_SCHEMA: Final = pa.schema(
+    [
+        *DECISION_SCHEMA,
+        pa.field("class", pa.dictionary(pa.int8(), pa.string()), nullable=False),
+        pa.field("late", pa.bool_(), nullable=False),
+    ]
+)
+"""One answer: a decision, the class of its terminal, and whether the observation came after a later one was known.
+
+The answer to a late observation is the terminal's present decision; its `observed_at` is that of the decision."""
+
+CLASSES: Final = pa.array(CLASS_WORDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What answers were decided under.
+
+    Attributes:
+        policy_digest: of rulebook and areas together [64 hex digits].
+        rulebook, areas, lists: digests.
+        snapshot_seq: number of the last signed snapshot on record; 0 before the first.
+        evaluator: digest of the engine [64 hex digits].
+        decided_at_ns: when the service decided [ns, UTC].
+    """
+
+    policy_digest: str
+    rulebook: str
+    areas: str
+    lists: str
+    snapshot_seq: int
+    evaluator: str
+    decided_at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Staleness:
+    """How old is what answers rest on; None is unknown.
+
+    Attributes:
+        policy_s: since what is in force was last found to be what the log says [s].
+        screening_s: age of the oldest of the newest sanctions lists [s].
+        witness_s: since a quorum of witnesses saw the newest published head [s].
+        location_s: age of the oldest position in the answers [s].
+        clock_offset_ms: our clock minus the quorum of witness times [ms].
+    """
+
+    policy_s: int | None = None
+    screening_s: int | None = None
+    witness_s: int | None = None
+    location_s: int | None = None
+    clock_offset_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """One row that was not taken.
+
+    Attributes:
+        row: its place in what was submitted, from 0.
+        reason: code.
+        field: the field that is wrong, or None.
+        value: what it said, cut, or None.
+        wanted: what would be right, or None.
+    """
+
+    row: int
+    reason: str
+    field: str | None
+    value: str | None
+    wanted: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The answer to one submission.
+
+    Attributes:
+        decisions: of `ANSWER_SCHEMA`, a row for each accepted row, in the order in which they were given.
+        rows: place of each of them in what was submitted, from 0 (int64).
+        stamp: what they were decided under.
+        staleness: how old that is.
+        degraded: `degraded:<cause>` for each active cause.
+        accepted: rows that are durable and new: in order, or late.
+        duplicates: rows that were known already, and are not stored twice.
+        late: accepted rows that came after a later one of their terminal was known; they count with the next run.
+        rejected: rows that were not taken.
+        taken_before: the idempotency key was used before, with the same content, and the first answer is not kept any more:
+            the rows were taken then, and these are the present decisions.
+    """
+
+    decisions: pa.Table
+    rows: pa.Array
+    stamp: Stamp
+    staleness: Staleness
+    degraded: tuple[str, ...] = ()
+    accepted: int = 0
+    duplicates: int = 0
+    late: int = 0
+    rejected: tuple[Rejected, ...] = ()
+    taken_before: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LiveSettings:
+    """How the live desk works.
+
+    Attributes:
+        commit_every_s: longest time between runs while observations wait [s].
+        commit_rows: waiting rows that begin a run.
+        group_rows: most rows that are flushed and judged at once.
+        queue_rows: most rows that wait to be flushed; beyond, submissions are refused with context `busy`.
+        submission_rows: most rows of one submission.
+        ahead_s: an observation further ahead of our clock than this is rejected [s].
+        answers_kept: answers that are kept for their idempotency keys.
+        keys_kept_s: how long a key is known as taken [s].
+        event_days: how long events are kept [days].
+        event_rows: most events that are kept.
+        check_every_s: how often health is looked at [s].
+    """
+
+    commit_every_s: float = 60.0
+    commit_rows: int = 1_000_000
+    group_rows: int = 65_536
+    queue_rows: int = 1_000_000
+    submission_rows: int = 1_000_000
+    ahead_s: float = 300.0
+    answers_kept: int = 2_000
+    keys_kept_s: float = 86_400.0
+    event_days: float = 30.0
+    event_rows: int = 2_000_000
+    check_every_s: float = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that must be well for the service to do its work.
+
+    Attributes:
+        name: for instance `intake`, `commit`, `ledger`, `policy`, `clock`.
+        ok: it is well.
+        why: what is wrong, or what it shows.
+        vital: without it the service is not ready.
+    """
+
+    name: str
+    ok: bool
+    why: str = ""
+    vital: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LiveStatus:
+    """How the live desk is.
+
+    Attributes:
+        checks: what was looked at.
+        degraded: active causes, `degraded:<cause>`.
+        staleness: as in answers, without a location.
+        pending_rows: acknowledged observations that no run holds yet.
+        newest_observed_ns: latest observation of all [ns, UTC]; None before the first.
+        counters: what happened since the start, by name.
+        stamp: what is decided under now.
+        run: number of the last committed run, 0 before the first.
+    """
+
+    checks: tuple[Check, ...]
+    degraded: tuple[str, ...]
+    staleness: Staleness
+    pending_rows: int
+    newest_observed_ns: int | None
+    counters: dict[str, int] = field(default_factory=dict)
+    stamp: Stamp | None = None
+    run: int = 0
+
+    @property
+    def ready(self) -> bool:
+        """Does everything work that the service cannot do without?"""
+        return all(check.ok for check in self.checks if check.vital)

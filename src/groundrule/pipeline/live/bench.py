@@ -1,0 +1,477 @@
+"""The live judge: what is in force, the memory of every terminal, and the answers that come of both.
+
+Used by the intake thread alone, but for the views of last answers, which others take under `lock`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numba import njit
+from numpy.typing import NDArray
+
+from groundrule.errors import GroundruleError
+from groundrule.instant import MIN_NS, NS_PER_S
+from groundrule.ledger.entry import policy_digest
+from groundrule.pipeline.classes import Classes, Classifier
+from groundrule.pipeline.decisions import STATE_WORDS, DecisionWriter
+from groundrule.pipeline.degraded import FAST_KM_H, LIMITS, Cause, Degraded, Facts, degrade
+from groundrule.pipeline.emergency_overlay import Clocks, overlay_now
+from groundrule.pipeline.governance_view import read_state
+from groundrule.pipeline.home import basis_of, rulebook_of
+from groundrule.pipeline.judge import Basis, Judge, Judged
+from groundrule.pipeline.live.announcing import Changes
+from groundrule.pipeline.live.answers import ANSWER_SCHEMA, CLASSES, Stamp
+from groundrule.pipeline.live.committing import Corrected
+from groundrule.pipeline.live.fleet_view import FleetView, Generation, LastAnswers, answer_codes, columns_of
+from groundrule.pipeline.live.intake import FRESH, sort_out
+from groundrule.pipeline.overlay import NO_OVERLAY, Overlay
+from groundrule.pipeline.private_records import evaluator_digest
+from groundrule.pipeline.publishing import last_seq
+from groundrule.pipeline.snapshots import carry_over, load_state, replayed_state
+from groundrule.records import OUTCOME_WORDS, REASON_TYPE
+from groundrule.store.area_store import current_areas_digest
+from groundrule.store.home import Home
+from groundrule.store.policy import in_force
+from groundrule.store.registers import Registers
+
+FAST_M_S: Final = FAST_KM_H / 3.6
+_OUTCOMES, _STATES = pa.array(OUTCOME_WORDS), pa.array(STATE_WORDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """One batch, decided.
+
+    Attributes:
+        judged: columns.
+        classes: of the terminals.
+        degraded: what faults made of it; None without any.
+        table: of ANSWER_SCHEMA, in the order of the batch.
+        columns: what is kept as last answers.
+    """
+
+    judged: Judged
+    classes: Classes
+    degraded: Degraded | None
+    table: pa.Table
+    columns: dict[str, Any]
+
+
+class Bench:
+    """Judges observations under what is in force, and remembers the answers.
+
+    Args:
+        home: its write lock is held.
+        clock: gives the time [ns, UTC].
+    Attributes:
+        judge: with the memory as of the last acknowledged observation.
+        answers: last answers, by the rows of the judge.
+        frontier: latest known observation of each terminal [ns; MIN_NS if none].
+        stamp: what is decided under; `decided_at_ns` is when it was loaded.
+        lock: taken while last answers change.
+    """
+
+    def __init__(self, home: Home, clock: Callable[[], int]) -> None:
+        self._home, self._clock = home, clock
+        self.lock = threading.Lock()
+        self.answers = LastAnswers()
+        self._names: dict[str, int] = {}
+        self._view: FleetView | None = None
+        self._known_overlay = NO_OVERLAY
+        self.loaded_at_ns = clock()
+        self._install(basis_of(home, recorded_at_ns=self.loaded_at_ns), None)
+
+    # --- what is in force -------------------------------------------------------------------------------------------------
+
+    def _install(self, basis: Basis, before: Judge | None) -> None:
+        """Begin to judge under a basis; memory is carried on as a run would carry it on."""
+        basis = replace(basis, overlay=self._overlay())
+        judge = Judge(basis) if before is None else Judge(basis, before.discs)
+        if before is not None and _same_policy(before.basis, basis):
+            carry_over(before, judge)
+        else:
+            # A run under other rules or areas starts from the whole history as these see it.
+            load_state(self._home, judge, lambda: replayed_state(self._home, basis))
+        with self.lock:
+            if before is not None and before.basis.registers is not basis.registers:
+                rows = basis.registers.add(before.basis.registers.terminal_ids)
+                count = min(len(rows), len(self.answers))
+                self.answers.renumber(rows[:count], len(basis.registers))
+            self.judge = judge
+            self._writer = DecisionWriter(judge)
+            self._classifier = Classifier(judge)
+            self._generation = self.answers.begin(judge, self._writer)
+        self._rules = self.rule_numbers(basis.overlay.rule_names(basis.rulebook))
+        self._default = len(basis.rulebook.rules)
+        self.frontier = np.zeros(0, np.int64)
+        self.grow()
+        self.stamp = Stamp(
+            policy_digest(basis.rulebook.digest, basis.areas.digest), basis.rulebook.digest, basis.areas.digest,
+            basis.registers.lists_version, self._snapshot_seq(), evaluator_digest(),
+            self.loaded_at_ns,
+        )  # fmt: skip
+
+    def _overlay(self) -> Overlay:
+        """Emergencies now; where they cannot be read, those that are known, which end by their own clock."""
+        with suppress(GroundruleError):
+            self._known_overlay = overlay_now(self._home, Clocks.now(self._clock()))
+        return self._known_overlay
+
+    def _snapshot_seq(self) -> int:
+        """Number of the last signed snapshot on record; 0 before the first, or where nobody governs."""
+        try:
+            return 0 if in_force(self._home) is None else last_seq(read_state(self._home))
+        except GroundruleError:
+            return 0
+
+    def reload(self) -> bool:
+        """Take what is in force now, where it is other than what is judged under; returns whether it is.
+
+        Raises:
+            GroundruleError: it cannot be read; what was in force is judged under further on.
+        """
+        book, areas = rulebook_of(self._home), current_areas_digest(self._home)
+        basis = self.judge.basis
+        with Registers.open(self._home) as registers:
+            same_registers = registers.revision().digest == basis.registers.digest
+        if same_registers and (book.digest, areas) == (basis.rulebook.digest, basis.areas.digest):
+            return self.refresh_overlay()
+        now = self._clock()
+        fresh = basis_of(
+            self._home, recorded_at_ns=now, rulebook=book, areas=areas, registers=basis.registers if same_registers else None
+        )
+        self.loaded_at_ns = now
+        self._install(fresh, self.judge)
+        return True
+
+    def refresh_overlay(self) -> bool:
+        """Begin or end emergencies; returns whether something changed."""
+        overlay = self._overlay()
+        if overlay == self.judge.basis.overlay:
+            return False
+        self._install(self.judge.basis, self.judge)
+        return True
+
+    def next_boundary(self, now_ns: int) -> int | None:
+        """Return when the next emergency begins or ends [ns, UTC], or None."""
+        moments = [at for each in self.judge.basis.overlay.measures for at in (each.from_ns, each.until_ns) if at > now_ns]
+        return min(moments, default=None)
+
+    def basis_metadata(self) -> dict[str, str]:
+        """Return what frames say of what their rows are answered under."""
+        basis = self.judge.basis
+        return {
+            "rulebook": basis.rulebook.digest, "areas": basis.areas.digest, "registers": basis.registers.digest,
+            "recorded_at_ns": str(self.loaded_at_ns),
+        }  # fmt: skip
+
+    def rule_numbers(self, names: Sequence[str]) -> NDArray[np.int32]:
+        """Return a number for each rule's name, the same for ever."""
+        with self.lock:
+            return np.array([self._names.setdefault(name, len(self._names)) for name in names], np.int32)
+
+    # --- judging ----------------------------------------------------------------------------------------------------------
+
+    def rows_of(self, ids: pa.ChunkedArray) -> NDArray[np.int32]:
+        """Return the row of each terminal; new ones get rows."""
+        rows = self.judge.basis.registers.add(ids)
+        self.grow()
+        return rows
+
+    def grow(self) -> None:
+        """Make room for terminals that are new."""
+        needed = len(self.judge.basis.registers)
+        if needed <= min(len(self.frontier), len(self.judge.state), len(self.answers)) and needed:
+            return
+        self.judge.state.grow(needed)
+        seen = self.judge.state.last_observed_ns()
+        wider = np.full(max(needed + needed // 4, 1), MIN_NS, np.int64)
+        count = min(len(seen), len(wider))
+        wider[:count] = seen[:count]
+        # What was sorted out and is not judged yet is ahead of the memory.
+        count = min(len(self.frontier), len(wider))
+        wider[:count] = np.maximum(wider[:count], self.frontier[:count])
+        self.frontier = wider
+        with self.lock:
+            self.answers.grow(needed)
+
+    def judge_rows(self, table: pa.Table, degrees: Mapping[Cause, int]) -> Judgement:
+        """Judge observations that are in order within each terminal; memory is advanced.
+
+        Args:
+            table: of OBSERVATION_SCHEMA.
+            degrees: of each cause that is active.
+        """
+        judged = self.judge.judge(table)
+        classes = self._classifier.of(judged)
+        columns = columns_of(judged, self._generation, self.answers.book, classes.codes)
+        made = self._writer.table(judged)
+        degraded = None
+        if degrees:
+            facts = Facts(
+                denied_by_list=classes.denied_by_list, known=judged.who != 0, fast=judged.motion.speed_low_m_s > FAST_M_S
+            )
+            degraded = degrade(judged.decided.outcome, judged.decided.state, classes.codes, dict(degrees), facts)
+            columns["answer"] = answer_codes(degraded.outcome, degraded.state)
+            made = _with_faults(made, degraded)
+        kind = pa.DictionaryArray.from_arrays(pa.array(classes.codes.view(np.int8)), CLASSES)
+        late = pa.array(np.zeros(len(table), bool))
+        answers = pa.Table.from_arrays([*made.columns, kind, late], schema=ANSWER_SCHEMA)
+        return Judgement(judged, classes, degraded, answers, columns)
+
+    def remember(self, judgement: Judgement) -> Changes | None:
+        """Keep last answers, and return those that changed."""
+        judged, columns = judgement.judged, judgement.columns
+        after = columns["answer"]
+        before = np.empty(len(after), np.uint8)
+        with self.lock:
+            places = _changed(judged.rows, after, self.answers.columns["answer"], before)
+            self.answers.put(judged.rows, columns)
+        return self._changes(judged, places, before, after, columns["klass"]) if len(places) else None
+
+    def _changes(
+        self, judged: Judged, places: NDArray[np.int64], before: NDArray[Any], after: NDArray[Any], klass: NDArray[np.int32]
+    ) -> Changes:
+        book = self.answers.book
+        names, reasons = book.rules, book.reasons
+        chosen = klass[places].tolist()
+        return Changes(
+            judged.table.column("terminal_id").take(pa.array(places)), before[places], after[places],
+            [names[book.rule_of[code]] for code in chosen], [reasons[book.reason_of[code]] for code in chosen],
+            judged.table.column("observed_at").to_numpy()[places],
+        )  # fmt: skip
+
+    def rules_of(self, judged: Judged) -> NDArray[np.int32]:
+        """Return the number of each row's deciding rule."""
+        rule = judged.decided.rule
+        found: NDArray[np.int32] = self._rules[np.where(rule < 0, self._default, rule)]
+        return found
+
+    def try_out(self, table: pa.Table, degrees: Mapping[Cause, int]) -> pa.Table:
+        """Answer observations as if they came now, and leave nothing behind; the order of the rows stays."""
+        rows = self.rows_of(table.column("terminal_id"))
+        observed = table.column("observed_at").to_numpy()
+        touched = np.unique(rows)
+        frontier, memory = self.frontier[touched], self.judge.state.take(touched)
+        try:
+            found, order = sort_out(rows, observed, self.frontier)
+            return self.answer(table, rows, found, order, degrees)[0]
+        finally:
+            self.frontier[touched] = frontier
+            self.judge.state.put(touched, memory)
+
+    def answer(
+        self,
+        table: pa.Table,
+        rows: NDArray[np.int32],
+        found: NDArray[np.uint8],
+        order: NDArray[np.int64] | None,
+        degrees: Mapping[Cause, int],
+        *,
+        keep: bool = False,
+    ) -> tuple[pa.Table, Judgement | None, Changes | None]:
+        """Judge what is in order, and give the present decisions for what is late.
+
+        Args:
+            table: of OBSERVATION_SCHEMA, as it came.
+            rows: of the terminals.
+            found: FRESH, LATE or KNOWN for each row.
+            order: in which the rows are judged; None is as they came.
+            degrees: of active causes.
+            keep: remember the answers.
+        Returns:
+            Answers of ANSWER_SCHEMA in the order of the table, what was judged, and what changed.
+        """
+        fresh = np.flatnonzero(found == FRESH) if order is None else order[found[order] == FRESH]
+        whole = order is None and len(fresh) == len(table)
+        judgement = changes = None
+        if len(fresh):
+            judgement = self.judge_rows(table if whole else table.take(pa.array(fresh)).combine_chunks(), degrees)
+            if keep:
+                changes = self.remember(judgement)
+            if whole:
+                return judgement.table, judgement, changes
+        late = np.flatnonzero(found != FRESH)
+        parts = [] if judgement is None else [judgement.table]
+        if len(late):
+            parts.append(self.present(rows[late], table.column("terminal_id").take(pa.array(late)).combine_chunks(), judgement, keep))
+        joined = pa.concat_tables(parts, promote_options="none") if parts else ANSWER_SCHEMA.empty_table()
+        places = np.empty(len(table), np.int64)
+        places[np.concatenate([fresh, late])] = np.arange(len(table))
+        return joined.unify_dictionaries().take(pa.array(places)), judgement, changes
+
+    def present(
+        self, rows: NDArray[np.int32], ids: pa.Array, judgement: Judgement | None = None, kept: bool = True
+    ) -> pa.Table:
+        """Return the present decisions of terminals that have one (ANSWER_SCHEMA, marked late).
+
+        Args:
+            rows, ids: of the terminals.
+            judgement: what was just judged and is not kept; it is newer.
+            kept: the answers of `judgement` are kept already.
+        """
+        with self.lock:
+            if judgement is not None and not kept:
+                saved = {name: column[judgement.judged.rows] for name, column in self.answers.columns.items()}
+                self.answers.put(judgement.judged.rows, judgement.columns)
+            made = self.answers.table(rows, ids)
+            kind = self.answers.columns["kind"][rows]
+            if judgement is not None and not kept:
+                self.answers.put(judgement.judged.rows, saved)
+        coded = pa.DictionaryArray.from_arrays(pa.array(kind.astype(np.int8)), CLASSES)
+        return pa.Table.from_arrays([*made.columns, coded, pa.array(np.ones(len(rows), bool))], schema=ANSWER_SCHEMA)
+
+    # --- corrections ------------------------------------------------------------------------------------------------------
+
+    def stamped(self, now_ns: int) -> Stamp:
+        """Return what is decided under, at an instant [ns, UTC]."""
+        return replace(self.stamp, decided_at_ns=now_ns)
+
+    def correct(self, found: Corrected, later: Sequence[pa.Table]) -> tuple[Changes | None, set[str]]:
+        """Take the memory and the answers of terminals with late rows from a run, and judge again what came since.
+
+        Args:
+            found: from the run.
+            later: observations that were judged since the run's rows, in order.
+        Returns:
+            What changed, and the terminals whose later observations were answered before.
+        """
+        again_of: set[str] = set()
+        if not len(found.ids):
+            return None, again_of
+        rows = self.rows_of(found.ids)
+        assert found.state is not None
+        self.judge.state.put(rows, found.state)
+        changes = self.take(found, rows)
+        for table in later:
+            again = table.filter(pc.is_in(table.column("terminal_id"), value_set=found.ids))
+            if len(again):
+                self.remember(self.judge_rows(again.combine_chunks(), {}))
+                again_of.update(again.column("terminal_id").to_pylist())
+        return changes, again_of
+
+    def take(self, found: Corrected, rows: NDArray[np.int32]) -> Changes | None:
+        """Keep last answers that another judge gave, and return those that changed."""
+        book = self.answers.book
+        after = found.columns["answer"].astype(np.uint8)
+        before = np.empty(len(after), np.uint8)
+        with self.lock:
+            number = max(self.answers.generations, default=-1) + 1
+            self.answers.generations[number] = Generation(
+                number, found.rulebook, found.areas, found.revision, found.places, None, None,
+                _lists=dict(enumerate(found.lists)), _evidence=dict(enumerate(found.evidence)),
+            )  # fmt: skip
+            klass = np.array([book.code(each) for each in found.classes], np.int32)[found.columns["klass"]]
+            places = _changed(rows, after, self.answers.columns["answer"], before)
+            self.answers.put(rows, {**found.columns, "seen": True, "klass": klass, "generation": number})
+        if not len(places):
+            return None
+        names, reasons, chosen = book.rules, book.reasons, klass[places].tolist()
+        return Changes(
+            found.ids.take(pa.array(places)), before[places], after[places],
+            [names[book.rule_of[code]] for code in chosen], [reasons[book.reason_of[code]] for code in chosen],
+            found.columns["observed_at"][places], corrected=True,
+        )  # fmt: skip
+
+    def view(self) -> FleetView:
+        """Return the last answers of all terminals; the same object while nothing changes."""
+        with self.lock:
+            if self._view is None or self._view.version != self.answers.version:
+                self._view = self.answers.view(self.judge.basis.registers.ids_of)
+            return self._view
+
+
+def _same_policy(one: Basis, other: Basis) -> bool:
+    return (one.rulebook.digest, one.areas.digest) == (other.rulebook.digest, other.areas.digest)
+
+
+def _with_faults(table: pa.Table, degraded: Degraded) -> pa.Table:
+    """Write what faults made of decisions into their table."""
+    n = len(table)
+    made = {
+        "outcome": pa.DictionaryArray.from_arrays(pa.array(degraded.outcome.view(np.int8)), _OUTCOMES),
+        "state": pa.DictionaryArray.from_arrays(pa.array(degraded.state.view(np.int8)), _STATES),
+    }
+    # Few rows differ in their causes: each combination is written once.
+    key = degraded.causes.astype(np.int64) * 256 + degraded.decisive
+    distinct, which = np.unique(key, return_inverse=True)
+    reasons = table.column("reasons").combine_chunks()
+    more: list[list[dict[str, str]]] = []
+    for each in distinct:
+        row = int(np.flatnonzero(key == each)[0])
+        changed = bool(degraded.decisive[row])
+        more.append(
+            [
+                {"code": code, "rule": "degraded", "class": "decisive" if changed and k == 0 else "contributing"}
+                for k, code in enumerate(degraded.reasons(row))
+            ]
+        )
+    added = pa.array(more, pa.list_(REASON_TYPE)).take(pa.array(which.ravel()))
+    made["reasons"] = _joined(reasons, added, degraded.changed)
+    limits = pa.array([list(each) for each in LIMITS], pa.list_(pa.string())).take(pa.array(degraded.limit))
+    made["obligations"] = pc.if_else(
+        pa.array(np.arange(n) * 0 + degraded.limit > 0), limits, table.column("obligations").combine_chunks()
+    ) if (degraded.limit > 0).any() else table.column("obligations")
+    for name, column in made.items():
+        table = table.set_column(table.schema.get_field_index(name), table.schema.field(name), column)
+    return table
+
+
+def _joined(first: pa.ListArray, second: pa.ListArray, second_first: NDArray[np.bool_]) -> pa.ListArray:
+    """Join two columns of lists row by row; where asked, the second comes first."""
+    lengths = [np.diff(each.offsets.to_numpy()) for each in (first, second)]
+    starts = [each.offsets.to_numpy()[:-1] - each.offsets.to_numpy()[0] for each in (first, second)]
+    flat = [each.flatten() for each in (first, second)]
+    both = pa.concat_arrays(flat)
+    starts[1] = starts[1] + len(flat[0])
+    a = [np.where(second_first, starts[1], starts[0]), np.where(second_first, lengths[1], lengths[0])]
+    b = [np.where(second_first, starts[0], starts[1]), np.where(second_first, lengths[0], lengths[1])]
+    offsets = np.concatenate([[0], np.cumsum(a[1] + b[1])]).astype(np.int32)
+    index = np.empty(int(offsets[-1]), np.int64)
+    _weave(a[0].astype(np.int64), a[1].astype(np.int64), b[0].astype(np.int64), b[1].astype(np.int64), index)
+    return pa.ListArray.from_arrays(pa.array(offsets), both.take(pa.array(index)))
+
+
+@njit(cache=True, nogil=True)
+def _weave(a_start, a_length, b_start, b_length, index):  # type: ignore[no-untyped-def]  # compiled; typed by numba
+    at = 0
+    for i in range(len(a_start)):
+        for k in range(a_length[i]):
+            index[at] = a_start[i] + k
+            at += 1
+        for k in range(b_length[i]):
+            index[at] = b_start[i] + k
+            at += 1
+
+
+@njit(cache=True, nogil=True)
+def _changed(rows, after, last, before):  # type: ignore[no-untyped-def]  # compiled; typed by numba
+    """Places of rows whose answer is another than the last of their terminal, which is noted and replaced."""
+    found = np.empty(len(rows), np.int64)
+    count = 0
+    for i in range(len(rows)):
+        before[i] = last[rows[i]]
+        if before[i] != after[i]:
+            last[rows[i]] = after[i]
+            found[count] = i
+            count += 1
+    return found[:count].copy()
+
+
+def location_age_s(judged: Judged, now_ns: int) -> int | None:
+    """Return the age of the oldest position of a batch at an instant [s]; None if some position is unknown."""
+    age = judged.motion.age_s
+    if not len(age) or np.isnan(age).any():
+        return None
+    observed = judged.table.column("observed_at").to_numpy()
+    oldest = float((age + (now_ns - observed) / NS_PER_S).max())
+    return max(0, round(oldest)) if np.isfinite(oldest) else None
+

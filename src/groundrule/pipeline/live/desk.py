@@ -1,0 +1,507 @@
+"""The live desk: observations come in, are made durable, decided and answered; acts take their turn between them.
+
+    submit ─► queue ─► intake thread: gathered, sorted out, segment flushed, judged, answered
+                           │ every so often, and before each act
+                           └─► commit thread: an ordinary run of what was acknowledged, held against the answers
+
+One thread takes observations and does acts, so that an act never meets half a batch; runs are made beside it. What is
+acknowledged is durable; what is not was never taken. `fleet`, `status` and events may be read by any thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from typing import Any, Final, Self, TypeVar
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from groundrule.errors import GroundruleError, StoreError
+from groundrule.instant import NS_PER_S
+from groundrule.pipeline.home_ledger import HomeLedger, has_ledger
+from groundrule.pipeline.live.announcing import Announcer, Subscriber, log_events
+from groundrule.pipeline.live.answers import Answered, Check, LiveSettings, LiveStatus
+from groundrule.pipeline.live.bench import Bench
+from groundrule.pipeline.live.committing import Committer, Done, Work
+from groundrule.pipeline.live.fleet_view import FleetView
+from groundrule.pipeline.live.health import Health
+from groundrule.pipeline.live.intake import Submission, read_submission
+from groundrule.pipeline.live.recovery import commit_others, found_after_crash
+from groundrule.pipeline.live.restoring import restore_answers
+from groundrule.pipeline.live.taking import Taker
+from groundrule.pipeline.manifests import runs
+from groundrule.pipeline.runs import Run
+from groundrule.store.events import Event, EventLog
+from groundrule.store.home import Home
+from groundrule.store.segments import SegmentWriter, read_frames, remove
+
+T = TypeVar("T")
+_LOG = logging.getLogger(__name__)
+RETRY_S: Final = 5.0
+"""How soon a run that could not be made is tried again [s]."""
+
+
+@dataclass(slots=True)
+class _Command:
+    """Something that the intake thread does between two groups."""
+
+    do: Callable[[], Any]
+    future: Future[Any]
+
+
+class Live:
+    """The pipeline of one home behind a service. Make one with `open`; until `close` nobody else writes to the home.
+
+    Attributes:
+        home: whose.
+        events: what happened; any thread may read it.
+        settings: how it works.
+    """
+
+    def __init__(self, home: Home, clock: Callable[[], int], settings: LiveSettings) -> None:
+        self.home, self.settings, self._clock = home, settings, clock
+        self._stack = ExitStack()
+        self._ready = threading.Condition()
+        self._queue: deque[Submission | _Command] = deque()
+        self._queued_rows = 0
+        self._closing = False
+        self._committing: Future[Done] | None = None
+        self._in_run: Work | None = None
+        self._commit_fault: Exception | None = None
+        self._reload_fault = ""
+        self._commit_due = time.monotonic() + settings.commit_every_s
+        self._look_due = 0.0
+        self._overlay_due: int | None = None
+        self._degraded: tuple[str, ...] = ()
+
+    @classmethod
+    def open(
+        cls, home: Home, *, clock: Callable[[], int] = time.time_ns, settings: LiveSettings = LiveSettings()  # noqa: B008 - frozen
+    ) -> Self:
+        """Take a home's write lock, commit what a crash left, and begin to take observations.
+
+        Args:
+            home: nobody else may write to it until `close`.
+            clock: gives the time [ns, UTC].
+            settings: how it works.
+        Raises:
+            ConflictError: another process writes to the home.
+            GroundruleError: what decisions rest on cannot be read.
+        """
+        made = cls(home, clock, settings)
+        try:
+            made._start()
+        except BaseException:
+            made._stack.close()
+            raise
+        return made
+
+    # --- what callers do ----------------------------------------------------------------------------------------------------
+
+    def submit(self, table: pa.Table, *, source: str, key: str | None = None) -> Future[Answered]:
+        """Hand in observations; the future holds the answer once they are durable.
+
+        Args:
+            table: columns of OBSERVATION_SCHEMA; times as text with a zone, or ns since 1970.
+            source: who sends them, an id.
+            key: the same key again, with the same content, is answered as before.
+        Errors on the future:
+            InputError: columns are missing or unknown. ConflictError: the key was used for other content.
+            StoreError: nothing was taken; context `full`: there is no room; `busy`: too much waits; `stopped`: the service must
+            be started again.
+        """
+        return self._hand_in(table, source, key, store=True)
+
+    def evaluate(self, table: pa.Table) -> Future[Answered]:
+        """Ask what would be decided if these observations came now; nothing is stored or remembered."""
+        return self._hand_in(table, "evaluate", None, store=False)
+
+    def act(self, fn: Callable[[Home, HomeLedger | None], T]) -> Future[T]:
+        """Do something that writes to the home: what is pending is committed first, and what is in force is read anew after.
+
+        Errors on the future: what `fn` raises; StoreError or IntegrityError where pending observations cannot be committed.
+        """
+        return self._command(lambda: self._act(fn))
+
+    def commit(self) -> Future[Run | None]:
+        """Commit what is pending now; the run, or None where nothing was."""
+        return self._command(self._commit_and_wait)
+
+    def present(self, ids: list[str]) -> Future[pa.Table]:
+        """Return the present decisions of terminals (ANSWER_SCHEMA); those that were never decided are left out."""
+
+        def read() -> pa.Table:
+            view = self.fleet()
+            known = pa.array([name for name, row in zip(ids, view.rows_of(ids), strict=True) if row >= 0], pa.string())
+            return self._bench.present(self._bench.rows_of(known), known)
+
+        return self._command(read)
+
+    def fleet(self) -> FleetView:
+        """Return the last answer of every terminal; the same object while nothing changes."""
+        return self._bench.view()
+
+    def subscribe(self, callback: Subscriber) -> Callable[[], None]:
+        """Have a function called with each event, on the thread that stores them; returns what ends that."""
+        return self._announcer.subscribe(callback)
+
+    def announce(self, *events: Event) -> None:
+        """Store further events, of whoever works beside the desk, and tell subscribers."""
+        self._announcer.say(*events)
+
+    def status(self) -> LiveStatus:
+        """Return how the desk is."""
+        seen, stopped = self._health.seen, self._writer.stopped
+        why = stopped or ("" if self._thread.is_alive() else "the intake has ended")
+        lost = f"{self._announcer.failed} events could not be stored" if self._announcer.failed else ""
+        failed = "" if self._commit_fault is None else str(self._commit_fault)
+        checks = (
+            Check("intake", not why, why, vital=True),
+            Check("commit", not failed, failed),
+            Check("basis", not self._reload_fault, self._reload_fault),
+            Check("events", not lost, lost),
+            *seen.checks,
+        )
+        taker = self._taker
+        with taker.lock:
+            counters = dict(taker.counters)
+        counters |= {"events_dropped": self._announcer.dropped, "events_failed": self._announcer.failed}
+        now = self._clock()
+        pending = taker.pending + (0 if self._in_run is None else self._in_run.stored)
+        return LiveStatus(
+            checks, seen.reasons, seen.staleness(now), pending, taker.newest_ns, counters, self._bench.stamped(now), self._last_run
+        )
+
+    def close(self) -> None:
+        """Answer what waits, commit it, and let the home go; closing twice does no harm."""
+        with self._ready:
+            self._closing = True
+            self._ready.notify_all()
+        self._thread.join()
+        self._stack.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- beginning --------------------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        home, stack = self.home, self._stack
+        stack.enter_context(home.writer())
+        crash = found_after_crash(home)
+        self._ledger, why = self._open_ledger()
+        self.events = EventLog.open(home)
+        stack.callback(self.events.close)
+        self._announcer = Announcer(self.events, self.settings, self._clock)
+        stack.callback(self._announcer.close)
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="commit")
+        stack.callback(self._pool.shutdown)
+        self._health = Health(home, self._ledger, self._clock, why)
+        self._committer = Committer(home, self._ledger, self._clock, self._rule_numbers)
+        self._bench = Bench(home, self._clock)
+        others = commit_others(crash, self._committer, self._bench)
+        if others:
+            self._bench = Bench(home, self._clock)
+        restore_answers(home, self._bench)
+        self._last_run = max(runs(home), default=0)
+        self._log_size = self._ledger.log.size if self._ledger else 0
+        self._writer = SegmentWriter(home, after=crash.highest)
+        stack.callback(self._writer.close)
+        self._damaged = crash.damaged
+        self._taker = Taker(
+            self._bench, self._writer, self._health, self._announcer, self.events, self.settings, self._clock
+        )
+        self._taker.count(torn_segments=crash.torn, damaged_segments=len(crash.damaged), recovered_rows=others)
+        for segment in crash.left:
+            for _, frame in read_frames(segment.path):
+                self._taker.replay(frame)
+            self._taker.work.segments.append(segment)
+        self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
+        self._thread.start()
+        if crash.left:
+            with suppress(GroundruleError):  # said by `status`, and tried again
+                self.commit().result()
+
+    def _rule_numbers(self, names: Sequence[str]) -> NDArray[np.int32]:
+        return self._bench.rule_numbers(names)
+
+    def _open_ledger(self) -> tuple[HomeLedger | None, str]:
+        """Open the home's log, or say why it is out of reach: decisions do not wait for it."""
+        if not has_ledger(self.home):
+            return None, ""
+        try:
+            return self._stack.enter_context(HomeLedger.open(self.home, clock=self._clock)), ""
+        except GroundruleError as error:
+            _LOG.error("the log is out of reach: %s", error)
+            return None, str(error)
+
+    # --- the intake thread --------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            while self._step():
+                pass
+            with suppress(GroundruleError):
+                self._commit_and_wait()
+        finally:
+            with self._ready:
+                self._closing = True
+                waiting, self._queue = list(self._queue), deque()
+            for each in waiting:
+                each.future.set_exception(_ending())
+
+    def _step(self) -> bool:
+        """Do one thing; False when the desk closes and nothing waits."""
+        with self._ready:
+            if not self._queue and not self._closing:
+                self._ready.wait(self._patience())
+            taken = self._take()
+            if not taken and self._closing:
+                return False
+        if taken and isinstance(taken[0], _Command):
+            _do(taken[0])
+        elif taken:
+            self._taker.serve([each for each in taken if isinstance(each, Submission)])
+        self._tend()
+        return True
+
+    def _take(self) -> list[Submission | _Command]:
+        """Take a command, or submissions up to the size of a group."""
+        taken: list[Submission | _Command] = []
+        rows = 0
+        while self._queue:
+            first = self._queue[0]
+            if isinstance(first, _Command):
+                if not taken:
+                    taken.append(self._queue.popleft())
+                break
+            if taken and rows + len(first) > self.settings.group_rows:
+                break
+            taken.append(self._queue.popleft())
+            rows += len(first)
+        self._queued_rows -= rows
+        return taken
+
+    def _patience(self) -> float:
+        """How long to wait for something to do [s]."""
+        now = time.monotonic()
+        due = [self._look_due]
+        if self._committing is not None:
+            due.append(now + 0.05)
+        elif self._taker.pending:
+            due.append(self._commit_due)
+        if self._overlay_due is not None:
+            due.append(now + (self._overlay_due - self._clock()) / NS_PER_S)
+        return max(0.0, min(min(due) - now, 5.0))
+
+    def _tend(self) -> None:
+        """Do what time brings: emergencies that begin or end, runs, a look at health."""
+        now = time.monotonic()
+        if self._overlay_due is not None and self._clock() >= self._overlay_due:
+            self._refresh()
+        if self._committing is not None and self._committing.done():
+            with suppress(GroundruleError):  # kept as fault
+                self._finish()
+        full = self._writer.rows >= self.settings.commit_rows and self._commit_fault is None
+        if self._committing is None and self._taker.pending and (full or now >= self._commit_due):
+            self._begin_commit()
+        if now >= self._look_due:
+            self._look_due = now + self.settings.check_every_s
+            self._pool.submit(self._look)
+            if self._reload_fault:
+                self._reload()
+            self._refresh()
+
+    def _refresh(self) -> None:
+        if self._bench.refresh_overlay():
+            self._announcer.say(Event("emergencies.changed", self._clock(), "emergency", {}, public=True))
+        self._overlay_due = self._bench.next_boundary(self._clock())
+
+    def _look(self) -> None:
+        """Look at health; on the thread that makes runs, so that the log is used by one thread at a time."""
+        try:
+            before, seen = self._degraded, self._health.look()
+        except Exception:  # noqa: BLE001 - a fault in looking must not end the thread that makes runs
+            _LOG.exception("health could not be looked at")
+            return
+        self._degraded = seen.reasons
+        now = self._clock()
+        for kind, causes in (("began", set(seen.reasons) - set(before)), ("ended", set(before) - set(seen.reasons))):
+            for cause in sorted(causes):
+                self._announcer.say(Event(f"degraded.{kind}", now, "service", {"cause": cause}, public=True))
+
+    # --- runs and acts ------------------------------------------------------------------------------------------------------
+
+    def _begin_commit(self) -> None:
+        self._in_run = work = self._taker.next_work()
+        self._committing = self._pool.submit(self._make_run, work)
+
+    def _make_run(self, work: Work) -> Done:
+        """Make a run; on the commit thread."""
+        asked = self._clock()
+        done = self._committer.commit(work)
+        self._health.policy_checked()
+        self._health.committed(done.run.committed, asked, self._clock())
+        # Keys first: while a segment is there, its frames say which keys were used.
+        self.events.take_keys(work.keys, forget_before_ns=self._clock() - round(self.settings.keys_kept_s * NS_PER_S))
+        remove(work.segments, keep=self._damaged)
+        return done
+
+    def _finish(self) -> Run:
+        """Take in what a run made of the work, or take the work back.
+
+        Raises:
+            GroundruleError: the run could not be made.
+        """
+        assert self._committing is not None
+        assert self._in_run is not None
+        future, work = self._committing, self._in_run
+        try:
+            done = future.result()
+        except Exception as error:
+            self._committing = self._in_run = None
+            self._commit_fault = error
+            self._commit_due = time.monotonic() + RETRY_S
+            self._taker.take_back(work)
+            self._taker.count(failed_runs=1)
+            _LOG.warning("pending observations could not be committed: %s", error)
+            raise
+        self._committing = self._in_run = None
+        self._commit_fault = None
+        self._commit_due = time.monotonic() + self.settings.commit_every_s
+        run, counts = done.run, done.run.counts
+        self._last_run = run.number
+        self._taker.count(
+            runs=1, committed=counts.decided, corrected=counts.corrected, over_late=counts.over_late,
+            duplicates_in_runs=counts.duplicates, differences=done.differences,
+        )  # fmt: skip
+        data = {"run": run.number, "manifest": run.manifest, "decided": counts.decided, "corrected": counts.corrected, "late": counts.late}
+        now = self._clock()
+        self._announcer.say(Event("run.committed", now, "run", data, public=True, once=f"run:{run.number}"))
+        if done.differences:
+            _LOG.error("%d answers differ from what run %d decided, for instance %s", done.differences, run.number, done.examples[:1])
+            self._announcer.say(
+                Event("answers.differ", now, "run", {"run": run.number, "answers": done.differences}, public=True)
+            )
+        if done.corrected is not None:
+            changes, again = self._bench.correct(done.corrected, [chunk.rows for chunk in self._taker.work.chunks])
+            self._taker.work.excused.update(again)
+            if changes is not None:
+                self._announcer.changed(changes)
+        self._say_log()
+        return run
+
+    def _commit_and_wait(self) -> Run | None:
+        """Commit everything that is pending; the last run, or None."""
+        run = None
+        if self._committing is not None:
+            run = self._finish_soon()
+        if self._taker.pending:
+            self._begin_commit()
+            run = self._finish_soon()
+        return run
+
+    def _finish_soon(self) -> Run:
+        assert self._committing is not None
+        with suppress(Exception):
+            self._committing.result()
+        return self._finish()
+
+    def _act(self, fn: Callable[[Home, HomeLedger | None], T]) -> T:
+        self._commit_and_wait()
+        self._pool.submit(lambda: None).result()  # a look at health may still use the log
+        try:
+            return fn(self.home, self._ledger)
+        finally:
+            self._reload()
+            self._committer.forget()
+            self._say_log()
+
+    def _reload(self) -> None:
+        """Take what is in force now; where that fails, what was in force holds, and `status` says so."""
+        before = self._bench.stamp
+        try:
+            self._bench.reload()
+        except GroundruleError as error:
+            self._reload_fault = str(error)
+            _LOG.warning("what is in force cannot be read: %s", error)
+            return
+        self._reload_fault = ""
+        now, after = self._clock(), self._bench.stamp
+        if (before.policy_digest, before.lists) != (after.policy_digest, after.lists):
+            data = {"policy_digest": after.policy_digest, "rulebook": after.rulebook, "areas": after.areas, "lists": after.lists}
+            self._announcer.say(Event("policy.changed", now, "policy", data, public=True))
+        self._overlay_due = self._bench.next_boundary(now)
+
+    def _say_log(self) -> None:
+        """Announce what came into the log."""
+        if self._ledger is None:
+            return
+        try:
+            found, self._log_size = log_events(self._ledger, self._log_size)
+        except GroundruleError as error:
+            _LOG.warning("the log could not be read for its events: %s", error)
+            return
+        self._announcer.say(*found)
+
+    # --- the queue ------------------------------------------------------------------------------------------------------------
+
+    def _hand_in(self, table: pa.Table, source: str, key: str | None, *, store: bool) -> Future[Answered]:
+        latest_ns = self._clock() + round(self.settings.ahead_s * NS_PER_S)
+        try:
+            made, rejects = read_submission(
+                table, source=source, key=key, store=store, most_rows=self.settings.submission_rows, latest_ns=latest_ns
+            )
+        except GroundruleError as error:
+            return _failed(error)
+        with self._ready:
+            if self._closing:
+                return _failed(_ending())
+            if self._queue and self._queued_rows + len(made) > self.settings.queue_rows:
+                self._taker.count(refused_busy=len(made))
+                return _failed(StoreError("too many observations wait", help="send them again in a while", busy=True))
+            if store and len(rejects):
+                self._taker.reject(rejects.counts)
+            self._queue.append(made)
+            self._queued_rows += len(made)
+            self._ready.notify_all()
+        return made.future
+
+    def _command(self, do: Callable[[], T]) -> Future[T]:
+        future: Future[T] = Future()
+        with self._ready:
+            if self._closing:
+                return _failed(_ending())
+            self._queue.append(_Command(do, future))
+            self._ready.notify_all()
+        return future
+
+
+def _do(command: _Command) -> None:
+    if not command.future.set_running_or_notify_cancel():
+        return
+    try:
+        command.future.set_result(command.do())
+    except Exception as error:  # noqa: BLE001 - whoever asked gets it, whatever it is
+        command.future.set_exception(error)
+
+
+def _failed(error: Exception) -> Future[Any]:
+    future: Future[Any] = Future()
+    future.set_exception(error)
+    return future
+
+
+def _ending() -> StoreError:
+    return StoreError("the service is ending", help="send it again", stopped=True)

@@ -1,0 +1,207 @@
+"""From what was submitted to observations in the order in which they are judged, and which of them are late.
+
+1. `read_submission` checks columns and rows; what cannot be used is set aside with its reason.
+2. Submissions that wait are gathered into one `Group`: one flush and one judgement serve all of them.
+3. `Group.sort_out` tells for each row whether it is new, late, or known already. Rows of one terminal are put in order of
+   time first, where they are not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numba import njit
+from numpy.typing import NDArray
+
+from groundrule.errors import InputError
+from groundrule.pipeline.live.answers import Answered, Rejected
+from groundrule.records import OBSERVATION_SCHEMA
+from groundrule.store.observation_checks import TimeReading, check_observations
+from groundrule.store.rejects import Rejects
+
+COLUMNS: Final = frozenset({*OBSERVATION_SCHEMA.names, "speed_km_h"} - {"source", "source_row"})
+"""Columns that may be submitted."""
+MAX_SOURCE: Final = 120
+MAX_KEY: Final = 255
+FRESH, LATE, KNOWN = 0, 1, 2
+"""What a row is: new and in order, behind what is known, or exactly what is known."""
+_CONTENT: Final = tuple(n for n in OBSERVATION_SCHEMA.names if n not in ("terminal_id", "observed_at", "source", "source_row"))
+
+
+@dataclass(slots=True)
+class Submission:
+    """One submission on its way.
+
+    Attributes:
+        rows: usable rows, of `OBSERVATION_SCHEMA`.
+        places: place of each of them in what was given.
+        rejected: the other rows.
+        source: who sent it.
+        key: digest of the idempotency key, or empty.
+        content: digest of what was given, where there is a key.
+        store: False for a question that leaves nothing behind.
+        future: takes the answer.
+        began_ns: when it was submitted, on the clock that nobody sets [ns].
+    """
+
+    rows: pa.Table
+    places: NDArray[np.int64]
+    rejected: tuple[Rejected, ...]
+    source: str
+    key: str = ""
+    content: str = ""
+    store: bool = True
+    future: Future[Answered] = field(default_factory=Future)
+    began_ns: int = field(default_factory=time.monotonic_ns)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def read_submission(
+    table: pa.Table, *, source: str, key: str | None, latest_ns: int, most_rows: int, store: bool = True
+) -> tuple[Submission, Rejects]:
+    """Check what was submitted.
+
+    Args:
+        table: columns of `OBSERVATION_SCHEMA` (or `speed_km_h`) of any reasonable type; absent ones are unknown.
+        source: who sent it.
+        key: idempotency key.
+        latest_ns: rows later than this are rejected [ns, UTC].
+        most_rows: more are refused as a whole.
+        store: False for a question.
+    Raises:
+        InputError: a column is missing or unknown, or there are too many rows.
+    """
+    n = len(table)
+    if n > most_rows:
+        raise InputError(f"{n:,} rows in one submission", help=f"at most {most_rows:,}; send several", field="rows")
+    for name in ("terminal_id", "observed_at"):
+        if name not in table.column_names:
+            raise InputError(f"there is no column `{name}`", help="every observation names its terminal and its time", field=name)
+    if strange := [name for name in table.column_names if name not in COLUMNS and name not in ("source", "source_row")]:
+        raise InputError(
+            f"unknown column `{strange[0][:60]}`", help=f"known: {', '.join(sorted(COLUMNS))}", field=strange[0][:60]
+        )
+    if len(set(table.column_names)) < len(table.column_names):
+        raise InputError("a column is given twice", help="name each column once")
+    if key is not None and not 0 < len(key) <= MAX_KEY:
+        raise InputError(f"an idempotency key of {len(key)} characters", help=f"1 to {MAX_KEY}", field="key")
+    given = {name: table.column(name) for name in table.column_names if name in COLUMNS}
+    numbers = np.arange(n, dtype=np.int64)
+    rows, rejects = check_observations(
+        given, source=source[:MAX_SOURCE], source_rows=numbers, time=TimeReading(None, False, latest_ns)
+    )
+    places = rows.column("source_row").to_numpy() if len(rejects) else numbers
+    key_digest = content = ""
+    if key is not None:
+        key_digest = blake2b(source.encode() + b"\0" + key.encode(), digest_size=16).hexdigest()
+        content = _content(rows)
+    return Submission(rows, places, rejected_of(rejects), source[:MAX_SOURCE], key_digest, content, store), rejects
+
+
+def rejected_of(rejects: Rejects) -> tuple[Rejected, ...]:
+    """Return rejected rows as an answer names them."""
+    if not len(rejects):
+        return ()
+    return tuple(
+        Rejected(int(each["source_row"]), each["reason"], each["field"], each["value"], each["help"])
+        for each in rejects.records()
+    )
+
+
+def _content(rows: pa.Table) -> str:
+    """Digest of rows, for telling whether a key is used again for the same."""
+    sink = blake2b(digest_size=16)
+    batches = rows.combine_chunks().to_batches()
+    for batch in batches:
+        sink.update(batch.serialize())
+    return sink.hexdigest()
+
+
+class Group:
+    """Submissions that are flushed and judged together.
+
+    Args:
+        parts: in the order in which they came.
+    Attributes:
+        rows: all their rows, in that order.
+        starts: where each submission begins, and the end.
+    """
+
+    def __init__(self, parts: Sequence[Submission]) -> None:
+        self.parts = list(parts)
+        tables = [part.rows for part in self.parts]
+        self.rows: pa.Table = tables[0] if len(tables) == 1 else pa.concat_tables(tables)
+        self.rows = self.rows.combine_chunks()
+        self.starts = np.concatenate([[0], np.cumsum([len(part) for part in self.parts])]).astype(np.int64)
+        self.observed = self.rows.column("observed_at").to_numpy()
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def sort_out(
+    terminal: NDArray[np.int32], observed: NDArray[np.int64], frontier: NDArray[np.int64]
+) -> tuple[NDArray[np.uint8], NDArray[np.int64] | None]:
+    """Tell which rows are later than all that is known of their terminal.
+
+    Args:
+        terminal: row of each terminal.
+        observed: [ns, UTC].
+        frontier: latest known observation of each terminal [ns]; advanced to what becomes known.
+    Returns:
+        FRESH or LATE for each row (uint8), and the order in which the rows were looked at, None for as they stand: rows
+        of one terminal in one group are taken in order of time.
+    """
+    before = frontier[terminal]
+    found = np.empty(len(terminal), np.uint8)
+    if not _advance(terminal, observed, before, frontier, found):
+        return found, None
+    # Some terminal is out of order within the group: begin again, in order of time.
+    frontier[terminal] = before
+    order = np.argsort(observed, kind="stable")
+    ordered = np.empty(len(terminal), np.uint8)
+    _advance(terminal[order], observed[order], before[order], frontier, ordered)
+    found[order] = ordered
+    return found, order
+
+
+@njit(cache=True, nogil=True)
+def _advance(terminal, observed, before, frontier, found):  # type: ignore[no-untyped-def]  # compiled; typed by numba
+    """Mark rows; true if one is late only because of another row of the same group that is later."""
+    muddled = False
+    for i in range(len(terminal)):
+        t = observed[i]
+        row = terminal[i]
+        if t > frontier[row]:
+            frontier[row] = t
+            found[i] = 0
+        else:
+            found[i] = 1
+            muddled |= before[i] < t < frontier[row]
+    return muddled
+
+
+def same_content(first: pa.Table, second: pa.Table) -> NDArray[np.bool_]:
+    """Tell for each pair of rows of two tables of OBSERVATION_SCHEMA whether they say the same of one terminal and instant."""
+    same = np.ones(len(first), bool)
+    for name in _CONTENT:
+        a, b = first.column(name), second.column(name)
+        if a.null_count == len(a) and b.null_count == len(b):
+            continue
+        if pa.types.is_list(a.type):
+            same &= np.array([x == y for x, y in zip(a.to_pylist(), b.to_pylist(), strict=True)], bool)
+            continue
+        both = pc.fill_null(pc.equal(a, b), False).to_numpy(zero_copy_only=False)
+        none = pc.and_(pc.is_null(a), pc.is_null(b)).to_numpy(zero_copy_only=False)
+        same &= both | none
+    return same
