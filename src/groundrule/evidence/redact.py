@@ -233,7 +233,7 @@ class _Extract:
             for each in section.statements:
                 if section.key == "reports" or self._against(each):
                     closed.setdefault("", []).append(each)
-                elif each.phrase.key in INTERNAL:
+                elif each.phrase.key in INTERNAL or (self.public and each.phrase.key in TRACE):
                     closed.setdefault(section.key, []).append(each)
                 else:
                     rows.append(each)
@@ -269,7 +269,7 @@ class _Extract:
             if key.startswith("sum_") and key[4:] in number:
                 if number[key[4:]]:
                     made.append(replace(each, phrase=Phrase(key, {"number": number[key[4:]]})))
-            elif shown or not (key in INTERNAL or self._against(each)):
+            elif shown or not (key in INTERNAL or (self.public and key in TRACE) or self._against(each)):
                 made.append(each)
         return tuple(self._statement(replace(each, id=f"a{n}"), "summary") for n, each in enumerate(made, 1))
 
@@ -311,6 +311,10 @@ class _Extract:
             if shown != held:
                 self.taken.out("register", each.id, held, "internal" if self.own else "whose_terminal")
             return shown or WITHHELD
+        if name in OWN_TEXTS.get(key, ()) and self.own:
+            return held
+        if key in ABOUT_A_RULE and LIMIT.search(held):
+            return self.taken.out("text", each.id, held, "limits")
         if name in LOGGED.get(key, ()):
             return self.taken.out("text", each.id, held, "names_somebody") if self.veil.tells(held) else held
         return self.taken.out("text", each.id, held, "internal")
@@ -385,8 +389,8 @@ class _Extract:
         title, basis = each.title, each.basis
         if ANY_DIGITS.search(title) or self.veil.tells(title):
             title = self.taken.out("rule_title", where, title, "limits")
-        if self.veil.tells(basis):
-            basis = self.taken.out("rule_basis", where, basis, "names_somebody")
+        if LIMIT.search(basis) or self.veil.tells(basis):
+            basis = self.taken.out("rule_basis", where, basis, "limits" if LIMIT.search(basis) else "names_somebody")
         return replace(each, rule="", title=title, text="", basis=basis, requested_by="", text_sha256="")
 
     def _decision(self, row: DecisionRow, ids: dict[str, str]) -> DecisionRow:
@@ -402,10 +406,10 @@ class _Extract:
         )  # fmt: skip
 
     def _area(self, each: AreaVersion) -> AreaVersion:
-        if self.own or self.dossier.kind is not SubjectKind.TERMINAL:
+        if self.own:
             return each
-        # It is cut to the surroundings of the track, so its middle tells where the terminal was.
-        self.taken.out("outline", each.id, each, "whose_terminal")
+        # Of a terminal it is cut to the surroundings of the track, so its middle tells where that was; of others it tells a limit.
+        self.taken.out("outline", each.id, each, "whose_terminal" if self.dossier.kind is SubjectKind.TERMINAL else "limits")
         return replace(each, wkb=b"")
 
     def _track(self) -> tuple[TrackPoint, ...]:

@@ -90,7 +90,9 @@ def about_requests(bench: Bench, gathered: Gathered) -> Iterator[tuple[str, Said
                 "days": days,
             }
             yield id_, inferred("told_and_answered", values, at_ns=logged.t_ns)
-        for party in sorted({bench.of(request.requester), *map(bench.of, request.chain)}):
+        # Whoever appeals asks for nothing that a sanctions list could forbid, and stands there by an id for this appeal alone.
+        asking = set() if request.appeal_of else {bench.of(request.requester), *map(bench.of, request.chain)}
+        for party in sorted(asking):
             if not state.screened(party):
                 yield id_, inferred("never_screened", {"who": party}, "gap", at_ns=logged.t_ns)
 

@@ -25,13 +25,15 @@ _MPS_TO_KMH = 3.6
 
 
 def others(bench: Bench, rows: Sequence[DecisionRow]) -> tuple[Said, ...]:
-    """Return sentences about other terminals in the same areas in the last hour of the last refusal, else of the last answer.
+    """Return sentences about other terminals in the same areas, in the last hour of the last refusal and of the last answer.
 
     Areas that are a whole country, or all land or sea, do not count as the same place.
     """
-    row = next((each for each in reversed(rows) if each.outcome == "deny"), rows[-1] if rows else None)
-    if row is None:
-        return ()
+    refused = [row for row in rows if row.outcome == "deny"]
+    return tuple(said for row in dict.fromkeys((*refused[-1:], *rows[-1:])) for said in _beside(bench, row))
+
+
+def _beside(bench: Bench, row: DecisionRow) -> tuple[Said, ...]:
     places = {each for each in row.areas if not each.startswith(_WIDE)}
     if not places:
         return ()
