@@ -6,19 +6,20 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import pyarrow as pa
 import typer
 
 from groundrule.canon import digest_file
+from groundrule.cli.counted import counts_dict, print_counts
+from groundrule.cli.decide_point import decide_at_point
 from groundrule.cli.ledger import committed_dict, print_committed
 from groundrule.cli.output import (
     DEFAULT_HOME,
     HomeOption,
     OutputJson,
     print_json,
-    print_table,
     print_text,
     progress,
     warn,
@@ -27,9 +28,8 @@ from groundrule.cli.rules import instant_option
 from groundrule.errors import GroundruleError
 from groundrule.instant import NS_PER_S
 from groundrule.pipeline.home_ledger import HomeLedger, has_ledger
-from groundrule.pipeline.runs import Counts, Inputs, Run
+from groundrule.pipeline.runs import Inputs, Run
 from groundrule.pipeline.runs import decide as decide_run
-from groundrule.reasons import CATALOGUE
 from groundrule.store.home import Home
 from groundrule.store.observation_columns import parse_columns
 from groundrule.store.observations import ObservationReader, expand_paths, open_observations
@@ -55,15 +55,22 @@ def decide(
     time_unit: Annotated[
         str | None, typer.Option("--time-unit", help="Unit of times given as numbers: ns, us, ms, s.")
     ] = None,
+    point: Annotated[
+        Path | None,
+        typer.Option("--point", help="Decide from the folder of an enforcement point instead of a home; nothing is committed."),
+    ] = None,
     as_json: OutputJson = False,
 ) -> None:
     """Decide every observation, with reasons, and commit the run to the home.
 
+    With --point the last good snapshot decides, with no home and no connection to anything; what is missing then, and how
+    old is what decides, stands in every answer (docs/degraded.md).
+
     Rows that cannot be used are kept in HOME/rejected with file, row, field and reason, and lose nothing beside them.
     A file that cannot be read at all is left out and named; the others are decided, and the exit code is 2.
     """
-    place = Home.open(home)
     moment = time.time_ns()
+    place = Home.open(home) if point is None else None
     reader = open_observations(
         observations,
         columns=parse_columns(columns) if columns else None,
@@ -73,6 +80,10 @@ def decide(
     )
     for path, error in reader.unreadable:
         warn(f"{path} is left out: {error}")
+    if place is None:
+        assert point is not None
+        decide_at_point(point, reader, at_ns=moment, as_of_ns=instant_option(as_of, "--as-of"), out=out, as_json=as_json)
+        return
     rejected_path = place.rejected / f"observations-{moment}.jsonl"
     unread = {path for path, _ in reader.unreadable}
     with place.writer(), _ledger(place) as ledger, progress() as report:
@@ -145,55 +156,6 @@ def _ledger(place: Home) -> Iterator[HomeLedger | None]:
         return
     with ledger:
         yield ledger
-
-
-def counts_dict(counts: Counts) -> dict[str, Any]:
-    """Counts as JSON."""
-    return {
-        "decided": counts.decided,
-        "corrected": counts.corrected,
-        "duplicates": counts.duplicates,
-        "late": counts.late,
-        "over_late": counts.over_late,
-        "unregistered_terminals": counts.unregistered,
-        "answers": [
-            {"outcome": outcome, "state": state, "rows": rows}
-            for (outcome, state), rows in sorted(counts.answers.items())
-        ],
-        "reasons": dict(sorted(counts.reasons.items())),
-    }
-
-
-def print_counts(counts: Counts) -> None:
-    """Print answers and decisive reasons as tables."""
-    total = max(1, sum(counts.answers.values()))
-    print_table(
-        ["answer", "state", "decisions", "share"],
-        [
-            [outcome, state, rows, f"{rows / total:.1%}"]
-            for (outcome, state), rows in sorted(counts.answers.items(), key=lambda item: -item[1])
-        ],
-    )
-    print_text()
-    print_table(
-        ["decisive reason", "decisions", "meaning"],
-        [
-            [code, rows, CATALOGUE[code].sentence if code in CATALOGUE else ""]
-            for code, rows in sorted(counts.reasons.items(), key=lambda item: -item[1])
-        ],
-    )
-    print_text()
-    extras = {
-        "decided again after late observations": counts.corrected,
-        "exact repeats dropped": counts.duplicates,
-        "late, within 72 h": counts.late,
-        "too late, stored and not decided": counts.over_late,
-        "terminals not in the register": counts.unregistered,
-    }
-    print_text(
-        ", ".join([f"{counts.decided:,} observations decided", *(f"{n:,} {what}" for what, n in extras.items() if n)])
-        + "."
-    )
 
 
 def _accepted(reader: ObservationReader, rejected_path: Path) -> Iterator[pa.Table]:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from groundrule.cli.decide import counts_dict, print_counts
+from groundrule.cli.counted import counts_dict, print_counts
 from groundrule.cli.explain import place_dict, place_sentence
 from groundrule.cli.output import OutputJson, print_json, print_table, print_text, progress
 from groundrule.cli.replay import difference_dict, difference_sentence, print_whatif, whatif_dict

@@ -13,12 +13,21 @@ from groundrule.cli.envelopes import merge_envelopes, sign_shown
 from groundrule.cli.governing import entry_of, governed
 from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_json, print_table, print_text, warn
 from groundrule.cli.passphrase import PassphraseFile
-from groundrule.govern.snapshot import Snapshot
+from groundrule.govern.bootstrap import BOOTSTRAP_TYPE, Bootstrap
+from groundrule.govern.snapshot import REGISTERS, Snapshot
 from groundrule.instant import format_instant
 from groundrule.pipeline.emergency_overlay import Clocks
 from groundrule.pipeline.enforcement_point import Point
 from groundrule.pipeline.governance_view import read_state
-from groundrule.pipeline.publishing import DEFAULT_DAYS, SNAPSHOT_FILE, draft_snapshot, publish
+from groundrule.pipeline.publishing import (
+    BOOTSTRAP_FILE,
+    DEFAULT_DAYS,
+    SNAPSHOT_FILE,
+    draft_bootstrap,
+    draft_snapshot,
+    publish,
+    publish_bootstrap,
+)
 from groundrule.store.durable import write_durably
 from groundrule.store.home import Home
 
@@ -31,10 +40,22 @@ def draft(
     home: HomeOption = DEFAULT_HOME,
     days: Annotated[int, typer.Option("--days", min=1, max=31, help="Until it expires.")] = DEFAULT_DAYS,
     out: Annotated[Path, typer.Option("--out", help="Where the exact bytes go that all sign.")] = Path("snapshot.json"),
+    bootstrap: Annotated[
+        bool, typer.Option("--bootstrap", help="Of the bootstrap policy, for new points: landing rights and protected terminals.")
+    ] = False,
     as_json: OutputJson = False,
 ) -> None:
-    """Make the exact bytes of a snapshot of what is in force, with the next number."""
+    """Make the exact bytes of a snapshot of what is in force, with the next number; or of the bootstrap policy that follows from it."""
     place = Home.open(home)
+    if bootstrap:
+        drawn = draft_bootstrap(place, now_ns=time.time_ns())
+        write_durably(out, drawn.data)
+        if as_json:
+            print_json({"bootstrap": str(out), "digest": drawn.digest, "expires": format_instant(drawn.expires)})
+            return
+        _print_bootstrap(drawn)
+        print_text(f"Written: {out}. Persons of role policy: groundrule snapshot sign {out} --key FILE --out NAME.sig")
+        return
     made = draft_snapshot(place, read_state(place), now_ns=time.time_ns(), days=days)
     write_durably(out, made.data)
     if as_json:
@@ -54,10 +75,18 @@ def sign(
     as_json: OutputJson = False,
 ) -> None:
     """Show a snapshot and sign it, on your own machine."""
-    made = Snapshot.parse(parse_canonical(file.read_bytes()))
-    if not as_json:
-        _print(made)
-    sign_shown(made, "snapshot", key, out, yes=yes, passphrase_file=passphrase_file)
+    value = parse_canonical(file.read_bytes())
+    made: Snapshot | Bootstrap
+    if isinstance(value, dict) and "of_policy" in value:
+        made = Bootstrap.parse(value)
+        if not as_json:
+            _print_bootstrap(made)
+        sign_shown(made, "bootstrap", key, out, yes=yes, passphrase_file=passphrase_file)
+    else:
+        made = Snapshot.parse(value)
+        if not as_json:
+            _print(made)
+        sign_shown(made, "snapshot", key, out, yes=yes, passphrase_file=passphrase_file)
     if as_json:
         print_json({"signature": str(out), "digest": made.digest})
         return
@@ -71,8 +100,20 @@ def publish_(
     out: Annotated[Path, typer.Option("--out", help="Folder for enforcement points.")] = Path("published"),
     as_json: OutputJson = False,
 ) -> None:
-    """Put a signed snapshot on record, and write what enforcement points load: snapshot, content, charters, emergencies."""
+    """Put a signed snapshot on record, and write what enforcement points load: snapshot, content, charters, emergencies.
+
+    Signatures of a bootstrap policy write that instead.
+    """
     envelope = merge_envelopes(signatures)
+    if envelope.get("payloadType") == BOOTSTRAP_TYPE:
+        place = Home.open(home)
+        drawn = publish_bootstrap(place, read_state(place), envelope, out, now_ns=time.time_ns())
+        if as_json:
+            print_json({"bootstrap": True, "digest": drawn.digest, "out": str(out)})
+            return
+        print_text(f"Published: bootstrap policy {drawn.policy_digest}, until {format_instant(drawn.expires)}")
+        print_text(f"  {out / BOOTSTRAP_FILE}; it follows from the rulebook in force, and changes nothing in the home")
+        return
     with governed(home) as governance:
         made, logged = publish(governance, envelope, out)
     if as_json:
@@ -135,6 +176,16 @@ def _print(made: Snapshot) -> None:
     print_text(f"  from {format_instant(made.issued)} until {format_instant(made.expires)}, by log entry {made.enactment_index}")
     print_table(
         ["object", "type", "sha256", "content, bytes"],
-        [[each.id, each.type, each.sha256[:16], made.objects[each.id].size] for each in made.manifest.objects],
+        [
+            *([each.id, each.type, each.sha256[:16], made.objects[each.id].size] for each in made.manifest.objects),
+            *([name, "extract", each.sha256[:16], each.size] for name, each in made.objects.items() if name == REGISTERS),
+        ],
     )
+    print_text(f"  sha256 {made.digest}")
+
+
+def _print_bootstrap(made: Bootstrap) -> None:
+    print_text(f"Bootstrap policy {made.policy_digest}, drawn from policy {made.of_policy}", style="bold")
+    print_text(f"  from {format_instant(made.issued)} until {format_instant(made.expires)}")
+    print_text("  denials for want of landing rights, and service of protected terminals; nothing else")
     print_text(f"  sha256 {made.digest}")

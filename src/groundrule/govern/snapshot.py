@@ -41,6 +41,8 @@ from groundrule.signing import open_envelope
 
 SNAPSHOT_TYPE: Final = payload_type("snapshot")
 EMERGENCY_TYPE: Final = payload_type("emergency")
+REGISTERS: Final = "registers"
+"""The object beside those of the policy: what rules see of the registers, so that an enforcement point knows its terminals."""
 MAX_LIFE_NS: Final = 31 * 24 * NS_PER_HOUR
 """Longest life of a snapshot: whoever can hold back newer ones can do so for no longer than this unseen."""
 
@@ -93,7 +95,7 @@ class Snapshot(Kept):
     Attributes:
         policy_digest: of the manifest.
         manifest: every object in force.
-        objects: content of each, by id.
+        objects: content of each, by id; maybe also of the registers.
         seq: rises with every snapshot.
         issued, expires: instants [ns]; at most 31 days apart.
         enactment_index: log index of the enactment, or charter, that brought the policy into force.
@@ -111,7 +113,7 @@ class Snapshot(Kept):
         """Refuse what contradicts itself."""
         if self.manifest.policy_digest != self.policy_digest:
             raise InputError("snapshot: the policy digest is not that of the manifest", help="draft it again at the home")
-        if self.objects.keys() != {each.id for each in self.manifest.objects}:
+        if self.objects.keys() - {REGISTERS} != {each.id for each in self.manifest.objects}:
             raise InputError("snapshot: contents and manifest name other objects", help="one content for each object")
         if not self.issued < self.expires <= self.issued + MAX_LIFE_NS:
             raise InputError("snapshot: it lives for more than 31 days or not at all", help="`expires` follows within 31 days")

@@ -2,8 +2,9 @@
 
     POINT/charter                 the envelope of the charter that is trusted
     POINT/trust.json              number, earliest date and latest time that are known; emergencies' clocks
-    POINT/snapshots/current       the last good snapshot; `previous` is the one before
+    POINT/snapshots/current       the last good snapshot; `previous` is the one before; `bootstrap` came with the installation
     POINT/rulebooks, POINT/areas  content, under the digests of the manifest, checked when it is loaded and when it is read
+    POINT/registers               what rules see of the registers, under its digest
     POINT/emergencies/ID          envelopes of both openers; ID.openings names the terminals behind its commitments
 
 Everything comes from a folder that nobody need trust. What cannot be accepted is refused with its reason and changes
@@ -19,8 +20,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
+from groundrule.areas.model import AreaSet
 from groundrule.canon import canonical_json
 from groundrule.errors import ConflictError, GroundruleError, InputError, IntegrityError
+from groundrule.govern.bootstrap import BOOTSTRAP_TYPE, Bootstrap, judge_bootstrap
 from groundrule.govern.effect import Clocked
 from groundrule.govern.emergency import NS_PER_S, with_terminals
 from groundrule.govern.objects import Emergency
@@ -29,9 +32,11 @@ from groundrule.govern.rotation import read_charter
 from groundrule.govern.signed import COMMITTED
 from groundrule.govern.snapshot import (
     EMERGENCY_TYPE,
+    REGISTERS,
     SNAPSHOT_TYPE,
     Snapshot,
     Trust,
+    counted,
     judge_emergency,
     judge_rotation,
     judge_snapshot,
@@ -39,15 +44,45 @@ from groundrule.govern.snapshot import (
 from groundrule.pipeline.emergency_overlay import Clocks
 from groundrule.pipeline.home import rulebook_of
 from groundrule.pipeline.parties import read_openings
-from groundrule.pipeline.publishing import SNAPSHOT_FILE
+from groundrule.pipeline.publishing import BOOTSTRAP_FILE, SNAPSHOT_FILE
+from groundrule.rules.model import Rulebook
 from groundrule.signing import open_envelope
 from groundrule.store.area_store import load_areas
 from groundrule.store.durable import write_durably
 from groundrule.store.home import Home
+from groundrule.store.register_extract import Extract, read_extract
 
 _READ: Final = 4_000_000
 _OPENINGS: Final = ".openings"
 _PLACES: Final = {"rulebook": ("rulebooks", "yaml"), "area-set": ("areas", "parquet")}
+_NAMES: Final = ("current", "previous", "bootstrap")
+"""What may be loaded, best first."""
+_OLDER: Final = frozenset({"seq_not_higher", "snapshot_before_rotation", "snapshot_expired", "snapshot_from_future", "charter_expired"})
+"""Refusals of snapshots that are whole and signed; every other one is of a snapshot that is damaged or not signed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a point decides by.
+
+    Attributes:
+        name: `current`, `previous`, `bootstrap` or `none`.
+        snapshot: it; None where there is none.
+        rulebook, areas, registers: its content; registers are empty where it has none.
+        damaged: a better one should be there, and is damaged, not signed or missing.
+    """
+
+    name: str
+    snapshot: Snapshot | Bootstrap | None
+    rulebook: Rulebook | None
+    areas: AreaSet | None
+    registers: Extract
+    damaged: bool
+
+    @property
+    def seq(self) -> int:
+        """Number of the snapshot; 0 for the bootstrap policy and for none."""
+        return 0 if self.snapshot is None else self.snapshot.seq
 
 
 @dataclass(slots=True)
@@ -72,12 +107,16 @@ class Point:
         trust: what it believes; None before it was given a charter.
         clocked: clocks of emergencies, by id.
         accepted: digest of the last snapshot that was accepted.
+        kept: digests of what was accepted and may be loaded; empty in a folder of an older version.
+        refused: code of why the last snapshot that was brought is damaged or not signed; empty once a good one came.
     """
 
     folder: Path
     trust: Trust | None
     clocked: dict[str, Clocked]
     accepted: str = ""
+    kept: tuple[str, ...] = ()
+    refused: str = ""
     _monotonic_ns: int = 0
     _boot: str = ""
 
@@ -97,7 +136,11 @@ class Point:
                 raise ValueError("another charter")
             trust = Trust(charter, *(int(kept[name]) for name in ("seq", "since_ns", "seen_ns")))
             clocked = {name: _clocked(values) for name, values in kept["emergencies"].items()}
-            return cls(folder, trust, clocked, str(kept["accepted"]), int(kept["monotonic_ns"]), str(kept["boot"]))
+            names = tuple(str(each) for each in kept.get("kept", ()))
+            return cls(
+                folder, trust, clocked, str(kept["accepted"]), names, str(kept.get("refused", "")), int(kept["monotonic_ns"]),
+                str(kept["boot"]),
+            )  # fmt: skip
         except (OSError, ValueError, KeyError, TypeError, GroundruleError) as error:
             raise IntegrityError(
                 f"what the enforcement point `{folder}` trusts is damaged", help="set it up again with --pin", path=str(folder)
@@ -122,7 +165,14 @@ class Point:
         assert self.trust is not None
         self._tick(clocks)
         self._each(made, charters, lambda path: self._rotate(path, clocks))
-        self._each(made, [source / SNAPSHOT_FILE], lambda path: self._snapshot(path, source, clocks))
+        bootstrap, newest = source / BOOTSTRAP_FILE, source / SNAPSHOT_FILE
+        if bootstrap.exists():
+            self._each(made, [bootstrap], lambda path: self._bootstrap(path, source, clocks))
+        if newest.exists() or not bootstrap.exists():
+            before = len(made.refused)
+            self._each(made, [newest], lambda path: self._snapshot(path, source, clocks))
+            code = made.refused[-1][1] if len(made.refused) > before else ""
+            self.refused = code if newest.exists() and code not in _OLDER else self.refused if code else ""
         self._each(made, sorted((source / "emergencies").glob("*.dsse")), lambda path: self._emergency(path, clocks))
         self._keep()
         return made
@@ -173,43 +223,108 @@ class Point:
         again = sha256(payload).hexdigest() == self.accepted
         judged = replace(self.trust, seq=self.trust.seq - 1) if again else self.trust
         snapshot, trust = judge_snapshot(judged, envelope, clocks.wall_ns)
-        for each in snapshot.manifest.objects:
-            content = snapshot.objects[each.id]
+        self._store(snapshot, source)
+        self._content(snapshot)
+        snapshots = self.folder / "snapshots"
+        if current is not None:
+            write_durably(snapshots / "previous", self._loadable(self.load().name))
+        # The number first: after a crash before the next step nothing older can be loaded.
+        self.trust, self.accepted = trust, snapshot.digest
+        self.kept = tuple(dict.fromkeys([snapshot.digest, *([current.digest] if current else []), *self._bootstrap_kept()]))
+        self._keep()
+        write_durably(snapshots / "current", canonical_json(dict(envelope)))
+        self._forget_registers()
+        return f"snapshot {snapshot.seq}, policy {snapshot.policy_digest[:16]}…"
+
+    def _bootstrap(self, path: Path, source: Path, clocks: Clocks) -> str:
+        assert self.trust is not None
+        envelope = _envelope(path)
+        payload, _ = open_envelope(envelope, (), BOOTSTRAP_TYPE)
+        if sha256(payload).hexdigest() in self._bootstrap_kept():
+            return ""
+        made = judge_bootstrap(self.trust, envelope, clocks.wall_ns)
+        self._store(made, source)
+        self._content(made)
+        self.kept = tuple(dict.fromkeys([*self.kept, made.digest]))
+        self._keep()
+        write_durably(self.folder / "snapshots" / "bootstrap", canonical_json(dict(envelope)))
+        return f"bootstrap policy {made.policy_digest[:16]}…"
+
+    def _bootstrap_kept(self) -> list[str]:
+        """Digest of the bootstrap policy that is installed."""
+        try:
+            payload, _ = open_envelope(_envelope(self.folder / "snapshots" / "bootstrap"), (), BOOTSTRAP_TYPE)
+        except GroundruleError:
+            return []
+        return [each for each in (sha256(payload).hexdigest(),) if each in self.kept]
+
+    def _store(self, snapshot: Snapshot | Bootstrap, source: Path) -> None:
+        """Copy the content that a snapshot names from a folder, under the digests by which it is found.
+
+        Raises:
+            ConflictError: `content_missing`, `content_differs` or `content_unknown`.
+        """
+        kinds = {each.id: (each.type, each.sha256) for each in snapshot.manifest.objects}
+        for name, content in snapshot.objects.items():
             try:
                 data = (source / "objects" / content.sha256).read_bytes()
             except OSError:
-                raise refuse("content_missing", f"the content of `{each.id}` is not there", help="bring the whole folder") from None
+                raise refuse("content_missing", f"the content of `{name}` is not there", help="bring the whole folder") from None
             if not content.holds(data):
-                raise refuse("content_differs", f"the content of `{each.id}` has another digest", help="bring the folder again")
-            if each.type not in _PLACES:
-                raise refuse("content_unknown", f"`{each.id}` is of type `{each.type}`", help="use a version that knows it")
-            place, suffix = _PLACES[each.type]
-            write_durably(self.folder / place / f"{each.sha256}.{suffix}", data)
-        self._check(snapshot)
-        snapshots = self.folder / "snapshots"
-        if (snapshots / "current").exists():
-            write_durably(snapshots / "previous", (snapshots / "current").read_bytes())
-        # The number first: after a crash before the next step nothing older can be loaded.
-        self.trust, self.accepted = trust, snapshot.digest
-        self._keep()
-        write_durably(snapshots / "current", canonical_json(dict(envelope)))
-        return f"snapshot {snapshot.seq}, policy {snapshot.policy_digest[:16]}…"
+                raise refuse("content_differs", f"the content of `{name}` has another digest", help="bring the folder again")
+            if name == REGISTERS and name not in kinds:
+                write_durably(self.folder / REGISTERS / f"{content.sha256}.parquet", data)
+                continue
+            kind, digest = kinds[name]
+            if kind not in _PLACES:
+                raise refuse("content_unknown", f"`{name}` is of type `{kind}`", help="use a version that knows it")
+            place, suffix = _PLACES[kind]
+            write_durably(self.folder / place / f"{digest}.{suffix}", data)
 
-    def _check(self, snapshot: Snapshot) -> None:
-        """Recompute the digests of the manifest from the content.
+    def _content(self, snapshot: Snapshot | Bootstrap) -> tuple[Rulebook, AreaSet, Extract]:
+        """Read the content of a snapshot, and recompute the digests that its manifest names.
 
         Raises:
             ConflictError: `content_differs`.
         """
         place = Home(self.folder, "")
-        for each in snapshot.manifest.objects:
+        named = {each.id: f"sha256:{each.sha256}" for each in snapshot.manifest.objects}
+        name = "rulebook"
+        try:
+            book = rulebook_of(place, named[name])
+            name = "areas"
+            areas = load_areas(place, named[name])[0]
+            name = REGISTERS
+            return book, areas, self._registers(snapshot)
+        except (GroundruleError, KeyError) as error:
+            said = error.message if isinstance(error, GroundruleError) else "it names none"
+            raise refuse("content_differs", f"the content of `{name}` is not what the manifest names: {said}") from error
+
+    def _registers(self, snapshot: Snapshot | Bootstrap) -> Extract:
+        content = snapshot.objects.get(REGISTERS)
+        if content is None:
+            return Extract.empty()
+        try:
+            data = (self.folder / REGISTERS / f"{content.sha256}.parquet").read_bytes()
+        except OSError:
+            raise IntegrityError("the extract of the registers is missing") from None
+        if not content.holds(data):
+            raise IntegrityError("the extract of the registers has been changed")
+        return read_extract(data)
+
+    def _forget_registers(self) -> None:
+        """Remove extracts that nothing names any more: they tell of people."""
+        wanted = set()
+        for name in ("current", "previous"):
             try:
-                if each.type == "rulebook":
-                    rulebook_of(place, f"sha256:{each.sha256}")
-                else:
-                    load_areas(place, f"sha256:{each.sha256}")
-            except GroundruleError as error:
-                raise refuse("content_differs", f"the content of `{each.id}` is not what the manifest names: {error.message}") from error
+                payload, _ = open_envelope(_envelope(self.folder / "snapshots" / name), (), SNAPSHOT_TYPE)
+                content = Snapshot.parse_bytes(payload).objects.get(REGISTERS)
+            except GroundruleError:
+                continue
+            wanted |= {content.sha256} if content else set()
+        for path in (self.folder / REGISTERS).glob("*.parquet"):
+            if path.stem not in wanted:
+                path.unlink()
 
     def _emergency(self, path: Path, clocks: Clocks) -> str:
         assert self.trust is not None
@@ -235,16 +350,53 @@ class Point:
 
     def current(self) -> Snapshot | None:
         """Return the last good snapshot: the current one, or the previous where that is damaged; None if there is none."""
-        for name in ("current", "previous"):
-            path = self.folder / "snapshots" / name
-            if path.exists():
+        found = self.load().snapshot
+        return found if isinstance(found, Snapshot) else None
+
+    def load(self) -> Loaded:
+        """Load what this point decides by: the current snapshot, else the previous one, else the bootstrap policy.
+
+        What is damaged, not signed, or was never accepted here is passed over, and said. An expired one stays in use.
+        """
+        damaged = bool(self.accepted)
+        for name in _NAMES:
+            if (self.folder / "snapshots" / name).exists():
                 try:
-                    found = Snapshot.parse_bytes(open_envelope(_envelope(path), (), SNAPSHOT_TYPE)[0])
-                    self._check(found)
+                    found = self._verified(name)
+                    book, areas, registers = self._content(found)
                 except GroundruleError:
+                    damaged = True
                     continue
-                return found
-        return None
+                return Loaded(name, found, book, areas, registers, damaged and name != "current")
+        return Loaded("none", None, None, None, Extract.empty(), damaged)
+
+    def installed(self) -> Rulebook | None:
+        """Return the rulebook of the bootstrap policy; None where there is none or it is damaged."""
+        try:
+            named = {each.id: each.sha256 for each in self._verified("bootstrap").manifest.objects}
+            return rulebook_of(Home(self.folder, ""), f"sha256:{named['rulebook']}")
+        except (GroundruleError, KeyError):
+            return None
+
+    def _verified(self, name: str) -> Snapshot | Bootstrap:
+        """Read a snapshot whose signatures were accepted here.
+
+        Raises:
+            GroundruleError: it is damaged, or was not accepted.
+        """
+        if self.trust is None:
+            raise refuse("no_charter", "this enforcement point trusts no charter yet")
+        charter, kind = self.trust.charter, BOOTSTRAP_TYPE if name == "bootstrap" else SNAPSHOT_TYPE
+        payload, keys = open_envelope(_envelope(self.folder / "snapshots" / name), charter.trusted, kind)
+        found = (Bootstrap if name == "bootstrap" else Snapshot).parse_bytes(payload)
+        # Keys that vouched for it may have been replaced since; that it was accepted then is remembered.
+        known = found.digest in self.kept if self.kept else found.digest == self.accepted
+        if not known and (self.kept or len(counted(charter, keys, found.issued)) < charter.limits.snapshot_signers):
+            raise refuse("snapshot_signers", f"`{name}` was never accepted here")
+        return found
+
+    def _loadable(self, name: str) -> bytes:
+        return (self.folder / "snapshots" / name).read_bytes()
 
     def running(self, clocks: Clocks) -> list[Emergency]:
         """Return the emergencies that hold now, by the wall clock and by the clock that nobody sets; what it saw is kept."""
@@ -285,6 +437,8 @@ class Point:
         value = {
             "charter": self.trust.charter.digest,
             "accepted": self.accepted,
+            "kept": list(self.kept),
+            "refused": self.refused,
             **{name: str(getattr(self.trust, name)) for name in ("seq", "since_ns", "seen_ns")},
             "emergencies": {
                 name: [None if found is None else str(found) for found in (getattr(each, part) for part in Clocked.__slots__)]

@@ -181,6 +181,23 @@ class Judge:
             epoch,
         )
 
+    def as_of(self, judged: Judged, held_ns: int) -> Decided:
+        """Decide a batch of this judge again, with nothing of rules, areas and registers that began after an instant.
+
+        What is remembered of terminals and what emergencies do stays as it was. Used while nothing new may come into force.
+
+        Args:
+            judged: a batch that this judge has judged.
+            held_ns: the instant [ns, UTC].
+        """
+        now = np.minimum(judged.now_ns, np.int64(held_ns))
+        where = Coded(self.where.code(judged.location.codes, now), self.where.values)
+        who = Coded(self._who(judged.table, judged.rows, self.basis.registers.epoch_of(now)), self.profiles)
+        decided = self.basis.compiled.decide(replace(judged.evidence, now_ns=now, where=where, who=who))
+        if self._overlaying:
+            decided = self._overlaying.apply(decided, judged.table.column("terminal_id"), judged.now_ns, where, who)
+        return decided
+
     def explained_key(self, code: int) -> tuple[int, int, int, tuple[int, ...]]:
         """Take an evidence code apart into codes of where, who and position source, and the truth of each latch."""
         key = int(self.evidence_keys.keys[code])
