@@ -51,6 +51,14 @@ LOGGED: Final[Mapping[str, frozenset[str]]] = {
 }  # fmt: skip
 """Values that are read as they are, by sentence: they stand in the public log, or are what a terminal was told."""
 
+OWN_TEXTS: Final[Mapping[str, frozenset[str]]] = {"own_protected": frozenset({"class"})}
+"""Values that only the owner of the terminal reads, by sentence: they stand in the own registration, too."""
+LIMIT: Final = re.compile(
+    r"\d[\d.,\s]*(?:km/h|kph|mph|m/s|kn(?:ots?)?|kilomet\w*|met(?:er|re)s?|km|m|s|sec\w*|min\w*|h|hours?|days?|[MGk]bit(?:/s)?|[MG]B|%|°|deg\w*"
+    r"|Stunden?|Tagen?|Tage|Sekunden?|км/год|км|м|с|год\w*|дн\w*|діб)(?!\w)",
+    re.IGNORECASE,
+)
+"""A number with a unit: in what somebody wrote about a rule, it may be the limit itself."""
 INTERNAL: Final = frozenset(
     {
         "why_finding", "why_not_denied", "why_relief", "why_relief_one", "why_exception", "why_requested", "party_registered",
@@ -74,6 +82,10 @@ OF_THE_TRACK: Final = frozenset(
         "decided_by_before", "decided_by_unknown", "own_contested", "own_contested_at", "own_protected",
     }
 )  # fmt: skip
+TRACE: Final = frozenset({"nothing_observed"})
+"""Sentences that are closed to the public altogether: even with times cut to the day they tell how somebody moved or was silent."""
+ABOUT_A_RULE: Final = frozenset({"why_basis", "why_appeal"})
+"""Sentences that pass on what the author of a rule wrote for people, and in which a limit may be named."""
 TRACK_SECTIONS: Final = frozenset({"service", "why", "registered", "appeal"})
 ANY_DIGITS: Final = re.compile(r"\d")
 OWN_FIELDS: Final = (

@@ -35,13 +35,17 @@ from groundrule.evidence.dossier import (
 )
 from groundrule.evidence.dossier_json import plain
 from groundrule.evidence.readers import (
+    ABOUT_A_RULE,
     AGAINST_SOMEBODY,
     ANY_DIGITS,
     CLOSED_READERS,
     INTERNAL,
+    LIMIT,
     LOGGED,
     OF_A_CONTACT,
     OF_THE_TRACK,
+    OWN_TEXTS,
+    TRACE,
     TRACK_SECTIONS,
     Known,
     Veil,
