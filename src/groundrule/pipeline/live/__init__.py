@@ -1,1 +1,9 @@
 """The pipeline behind a service: observations in, answers out, one intake thread, ordinary runs behind it."""
+
+from __future__ import annotations
+
+from groundrule.pipeline.live.answers import Answered, Check, LiveSettings, LiveStatus, Rejected, Stamp, Staleness
+from groundrule.pipeline.live.desk import Live
+from groundrule.pipeline.live.fleet_view import FleetView
+
+__all__ = ["Answered", "Check", "FleetView", "Live", "LiveSettings", "LiveStatus", "Rejected", "Stamp", "Staleness"]
