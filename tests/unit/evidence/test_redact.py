@@ -21,6 +21,7 @@ from groundrule.evidence.dossier import (
     Party,
     Phrase,
     Reader,
+    RuleText,
     Section,
     Standing,
     Statement,
@@ -281,6 +282,39 @@ def test_the_public_gets_areas_and_counts_and_no_trace(made: dict[tuple[int, Rea
     assert named == {STATE}, "who has a public role is named"
     assert MINISTRY in {party.ref for party in left.parties}
     assert b'"request-' in files["dossier.json"]
+
+
+@pytest.mark.parametrize(
+    ("basis", "kept"),
+    [
+        ("Order 12/2026 of the ministry (invented)", True), ("Regulation (EU) 2021/821, article 4", True),
+        ("nothing faster than 75 km/h, as the ministry wants", False), ("after 30 s above it", False), ("within 5 km of the front", False),
+        ("не швидше 75 км/год", False), ("mehr als 2 Stunden", False),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("reader", [Reader.OWNER, Reader.PUBLIC])
+def test_a_limit_beside_a_rule_is_withheld_and_a_law_is_not(basis: str, reader: Reader, *, kept: bool) -> None:
+    said = (Statement("s1", Standing.RECORDED, Phrase("why_basis", {"basis": basis})),)
+    rule = RuleText("sha256:" + "1" * 64, "r", "Title", "text", basis, "", None, None)
+    whole = Dossier(SubjectKind.TERMINAL, "t-9", "t-9", 1, reader, "home", LogHead(), (), (Section("why", said),), rules=(rule,))
+    left, openings = redact(whole, reader, lambda: os.urandom(32))
+    assert (left.statements[0].phrase.values["basis"] == basis) is kept
+    assert (left.rules[0].basis == basis) is kept
+    assert kept or any(each.text == basis for each in openings)
+
+
+def test_the_class_of_protection_is_for_the_owner_and_a_silence_is_not_for_the_public() -> None:
+    said = (
+        Statement("s1", Standing.INFERENCE, Phrase("own_protected", {"class": "hospital", "outcome": "code:deny", "rule": "fast"})),
+        Statement("s2", Standing.INFERENCE, Phrase("nothing_observed", {"hours": 35, "since": "2026-11-21T01:33:04Z"})),
+    )
+    whole = Dossier(SubjectKind.TERMINAL, "t-9", "t-9", 1, Reader.OWNER, "home", LogHead(), (), (Section("findings", said),))
+    owner, public = (redact(whole, reader, lambda: os.urandom(32))[0] for reader in (Reader.OWNER, Reader.PUBLIC))
+    assert [dict(each.phrase.values) for each in owner.statements] == [
+        {"class": "hospital", "outcome": "code:deny", "rule": "…"}, {"hours": 35, "since": "2026-11-21T01:33:04Z"},
+    ]  # fmt: skip
+    assert [each.phrase.key for each in public.statements] == ["own_protected"]
+    assert public.statements[0].phrase.values["class"] == "…"
 
 
 def test_an_entry_that_tells_is_not_put_in(case: Case, made: dict[tuple[int, Reader], Made]) -> None:
