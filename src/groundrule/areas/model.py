@@ -164,6 +164,7 @@ class AreaSet:
 
     areas: tuple[Area, ...]
     _digest: list[str] = field(default_factory=list, init=False, repr=False)
+    _of_area: dict[Area, str] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         last: dict[str, Area] = {}
@@ -183,13 +184,17 @@ class AreaSet:
         return iter(self.areas)
 
     def __add__(self, other: AreaSet) -> AreaSet:
-        return AreaSet(self.areas + other.areas)
+        both = AreaSet(self.areas + other.areas)
+        both._of_area.update(self._of_area | other._of_area)
+        return both
 
     @property
     def digest(self) -> str:
         """`sha256:…` over ids, metadata and geometry, independent of the order of the areas."""
         if not self._digest:
-            self._digest.append(digest(sorted(area_digest(area) for area in self.areas)))
+            # Areas never change, and the shipped world is in many sets: its digests are worked out once.
+            self._of_area.update({area: area_digest(area) for area in self.areas if area not in self._of_area})
+            self._digest.append(digest(sorted(self._of_area[area] for area in self.areas)))
         return self._digest[0]
 
     def versions(self, area_id: str) -> tuple[Area, ...]:

@@ -54,7 +54,7 @@ def save_areas(
 
 def store_areas(home: Home, imported: tuple[Area, ...], *, world: bool) -> AreaSet:
     """Store a set of areas under its digest, and leave what is in force as it is."""
-    whole = AreaSet((*load_world().areas, *imported)) if world else AreaSet(imported)
+    whole = load_world() + AreaSet(imported) if world else AreaSet(imported)
     path = home.areas / f"{_hex(whole.digest)}.parquet"
     if not path.exists():
         table = pa.table(
@@ -109,7 +109,7 @@ def load_areas(home: Home, digest: str | None = None) -> tuple[AreaSet, tuple[Ar
         )
     except (KeyError, TypeError, ValueError, shapely.errors.ShapelyError) as error:
         raise IntegrityError(f"area set `{path}` has been changed: it cannot be read", path=str(path)) from error
-    whole = AreaSet((*load_world().areas, *imported)) if world else AreaSet(imported)
+    whole = load_world() + AreaSet(imported) if world else AreaSet(imported)
     if whole.digest != wanted:
         raise IntegrityError(f"area set `{path}` has been changed: its digest is {whole.digest}", path=str(path))
     return whole, imported

@@ -83,6 +83,8 @@ def test_versions_of_one_id_may_follow_but_not_overlap() -> None:
 def test_digest_depends_on_content_and_not_on_order() -> None:
     one, two = area(), area(id="zone:b")
     assert AreaSet((one, two)).digest == AreaSet((two, one)).digest
+    known = AreaSet((one,))
+    assert known.digest != (known + AreaSet((two,))).digest == AreaSet((one, two)).digest
     for change in (
         {"name": "B"},
         {"geometry": shapely.box(0, 0, 1, 1.0000001)},

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import shapely
 
 from groundrule.areas.model import Area, AreaSet
-from groundrule.evidence.outlines import shipped_outlines, world_outlines
+from groundrule.evidence.outlines import Box, shipped_outlines, world_outlines
 
 
 def country(code: str, geometry: shapely.Polygon) -> Area:
@@ -51,3 +52,29 @@ def test_the_shipped_outlines_are_attributed_and_near_the_true_coast() -> None:
     assert np.abs(every[:, 1]).max() <= 90
     for lat, lon in ((44.39, 33.74), (36.0, -5.6), (-34.83, 20.0)):  # Sarych, Tarifa, Agulhas
         assert np.hypot(every[:, 0] - lon, every[:, 1] - lat).min() < 0.5
+
+
+@pytest.mark.parametrize(
+    "windows",
+    [
+        ((20.0, 40.0, 50.0, 55.0),),
+        ((175.0, -25.0, 180.0, -10.0), (-180.0, -25.0, -175.0, -10.0)),  # across the date line
+        ((-180.0, 78.0, 180.0, 90.0),),
+        ((-30.0, -40.0, -20.0, -35.0),),  # open sea
+    ],
+)
+def test_in_its_windows_a_part_of_the_world_is_drawn_as_the_whole_is(windows: tuple[Box, ...]) -> None:
+    whole, part = shipped_outlines(), shipped_outlines(windows=windows)
+    for window in (shapely.box(*each) for each in windows):
+
+        def inside(lines: tuple[np.ndarray, ...], box: shapely.Geometry = window) -> shapely.Geometry:
+            made = np.array([shapely.LineString(line) for line in lines], object)
+            return shapely.union_all(shapely.clip_by_rect(made, *box.buffer(0.1).bounds))
+
+        seen = {ring.tobytes() for ring in whole.land if shapely.box(*shapely.LineString(ring).bounds).intersects(window)}
+        assert seen <= {ring.tobytes() for ring in part.land}
+        for mine, theirs in ((part.borders, whole.borders), (part.sea_limits, whole.sea_limits)):
+            # Where a line was cut at the window it may be simplified otherwise, within twice the tolerance.
+            for one, other in ((inside(mine), inside(theirs)), (inside(theirs), inside(mine))):
+                assert shapely.intersection(one, window).difference(other.buffer(0.041)).length == 0
+    assert {ring.tobytes() for ring in part.land} < {ring.tobytes() for ring in whole.land}

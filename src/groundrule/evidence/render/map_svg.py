@@ -65,8 +65,9 @@ def map_svg(dossier: Dossier, said: Words, *, outlines: Outlines | None = None) 
     view = _view(dossier, [geometry for _, geometry in areas])
     if view is None:
         return None
-    lines = outlines if outlines is not None else shipped_outlines()
-    base = _Base.of(lines, View(view.lon_deg, view.lat_deg, max(view.radius_km, _LOCATOR_KM) * 2.5))
+    widest = View(view.lon_deg, view.lat_deg, view.radius_km if view.radius_km > _LOCATOR_KM else _locator_km(view))
+    lines = outlines if outlines is not None else shipped_outlines(windows=tuple(box.bounds for box in widest.windows()))
+    base = _Base.of(lines, widest)
     marks = {mark.key: mark for mark in MARKS}
     labels = Labels(WIDTH, HEIGHT)
     insets = list(_insets(view, base, areas, _cut(dossier), labels))
@@ -168,9 +169,12 @@ class _Base:
 
     @classmethod
     def of(cls, outlines: Outlines, widest: View) -> _Base:
-        coasts = tuple(near(outlines.land, widest.windows()))
-        land = tuple(shapely.make_valid(shapely.Polygon(ring)) for ring in coasts)
         windows = widest.windows()
+        coasts = tuple(near(outlines.land, windows))
+        # By structure, because crossings of a simplified coast are specks; the other way a continent takes half a second.
+        whole = shapely.make_valid([shapely.Polygon(ring) for ring in coasts], method="structure", keep_collapsed=False)
+        seen = (shapely.intersection(whole, window) for window in windows)
+        land = tuple(part for each in seen for part in each if not part.is_empty)
         return cls(land, coasts, tuple(near(outlines.borders, windows)), tuple(near(outlines.sea_limits, windows)))
 
     def drawn(self, view: View) -> Iterator[str]:
@@ -387,6 +391,10 @@ def _north(said: Words) -> Iterator[str]:
     yield element("text", said("page", "north"), x=x, y=y + 16, font_size=12, font_weight="bold", text_anchor="middle", fill=_INK)
 
 
+def _locator_km(view: View) -> float:
+    return max(_LOCATOR_KM, view.radius_km * 2.5)
+
+
 def _insets(
     view: View, base: _Base, areas: Sequence[tuple[AreaVersion, shapely.Geometry]], cut: shapely.Geometry | None, labels: Labels
 ) -> Iterator[str]:
@@ -400,7 +408,7 @@ def _insets(
             reach.append(float(away))
     close = [each for each in reach if 3 * view.radius_km < each < 400]
     top = 10.0
-    for radius in (max(_LOCATOR_KM, view.radius_km * 2.5), *sorted(close)[:1]):
+    for radius in (_locator_km(view), *sorted(close)[:1]):
         around = View(view.lon_deg, view.lat_deg, radius, width=150, height=104)
         left = WIDTH - around.width - 10
         inside = [shape("rect", x=0, y=0, width=around.width, height=around.height, fill=_SEA), *base.drawn(around)]
