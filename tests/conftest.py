@@ -2,8 +2,9 @@
 
 Strategy: tests build their own small inputs. What needs the optional real data sets asks for `shared_data`, the only
 place that knows where they may lie; without them such a test is skipped with a plain message. Nothing opens a network
-connection. Compiled kernels are cached by numba between runs. Property tests draw the same examples in every run, so that a
-red suite is red again; `GROUNDRULE_RANDOM=1` draws new ones, and the campaign draws many.
+connection. Tests that ask for `place` run on SQLite and on a real PostgreSQL (`register_places`). Compiled kernels are cached
+by numba between runs. Property tests draw the same examples in every run, so that a red suite is red again;
+`GROUNDRULE_RANDOM=1` draws new ones, and the campaign draws many.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from register_places import place, postgres
+
+__all__ = ["place", "postgres", "shared_data"]
 # No deadlines: how long an example takes says more about the machine than about the code.
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("random", deadline=None)

@@ -22,6 +22,7 @@ from groundrule.store.history import read_run
 from groundrule.store.home import Home
 from groundrule.store.register_import import ImportReport, import_register
 from groundrule.store.registers import Registers
+from register_places import Place
 
 T0 = parse_instant("2026-03-02T10:00Z")
 RECORDED = parse_instant("2026-03-20T00:00Z")
@@ -118,23 +119,24 @@ def make_home(
     areas: tuple[Area, ...] = AREAS,
     registers: bool = True,
     ledger: LedgerSetup | None = None,
+    place: Place | None = None,
 ) -> Home:
-    """Make a home with the small world in it; without a log, unless one is asked for."""
+    """Make a home with the small world in it; without a log, unless one is asked for; its registers in SQLite or in `place`."""
     rules = path.parent / f"{path.name}-rules.yaml"
     rules.write_text(book, encoding="utf-8")
-    home = create_home(path, rules=str(rules), world=False, areas=areas, ledger=ledger)
+    home = create_home(path, rules=str(rules), world=False, areas=areas, ledger=ledger, registers=place.address() if place else None)
     if registers:
         register(home, "accounts", ACCOUNTS)
         register(home, "terminals", TERMINALS)
     return home
 
 
-def copy_home(template: Home, path: Path) -> Home:
-    """Copy a home, which is quicker than making one."""
+def copy_home(template: Home, path: Path, place: Place | None = None) -> Home:
+    """Copy a home, which is quicker than making one; with the place of its registers where that may not be SQLite."""
     shutil.copytree(template.path, path)
     if keys_folder(template).exists():
         shutil.copytree(keys_folder(template), keys_folder(Home.open(path)))
-    return Home.open(path)
+    return Home.open(path) if place is None else place.copy_registers(Home.open(path))
 
 
 def register(home: Home, kind: str, text: str, *, recorded_at: int = RECORDED - 3600 * NS_PER_S) -> ImportReport:

@@ -17,16 +17,21 @@ def init(
     home: HomeOption = DEFAULT_HOME,
     rules: Annotated[str, typer.Option("--rules", help="Shipped rulebook by name, or a rulebook file.")] = "world-2026",
     no_world: Annotated[bool, typer.Option("--no-world", help="Leave out the shipped world areas.")] = False,
+    registers: Annotated[
+        str | None,
+        typer.Option(help="Keep the registers in this PostgreSQL database: postgresql+psycopg://… without a password."),
+    ] = None,
     as_json: OutputJson = False,
 ) -> None:
     """Make a home: rules and world areas come into force, once, on an empty directory."""
-    made = create_home(Path(home), rules=rules, world=not no_world)
+    made = create_home(Path(home), rules=rules, world=not no_world, registers=registers)
     book = rulebook_of(made)
     result = {
         "home": str(made.path),
         "id": made.id,
         "rulebook": {"id": book.id, "version": book.version, "digest": book.digest, "rules": len(book.rules)},
         "areas": current_areas_digest(made),
+        "registers": made.registers,
         "ledger": ledger_state(made),
         "governed": False,
     }
@@ -36,6 +41,8 @@ def init(
     print_text(f"Home {made.path} is ready: rulebook {book.id} version {book.version} with {len(book.rules)} rules.")
     print_text(f"  rulebook {book.digest}")
     print_text(f"  areas    {result['areas']}")
+    if made.registers is not None:
+        print_text(f"  registers {made.registers}")
     if state := ledger_state(made):
         print_text(f"  log      {state['log']}, without witnesses yet; its keys are in {state['keys']}")
     if book.notice:

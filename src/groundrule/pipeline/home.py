@@ -24,6 +24,7 @@ from groundrule.store.area_store import add_areas, current_areas_digest, index_c
 from groundrule.store.durable import write_durably
 from groundrule.store.home import Home
 from groundrule.store.policy import check_ungoverned, in_force
+from groundrule.store.register_versions import check_place
 from groundrule.store.registers import Registers
 from groundrule.store.timeline import RegisterTimeline
 
@@ -37,6 +38,7 @@ def create_home(
     world: bool = True,
     areas: tuple[Area, ...] = (),
     home_id: str | None = None,
+    registers: str | None = None,
     ledger: LedgerSetup | None = LedgerSetup(),  # noqa: B008 - frozen
 ) -> Home:
     """Make a home: the only moment at which rules come into force without anybody's approval.
@@ -47,17 +49,22 @@ def create_home(
         world: whether the shipped world areas are in it.
         areas: further areas.
         home_id: identity of the home; random if None.
+        registers: address of the PostgreSQL database that holds the registers; None keeps them in the home.
         ledger: how its log is made; None leaves the home without one, and nothing it decides can be proved.
     Raises:
         RulebookErrors: the rulebook cannot be used; nothing is created.
+        StoreError, ConflictError: the database cannot be reached, or has registers already; nothing is created.
     """
     rulebook = load_rulebook(rules)
-    home = Home.create(path, home_id=home_id)
+    if registers is not None:
+        check_place(registers)
+    home = Home.create(path, home_id=home_id, registers=registers)
     with home.writer():
+        # First, since all else asks them whether there is a charter; registers that are gone are an error, and no "no".
+        Registers.create(home).close()
         store_rulebook(home, rulebook)
         write_durably(home.rulebooks / _POINTER, json.dumps({"rulebook": rulebook.digest}).encode())
         save_areas(home, areas, world=world)
-        Registers.create(home)
         if ledger is not None:
             with HomeLedger.create(home, rulebook=rulebook.digest, setup=ledger) as made:
                 made.commit()

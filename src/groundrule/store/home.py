@@ -1,6 +1,6 @@
 """One directory that holds a deployment: registers, areas, rulebooks, history, manifests.
 
-    HOME/home.json          what this is: format, version, id
+    HOME/home.json          what this is: format, version, id, and where the registers are unless they are in the home
     HOME/registers.sqlite   terminals, accounts, parties, lists (bitemporal; `store.registers`)
     HOME/areas/ rulebooks/  content-addressed versions
     HOME/history/           observations, decisions, evidence in Parquet (`store.history`)
@@ -22,12 +22,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from groundrule.errors import ConflictError, InputError, StoreError
+from groundrule.store.databases import checked_address
 from groundrule.store.durable import write_durably
 
 FORMAT = "groundrule-home"
-VERSION = 1
+VERSION = 2
+"""Homes with registers elsewhere are of version 2: a program that knows only 1 would make empty ones in the home."""
+_EMBEDDED = 1
 _FOLDERS = ("areas", "rulebooks", "history", "manifests", "rejected", "cache")
 
 
@@ -38,22 +42,27 @@ class Home:
     Attributes:
         path: the directory.
         id: identity given at genesis; it is copied into every manifest.
+        registers: address of registers in PostgreSQL, without a password; None where they are in SQLite in the home.
     """
 
     path: Path
     id: str
+    registers: str | None = None
 
     @classmethod
-    def create(cls, path: Path | str, *, home_id: str | None = None) -> Home:
+    def create(cls, path: Path | str, *, home_id: str | None = None, registers: str | None = None) -> Home:
         """Make an empty home.
 
         Args:
             path: a directory that does not exist or is empty.
             home_id: identity; a random UUID if not given.
+            registers: address of a PostgreSQL database; None keeps them in SQLite in the home.
         Raises:
             ConflictError: there is a home already, or the directory holds something else.
+            InputError: the address cannot be used; nothing is made.
         """
         folder = Path(path)
+        address = None if registers is None else checked_address(registers)
         if (folder / "home.json").exists():
             raise ConflictError(
                 f"`{folder}` is a home already",
@@ -73,9 +82,9 @@ class Home:
         except OSError as error:
             raise StoreError(f"cannot create `{folder}`: {error.strerror}", path=str(folder)) from error
         # INVARIANT: home.json comes last, so that a directory with one is complete.
-        text = json.dumps({"format": FORMAT, "version": VERSION, "id": identity}, indent=1) + "\n"
-        write_durably(folder / "home.json", text.encode())
-        return cls(folder, identity)
+        made = cls(folder, identity, address)
+        write_durably(folder / "home.json", made.description())
+        return made
 
     @classmethod
     def open(cls, path: Path | str) -> Home:
@@ -89,6 +98,7 @@ class Home:
         try:
             described = json.loads((folder / "home.json").read_bytes())
             found, version, identity = described["format"], described["version"], described["id"]
+            registers = described["registers"]["url"] if version == VERSION else None
         except FileNotFoundError:
             raise InputError(f"`{folder}` is not a groundrule home", help=cure, path=str(folder)) from None
         except OSError as error:
@@ -99,13 +109,20 @@ class Home:
             ) from None
         if found != FORMAT:
             raise InputError(f"`{folder}` is not a groundrule home", help=cure, path=str(folder))
-        if version != VERSION:
+        if version not in (_EMBEDDED, VERSION):
             raise InputError(
-                f"`{folder}` has format version {version}, and this program reads {VERSION}",
+                f"`{folder}` has format version {version}, and this program reads up to {VERSION}",
                 help="use the program version that wrote it",
                 path=str(folder),
             )
-        return cls(folder, str(identity))
+        return cls(folder, str(identity), None if registers is None else checked_address(registers))
+
+    def description(self) -> bytes:
+        """Return what `home.json` says of this home."""
+        told: dict[str, Any] = {"format": FORMAT, "version": _EMBEDDED, "id": self.id}
+        if self.registers is not None:
+            told |= {"version": VERSION, "registers": {"url": self.registers}}
+        return (json.dumps(told, indent=1) + "\n").encode()
 
     @contextmanager
     def writer(self) -> Iterator[Home]:
@@ -147,8 +164,12 @@ class Home:
 
     @property
     def registers_url(self) -> str:
-        """SQLAlchemy URL of the embedded registers."""
-        return f"sqlite:///{(self.path / 'registers.sqlite').resolve()}"
+        """SQLAlchemy URL of the registers; without a password."""
+        return self.registers or f"sqlite:///{(self.path / 'registers.sqlite').resolve()}"
+
+    def has_registers(self) -> bool:
+        """Have the registers been made? Those in PostgreSQL are taken as made where the home names them."""
+        return self.registers is not None or (self.path / "registers.sqlite").exists()
 
     @property
     def areas(self) -> Path:

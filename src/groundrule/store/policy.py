@@ -1,24 +1,17 @@
 """What is in force in a home with a charter, and the guard that lets only an enactment change it.
 
 A home without a charter has none of this: its rulebook and areas are named by files, and imports write its lists. Genesis
-of a charter installs the guard in `registers.sqlite`:
-
-    policy_enactments   one row per enactment: which rulebook and areas are in force from it on; the last row holds
-    policy_writing      has a row only inside the transaction that enacts; a foreign key to an empty table, checked at
-                        commit, lets no transaction end with it
-    triggers            refuse to write `programmes`, `lists`, `list_entries` and `policy_enactments` without that row
-
-So one transaction of one file switches rulebook, areas and lists together: a crash leaves the old policy or the new one.
+of a charter puts up the guard in the database of the registers (`store.guard`). One transaction of that database switches
+rulebook, areas and lists together: a crash leaves the old policy or the new one.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -29,64 +22,17 @@ from sqlalchemy.engine import Connection
 from groundrule.canon import SCHEME
 from groundrule.errors import ConflictError, IntegrityError, StoreError
 from groundrule.instant import MAX_NS
+from groundrule.store.databases import looking
 from groundrule.store.durable import write_durably
 from groundrule.store.entities import ENTITIES
+from groundrule.store.guard import ENACTMENTS, InForce, guard_of, read_enactments
 from groundrule.store.home import Home
-from groundrule.store.registers import (
-    GUARD_TABLE,
-    POLICY_KINDS,
-    REVISIONS,
-    TABLES,
-    Recording,
-    Registers,
-    recording_on,
-)
+from groundrule.store.registers import POLICY_KINDS, REVISIONS, TABLES, Recording, Registers, recording_on
 
-_SALT_TABLE = "lists_salt"
-
-_STOP = "BEGIN SELECT RAISE(ABORT, 'only an enactment writes policy'); END"
-_UNLESS_ENACTING = "WHEN NOT EXISTS (SELECT 1 FROM policy_writing)"
-_FIXED = "BEGIN SELECT RAISE(ABORT, 'what was in force is never changed'); END"
-
-
-def _guard() -> dict[str, str]:
-    """Statements of the guard by the name of what they make."""
-    made = {
-        "policy_never": "CREATE TABLE policy_never (id TEXT PRIMARY KEY) STRICT",
-        "policy_writing": "CREATE TABLE policy_writing (enactment INTEGER NOT NULL, never TEXT NOT NULL "
-        "REFERENCES policy_never (id) DEFERRABLE INITIALLY DEFERRED) STRICT",
-        GUARD_TABLE: f"CREATE TABLE {GUARD_TABLE} (log_index INTEGER PRIMARY KEY, proposal TEXT NOT NULL, "
-        "rulebook TEXT NOT NULL, areas TEXT NOT NULL, lists TEXT NOT NULL, enacted_at INTEGER NOT NULL) STRICT",
-        "policy_never_empty": f"CREATE TRIGGER policy_never_empty BEFORE INSERT ON policy_never {_STOP}",
-        f"{GUARD_TABLE}_keep": f"CREATE TRIGGER {GUARD_TABLE}_keep BEFORE DELETE ON {GUARD_TABLE} {_FIXED}",
-        f"{GUARD_TABLE}_fixed": f"CREATE TRIGGER {GUARD_TABLE}_fixed BEFORE UPDATE ON {GUARD_TABLE} {_FIXED}",
-    }
-    for table in (*POLICY_KINDS, GUARD_TABLE):
-        for act in ("INSERT", "UPDATE"):
-            name = f"{table}_enacted_{act.lower()}"
-            made[name] = f"CREATE TRIGGER {name} BEFORE {act} ON {table} {_UNLESS_ENACTING} {_STOP}"
-    return made
-
-
-@dataclass(frozen=True, slots=True)
-class InForce:
-    """What is in force in a home with a charter.
-
-    Attributes:
-        log_index: the entry that brought it into force: the charter's at genesis, then the enactments'.
-        proposal: digest of the proposal [64 hex digits]; empty for genesis.
-        rulebook: digest of the rulebook.
-        areas: digest of the area set.
-        lists: digest of lists, entries and programmes, as `lists_digest` gives it.
-        enacted_at_ns: since when [ns, UTC].
-    """
-
-    log_index: int
-    proposal: str
-    rulebook: str
-    areas: str
-    lists: str
-    enacted_at_ns: int
+__all__ = [
+    "Enacting", "InForce", "check_guard", "check_ungoverned", "copy_pointers", "enacting", "get_object", "history", "in_force",
+    "install_guard", "is_governed", "lists_digest", "lists_salt", "objects_folder", "put_object", "stated",
+]  # fmt: skip
 
 
 def in_force(home: Home) -> InForce | None:
@@ -105,29 +51,10 @@ def history(home: Home, *, last: bool = False) -> list[InForce]:
     Args:
         last: only what is in force now.
     """
-    path = home.path / "registers.sqlite"
-    if not path.exists():
+    if not home.has_registers():
         return []
-    order = "DESC LIMIT 1" if last else "ASC"
-    try:
-        with closing(_reader(path)) as connection:
-            exists = connection.execute("SELECT 1 FROM sqlite_master WHERE type='table' AND name=?", (GUARD_TABLE,))
-            if exists.fetchone() is None:
-                return []
-            names = ", ".join(("log_index", "proposal", "rulebook", "areas", "lists", "enacted_at"))
-            rows = connection.execute(
-                f"SELECT {names} FROM {GUARD_TABLE} ORDER BY log_index {order}"  # noqa: S608 - names of this module
-            ).fetchall()
-    except sqlite3.Error as error:
-        raise StoreError(f"cannot read `{path}`: {error}", path=str(path)) from error
-    return [InForce(*row) for row in rows]
-
-
-def _reader(path: Path) -> sqlite3.Connection:
-    """Connect for reading, and touch nothing on a medium that is read-only."""
-    if os.access(path.parent, os.W_OK) and os.access(path, os.W_OK) and not os.statvfs(path).f_flag & os.ST_RDONLY:
-        return sqlite3.connect(path, timeout=10.0)
-    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
+    with looking(home.registers_url) as connection:
+        return read_enactments(connection, last=last) if guard_of(connection).stands(connection) else []
 
 
 def is_governed(home: Home) -> bool:
@@ -153,13 +80,8 @@ def check_ungoverned(home: Home, what: str) -> None:
 
 def check_guard(home: Home) -> list[str]:
     """Return which parts of the guard are missing or changed; empty if it is whole."""
-    with closing(_reader(home.path / "registers.sqlite")) as connection:
-        held = dict(connection.execute("SELECT name, sql FROM sqlite_master").fetchall())
-        left = connection.execute("SELECT count(*) FROM policy_writing").fetchone()[0] if "policy_writing" in held else 0
-    damaged = [name for name, statement in _guard().items() if held.get(name) != statement]
-    # What keeps every register append-only guards policy, too; its text names columns, which homes of other ages have more or fewer of.
-    damaged += [f"{kind}_{end}" for kind in POLICY_KINDS for end in ("keep", "fixed") if f"{kind}_{end}" not in held]
-    return damaged + ["policy_writing"] * bool(left)
+    with looking(home.registers_url) as connection:
+        return guard_of(connection).damaged(connection)
 
 
 def install_guard(registers: Registers, first: InForce, *, salt: bytes | None = None) -> None:
@@ -168,20 +90,15 @@ def install_guard(registers: Registers, first: InForce, *, salt: bytes | None = 
     Args:
         salt: of the registers that these are to be compared with, empty where those are older than salts; None draws one.
     Raises:
-        StoreError: the database failed, or is none that can hold the guard.
+        StoreError: the database failed.
     """
     with registers.writing() as connection:
-        if connection.dialect.name != "sqlite":
-            raise StoreError("a charter needs registers in SQLite", help="use the registers of the home")
-        if sa.inspect(connection).has_table(GUARD_TABLE):
+        guard = guard_of(connection)
+        if guard.stands(connection):
             return
-        for statement in _guard().values():
-            connection.exec_driver_sql(statement)
-        if salt is None or salt:
-            connection.exec_driver_sql(f"CREATE TABLE {_SALT_TABLE} (salt BLOB NOT NULL)")
-            connection.exec_driver_sql(f"INSERT INTO {_SALT_TABLE} VALUES (?)", (salt or os.urandom(32),))  # noqa: S608 - a name of this module
-        with _writing_row(connection, first.log_index):
-            _state(connection, replace(first, lists=lists_digest(connection)))
+        guard.install(connection, os.urandom(32) if salt is None else salt)
+        guard.begin(connection, first.log_index)
+        guard.state(connection, replace(first, lists=lists_digest(connection)))
 
 
 class Enacting:
@@ -231,16 +148,15 @@ def enacting(registers: Registers, enacted: InForce, *, rehearsal: bool = False)
         StoreError: the database failed.
     """
     with suppress(_Rehearsed), registers.writing() as connection:
-        latest = connection.exec_driver_sql(
-            f"SELECT max(log_index) FROM {GUARD_TABLE}"  # noqa: S608 - a name of this module
-        ).scalar()
+        latest = connection.scalar(sa.select(sa.func.max(ENACTMENTS.c.log_index)))
         if latest is None or latest >= enacted.log_index:
             raise ConflictError(
                 f"enactment {enacted.log_index} cannot follow {latest}", help="each takes effect once, in their order"
             )
-        with _writing_row(connection, enacted.log_index):
-            yield Enacting(connection, enacted)
-            _state(connection, replace(enacted, lists=lists_digest(connection)))
+        guard = guard_of(connection)
+        guard.begin(connection, enacted.log_index)
+        yield Enacting(connection, enacted)
+        guard.state(connection, replace(enacted, lists=lists_digest(connection)))
         if rehearsal:
             raise _Rehearsed
 
@@ -270,9 +186,7 @@ def _without_submitters(row: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def lists_salt(connection: Connection) -> bytes:
     """Return the secret that every digest of lists is salted with [32 bytes]; empty before the charter."""
-    if not sa.inspect(connection).has_table(_SALT_TABLE):
-        return b""
-    return bytes(connection.exec_driver_sql(f"SELECT salt FROM {_SALT_TABLE}").scalar_one())  # noqa: S608 - a name of this module
+    return guard_of(connection).salt(connection)
 
 
 def stated(
@@ -286,20 +200,6 @@ def stated(
         known = sa.and_(table.c.recorded_at <= recorded_at_ns, table.c.superseded_at > recorded_at_ns)
     query = sa.select(*(table.c[name] for name in names)).where(known, *conditions)
     return [tuple(row) for row in connection.execute(query.order_by(table.c[entity.key], table.c.valid_from))]
-
-
-@contextmanager
-def _writing_row(connection: Connection, log_index: int) -> Iterator[None]:
-    connection.exec_driver_sql("INSERT INTO policy_writing VALUES (?, '')", (log_index,))
-    yield
-    connection.exec_driver_sql("DELETE FROM policy_writing")
-
-
-def _state(connection: Connection, stated: InForce) -> None:
-    row = (stated.log_index, stated.proposal, stated.rulebook, stated.areas, stated.lists, stated.enacted_at_ns)
-    connection.exec_driver_sql(
-        f"INSERT INTO {GUARD_TABLE} VALUES (?, ?, ?, ?, ?, ?)", row  # noqa: S608 - a name of this module
-    )
 
 
 # --- content that entries name by digest --------------------------------------------------------------------------------

@@ -6,17 +6,17 @@ Every row is one version of one thing:
     recorded_at, superseded_at      when it was known here (half-open; without end while it is believed)
 
 Nothing is ever deleted or overwritten: a change closes the recorded interval of the versions it contradicts and adds
-new ones. So the question "what held then, as known at that time" has one answer for ever. SQLite triggers refuse
-everything else, whoever asks. Each import is one transaction and one revision; revisions form a chain of digests.
+new ones. So the question "what held then, as known at that time" has one answer for ever. Triggers refuse everything
+else, whoever asks. Each import is one transaction and one revision; revisions form a chain of digests.
 
-SQLite (WAL, synchronous FULL) is the default; any other URL that SQLAlchemy knows is used as it is.
+SQLite in the home is the default, PostgreSQL the other place (`store.databases`).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,81 +26,19 @@ from sqlalchemy.engine import Connection, Engine
 from groundrule.canon import SCHEME, digest
 from groundrule.errors import ConflictError, InputError, StoreError
 from groundrule.instant import MAX_NS, MIN_NS, format_instant
+from groundrule.store.databases import at_one_moment, engine_of, is_postgres, said, shown
 from groundrule.store.entities import ENTITIES, Entity
+from groundrule.store.guard import guard_of
 from groundrule.store.home import Home
-from groundrule.store.older_registers import complete_tables
 from groundrule.store.raw import suggest
+from groundrule.store.register_tables import GUARD_TABLE, METADATA, POLICY_KINDS, REVISIONS, TABLES
+from groundrule.store.register_versions import lay_out, make_ready
 
-METADATA = sa.MetaData()
+__all__ = [
+    "EMPTY", "GUARD_TABLE", "METADATA", "POLICY_KINDS", "REVISIONS", "TABLES", "Recording", "Registers", "Revision", "holds",
+    "recording_on", "table_of",
+]  # fmt: skip
 _KEYS_PER_QUERY = 10_000
-POLICY_KINDS = ("programmes", "lists", "list_entries")
-"""Registers that decide who is served: in a home with a charter only an enactment writes them (`store.policy`)."""
-GUARD_TABLE = "policy_enactments"
-"""Exists in the registers of a home with a charter."""
-_COLUMN_TYPES = {
-    "text": sa.Text,
-    "country": sa.Text,
-    "tags": sa.Text,
-    "float": sa.Double,
-    "time": sa.BigInteger,
-    "int": sa.BigInteger,
-}
-
-REVISIONS = sa.Table(
-    "revisions",
-    METADATA,
-    sa.Column("revision", sa.Integer, primary_key=True),
-    sa.Column("recorded_at", sa.BigInteger, nullable=False),
-    sa.Column("kind", sa.Text, nullable=False),
-    sa.Column("actor", sa.Text, nullable=False),
-    sa.Column("source", sa.Text, nullable=False),
-    sa.Column("source_digest", sa.Text, nullable=False),
-    sa.Column("governed", sa.Boolean, nullable=False),
-    sa.Column("inserted", sa.BigInteger, nullable=False),
-    sa.Column("changed", sa.BigInteger, nullable=False),
-    sa.Column("unchanged", sa.BigInteger, nullable=False),
-    sa.Column("rejected", sa.BigInteger, nullable=False),
-    sa.Column("previous", sa.Text, nullable=False),
-    sa.Column("digest", sa.Text, nullable=False),
-)
-
-
-def _table_of(entity: Entity) -> sa.Table:
-    return sa.Table(
-        entity.kind,
-        METADATA,
-        sa.Column("version", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
-        sa.Column(entity.key, sa.Text, nullable=False),
-        *(sa.Column(name, _COLUMN_TYPES[spec.form]) for name, spec in entity.attributes.items()),
-        sa.Column("valid_from", sa.BigInteger, nullable=False),
-        sa.Column("valid_until", sa.BigInteger, nullable=False),
-        sa.Column("recorded_at", sa.BigInteger, nullable=False),
-        sa.Column("superseded_at", sa.BigInteger, nullable=False),
-        sa.Column("revision", sa.Integer, nullable=False),
-        sa.Column("governed", sa.Boolean, nullable=False),
-        sa.Index(f"{entity.kind}_by_key", entity.key, "superseded_at"),
-    )
-
-
-TABLES: Mapping[str, sa.Table] = {kind: _table_of(entity) for kind, entity in ENTITIES.items()}
-
-
-def _append_only(table: sa.Table) -> list[sa.DDL]:
-    """Triggers that let nothing happen to a row but the one end of its recorded interval."""
-    names = [column.name for column in table.columns if column.name != "superseded_at"]
-    fixed = " OR ".join(f"OLD.{name} IS NOT NEW.{name}" for name in names)
-    stop = "BEGIN SELECT RAISE(ABORT, 'registers are append-only'); END"
-    ended = f"OLD.superseded_at <> {MAX_NS} OR {fixed}" if "superseded_at" in table.columns else "1"
-    return [
-        sa.DDL(f"CREATE TRIGGER {table.name}_keep BEFORE DELETE ON {table.name} {stop}"),  # type: ignore[no-untyped-call]  # untyped in SQLAlchemy
-        sa.DDL(f"CREATE TRIGGER {table.name}_fixed BEFORE UPDATE ON {table.name} WHEN {ended} {stop}"),  # type: ignore[no-untyped-call]  # untyped in SQLAlchemy
-    ]
-
-
-_TRIGGERS = [(_table, _append_only(_table)) for _table in (REVISIONS, *TABLES.values())]
-for _table, _ddls in _TRIGGERS:
-    for _ddl in _ddls:
-        sa.event.listen(_table, "after_create", _ddl.execute_if(dialect="sqlite"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,29 +88,33 @@ class Registers:
         Raises:
             ConflictError: the home has registers already. StoreError: the database cannot be made.
         """
-        if (home.path / "registers.sqlite").exists():
+        if home.registers is None and home.has_registers():
             raise ConflictError(
                 f"`{home.path}` has registers already", help="import into them instead", path=str(home.path)
             )
-        return cls.open(home)
+        return cls._at(home.registers_url, lambda engine: lay_out(engine, home.id))
 
     @classmethod
     def open(cls, where: Home | str) -> Registers:
-        """Open the registers of a home, or those at a SQLAlchemy URL; missing tables, and columns that came later, are made.
+        """Open the registers of a home, or those at a SQLAlchemy URL.
+
+        In SQLite, missing tables are made, and registers from before they had versions are completed (`register_versions`).
 
         Raises:
-            StoreError: the database cannot be opened, or its tables are of another program version.
+            StoreError: the database cannot be opened, its tables are of another program version, or those of another home.
+            MissingExtra: they are in PostgreSQL, and its driver is not installed.
         """
+        home_id = where.id if isinstance(where, Home) else None
         url = where.registers_url if isinstance(where, Home) else where
+        return cls._at(url, lambda engine: make_ready(engine, home_id))
+
+    @classmethod
+    def _at(cls, url: str, prepare: Callable[[Engine], None]) -> Registers:
         try:
-            engine = sa.create_engine(url)
-            if engine.dialect.name == "sqlite":
-                sa.event.listen(engine, "connect", _durable_sqlite)
-                sa.event.listen(engine, "begin", _begin_sqlite)
-            METADATA.create_all(engine)
-            complete_tables(engine, _TRIGGERS)
+            engine = engine_of(url)
+            prepare(engine)
         except (sa.exc.SQLAlchemyError, OSError) as error:
-            raise StoreError(f"cannot open the registers: {_said(error)}", url=url.split("@")[-1]) from error
+            raise StoreError(f"cannot open the registers: {said(error)}", url=shown(url)) from error
         return cls(engine)
 
     def __enter__(self) -> Registers:
@@ -182,17 +124,18 @@ class Registers:
         self.close()
 
     def close(self) -> None:
-        """Close all connections."""
-        self._engine.dispose()
+        """Close all connections; those to PostgreSQL are kept for the next who opens the same registers."""
+        if not is_postgres(self._engine):
+            self._engine.dispose()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection whose errors are StoreError."""
+        """A connection that sees one moment, and whose errors are StoreError."""
         try:
             with self._engine.connect() as connection:
-                yield connection
+                yield at_one_moment(connection)
         except sa.exc.SQLAlchemyError as error:
-            raise StoreError(f"reading the registers failed: {_said(error)}") from error
+            raise StoreError(f"reading the registers failed: {said(error)}") from error
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -203,9 +146,10 @@ class Registers:
         """
         try:
             with self._engine.begin() as connection:
+                guard_of(connection).wait_for_other_writers(connection)
                 yield connection
         except sa.exc.SQLAlchemyError as error:
-            raise StoreError(f"writing the registers failed: {_said(error)}") from error
+            raise StoreError(f"writing the registers failed: {said(error)}") from error
 
     @contextmanager
     def recording(
@@ -219,7 +163,7 @@ class Registers:
             StoreError: the database failed.
         """
         with self.writing() as connection:
-            if kind in POLICY_KINDS and sa.inspect(connection).has_table(GUARD_TABLE):
+            if kind in POLICY_KINDS and guard_of(connection).stands(connection):
                 raise ConflictError(
                     f"`{kind}` change only by enactment in a home with a charter",
                     help="propose the change: groundrule propose",
@@ -261,16 +205,17 @@ class Registers:
         with self.reading() as connection:
             for chosen in _in_parts(keys):
                 part = query if chosen is None else query.where(key.in_(chosen))
-                for row in connection.execution_options(yield_per=10_000).execute(part).mappings():
-                    yield dict(row)
+                with closing(connection.execute(part.execution_options(yield_per=10_000))) as found:
+                    for row in found.mappings():
+                        yield dict(row)
 
     def owners(self, *, recorded_at_ns: int | None = None) -> Iterator[tuple[str, str | None, int, int]]:
         """Terminal, its account or None, valid from and until [ns, UTC], of all versions as known at an instant."""
         table = table_of("terminals")
         columns = (table.c.terminal_id, table.c.account_id, table.c.valid_from, table.c.valid_until)
         query = sa.select(*columns).where(_known(table, recorded_at_ns)).order_by(table.c.version)
-        with self.reading() as connection:
-            for row in connection.execution_options(yield_per=10_000).execute(query):
+        with self.reading() as connection, closing(connection.execute(query.execution_options(yield_per=10_000))) as found:
+            for row in found:
                 yield row[0], row[1], row[2], row[3]
 
     def versions(self, kind: str, key: str) -> list[dict[str, Any]]:
@@ -496,21 +441,3 @@ def _revision(connection: Connection, recorded_at_ns: int | None) -> Revision:
         query = query.where(REVISIONS.c.recorded_at <= recorded_at_ns)
     row = connection.execute(query).first()
     return EMPTY if row is None else Revision(*row)
-
-
-def _durable_sqlite(connection: Any, _: Any) -> None:
-    # SQLAlchemy begins transactions itself (`_begin_sqlite`); the driver must not do so as well.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN")
-
-
-def _said(error: Exception) -> str:
-    cause = getattr(error, "orig", None) or error
-    return str(cause).splitlines()[0][:200]

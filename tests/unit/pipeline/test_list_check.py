@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from governed_home import OTHER_BOOK, START, Desk, base_home, desk
 from governed_world import HOUR
@@ -16,7 +16,8 @@ from groundrule.canon import canonical_json
 from groundrule.pipeline import list_check
 from groundrule.store.home import Home
 from groundrule.store.policy import lists_digest, objects_folder
-from groundrule.store.registers import GUARD_TABLE, Registers
+from groundrule.store.registers import GUARD_TABLE, POLICY_KINDS, Registers
+from register_places import Place
 from small_home import copy_home
 
 
@@ -26,9 +27,9 @@ def batch(*terminals: str, remove: tuple[str, ...] = (), state: str = "active") 
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Home:
+def template(tmp_path_factory: pytest.TempPathFactory, place: Place) -> Home:
     """A list that was there at genesis, and three enactments: a batch, a rulebook, a batch with a waiver and a programme."""
-    home = base_home(tmp_path_factory.mktemp("lists") / "home")
+    home = base_home(tmp_path_factory.mktemp("lists") / "home", place=place)
     with desk(home) as office:
         office.genesis()
         office.clock.now = START + HOUR
@@ -43,36 +44,43 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 
 @pytest.fixture
-def office(template: Home, tmp_path: Path) -> Iterator[Desk]:
-    with desk(copy_home(template, tmp_path / "home")) as opened:
+def office(template: Home, tmp_path: Path, place: Place) -> Iterator[Desk]:
+    with desk(copy_home(template, tmp_path / "home", place)) as opened:
         opened.clock.now = START + 2 * HOUR
         opened.nonces = itertools.count(1000)
         yield opened
 
 
-def tamper(office: Desk, *statements: str) -> None:
+def tamper(office: Desk, place: Place, *statements: str) -> None:
     """What somebody with the database does: triggers off, rows changed, the digest beside them made right, triggers on."""
-    path = office.home.path / "registers.sqlite"
-    with closing(sqlite3.connect(path)) as connection:
-        triggers = connection.execute("SELECT name, sql FROM sqlite_master WHERE type='trigger'").fetchall()
-        for name, _ in triggers:
-            connection.execute(f"DROP TRIGGER {name}")
+    with without_triggers(office, place) as connection:
         for statement in statements:
-            assert connection.execute(statement).rowcount > 0, statement
-        for _, sql in triggers:
-            connection.execute(sql)
-        connection.commit()
+            assert connection.exec_driver_sql(statement).rowcount > 0, statement
     with Registers.open(office.home) as registers, registers.reading() as reading:
         digest = lists_digest(reading)
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute(f"DROP TRIGGER {GUARD_TABLE}_fixed")
-        connection.execute(f"DROP TRIGGER {GUARD_TABLE}_enacted_update")
-        last = connection.execute(f"SELECT max(log_index) FROM {GUARD_TABLE}").fetchone()[0]
-        connection.execute(f"UPDATE {GUARD_TABLE} SET lists = ? WHERE log_index = ?", (digest, last))
-        for name, sql in triggers:
-            if name in (f"{GUARD_TABLE}_fixed", f"{GUARD_TABLE}_enacted_update"):
-                connection.execute(sql)
-        connection.commit()
+    with without_triggers(office, place) as connection:
+        last = connection.scalar(sa.text(f"SELECT max(log_index) FROM {GUARD_TABLE}"))
+        connection.execute(sa.text(f"UPDATE {GUARD_TABLE} SET lists = :lists WHERE log_index = :at"), {"lists": digest, "at": last})
+
+
+@contextmanager
+def without_triggers(office: Desk, place: Place) -> Iterator[sa.Connection]:
+    with place.inside(office.home) as connection:
+        if place.is_postgres:
+            tables = (*POLICY_KINDS, GUARD_TABLE)
+            for table in tables:
+                connection.exec_driver_sql(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+            yield connection
+            query = "SELECT tgrelid::regclass::text, tgname FROM pg_trigger WHERE NOT tgisinternal"
+            for table, name in connection.exec_driver_sql(query).fetchall():
+                connection.exec_driver_sql(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}")
+            return
+        triggers = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type='trigger'").fetchall()
+        for name, _ in triggers:
+            connection.exec_driver_sql(f"DROP TRIGGER {name}")
+        yield connection
+        for _, sql in triggers:
+            connection.exec_driver_sql(sql)
 
 
 def test_what_was_enacted_is_what_the_tables_state(office: Desk) -> None:
@@ -97,8 +105,8 @@ def test_what_was_enacted_is_what_the_tables_state(office: Desk) -> None:
         ("UPDATE list_entries SET terminal_id = 'friend' WHERE terminal_id = 'van'", "the lists of genesis in the log"),
     ],
 )  # fmt: skip
-def test_a_changed_row_shows_by_name(office: Desk, statement: str, words: str | None) -> None:
-    tamper(office, statement)
+def test_a_changed_row_shows_by_name(office: Desk, place: Place, statement: str, words: str | None) -> None:
+    tamper(office, place, statement)
     found = office.governance.check()
     if words is None:
         assert found == [], "it says what it said"

@@ -23,6 +23,7 @@ def older(path: Path, *statements: str) -> Home:
     home = Home.create(path)
     Registers.create(home).close()
     with closing(sqlite3.connect(home.path / "registers.sqlite")) as connection:
+        connection.execute("DROP TABLE alembic_version")
         connection.execute("DROP TRIGGER lists_fixed")
         connection.execute("ALTER TABLE lists DROP COLUMN submitters")
         connection.execute(

@@ -18,6 +18,7 @@ from groundrule.instant import MAX_NS, MIN_NS, parse_instant
 from groundrule.store import Home, ImportReport, Registers, RegisterView, import_register
 from groundrule.store.entities import ENTITIES
 from groundrule.store.registers import TABLES
+from register_places import Place
 
 JAN, FEB, MAR = (parse_instant(f"2026-0{month}-01") for month in (1, 2, 3))
 
@@ -25,8 +26,8 @@ JAN, FEB, MAR = (parse_instant(f"2026-0{month}-01") for month in (1, 2, 3))
 class Office:
     """A home with registers, and short ways to import and to ask."""
 
-    def __init__(self, folder: Path) -> None:
-        self.home = Home.create(folder / "home")
+    def __init__(self, folder: Path, place: Place) -> None:
+        self.home = Home.create(folder / "home", registers=place.address())
         self.registers = Registers.create(self.home)
         self.folder = folder
 
@@ -57,8 +58,8 @@ class Office:
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Office:
-    return Office(tmp_path)
+def office(tmp_path: Path, place: Place) -> Office:
+    return Office(tmp_path, place)
 
 
 # --- two kinds of time ------------------------------------------------------------------------------------------------
@@ -92,9 +93,9 @@ def test_what_is_learnt_late_about_the_past_leaves_what_was_known_before_as_it_w
     )
 )
 def test_the_tables_answer_like_a_painted_timeline(
-    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int, int, str]]
+    tmp_path_factory: pytest.TempPathFactory, place: Place, steps: list[tuple[str, int, int, str]]
 ) -> None:
-    office = Office(tmp_path_factory.mktemp("office"))
+    office = Office(tmp_path_factory.mktemp("office"), place)
     painted: list[dict[tuple[str, int], str]] = [{}]
     for step, (key, since, length, plan) in enumerate(steps, 1):
         office.take(
@@ -487,8 +488,8 @@ def test_every_entity_has_its_table_with_both_times() -> None:
         )
 
 
-def test_sqlite_is_durable(office: Office) -> None:
-    with office.registers.reading() as connection:
+def test_sqlite_is_durable(tmp_path: Path) -> None:
+    with Registers.create(Home.create(tmp_path / "home")) as registers, registers.reading() as connection:
         assert connection.execute(sa.text("PRAGMA journal_mode")).scalar() == "wal"
         assert connection.execute(sa.text("PRAGMA synchronous")).scalar() == 2
     assert MAX_NS == 2**63 - 1

@@ -13,12 +13,13 @@ from groundrule.store import timeline
 from groundrule.store.home import Home
 from groundrule.store.registers import Registers
 from groundrule.store.timeline import RegisterTimeline
+from register_places import Place
 from small_home import ACCOUNTS, LIST, RECORDED, T0, TERMINALS, register
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    made = Home.create(tmp_path / "home")
+def home(tmp_path: Path, place: Place) -> Home:
+    made = place.home(tmp_path / "home")
     register(made, "accounts", ACCOUNTS)
     register(made, "terminals", TERMINALS)
     return made
@@ -111,8 +112,8 @@ def test_the_content_digest_follows_what_rules_see(home: Home) -> None:
     assert load(home).content != before
 
 
-def test_an_empty_register_knows_nobody(tmp_path: Path) -> None:
-    empty = Home.create(tmp_path / "empty")
+def test_an_empty_register_knows_nobody(tmp_path: Path, place: Place) -> None:
+    empty = place.home(tmp_path / "empty")
     found = load(empty)
     assert plan_at(found, "car", T0) is None
     assert (found.revision, found.unregistered) == (0, 1)

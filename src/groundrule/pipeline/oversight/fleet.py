@@ -85,8 +85,8 @@ def read_fleet(home: Home, from_ns: int, until_ns: int) -> Fleet:
         with registers.reading() as connection:
             number = sa.select(sa.func.count(sa.distinct(table.c.terminal_id))).where(holds(table, until_ns - 1, None))
             registered = int(connection.execute(number).scalar_one())
-            rows = connection.execution_options(yield_per=10_000).execute(query.order_by(table.c.terminal_id, table.c.valid_from))
-            for terminal, programmes, donor, custodian, purpose, protected, since, until in rows:
+            ordered = query.order_by(table.c.terminal_id, table.c.valid_from).execution_options(yield_per=10_000)
+            for terminal, programmes, donor, custodian, purpose, protected, since, until in connection.execute(ordered):
                 tag = Tag(_several(programmes), donor or "", custodian or "", purpose or "", protected or "")
                 code = codes.setdefault(tag, len(codes))
                 held.append((terminal, code, since, until))
