@@ -42,6 +42,7 @@ LOGGED: Final[Mapping[str, frozenset[str]]] = {
         "answered": "areas from to rulebook", "answered_once": "areas from rulebook", "why_answer": "at",
         "decided_by_change": "rulebook proposal since when", "decided_by_before": "rulebook when", "decided_by_unknown": "rulebook when",
         "rule_younger": "rulebook since from to decided", "change_same": "proposal", "change_other": "proposal",
+        "change_not_met": "proposal", "change_too_many": "proposal",
         "preview_differs": "proposal", "rule_kept": "proposal", "rule_reworded": "proposal", "rule_brought": "proposal",
         "own_contested": "at", "own_contested_at": "at", "own_due": "due", "own_overdue": "due", "sum_appeal_due": "due",
         "sum_appeal_overdue": "due", "proposal_effective": "since", "proposal_content": "object digest",
@@ -62,7 +63,7 @@ LIMIT: Final = re.compile(
 INTERNAL: Final = frozenset(
     {
         "why_finding", "why_not_denied", "why_relief", "why_relief_one", "why_exception", "why_requested", "party_registered",
-        "others_there", "others_there_still", "own_who", "own_ground",
+        "others_there", "others_there_still", "own_who", "own_ground", "change_answers", "change_moved",
     }
 )  # fmt: skip
 """Sentences that only operator and regulator read: margins, limits, what was measured, who holds an account, and other terminals."""

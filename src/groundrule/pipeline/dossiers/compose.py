@@ -34,6 +34,7 @@ from groundrule.instant import format_instant
 from groundrule.pipeline.dossiers import findings
 from groundrule.pipeline.dossiers.acts import Act, Said, acts
 from groundrule.pipeline.dossiers.bench import Bench
+from groundrule.pipeline.dossiers.changed import changed_answers
 from groundrule.pipeline.dossiers.gather import Gathered, gather, resolve
 from groundrule.pipeline.dossiers.others import others
 from groundrule.pipeline.dossiers.outside import Outside, outside_reports, report_ref
@@ -134,6 +135,8 @@ def compose(bench: Bench, kind: SubjectKind, given: str, *, as_of_ns: int | None
     if service is not None:
         _serve(bench, sheet, service)
         _own(bench, sheet, subject, service)
+    else:
+        _change(bench, sheet, gathered)
     outside = outside_reports(bench, _refs(kind, subject, gathered, service))
     for said, report, claim in outside.said:
         sheet.write("reports", said, (Source("report", report_ref(report, claim)),), (report,))
@@ -244,6 +247,11 @@ def _serve(bench: Bench, sheet: Sheet, service: Service) -> None:
 def _own(bench: Bench, sheet: Sheet, terminal_id: str, service: Service) -> None:
     for index, (said, sources, about) in owners_way(bench, terminal_id, service.rows):
         sheet.write("appeal", said, (*(() if index is None else sheet.entry(index)), *sources), about)
+
+
+def _change(bench: Bench, sheet: Sheet, gathered: Gathered) -> None:
+    for id_, said in changed_answers(bench, gathered.proposals):
+        sheet.write("findings", said, (*sheet.entry(bench.state.proposals[id_].index), Source("receipt", "decisions")), (id_,))
 
 
 def _numbered(rows: tuple[DecisionRow, ...], sections: tuple[Section, ...]) -> Iterator[DecisionRow]:
