@@ -14,7 +14,9 @@ import pytest
 from board import Board, make_board
 from console import groundrule, refused
 from groundrule.canon import canonical_json
-from groundrule.pipeline.home_ledger import LedgerSetup
+from groundrule.ledger.entry import Entry
+from groundrule.ledger.reader import read_log
+from groundrule.pipeline.home_ledger import LedgerSetup, log_folder
 from groundrule.store.home import Home
 from groundrule.store.journal_file import JournalFile
 from small_home import BOOK, make_home, observation, table
@@ -120,8 +122,19 @@ def test_a_point_without_a_home_decides_and_says_what_is_down(board: Board) -> N
     assert {row["class"] for row in rows.values()} <= {"ordinary", "conflict", "protected"}
     with JournalFile.open(board.folder / "point") as journal:
         (row,) = journal.waiting()
-    assert (row.kind, row.body["rows"], row.body["policy_digest"]) == ("evidence", 5, told["policy_digest"])
+    assert (row.kind, row.body["bucket_size"], row.body["policy_digest"]) == ("evidence", 256, told["policy_digest"])
     assert "stranger" not in json.dumps(row.body)
+    # The home is back: what was decided without it enters the log, once, and nothing else changes.
+    shutil.move(board.folder / "out of reach", board.home)
+    merge = ("snapshot", "merge", "--point", board.folder / "point")
+    assert [board.run(*merge)["merged"] for _ in range(2)] == [1, 0]
+    log = read_log(log_folder(Home.open(board.home)))
+    decoded = [Entry.decode(data) for data in log.tree(log.integrated_size).entries()]
+    entries = [each.body for each in decoded if each.kind == "evidence"]
+    assert [(each["batch"], each["degraded"]) for each in entries] == [(row.body["batch"], sorted(told["degraded"]))]
+    assert entries[0]["journaled_at"] == entries[0]["decided_at"]
+    assert board.run("govern", "check")["differences"] == []
+    assert board.run("replay")["identical"]
 
 
 def test_a_damaged_snapshot_falls_back_to_the_one_before_then_to_the_bootstrap_then_to_nothing(board: Board) -> None:

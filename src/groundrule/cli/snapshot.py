@@ -11,6 +11,7 @@ import typer
 from groundrule.canon import parse_canonical
 from groundrule.cli.envelopes import merge_envelopes, sign_shown
 from groundrule.cli.governing import entry_of, governed
+from groundrule.cli.ledger import committed_dict, print_committed
 from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_json, print_table, print_text, warn
 from groundrule.cli.passphrase import PassphraseFile
 from groundrule.govern.bootstrap import BOOTSTRAP_TYPE, Bootstrap
@@ -19,6 +20,8 @@ from groundrule.instant import format_instant
 from groundrule.pipeline.emergency_overlay import Clocks
 from groundrule.pipeline.enforcement_point import Point
 from groundrule.pipeline.governance_view import read_state
+from groundrule.pipeline.home_ledger import HomeLedger
+from groundrule.pipeline.point_merge import merge_point
 from groundrule.pipeline.publishing import (
     BOOTSTRAP_FILE,
     DEFAULT_DAYS,
@@ -168,6 +171,22 @@ def show(point: PointOption, as_json: OutputJson = False) -> None:
         for each in status["emergencies"]:
             print_text(f"  emergency {each['id']}, {each['direction']}, from {each['opened_at']} for {each['ttl_s']:,} s")
     if snapshot is None or status["expired"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def merge(point: PointOption, home: HomeOption = DEFAULT_HOME, as_json: OutputJson = False) -> None:
+    """Put what a point decided without the log into the log of the home, in order, each with its own time; 1 if it must wait."""
+    place = Home.open(home)
+    with place.writer(), HomeLedger.open(place) as ledger:
+        rows = merge_point(point, ledger)
+        committed = ledger.try_commit()
+    if as_json:
+        print_json({"merged": rows, "log": committed_dict(committed)})
+    else:
+        print_text(f"Merged: {rows:,} rows of the journal of {point}")
+        print_committed(committed)
+    if not committed.accepted:
         raise typer.Exit(1)
 
 

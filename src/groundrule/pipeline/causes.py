@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -33,6 +34,7 @@ NS_PER_S: Final = 1_000_000_000
 NS_PER_MS: Final = 1_000_000
 CURRENT, PREVIOUS, BOOTSTRAP, NOTHING = "current", "previous", "bootstrap", "none"
 """What is loaded."""
+_SQLITE: Final = "sqlite:///"
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +216,7 @@ def see_home(
     now_ns: int,
     confirmed_ns: int | None,
     asked: Asked | None,
+    least_revision: int = 0,
     witnessed: bool = True,
     log_writable: bool = True,
 ) -> Seen:
@@ -226,15 +229,11 @@ def see_home(
         now_ns: our clock [ns, UTC].
         confirmed_ns: when what decides was last found to be what the log says [ns]; None if never.
         asked: what witnesses said when they were last asked, since the start; None if no quorum has answered.
+        least_revision: register revision that was seen before; a store that has lost it is not up.
         witnessed: a quorum answered the last time.
         log_writable: the last entry was taken.
     """
-    try:
-        with Registers.open(home) as registers:
-            registers.revision(now_ns)
-        store_up = True
-    except (GroundruleError, OSError):
-        store_up = False
+    store_up = _store_answers(home, least_revision)
     has_witnesses = ledger is not None and bool(ledger.policy.witnesses)
     return Seen(
         now_ns,
@@ -249,6 +248,18 @@ def see_home(
         witness_ns=seen_ns(ledger) if ledger is not None else None,
         clock_offset_ms=offset_ms(asked),
     )
+
+
+def _store_answers(home: Home, least_revision: int) -> bool:
+    """Does the database of a home answer, with what it held? A file that is gone is not made anew by looking at it."""
+    url = home.registers_url
+    if url.startswith(_SQLITE) and not Path(url.removeprefix(_SQLITE)).is_file():
+        return False
+    try:
+        with Registers.open(home) as registers:
+            return registers.revision().revision >= least_revision
+    except (GroundruleError, OSError):
+        return False
 
 
 def screening_times(home: Home) -> dict[str, int]:

@@ -13,14 +13,13 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
 
 from groundrule.areas.model import AreaSet
 from groundrule.govern.emergency import NS_PER_S
 from groundrule.govern.objects import Emergency
-from groundrule.govern.signed import format_time, whole_ms
 from groundrule.ledger.entry import policy_digest
 from groundrule.pipeline.causes import BOOTSTRAP, NOTHING, Causes, Seen, Staleness, causes_of, screens
 from groundrule.pipeline.classes import CLASS_WORDS, Classifier
@@ -34,6 +33,7 @@ from groundrule.pipeline.enforcement_point import Loaded, Point
 from groundrule.pipeline.home import index_folder
 from groundrule.pipeline.judge import Judge, make_basis
 from groundrule.pipeline.overlay import NO_OVERLAY, Measure, Overlay
+from groundrule.pipeline.point_merge import KIND, body_of
 from groundrule.records import DECISION_SCHEMA, Outcome
 from groundrule.rules.compile import CompiledRulebook, compile_rulebook
 from groundrule.rules.text import read_rulebook
@@ -42,7 +42,6 @@ from groundrule.store.journal_file import JournalFile
 from groundrule.store.timeline import RegisterTimeline
 
 ANSWER_SCHEMA: Final = pa.schema([*DECISION_SCHEMA, pa.field("class", pa.dictionary(pa.int8(), pa.string()), nullable=False)])
-JOURNAL_KIND: Final = "evidence"
 _NOTHING_LOADED: Final = """\
 rulebook: nothing-loaded
 version: 1
@@ -189,17 +188,18 @@ class PointDesk:
             self._journal = None
 
     def _note(self, decisions: pa.Table, counts: Mapping[str, int]) -> None:
-        """Write one row of the journal; it holds counts and a digest, and nothing about anybody."""
+        """Write one row of the journal, which tells nothing about anybody."""
         digest = TableDigest()
         digest.update(decisions.select(DECISION_SCHEMA.names))
-        body: dict[str, Any] = {
-            "what": "decided-without-log", "decisions": digest.hexdigest(), "rows": len(decisions), "policy_digest": self.policy,
-            "snapshot_seq": self.loaded.seq, "evaluator_digest": sha256(ENGINE.encode()).hexdigest(),
-            "decided_at": format_time(whole_ms(self._clocks.wall_ns)), "degraded": dict(sorted(counts.items())),
+        about = {
+            "policy_digest": self.policy, "snapshot_seq": self.loaded.seq, "degraded": sorted(counts),
+            "evaluator_digest": sha256(ENGINE.encode()).hexdigest(),
         }  # fmt: skip
+        at_ns = self._clocks.wall_ns
+        body = body_of(self.point.folder, {"decisions": digest.hexdigest()}, len(decisions), about, at_ns)
         if self._journal is None:
             self._journal = JournalFile.open(self.point.folder)
-        self._journal.write(JOURNAL_KIND, body, at_ns=self._clocks.wall_ns)
+        self._journal.write(KIND, body, at_ns=at_ns)
         self.tally.journal += 1
 
     def _seen(self, loaded: Loaded) -> Seen:
