@@ -126,8 +126,9 @@ def section_order(kind: SubjectKind) -> tuple[str, ...]:
     """Return the order of sections, in which a stranger asks about such a subject: statements are numbered and pages laid out so."""
     answers = ("service", "why", "appeal")
     acts = ("asked", "decided")
-    first = (*answers, *acts) if kind is SubjectKind.TERMINAL else (*acts, *answers)
-    return (*first, "contacts", "reports", "unknown", "findings", "reviews", "emergencies", "screened", "registered")
+    first, then = (answers, acts) if kind is SubjectKind.TERMINAL else (acts, answers)
+    rest = ("contacts", "reports", "reviews", "emergencies", "screened", "registered")
+    return (*first, "unknown", "findings", *then, *rest)
 
 
 @dataclass(frozen=True, slots=True)

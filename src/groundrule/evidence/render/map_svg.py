@@ -44,13 +44,14 @@ class Drawn:
         svg: the picture, an `svg` element to be put into a page.
         legend: (picture of the sign, words), in the language of the map.
         source: of the basemap; empty where none is drawn.
-        points: how many positions are marked.
+        points: how many positions are marked. insets: how many small maps stand beside the large one.
     """
 
     svg: str
     legend: tuple[tuple[str, str], ...]
     source: str
     points: int
+    insets: int = 0
 
 
 def map_svg(dossier: Dossier, said: Words, *, outlines: Outlines | None = None) -> Drawn | None:
@@ -111,7 +112,7 @@ def map_svg(dossier: Dossier, said: Words, *, outlines: Outlines | None = None) 
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH:.0f} {HEIGHT:.0f}" width="{WIDTH:.0f}" height="{HEIGHT:.0f}" '
         f'role="img" class="map" font-family="DejaVu Sans, sans-serif">{title}{"".join(parts)}</svg>'
     )
-    return Drawn(picture, tuple(legend), visible(lines.attribution), len(chosen))
+    return Drawn(picture, tuple(legend), visible(lines.attribution), len(chosen), len(insets) // 2)
 
 
 def _outline(area: AreaVersion) -> shapely.Geometry | None:

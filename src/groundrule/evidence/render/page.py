@@ -31,7 +31,7 @@ from groundrule.evidence.render.page_parts import (
     report_anchors,
     sections_for,
 )
-from groundrule.evidence.render.timeline_svg import timeline_svg, unit_of
+from groundrule.evidence.render.timeline_svg import timeline_legend, timeline_svg, unit_of
 from groundrule.evidence.render.words import Piece, Words, names_in, visible, words
 from groundrule.instant import format_instant
 
@@ -70,6 +70,7 @@ def page_html(
         legend=[(Markup(sign), text) for sign, text in drawn.legend] if drawn else [],  # noqa: S704 - see above
         picture=Markup(picture) if picture else None,  # noqa: S704 - see above
         unit=said("page", f"picture_{unit_of(dossier, said)}") if picture else "",
+        picture_legend=[(Markup(sign), text) for sign, text in timeline_legend(dossier, said)],  # noqa: S704 - see above
         signs=SIGNS,
         dedent=dedent,
         title=headline(dossier, said, view.names),
@@ -77,7 +78,7 @@ def page_html(
         sections=sections_for(dossier, with_map=drawn is not None),
         people=groups(dossier, said),
         rules=by_rule(dossier),
-        timeline=first_of_each_act(timeline(dossier)),
+        timeline=first_of_each_act(dossier, timeline(dossier)),
         not_known=not_known(dossier),
         decided=sum(row.count for row in dossier.decisions),
         proved=sum(bool(row.receipt) for row in dossier.decisions),

@@ -21,7 +21,9 @@ GROUPS = {
     "office": ("registrar",),
 }
 """Parts that parties had, in the order in which a stranger asks."""
-_AFTER = {"service": "map", "findings": "rules", "registered": ""}
+EVENTS = ("asked", "screened", "decided", "contacts", "reviews", "reports", "emergencies", "service")
+"""Sections that tell of events."""
+_AFTER = {"service": "map", "findings": "rules"}
 """What a page has after a section, beside its statements."""
 _LAST = ("timeline", "redactions", "annex")
 
@@ -118,12 +120,15 @@ def not_known(dossier: Dossier) -> list[Statement]:
     ]
 
 
-def first_of_each_act(statements: Iterable[tuple[int, Statement]]) -> list[tuple[int, Statement]]:
-    """Return the first statement of each act: what one entry of the log, or one answer, says in several sentences happened once."""
+def first_of_each_act(dossier: Dossier, statements: Iterable[tuple[int, Statement]]) -> list[tuple[int, Statement]]:
+    """Return what happened: the first statement of each act, which may say more in several; what was computed from acts is none."""
+    happened = {each.id for section in dossier.sections if section.key in EVENTS for each in section.statements}
     seen: set[tuple[object, ...]] = set()
     found = []
     for at, each in statements:
-        entries = tuple(source.ref for source in each.sources if source.kind in ("log_entry", "report", "rule"))
+        if each.id not in happened or each.standing is Standing.INFERENCE:
+            continue
+        entries = tuple(source.ref for source in each.sources if source.kind in ("log_entry", "report"))
         act = (at, *entries, each.standing.value == "claim") if entries else (each.id,)
         if act not in seen:
             seen.add(act)

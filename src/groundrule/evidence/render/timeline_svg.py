@@ -11,14 +11,19 @@ from dataclasses import dataclass
 
 from groundrule.evidence.dossier import Dossier, Standing
 from groundrule.evidence.marks import MARKS
+from groundrule.evidence.render.page_parts import EVENTS
 from groundrule.evidence.render.svg import element, shape
 from groundrule.evidence.render.words import Words
 
 WIDTH, LEFT, ROW = 820.0, 196.0, 34.0
-LANES = ("asked", "screened", "decided", "contacts", "reviews", "reports", "emergencies", "service")
+LANES = EVENTS
 MAX_COLUMNS = 7
 SLOTS = 10
 """Places in a column; events of more instants share them."""
+APART = 26.0
+"""How far apart places are at least, so that a mark and the number beside it do not touch the next."""
+LONG_NS = 7 * 86_400_000_000_000
+"""Gaps from this on are drawn as a break."""
 _INK, _SOFT, _LINE = "#1c2126", "#5b6770", "#d5dade"
 COLOURS = {"recorded": "#0b5d3b", "claim": "#a14a00", "inference": "#1f4e8c", "unknown": "#6b3b7a"}
 NS_PER_DAY = 86_400_000_000_000
@@ -62,12 +67,29 @@ def timeline_svg(dossier: Dossier, said: Words) -> str | None:
             text = said.fill("page", "later", gap=said.forms.lasting(gap))
             parts.append(element("text", text, x=left, y=bottom + 52, font_size=12, text_anchor="middle", fill=_SOFT, font_style="italic"))
             parts.append(shape("path", d=f"M{left - 3:.1f} {bottom + 1:.1f}l3 6l3 -6", fill="none", stroke=_SOFT, stroke_width=1.2))
+            if gap >= LONG_NS:
+                parts.append(shape("rect", x=left - 5, y=8, width=10.0, height=bottom - 4, fill="#fff"))
+                for x in (left - 3, left + 3):
+                    tooth = "l3 6l-6 6l3 6" * max(1, int((bottom - 4) // 18))
+                    parts.append(shape("path", d=f"M{x:.1f} 8{tooth}", fill="none", stroke=_SOFT, stroke_width=1.2))
         parts += _drawn(some, left, wide, lanes)
     title = element("title", said.fill("page", "picture_title", unit=said("page", f"picture_{unit}")))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH:.0f} {height:.0f}" width="{WIDTH:.0f}" height="{height:.0f}" '
         f'role="img" class="picture" font-family="DejaVu Sans, sans-serif">{title}{"".join(parts)}</svg>'
     )
+
+
+def timeline_legend(dossier: Dossier, said: Words) -> list[tuple[str, str]]:
+    """Return the marks in the picture, each as a small drawing, and what they mean."""
+    kinds = {each.kind for each in _events(dossier)}
+    found = []
+    for kind in (*COLOURS, *(f"answer:{each.key}" for each in MARKS)):
+        if kind in kinds:
+            text = said.word("answers", kind[7:]) if kind.startswith("answer:") else said("standings", kind)
+            drawing = mark(kind, 9, 9)
+            found.append((f'<svg viewBox="0 0 18 18" width="18" height="18" aria-hidden="true">{drawing}</svg>', text))
+    return found
 
 
 def unit_of(dossier: Dossier, said: Words) -> str:
@@ -103,7 +125,7 @@ def _columns(events: list[_Event], said: Words) -> tuple[str, list[tuple[list[st
 
 def _drawn(events: list[_Event], left: float, wide: float, lanes: list[str]) -> Iterator[str]:
     instants = sorted({each.at_ns for each in events})
-    count = min(len(instants), SLOTS)
+    count = max(1, min(len(instants), SLOTS, int((wide - 24) // APART)))
     slot = {at: place * count // len(instants) for place, at in enumerate(instants)}
     cells: dict[tuple[str, int, str], list[_Event]] = defaultdict(list)
     for each in events:

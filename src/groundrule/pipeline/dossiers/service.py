@@ -40,6 +40,8 @@ MAX_STRETCHES = 200
 """Stretches of equal answers that are listed one by one; of more, the first and the last half."""
 MAX_POINTS = 2_000
 """Positions drawn; of more, evenly chosen ones, and every change of answer."""
+WHOLE_DEG, WHOLE_POINTS = 5.0, 2_000
+"""Areas up to this extent [degree] and number of points are given whole."""
 MARGIN_DEG = 1.0
 """How far around a track areas are drawn at least [degree]."""
 
@@ -263,7 +265,7 @@ def window_of(places: Sequence[tuple[float, float]]) -> shapely.Polygon | None:
 def area_version(area: Area, window: shapely.Polygon | None = None) -> AreaVersion:
     """Return an area as a dossier holds it, cut to a window where one is given."""
     geometry = area.geometry
-    if window is not None:
+    if window is not None and not _small(geometry):
         cut = shapely.intersection(geometry, window)
         geometry = geometry if cut.is_empty else cut
     return AreaVersion(
@@ -275,6 +277,12 @@ def area_version(area: Area, window: shapely.Polygon | None = None) -> AreaVersi
         _bounded(area.valid_until_ns),
         bytes(shapely.to_wkb(geometry)),
     )
+
+
+def _small(geometry: shapely.Geometry) -> bool:
+    """Whether an area is drawn whole: what is cut off its side looks as if the area ended there."""
+    west, south, east, north = shapely.bounds(geometry)
+    return bool(max(east - west, north - south) <= WHOLE_DEG) and int(shapely.get_num_coordinates(geometry)) <= WHOLE_POINTS
 
 
 def _track(terminal_id: str, seen: Any, rows: Sequence[DecisionRow]) -> Iterator[TrackPoint]:
