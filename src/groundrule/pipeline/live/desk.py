@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from groundrule.errors import GroundruleError, StoreError
 from groundrule.instant import NS_PER_S
 from groundrule.pipeline.home_ledger import HomeLedger, has_ledger
+from groundrule.pipeline.judge import Basis
 from groundrule.pipeline.live.announcing import Announcer, Subscriber, log_events
 from groundrule.pipeline.live.answers import Answered, Check, LiveSettings, LiveStatus
 from groundrule.pipeline.live.bench import Bench
@@ -144,6 +145,11 @@ class Live:
             return self._bench.present(self._bench.rows_of(known), known)
 
         return self._command(read)
+
+    @property
+    def basis(self) -> Basis:
+        """What observations are decided under now."""
+        return self._bench.judge.basis
 
     def fleet(self) -> FleetView:
         """Return the last answer of every terminal; the same object while nothing changes."""
