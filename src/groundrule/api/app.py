@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
-from litestar import Litestar, Request
+from litestar import Litestar, Request, Router
 from litestar.datastructures import State
 from litestar.di import Provide
+from litestar.enums import ScopeType
 from litestar.openapi.config import OpenAPIConfig
-from litestar.types import ControllerRouterHandler
+from litestar.types import ControllerRouterHandler, HTTPScope, LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive, Scope, Send
 
 from groundrule import __version__
 from groundrule.api.conditional import EntityTags, Idempotency
 from groundrule.api.guard import Door, permission_guard
+from groundrule.api.paths import routable
 from groundrule.api.principal import NOBODY, Principal
 from groundrule.api.problems import HANDLERS as PROBLEM_HANDLERS
 from groundrule.api.roles import accesses
@@ -23,6 +25,20 @@ from groundrule.api.state import Service
 from groundrule.pipeline.live import Live
 
 API_VERSION = "1"
+
+
+class Application(Litestar):
+    """An application in whose paths an id may hold a slash, written `%2F`."""
+
+    async def __call__(
+        self, scope: Scope | LifeSpanScope, receive: Receive | LifeSpanReceive, send: Send | LifeSpanSend
+    ) -> None:
+        """Take a request; before any route is looked for, a slash within an id gets another form (`api.paths`)."""
+        if scope["type"] == ScopeType.HTTP:
+            request = cast("HTTPScope", scope)
+            if (path := routable(request.get("raw_path") or b"")) is not None:
+                request["path"] = path
+        await super().__call__(scope, receive, send)
 
 
 def make_app(service: Service, *, handlers: Sequence[ControllerRouterHandler] = HANDLERS, debug: bool = False) -> Litestar:
@@ -43,7 +59,7 @@ def make_app(service: Service, *, handlers: Sequence[ControllerRouterHandler] = 
         finally:
             service.jobs.close()
 
-    app = Litestar(
+    app = Application(
         route_handlers=list(handlers),
         guards=[permission_guard],
         middleware=[Door(), EntityTags(), Idempotency()],
@@ -57,7 +73,9 @@ def make_app(service: Service, *, handlers: Sequence[ControllerRouterHandler] = 
         lifespan=[lifespan],
         request_max_body_size=service.settings.max_body_bytes,
         openapi_config=OpenAPIConfig(
-            title="Groundrule", version=f"{API_VERSION}.0.0", path="/-", create_examples=False, render_plugins=[],
+            title="Groundrule", version=f"{API_VERSION}.0.0", create_examples=False, render_plugins=[],
+            # The framework's own pages about the API are for nobody; `routes.health` gives the document.
+            openapi_router=Router("/-", route_handlers=[], include_in_schema=False, opt={"internal": True}),
             description=f"Where and for whom a satellite network serves, why, and the proof. Groundrule {__version__}.",
         ),
         debug=debug,

@@ -102,8 +102,8 @@ def accesses(app: Litestar) -> list[Access]:
         for handler in route.route_handlers:
             permission = handler.opt.get("permission")
             for method in sorted(handler.http_methods):
-                if method == "OPTIONS" and permission is None:
-                    continue  # Litestar's own answer about methods; it holds nothing
+                if permission is None and (method == "OPTIONS" or handler.opt.get("internal")):
+                    continue  # Litestar's own: about methods, which holds nothing, and pages that the guard gives to nobody
                 if permission not in known:
                     raise ValueError(f"{method} {route.path_format} needs the permission {permission!r}, which no role has")
                 found.append(Access(method, route.path_format, permission))

@@ -31,7 +31,7 @@ from groundrule.store.keys import KeyService
 from groundrule.store.policy import in_force
 from groundrule.store.records import Record, RecordStore
 
-Recipient = Literal["operator", "owner"]
+Recipient = Literal["operator", "owner", "regulator"]
 PLACE_OR_IDENTITY: Final = frozenset(
     {"terminal_id", "account_id", "position", "h3_r7", "owner_tag", "inputs_sha256", "corrects"}
 )
@@ -78,8 +78,8 @@ def issue_receipt(
 
     Args:
         at_ns: the last observation up to this instant [ns, UTC]; None is the latest.
-        recipient: an owner's receipt leaves closed what would teach how to stay below a limit; the operator's, in a
-            governed home, what tells a place or an identity.
+        recipient: an owner's receipt leaves closed what would teach how to stay below a limit; a regulator's that, and what
+            tells a place or an identity; the operator's, in a governed home, the latter.
         fields: open only these; None opens what the recipient may see.
     Raises:
         InputError: no such decision, or a field that is not to be opened.
@@ -104,13 +104,15 @@ def issue_receipt(
         erased = _erased(records, terminal_id)
         observed_ns = _agrees(home, records, found, content, at_ns, erased)
         names = sorted(set(fields)) if fields is not None else sorted(content)
-        if recipient == "owner":
+        if recipient != "operator":
             allowed = owner_fields(content)
+            if recipient == "regulator":
+                allowed = _open_without_order(allowed, asked=False)
             if fields is None:
                 names = allowed
             elif closed := sorted(set(names) - set(allowed)):
                 raise InputError(
-                    f"an owner's receipt does not open `{closed[0][:60]}`", help=f"it opens {', '.join(allowed)}"
+                    f"a receipt for the {recipient} does not open `{closed[0][:60]}`", help=f"it opens {', '.join(allowed)}"
                 )
         elif in_force(home) is not None:
             names = _open_without_order(names, asked=fields is not None)

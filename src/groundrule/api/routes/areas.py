@@ -13,9 +13,10 @@ import msgspec
 import numpy as np
 import shapely
 from litestar import Request, Response, get
-from litestar.params import Parameter
+from litestar.params import FromPath, Parameter
 from litestar.types import ControllerRouterHandler
 
+from groundrule.api.given import GivenLive, GivenService
 from groundrule.api.paging import MAX_LIMIT, Cursor, Limit, Page, page_of
 from groundrule.api.problems import Refused
 from groundrule.api.settings import address
@@ -24,7 +25,6 @@ from groundrule.api.times import instant_of, interval_of, when
 from groundrule.areas.model import Area, AreaSet, service_answer
 from groundrule.areas.world import ATTRIBUTION
 from groundrule.instant import MAX_NS, MIN_NS, format_instant
-from groundrule.pipeline.live import Live
 
 COLLECTION: Final = "areas"
 GEOJSON: Final = "application/geo+json"
@@ -89,8 +89,8 @@ class Link(msgspec.Struct, omit_defaults=True):
 
 @get("/v1/areas", opt={"permission": "areas:read"}, summary="Areas in force, without their shapes")
 async def areas(
-    live: Live,
-    service: Service,
+    live: GivenLive,
+    service: GivenService,
     kind: Annotated[str | None, Parameter(max_length=40, description="Only areas of this kind, for instance `zone`.")] = None,
     at: Annotated[str | None, Parameter(max_length=40, description="As they stood at this instant; the default is now.")] = None,
     limit: Limit = 100,
@@ -105,7 +105,7 @@ async def areas(
 
 
 @get("/v1/areas/{area_id:str}/versions", opt={"permission": "areas:read"}, summary="Every version of an area, and its record of service")
-async def versions(live: Live, area_id: str) -> list[Version]:
+async def versions(live: GivenLive, area_id: FromPath[str]) -> list[Version]:
     """List the versions of an area in order of time."""
     found = live.basis.areas.versions(area_id)
     if not found:
@@ -127,7 +127,7 @@ async def versions(live: Live, area_id: str) -> list[Version]:
 
 
 @get("/ogc", opt={"permission": "areas:read"}, summary="Landing page of OGC API – Features")
-async def landing(service: Service) -> dict[str, Any]:
+async def landing(service: GivenService) -> dict[str, Any]:
     """Say where everything is."""
     base = f"{address(service.settings)}/ogc"
     return {
@@ -149,14 +149,14 @@ async def conformance() -> dict[str, list[str]]:
 
 
 @get("/ogc/collections", opt={"permission": "areas:read"}, summary="The collections")
-async def collections(service: Service) -> dict[str, Any]:
+async def collections(service: GivenService) -> dict[str, Any]:
     """List the one collection."""
     base = f"{address(service.settings)}/ogc/collections"
     return {"links": _plain([Link(base, "self", "application/json")]), "collections": [_collection(service)]}
 
 
 @get("/ogc/collections/{collection:str}", opt={"permission": "areas:read"}, summary="One collection")
-async def collection_(collection: str, service: Service) -> dict[str, Any]:
+async def collection_(collection: FromPath[str], service: GivenService) -> dict[str, Any]:
     """Describe the collection of areas."""
     _check(collection)
     return _collection(service)
@@ -176,9 +176,9 @@ _ITEM: Final = _geojson("A feature", "geometry")
 @get("/ogc/collections/{collection:str}/items", opt={"permission": "areas:read", "openapi": _ITEMS}, summary="Areas as GeoJSON")
 async def items(
     request: Request[Any, Any, Any],
-    live: Live,
-    service: Service,
-    collection: str,
+    live: GivenLive,
+    service: GivenService,
+    collection: FromPath[str],
     bbox: Annotated[str | None, Parameter(max_length=200, description="west,south,east,north; west beyond east crosses 180°.")] = None,
     datetime: Annotated[str | None, Parameter(max_length=100, description="An instant, or `from/until` with `..` for open ends.")] = None,
     kind: Annotated[str | None, Parameter(max_length=40, description="Only areas of this kind.")] = None,
@@ -211,7 +211,7 @@ async def items(
     "/ogc/collections/{collection:str}/items/{feature:str}", opt={"permission": "areas:read", "openapi": _ITEM},
     summary="One area as GeoJSON",
 )  # fmt: skip
-async def item(live: Live, service: Service, collection: str, feature: str) -> Response[bytes]:
+async def item(live: GivenLive, service: GivenService, collection: FromPath[str], feature: FromPath[str]) -> Response[bytes]:
     """Give the version of an area that its feature id names."""
     _check(collection)
     for area in live.basis.areas:
@@ -272,8 +272,9 @@ def _box(text: str | None) -> tuple[float, float, float, float] | None:
         or not (-180 <= numbers[0] <= 180 and -180 <= numbers[2] <= 180 and -90 <= numbers[1] <= numbers[3] <= 90)
     ):
         raise Refused(
-            400, f"`{text[:80]}` is no box", code="malformed", field="bbox", help="west,south,east,north in degrees, for instance 22,44,41,53"
-        )
+            400, f"`{text[:80]}` is no box", code="malformed", field="bbox",
+            help="west,south,east,north in degrees, for instance 22,44,41,53",
+        )  # fmt: skip
     west, south, east, north = numbers
     return west, south, east, north
 

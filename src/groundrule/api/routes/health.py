@@ -9,7 +9,7 @@ from litestar import MediaType, Request, Response, get
 from litestar.types import ControllerRouterHandler
 
 from groundrule.api.document import document
-from groundrule.api.state import Service
+from groundrule.api.given import GivenService
 
 
 class Check(msgspec.Struct):
@@ -45,7 +45,7 @@ async def healthz() -> str:
 
 
 @get("/readyz", opt={"permission": "health:read", "open": True}, summary="Can it take decisions?", raises=[])
-async def readyz(service: Service) -> Response[Readiness]:
+async def readyz(service: GivenService) -> Response[Readiness]:
     """Answer 200 when every check is in order, else 503; each check says why."""
     checks = [
         Check(each.name, each.ok, each.why) for tenant in service.homes.values() for each in tenant.status().checks
@@ -55,7 +55,7 @@ async def readyz(service: Service) -> Response[Readiness]:
 
 
 @get("/metrics", opt={"permission": "metrics:read"}, media_type=MediaType.TEXT, summary="Counters for Prometheus")
-async def metrics(service: Service) -> Response[bytes]:
+async def metrics(service: GivenService) -> Response[bytes]:
     """Give the counters; none names a terminal, account, person or area."""
     for live in service.homes.values():
         live.measure(service.metrics)

@@ -6,13 +6,13 @@ import asyncio
 from typing import Annotated, Any, Final
 
 from litestar import Request, Response, post
-from litestar.params import Parameter
+from litestar.params import HeaderParameter
 from litestar.types import ControllerRouterHandler
 
 from groundrule.api.batches import ARROW, answers_as_arrow, answers_as_json, read_batch
-from groundrule.api.principal import Principal
+from groundrule.api.given import GivenLive, GivenPrincipal, GivenService
 from groundrule.api.state import Service
-from groundrule.pipeline.live import Answered, Live
+from groundrule.pipeline.live import Answered
 
 MAX_BODY: Final = 64 << 20
 
@@ -96,7 +96,7 @@ _DOCUMENT: Final = {
 }  # fmt: skip
 
 Key = Annotated[
-    str | None, Parameter(header="Idempotency-Key", max_length=255, description="The same batch with the same key is taken once.")
+    str | None, HeaderParameter(name="Idempotency-Key", max_length=255, description="The same batch with the same key is taken once.")
 ]
 
 
@@ -105,7 +105,7 @@ Key = Annotated[
     opt={"permission": "observations:write", "idempotency": "own", "openapi": _DOCUMENT},
 )  # fmt: skip
 async def observe(
-    request: Request[Any, Any, Any], live: Live, principal: Principal, service: Service, key: Key = None
+    request: Request[Any, Any, Any], live: GivenLive, principal: GivenPrincipal, service: GivenService, key: Key = None
 ) -> Response[bytes]:
     """Store observations durably and answer each with its decision.
 
@@ -121,7 +121,7 @@ async def observe(
     "/v1/decisions/evaluate", status_code=200, request_max_body_size=MAX_BODY, summary="What would be decided? Nothing is stored",
     opt={"permission": "decisions:evaluate", "idempotency": "own", "openapi": _DOCUMENT},
 )  # fmt: skip
-async def evaluate(request: Request[Any, Any, Any], live: Live, service: Service) -> Response[bytes]:
+async def evaluate(request: Request[Any, Any, Any], live: GivenLive, service: GivenService) -> Response[bytes]:
     """Decide observations under what is in force, and leave nothing behind."""
     table = await asyncio.to_thread(read_batch, await request.body(), request.headers.get("content-type", ""))
     waiting = await asyncio.to_thread(live.evaluate, table)

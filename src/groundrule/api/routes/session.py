@@ -8,10 +8,12 @@ import msgspec
 from litestar import Response, delete, get, post
 from litestar.connection import Request
 from litestar.datastructures import Cookie
+from litestar.params import JSONBody
 from litestar.types import ControllerRouterHandler
 
 from groundrule import __version__
 from groundrule.api.credentials import SESSION_NS, BadCredentials
+from groundrule.api.given import GivenLive, GivenPrincipal, GivenService
 from groundrule.api.principal import Principal
 from groundrule.api.problems import Refused
 from groundrule.api.state import COOKIE, Service
@@ -68,13 +70,13 @@ class Login(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @get("/v1/session", opt={"permission": "session:read"}, summary="Who am I, and what may I do?")
-async def session(principal: Principal, live: Live, service: Service) -> Session:
+async def session(principal: GivenPrincipal, live: GivenLive, service: GivenService) -> Session:
     """Say who is logged in, with every permission."""
     return _session(principal, live, service)
 
 
 @post("/v1/sessions", opt={"permission": "session:open", "open": True}, summary="Log in with a one-time link")
-async def login(data: Login, request: Request[Any, Any, Any], service: Service) -> Response[Session]:
+async def login(data: JSONBody[Login], request: Request[Any, Any, Any], service: GivenService) -> Response[Session]:
     """Turn the token of a login link into a session; the link then works no more."""
     try:
         secret, principal = service.desk.open_session(data.token)
@@ -88,7 +90,7 @@ async def login(data: Login, request: Request[Any, Any, Any], service: Service) 
 
 
 @delete("/v1/sessions/current", opt={"permission": "session:close"}, status_code=204, summary="Log out")
-async def logout(request: Request[Any, Any, Any], service: Service) -> Response[None]:
+async def logout(request: Request[Any, Any, Any], service: GivenService) -> Response[None]:
     """End the session of the console."""
     secret = request.cookies.get(COOKIE)
     if secret:

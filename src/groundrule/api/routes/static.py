@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from litestar import Response, get
-from litestar.params import Parameter
+from litestar.params import FromPath, Parameter
 from litestar.types import ControllerRouterHandler
 
+from groundrule.api.given import GivenService
 from groundrule.api.principal import DEFAULT_TENANT
 from groundrule.api.problems import Refused
-from groundrule.api.state import Service
 from groundrule.pipeline.home_ledger import log_folder
 
 _PUBLIC: Final = re.compile(r"checkpoint|policy|tile/(?:entries/|[0-9]{1,2}/)(?:x[0-9]{3}/){0,5}[0-9]{3}(?:\.p/[0-9]{1,3})?")
@@ -35,7 +35,7 @@ def console_folder() -> Path:
 
 
 @get("/ledger/{path:path}", opt={"permission": "log:read", "open": True}, summary="The public log, file by file (C2SP tlog-tiles)")
-async def log_file(path: str, service: Service, tenant: Annotated[str, Parameter(max_length=80)] = DEFAULT_TENANT) -> Response[bytes]:
+async def log_file(path: FromPath[str], service: GivenService, tenant: Annotated[str, Parameter(max_length=80)] = DEFAULT_TENANT) -> Response[bytes]:
     """Give a file of the public log: `checkpoint`, `policy`, `tile/…`. What is full never changes."""
     name = path.lstrip("/")
     if not _PUBLIC.fullmatch(name):
@@ -57,7 +57,7 @@ async def log_file(path: str, service: Service, tenant: Annotated[str, Parameter
 
 
 @get(["/", "/{path:path}"], opt={"permission": "console:read", "open": True}, include_in_schema=False)
-async def console(path: str = "") -> Response[bytes]:
+async def console(path: FromPath[str] = "") -> Response[bytes]:
     """Give a file of the console; every address that is none is one of its pages."""
     folder = console_folder()
     name = path.lstrip("/")
