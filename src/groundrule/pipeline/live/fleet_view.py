@@ -7,7 +7,7 @@ last answer is from it; it gives up its judge, and all that is big, when the jud
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
@@ -58,6 +58,9 @@ class FleetView:
         reason: index into `reasons` of the decisive reason (int32).
         observed_at_ns: [ns, UTC].
         rules, reasons: the words.
+        where: place of each terminal, a code of its generation (int32).
+        generation: which generation that is (int32).
+        places: distinct places of each generation.
     """
 
     version: int
@@ -72,9 +75,30 @@ class FleetView:
     observed_at_ns: NDArray[np.int64]
     rules: tuple[str, ...]
     reasons: tuple[str, ...]
+    where: NDArray[np.int32]
+    generation: NDArray[np.int32]
+    places: Mapping[int, Sequence[tuple[AreaFact, ...] | None]]
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def areas_of(self, row: int) -> tuple[str, ...]:
+        """Return the ids of the areas that a terminal is in, or may be in."""
+        facts = self.places[int(self.generation[row])][int(self.where[row])]
+        return tuple(fact.id for fact in facts or ())
+
+    def inside(self, areas: Container[str]) -> NDArray[np.bool_]:
+        """Tell which terminals are, or may be, in one of some areas (bool, shape (n,))."""
+        found = np.zeros(len(self), bool)
+        for number, values in self.places.items():
+            mine = np.flatnonzero(self.generation == number)
+            if len(mine):
+                codes = self.where[mine]
+                # Places grow while they are read; those of this view are there already.
+                known = values[: int(codes.max()) + 1]
+                hit = np.array([any(fact.id in areas for fact in facts or ()) for facts in known], bool)
+                found[mine] = hit[codes]
+        return found
 
     @cached_property
     def _index(self) -> TerminalIndex:
@@ -265,14 +289,15 @@ class LastAnswers:
         _, rows, ids = self._ids
         klass = self.columns["klass"][rows]
         rule_of, reason_of = np.array(self.book.rule_of, np.int32), np.array(self.book.reason_of, np.int32)
-        found = {name: self.columns[name][rows] for name in ("lat", "lon", "kind", "observed_at")}
+        found = {name: self.columns[name][rows] for name in ("lat", "lon", "kind", "observed_at", "where", "generation")}
         found["outcome"], found["state"] = self.columns["answer"][rows] >> 3, self.columns["answer"][rows] & 7
         found |= {"rule": rule_of[klass] if count else klass, "reason": reason_of[klass] if count else klass}
         for column in found.values():
             column.flags.writeable = False
         return FleetView(
             self.version, ids, found["lat"], found["lon"], found["outcome"], found["state"], found["kind"], found["rule"],
-            found["reason"], found["observed_at"], self.book.rules, self.book.reasons,
+            found["reason"], found["observed_at"], self.book.rules, self.book.reasons, found["where"], found["generation"],
+            {number: each.where_values for number, each in self.generations.items()},
         )  # fmt: skip
 
     def table(self, rows: NDArray[np.int32], ids: pa.Array) -> pa.Table:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +26,12 @@ from groundrule.store.events import EventLog
 from groundrule.store.segments import Frame, SegmentWriter, encode_frame
 
 Rows = NDArray[np.int32]
+COUNTERS: Final = (
+    "submissions", "groups", "accepted", "late", "duplicates", "rejected", "repeated_keys", "refused_busy", "refused_by_disk",
+    "changes", "runs", "failed_runs", "committed", "corrected", "over_late", "duplicates_in_runs", "differences",
+    "recovered_rows", "torn_segments", "damaged_segments",
+)  # fmt: skip
+"""What is counted since the start; rows, unless the name says otherwise."""
 
 
 class Taker:
@@ -51,7 +58,7 @@ class Taker:
         self._events, self._settings, self._clock = events, settings, clock
         self.work = Work()
         self.lock = threading.Lock()
-        self.counters: Counter[str] = Counter()
+        self.counters: Counter[str] = Counter(dict.fromkeys(COUNTERS, 0))
         seen = bench.frontier[bench.frontier > MIN_NS]
         self.newest_ns: int | None = int(seen.max()) if len(seen) else None
         self._answers: OrderedDict[str, tuple[str, Answered | None]] = OrderedDict()
