@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -129,6 +130,44 @@ def test_the_commands_say_the_same(made: Bundles, tmp_path_factory: pytest.TempP
         assert (ran.returncode == 0) is (name == "whole"), (name, ran.stdout)
         assert json.loads(ran.stdout)["holds"] is (name == "whole")
         assert "Traceback" not in ran.stderr + ours.err
+
+
+def test_without_ml_dsa_ed25519_is_checked_and_that_is_said(made: Bundles, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An older package knows no ML-DSA: what can be checked is, and what could not is named."""
+    tool()
+    first = sys.modules["groundrule_verify"]
+    monkeypatch.setattr(first, "mldsa", None)
+    monkeypatch.setattr(first, "CHECKED", {1, 4})
+    module, facts = tool(), {}
+    module.verify(made.data, made.policy, facts)
+    assert "unvouched" not in facts
+    keys = first.parse_policy(made.policy)
+    large = any(key.type == 6 for key in [*keys.logs.values(), *(key for _, key in keys.witnesses.values())])
+    assert ("not_checked" in facts) is large
+    broken = {name: data for name, data in mutants(made, seed=4, flips=20) if "signature 0" in name or "hash" in name}
+    assert broken
+    assert not [name for name, data in broken.items() if by_tool(module, data, made.policy)]
+
+
+def test_what_is_missing_is_said_in_words_and_not_in_a_traceback(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("alone")
+    (folder / "verify_dossier.py").write_bytes((TOOLS / "verify_dossier.py").read_bytes())
+    ran = subprocess.run([sys.executable, folder / "verify_dossier.py", "x.zip"], capture_output=True, text=True, check=False)
+    assert ran.returncode == 2
+    assert "pip install 'cryptography>=50'" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_where_the_policy_asks_for_no_witness_none_is_said_to_have_signed(made: Bundles) -> None:
+    tool()
+    first = sys.modules["groundrule_verify"]
+    receipt = next(data for name, data in members(made.data).items() if name.startswith("proofs/receipt-"))
+    for policy, wanted in (
+        (made.policy, "enough witnesses" if b"quorum none" not in made.policy else "asks for no witness"),
+        (re.sub(rb"quorum .*\n", b"quorum none\n", made.policy), "asks for no witness"),
+    ):
+        titles = list(first.receipt_steps(receipt, first.parse_policy(policy), {"fields": {}}))
+        assert any(wanted in title for title in titles)
 
 
 def test_names_that_lead_out_are_many_enough() -> None:

@@ -26,6 +26,7 @@ from groundrule.evidence.render.page_parts import (
     headline,
     invented,
     not_known,
+    opens_terminal,
     proof_files,
     receipts,
     report_anchors,
@@ -83,6 +84,7 @@ def page_html(
         decided=sum(row.count for row in dossier.decisions),
         proved=sum(bool(row.receipt) for row in dossier.decisions),
         opens="openings.json" in view.files,
+        whose=opens_terminal(view.files),
         no_witness=b"\nquorum none" in view.files.get("log/policy", b""),
         short=visible,
     )

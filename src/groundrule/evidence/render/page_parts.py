@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import re
+from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -12,6 +14,8 @@ from groundrule.evidence.dossier import Dossier, Party, RuleText, Standing, Stat
 from groundrule.evidence.render.words import Words, visible
 
 INVENTED = "(invented)"
+_RECEIPT = re.compile(r"proofs/receipt-[0-9]+\.tlog-proof")
+_EXTRA = re.compile(rb"^extra ([A-Za-z0-9+/]+=*)$", re.MULTILINE)
 GROUPS = {
     "asked": ("requester", "on_behalf_of", "conveyed", "beneficiary"),
     "decided": ("author", "approved", "rejected", "opener", "reviewer"),
@@ -197,6 +201,13 @@ def receipts(dossier: Dossier) -> dict[str, str]:
             if each.id not in named and (receipt := begins.get(each.times.observed_at_ns or 0)):
                 named[each.id] = receipt
     return named
+
+
+def opens_terminal(files: Mapping[str, bytes]) -> bool:
+    """Tell whether every receipt among some files opens whose answer it proves."""
+    found = [data for name, data in files.items() if _RECEIPT.fullmatch(name)]
+    extras = [match[1] if (match := _EXTRA.search(data)) else b"" for data in found]
+    return bool(found) and all(b'"name":"terminal_id"' in b64decode(each) for each in extras)
 
 
 def report_anchors(dossier: Dossier) -> dict[str, str]:
