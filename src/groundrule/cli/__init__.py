@@ -5,6 +5,8 @@ Exit codes: 0 done; 1 the answer is a refusal or a failed check; 2 wrong usage o
 
 from __future__ import annotations
 
+import functools
+import importlib
 import os
 import sys
 import traceback
@@ -12,84 +14,75 @@ import traceback
 import typer
 
 from groundrule import __version__
-from groundrule.cli import (
-    access,
-    appeal,
-    approve,
-    areas,
-    batch,
-    charter,
-    contact,
-    decide,
-    demo,
-    disclosure,
-    dossier,
-    duress,
-    emergency,
-    explain,
-    govern,
-    home,
-    key,
-    ledger,
-    lists,
-    oversight,
-    propose,
-    register,
-    replay,
-    report,
-    request,
-    review,
-    rules,
-    screen,
-    serve,
-    snapshot,
-)
 from groundrule.cli.output import fail
 from groundrule.errors import GroundruleError
 
-app = typer.Typer(
-    name="groundrule",
-    help="Decides, on evidence and by published rule, where and for whom a satellite network serves, and shows why.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command(name="demo")(demo.demo)
-app.command(name="init")(home.init)
-app.add_typer(areas.app, name="areas")
-app.add_typer(rules.app, name="rules")
-app.add_typer(register.app, name="register")
-app.command(name="decide")(decide.decide)
-app.command(name="explain")(explain.explain)
-app.command(name="replay")(replay.replay)
-app.command(name="whatif")(replay.whatif)
-app.add_typer(ledger.app, name="ledger")
-app.add_typer(lists.app, name="lists")
-app.command(name="screen")(screen.screen)
-app.add_typer(key.app, name="key")
-app.add_typer(charter.app, name="charter")
-app.add_typer(request.app, name="request")
-app.command(name="propose")(propose.propose)
-app.command(name="approve")(approve.approve)
-app.command(name="enact")(propose.enact)
-app.add_typer(contact.app, name="contact")
-app.add_typer(emergency.app, name="emergency")
-app.add_typer(review.app, name="review")
-app.add_typer(snapshot.app, name="snapshot")
-app.add_typer(appeal.app, name="appeal")
-app.add_typer(batch.app, name="batch")
-app.add_typer(disclosure.app, name="disclosure")
-app.add_typer(duress.app, name="duress")
-app.add_typer(govern.app, name="govern")
-app.add_typer(report.app, name="report")
-app.add_typer(dossier.app, name="dossier")
-app.command(name="oversight")(oversight.oversight)
-app.command(name="serve")(serve.serve)
-app.add_typer(access.app, name="access")
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("demo", "demo"),
+    "init": ("home", "init"),
+    "areas": ("areas", "app"),
+    "rules": ("rules", "app"),
+    "register": ("register", "app"),
+    "decide": ("decide", "decide"),
+    "explain": ("explain", "explain"),
+    "replay": ("replay", "replay"),
+    "whatif": ("replay", "whatif"),
+    "ledger": ("ledger", "app"),
+    "lists": ("lists", "app"),
+    "screen": ("screen", "screen"),
+    "key": ("key", "app"),
+    "charter": ("charter", "app"),
+    "request": ("request", "app"),
+    "propose": ("propose", "propose"),
+    "approve": ("approve", "approve"),
+    "enact": ("propose", "enact"),
+    "contact": ("contact", "app"),
+    "emergency": ("emergency", "app"),
+    "review": ("review", "app"),
+    "snapshot": ("snapshot", "app"),
+    "appeal": ("appeal", "app"),
+    "batch": ("batch", "app"),
+    "disclosure": ("disclosure", "app"),
+    "duress": ("duress", "app"),
+    "govern": ("govern", "app"),
+    "report": ("report", "app"),
+    "dossier": ("dossier", "app"),
+    "oversight": ("oversight", "oversight"),
+    "serve": ("serve", "serve"),
+    "access": ("access", "app"),
+}
+"""Where each command is, in the order of the help: a module of this package and a function in it, or a group of commands."""
 
 
-@app.callback(invoke_without_command=True)
+@functools.cache
+def commands(*names: str) -> typer.Typer:
+    """Load some commands: all of them take two seconds to load, and a call wants one."""
+    made = typer.Typer(
+        name="groundrule",
+        help="Decides, on evidence and by published rule, where and for whom a satellite network serves, and shows why.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    for name in names:
+        module, what = COMMANDS[name]
+        found = getattr(importlib.import_module(f"{__name__}.{module}"), what)
+        if isinstance(found, typer.Typer):
+            made.add_typer(found, name=name)
+        else:
+            made.command(name=name)(found)
+    made.callback(invoke_without_command=True)(root)
+    return made
+
+
+def __getattr__(name: str) -> typer.Typer:
+    """`app` is the whole command line, loaded when it is asked for."""
+    if name == "app":
+        return commands(*COMMANDS)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 def root(version: bool = typer.Option(False, "--version", help="Print the version and end.", is_eager=True)) -> None:
     """Decides, on evidence and by published rule, where and for whom a satellite network serves, and shows why."""
     if version:
@@ -99,8 +92,9 @@ def root(version: bool = typer.Option(False, "--version", help="Print the versio
 
 def main() -> None:
     """Run the command line and end with the exit code of the contract."""
+    asked = sys.argv[1:2]
     try:
-        app()
+        commands(*(asked if asked and asked[0] in COMMANDS else () if asked == ["--version"] else COMMANDS))()
     except GroundruleError as error:
         sys.exit(fail(error))
     except BrokenPipeError:
