@@ -24,7 +24,9 @@ def test_the_story_ends_in_a_dossier_that_a_stranger_checks_and_reads(tmp_path: 
     )  # fmt: skip
     found = json.loads(ran.stdout)
     assert (ran.returncode, found["holds"]) == (0, True), ran.stdout + ran.stderr
-    assert found["vouched"].startswith("entry ")
+    assert found["verdict"] == "holds"
+    assert found["named_by"].startswith("entry ")
+    assert found["openings"] >= 4
     assert {kind for _, kind, _ in found["entries"]} >= {"request", "proposal", "approval", "enactment", "contact", "screening"}
     assert {outcome for _, _, outcome in found["receipts"]} == {"deny", "serve"}
     with zipfile.ZipFile(io.BytesIO((folder / "dossier.zip").read_bytes())) as archive:
@@ -43,6 +45,34 @@ def test_the_story_ends_in_a_dossier_that_a_stranger_checks_and_reads(tmp_path: 
     assert len(told_of) == 3
     assert {each["standing"] for each in told_of} == {"claim"}
     assert all(each["sources"] for each in statements if each["standing"] != "unknown")
+    # The rule in force, its beginning, and that the second night was answered by a rulebook younger than itself.
+    assert {rule["brought_by"] for rule in read["rules"]} >= {"genesis", keys["enactment_made"]["about"][0]}
+    assert all(row["rulebook"] and row["decided_ns"] and row["logged_ns"] for row in read["decisions"])
+    assert {"rule_younger", "change_other", "preview_differs", "decided_by_change"} <= {each["phrase"]["key"] for each in read["summary"]}
+    # Every rule that a sentence rests on is there, the exception in its wording, too.
+    assert {rule["rule"] for rule in read["rules"]} == {"strip-speed", "suspended"}
+    assert any("unless" in rule["text"] for rule in read["rules"])
+    # Beside the allegation stands who denies it.
+    assert {"report_denies", "report_no_reply"} <= {each["phrase"]["key"] for each in read["summary"]}
+    others = {each["phrase"]["values"]["other"]: each["phrase"]["values"] for each in statements if each["phrase"]["key"] == "others_there"}
+    assert (others["ambulance-3"]["outcome"], others["ambulance-3"]["speed"]) == ("code:deny", 90)
+    # The ambulance: the change that follows its denial did not bring it about, and its owner can read what to do.
+    said = groundrule("dossier", "terminal", "ambulance-3", "--home", home, "--out", tmp_path / "own", "--no-log", "--no-pdf", "--json")
+    assert said.code == 0
+    sentences = [each["says"] for each in said.json["summary"]]
+    assert any(each.startswith("Change ") and "did not alter what this terminal was answered" in each for each in sentences)
+    assert any("was in force before change" in each for each in sentences)
+    sheet = (tmp_path / "own" / "READ-ME.txt").read_text(encoding="utf-8")
+    page = (tmp_path / "own" / "dossier.html").read_text(encoding="utf-8")
+    assert "This bundle is not entered in the log." in sheet
+    assert "This bundle is not entered in the log." in page[: page.index('id="summary"')]
+    assert "We carry the wounded" in page
+    assert "The whole case is a demonstration" in page
+    ran = subprocess.run(
+        [sys.executable, CHECKER, tmp_path / "own" / "dossier.zip", "--policy", home / "ledger" / "policy"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (ran.returncode, ran.stdout.splitlines()[0]) == (3, "WHOLE, BUT UNVOUCHED.")
     # Names stand in the dossier and not in the log.
     public = public_bytes(home)
     assert b"Ada Muster" not in public

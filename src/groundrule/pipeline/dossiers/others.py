@@ -47,7 +47,9 @@ def _decided(bench: Bench, row: DecisionRow, start: int, places: set[str]) -> di
     """Last answer of each other terminal that was in one of some areas: (when, outcome, rule)."""
     days = {format_instant(at)[:10] for at in (start, row.last_ns)}
     committed = runs(bench.home)
-    files = [path for day in sorted(days) for _, _, path in day_files(bench.home, "decisions", day, runs=committed)]
+    hours = {f"hour={format_instant(at)[11:13]}" for at in (start, row.last_ns)} | {"hour=00-23"}
+    found = [path for day in sorted(days) for _, _, path in day_files(bench.home, "decisions", day, runs=committed)]
+    files = [path for path in found if path.parent.name in hours]
     if not files or len(files) > MAX_FILES:
         return {}
     field = pc.field
