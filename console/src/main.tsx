@@ -1,0 +1,20 @@
+/** Start of the console. */
+import { render } from 'preact';
+import { App } from './app';
+import { loadLanguage } from './i18n';
+import { takeOverLinks } from './router';
+import { askSession } from './session';
+import { applyTheme, settings } from './settings';
+import './styles/tokens.css';
+import './styles/base.css';
+import './styles/parts.css';
+import './styles/map.css';
+
+applyTheme();
+takeOverLinks();
+void askSession();
+const root = document.getElementById('app');
+// Words first, so that no page is seen in two languages.
+void loadLanguage(settings.get().language)
+  .catch(() => undefined)
+  .then(() => root && render(<App />, root));

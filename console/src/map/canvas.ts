@@ -1,0 +1,100 @@
+/** A MapLibre map over the shipped basemap that knows the console's pictures. */
+import * as maplibregl from 'maplibre-gl';
+import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url';
+import 'maplibre-gl/dist/maplibre-gl.css';
+import { KEYS, type AnswerKey } from '../marks';
+import { country } from '../format';
+import type { Language } from '../settings';
+import { loadBasemap, type Basemap } from './basemap';
+import { coloursFor, markImage, nameImage, RATIO, ringImage } from './icons';
+import type { Look } from './place';
+import { styleOf } from './style';
+
+// MapLibre works out the address of its worker at run time, where no bundler sees it.
+maplibregl.setWorkerUrl(workerUrl);
+
+export type LiveMap = maplibregl.Map;
+const MOST_PICTURES = 4_000;
+
+export interface MapOptions {
+  readonly container: HTMLElement;
+  readonly look: Look;
+  readonly dark: boolean;
+  readonly globe: boolean;
+  readonly language: Language;
+  readonly label: string;
+  readonly names: boolean;
+}
+
+export function canDraw(): boolean {
+  try {
+    const probe = document.createElement('canvas');
+    return probe.getContext('webgl2') !== null;
+  } catch {
+    return false;
+  }
+}
+
+/** Names of countries as points with pictures, in a language. */
+function nameFeatures(base: Basemap, language: Language) {
+  return {
+    type: 'FeatureCollection' as const,
+    features: base.labels.map(([code, lon, lat, rank]) => ({
+      type: 'Feature' as const,
+      geometry: { type: 'Point' as const, coordinates: [lon, lat] },
+      properties: { rank, image: `name|${rank}|${country(code, { language })}` },
+    })),
+  };
+}
+
+export function setData(map: LiveMap, source: string, data: GeoJSON.GeoJSON): void {
+  (map.getSource(source) as maplibregl.GeoJSONSource | undefined)?.setData(data);
+}
+
+/** Make the map; it is handed over once its style and pictures are there. */
+export async function createMap(options: MapOptions): Promise<LiveMap> {
+  const base = await loadBasemap();
+  const map = new maplibregl.Map({
+    container: options.container,
+    style: styleOf(base, options.dark, options.globe),
+    center: [options.look.lon, options.look.lat],
+    zoom: options.look.zoom,
+    maxZoom: 17,
+    attributionControl: false,
+    dragRotate: false,
+    pitchWithRotate: false,
+    touchPitch: false,
+    fadeDuration: 0,
+    // Screenshots and printing read the picture back.
+    canvasContextAttributes: { preserveDrawingBuffer: true },
+    locale: { 'Map.Title': options.label },
+  });
+  map.touchZoomRotate.disableRotation();
+  map.keyboard.disableRotation();
+  const colours = coloursFor(options.dark);
+  let pictures: string[] = [];
+  map.setMissingStyleImageResolver((id) => {
+    if (map.hasImage(id)) return;
+    const [kind, second = '', ...rest] = id.split('|');
+    let image: ImageData | null = null;
+    if (kind === 'mark' && (KEYS as readonly string[]).includes(second)) image = markImage(second as AnswerKey, colours);
+    else if (kind === 'ring') image = ringImage(id, colours);
+    else if (kind === 'name') image = nameImage(rest.join('|'), Number(second), colours);
+    if (!image) return;
+    map.addImage(id, image, { pixelRatio: RATIO });
+    if (kind === 'ring') pictures.push(id);
+  });
+  map.on('moveend', () => {
+    // Rings of places that are long out of sight would pile up in graphics memory.
+    if (pictures.length < MOST_PICTURES) return;
+    for (const id of pictures.slice(0, MOST_PICTURES / 2)) if (map.hasImage(id)) map.removeImage(id);
+    pictures = pictures.slice(MOST_PICTURES / 2);
+  });
+  await new Promise<void>((resolve) => {
+    if (map.isStyleLoaded()) resolve();
+    else map.once('style.load', () => resolve());
+  });
+  setData(map, 'names', nameFeatures(base, options.language));
+  map.setLayoutProperty('names', 'visibility', options.names ? 'visible' : 'none');
+  return map;
+}

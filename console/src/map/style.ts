@@ -1,0 +1,66 @@
+/** How the map looks, without anything that would have to be fetched from elsewhere. */
+import type { StyleSpecification } from 'maplibre-gl';
+import type { Basemap } from './basemap';
+
+const EMPTY = { type: 'FeatureCollection' as const, features: [] };
+
+export interface Palette {
+  readonly sea: string;
+  readonly land: string;
+  readonly coast: string;
+  readonly border: string;
+  readonly limit: string;
+  readonly area: string;
+  readonly chosen: string;
+}
+
+export function palette(dark: boolean): Palette {
+  return dark
+    ? { sea: '#0d1418', land: '#222c33', coast: '#46545e', border: '#5d5a52', limit: '#2b3d49', area: '#c9a6ff', chosen: '#ffd166' }
+    : { sea: '#dce8ef', land: '#fbfaf6', coast: '#a4b3bd', border: '#b7ad9e', limit: '#b4c8d5', area: '#6a3fb5', chosen: '#12384f' };
+}
+
+export function styleOf(base: Basemap, dark: boolean, globe: boolean): StyleSpecification {
+  const c = palette(dark);
+  return {
+    version: 8,
+    projection: { type: globe ? 'globe' : 'mercator' },
+    sky: { 'atmosphere-blend': 0 },
+    sources: {
+      land: { type: 'geojson', data: base.land, tolerance: 0.4, attribution: '' },
+      coasts: { type: 'geojson', data: base.coasts, tolerance: 0.4 },
+      borders: { type: 'geojson', data: base.borders, tolerance: 0.4 },
+      limits: { type: 'geojson', data: base.limits, tolerance: 0.4 },
+      names: { type: 'geojson', data: EMPTY },
+      areas: { type: 'geojson', data: EMPTY, promoteId: 'fid' },
+      cells: { type: 'geojson', data: EMPTY },
+      points: { type: 'geojson', data: EMPTY },
+      track: { type: 'geojson', data: EMPTY },
+      chosen: { type: 'geojson', data: EMPTY },
+    },
+    layers: [
+      { id: 'sea', type: 'background', paint: { 'background-color': c.sea } },
+      { id: 'land', type: 'fill', source: 'land', paint: { 'fill-color': c.land, 'fill-antialias': false } },
+      { id: 'limits', type: 'line', source: 'limits', minzoom: 2, paint: { 'line-color': c.limit, 'line-width': ['interpolate', ['linear'], ['zoom'], 2, 0.5, 7, 1.2], 'line-dasharray': [3, 2] } },
+      { id: 'coasts', type: 'line', source: 'coasts', paint: { 'line-color': c.coast, 'line-width': ['interpolate', ['linear'], ['zoom'], 1, 0.4, 6, 1] } },
+      { id: 'borders', type: 'line', source: 'borders', paint: { 'line-color': c.border, 'line-width': ['interpolate', ['linear'], ['zoom'], 1, 0.5, 6, 1.3] } },
+      { id: 'areas', type: 'fill', source: 'areas', paint: { 'fill-color': c.area, 'fill-opacity': ['case', ['==', ['get', 'kind'], 'country'], 0.02, 0.16] } },
+      { id: 'areas-edge', type: 'line', source: 'areas', paint: { 'line-color': c.area, 'line-width': ['case', ['==', ['get', 'kind'], 'country'], 0.8, 1.8] } },
+      {
+        id: 'names', type: 'symbol', source: 'names',
+        layout: { 'icon-image': ['get', 'image'], 'icon-padding': 6, 'symbol-sort-key': ['get', 'rank'] },
+        filter: ['<=', ['get', 'rank'], ['step', ['zoom'], 0, 2.2, 1, 3, 2, 4, 3, 5, 4, 6, 5]],
+      },
+      { id: 'track', type: 'line', source: 'track', filter: ['==', ['geometry-type'], 'LineString'], paint: { 'line-color': c.chosen, 'line-width': 2, 'line-opacity': 0.75 } },
+      { id: 'cells', type: 'symbol', source: 'cells', layout: { 'icon-image': ['get', 'image'], 'icon-allow-overlap': true, 'icon-ignore-placement': true, 'symbol-sort-key': ['get', 'count'] } },
+      {
+        id: 'points', type: 'symbol', source: 'points',
+        layout: {
+          'icon-image': ['concat', 'mark|', ['get', 'key']], 'icon-allow-overlap': true, 'icon-ignore-placement': true, 'symbol-sort-key': ['get', 'order'],
+          'icon-size': ['interpolate', ['linear'], ['zoom'], 1, 0.62, 6, 0.85, 11, 1.1],
+        },
+      },
+      { id: 'chosen', type: 'circle', source: 'chosen', paint: { 'circle-radius': 11, 'circle-color': 'rgba(0,0,0,0)', 'circle-stroke-width': 3, 'circle-stroke-color': c.chosen } },
+    ],
+  };
+}

@@ -1,0 +1,380 @@
+/** The live map: who is served where, now or as it was. */
+import type { JSX } from 'preact';
+import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { getJson, Problem } from '../api/client';
+import { useEvents, useInterval } from '../api/resource';
+import type { MapAnswer } from '../api/types';
+import { Choice, Icon, Loading, MarkIcon, ProblemNote } from '../components/basic';
+import { number, percent } from '../format';
+import { useWords } from '../i18n';
+import { KEYS, MARKS, type AnswerKey } from '../marks';
+import { cellFeatures, only, pointFeatures, readAnswer, type Seen } from '../map/answers';
+import { useAreas } from '../map/areas';
+import { boxAround, EVERYWHERE, formatLook, parseLook, WORLD, type Box } from '../map/place';
+import { SidePanel } from '../map/side';
+import { MapTable } from '../map/table';
+import { TimeBar } from '../map/timebar';
+import { setQuery, usePlace } from '../router';
+import { change, isDark, useSettings } from '../settings';
+import type { LiveMap } from '../map/canvas';
+
+const POLL_MS = 5_000;
+const QUIET_POLL_MS = 30_000;
+const EVENTS = ['decisions', 'decision', 'map', 'committed', 'run'] as const;
+
+interface Shown {
+  readonly seen: Seen;
+  readonly at: string | null;
+}
+
+function shownKeys(text: string | null): ReadonlySet<AnswerKey> {
+  const wanted = (text ?? '').split(',').filter((key): key is AnswerKey => (KEYS as readonly string[]).includes(key));
+  return new Set(wanted.length ? wanted : KEYS);
+}
+
+export default function MapPage(): JSX.Element {
+  const t = useWords();
+  const prefer = useSettings();
+  const { query } = usePlace();
+  const at = query.get('at');
+  const filterText = query.get('show');
+  const keys = useMemo(() => shownKeys(filterText), [filterText]);
+  const chosen = query.get('terminal');
+  const chosenArea = query.get('area');
+  const table = query.get('table') === '1';
+
+  const holder = useRef<HTMLDivElement>(null);
+  const [map, setMap] = useState<LiveMap | null>(null);
+  const [cannotDraw, setCannotDraw] = useState(false);
+  const [dark, setDark] = useState(() => isDark(prefer.theme));
+  const [shown, setShown] = useState<Shown | null>(null);
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const [tip, setTip] = useState<{ x: number; y: number; counts: readonly number[]; count: number } | null>(null);
+  const [names, setNames] = useState(true);
+  const [areasOn, setAreasOn] = useState(true);
+  const [legend, setLegend] = useState(() => window.innerWidth > 700);
+  const asked = useRef<{ key: string; version: number | string | null; abort: AbortController | null }>({ key: '', version: null, abort: null });
+  const keysNow = useRef(keys);
+  keysNow.current = keys;
+
+  useEffect(() => setDark(isDark(prefer.theme)), [prefer.theme]);
+
+  // The map itself; made anew when its colours or the language of its names change, with the view kept.
+  useEffect(() => {
+    let gone = false;
+    let made: LiveMap | null = null;
+    const look = parseLook(new URLSearchParams(window.location.search).get('look')) ?? WORLD;
+    void import('../map/canvas').then(async (canvas) => {
+      if (gone || !holder.current) return;
+      if (!canvas.canDraw()) {
+        setCannotDraw(true);
+        return;
+      }
+      try {
+        made = await canvas.createMap({ container: holder.current, look, dark, globe: prefer.globe, language: prefer.language, label: t('map.label'), names });
+      } catch (error) {
+        setProblem(new Problem({ title: String(error), status: 0 }));
+        return;
+      }
+      if (gone) made.remove();
+      else {
+        setMap(made);
+        // For end-to-end tests: they ask the map what it has drawn.
+        (window as unknown as { groundruleMap?: LiveMap }).groundruleMap = made;
+      }
+    });
+    return () => {
+      gone = true;
+      setMap(null);
+      made?.remove();
+      // A map that was being made while its page went away leaves its parts in the holder.
+      holder.current?.replaceChildren();
+    };
+  }, [dark, prefer.language]);
+
+  useEffect(() => void map?.setProjection({ type: prefer.globe ? 'globe' : 'mercator' }), [map, prefer.globe]);
+  useEffect(() => void map?.setLayoutProperty('names', 'visibility', names ? 'visible' : 'none'), [map, names]);
+
+  const read = useCallback(
+    async (force: boolean) => {
+      let box: Box = EVERYWHERE;
+      let zoom = 1;
+      if (map) {
+        const bounds = map.getBounds();
+        zoom = Math.max(0, Math.min(20, map.getZoom()));
+        box = boxAround({ west: bounds.getWest(), south: bounds.getSouth(), east: bounds.getEast(), north: bounds.getNorth() }, zoom);
+      }
+      const some = keysNow.current.size < KEYS.length ? [...new Set([...keysNow.current].map((key) => (key === 'never_served' || key === 'pending_registration' || key === 'degraded' ? null : key)))] : [];
+      // The service knows outcomes, not the states beside them: with a state among the wanted, everything is asked for and sifted here.
+      const outcome = some.length && !some.includes(null) ? some.join(',') : undefined;
+      const ask = { ...box, zoom: Math.floor(zoom), at, outcome };
+      const key = JSON.stringify(ask);
+      if (key === asked.current.key && !force) return;
+      asked.current.abort?.abort();
+      const abort = new AbortController();
+      const known = key === asked.current.key ? asked.current.version : null;
+      asked.current = { key, version: known, abort };
+      try {
+        const found = await getJson<MapAnswer>('/v1/map', ask, abort.signal);
+        setProblem(null);
+        if (known !== null && found.version === known) return;
+        asked.current.version = found.version;
+        setShown({ seen: readAnswer(found), at: found.at });
+      } catch (error) {
+        if (abort.signal.aborted) return;
+        asked.current.key = '';
+        setProblem(error instanceof Problem ? error : new Problem({ title: String(error), status: 0 }));
+      }
+    },
+    [map, at],
+  );
+
+  useEffect(() => {
+    if (cannotDraw) void read(false);
+    if (!map) return undefined;
+    void read(false);
+    let timer = 0;
+    const moved = () => {
+      window.clearTimeout(timer);
+      timer = window.setTimeout(() => {
+        const centre = map.getCenter();
+        setQuery({ look: formatLook({ lat: centre.lat, lon: centre.lng, zoom: map.getZoom() }) });
+        void read(false);
+      }, 180);
+    };
+    map.on('moveend', moved);
+    return () => {
+      window.clearTimeout(timer);
+      map.off('moveend', moved);
+    };
+  }, [map, read, cannotDraw]);
+  useEffect(() => void read(false), [filterText]);
+
+  const pending = useRef(0);
+  const connected = useEvents(EVENTS, () => {
+    // Many decisions come at once; the map follows them every two seconds.
+    if (pending.current) return;
+    pending.current = window.setTimeout(() => {
+      pending.current = 0;
+      void read(true);
+    }, 2_000);
+  }, at === null);
+  useInterval(() => void read(true), at === null ? (connected ? QUIET_POLL_MS : POLL_MS) : null);
+
+  const drawn = useMemo(() => (shown ? only(shown.seen, keys) : null), [shown, keys]);
+  useEffect(() => {
+    if (!map || !drawn) return;
+    const compact = new Intl.NumberFormat(prefer.language === 'en' ? 'en' : prefer.language, { notation: 'compact', maximumFractionDigits: 0 });
+    void import('../map/canvas').then(({ setData }) => {
+      setData(map, 'cells', cellFeatures(drawn.cells, compact));
+      setData(map, 'points', pointFeatures(drawn.points));
+    });
+  }, [map, drawn, prefer.language]);
+
+  const areas = useAreas(map, areasOn, at);
+
+  // What lies under the pointer.
+  useEffect(() => {
+    if (!map) return undefined;
+    const onClick = (event: { point: { x: number; y: number }; lngLat: { lng: number; lat: number } }) => {
+      const near: [[number, number], [number, number]] = [[event.point.x - 5, event.point.y - 5], [event.point.x + 5, event.point.y + 5]];
+      const point = map.queryRenderedFeatures(near, { layers: ['points'] })[0];
+      if (point) {
+        setQuery({ terminal: String(point.properties['id']), area: null }, {});
+        return;
+      }
+      const cell = map.queryRenderedFeatures(near, { layers: ['cells'] })[0];
+      if (cell) {
+        const row = cellsNow.current[Number(cell.properties['i'])];
+        if (row) zoomTo(map, row.lat, row.lon);
+        return;
+      }
+      const area = map.queryRenderedFeatures(near, { layers: ['areas'] })[0];
+      setQuery({ terminal: null, area: area ? String(area.properties['area']) : null }, area ? {} : { replace: true });
+    };
+    const onMove = (event: { point: { x: number; y: number } }) => {
+      const hit = map.queryRenderedFeatures([event.point.x, event.point.y], { layers: ['points', 'cells', 'areas'] })[0];
+      map.getCanvas().style.cursor = hit ? 'pointer' : '';
+      const row = hit?.layer.id === 'cells' ? cellsNow.current[Number(hit.properties['i'])] : undefined;
+      setTip(row ? { x: event.point.x, y: event.point.y, counts: row.counts, count: row.count } : null);
+    };
+    const onOut = () => setTip(null);
+    map.on('click', onClick);
+    map.on('mousemove', onMove);
+    map.on('mouseout', onOut);
+    return () => {
+      map.off('click', onClick);
+      map.off('mousemove', onMove);
+      map.off('mouseout', onOut);
+    };
+  }, [map]);
+  const cellsNow = useRef<Seen['cells']>([]);
+  cellsNow.current = drawn?.cells ?? [];
+
+  const mark = useCallback(
+    (lat: number | null, lon: number | null) => {
+      if (!map) return;
+      void import('../map/canvas').then(({ setData }) =>
+        setData(map, 'chosen', { type: 'FeatureCollection', features: lat === null || lon === null ? [] : [{ type: 'Feature', properties: {}, geometry: { type: 'Point', coordinates: [lon, lat] } }] }),
+      );
+    },
+    [map],
+  );
+  useEffect(() => {
+    if (!chosen) mark(null, null);
+  }, [chosen, mark]);
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      if (event.key === 'Escape' && (chosen || chosenArea) && !document.querySelector('dialog[open]')) setQuery({ terminal: null, area: null });
+    };
+    document.addEventListener('keydown', onKey);
+    return () => document.removeEventListener('keydown', onKey);
+  }, [chosen, chosenArea]);
+
+  const seen = shown?.seen ?? null;
+  const toggle = (key: AnswerKey) => {
+    const next = new Set(keys);
+    if (keys.size === KEYS.length) {
+      next.clear();
+      next.add(key);
+    } else if (next.has(key)) next.delete(key);
+    else next.add(key);
+    setQuery({ show: next.size === 0 || next.size === KEYS.length ? null : KEYS.filter((each) => next.has(each)).join(',') });
+  };
+  const drawnCount = drawn ? drawn.points.length + drawn.cells.reduce((sum, cell) => sum + cell.count, 0) : 0;
+  const summary = seen ? t('map.in_view', { n: drawnCount, total: number(seen.total, prefer) }) : '';
+
+  return (
+    <div class={`map-page${chosen || chosenArea ? ' with-side' : ''}`}>
+      <h1 class="unseen">{t('map.title')}</h1>
+      <div class="map-stage">
+        <div class="map-holder" ref={holder} />
+        {!map && !cannotDraw && !problem ? (
+          <div class="map-wait">
+            <Loading />
+          </div>
+        ) : null}
+        {cannotDraw ? <p class="note warn map-wait">{t('map.no_webgl')}</p> : null}
+
+        <div class={`map-box map-legend${legend ? '' : ' folded'}`}>
+          <div class="map-legend-head">
+            <h2>{t('map.legend')}</h2>
+            <button type="button" class="icon-button small" aria-expanded={legend} aria-label={t('map.legend')} onClick={() => setLegend(!legend)}>
+              <Icon name={legend ? 'down' : 'right'} />
+            </button>
+          </div>
+          {legend ? (
+            <>
+              <ul class="plain" aria-label={t('map.filter_help')}>
+                {[...MARKS].reverse().map((mark) => (
+                  <li>
+                    <button type="button" class="legend-row" aria-pressed={keys.has(mark.key)} title={t(`means.${mark.key}`)} onClick={() => toggle(mark.key)}>
+                      <MarkIcon of={mark.key} size={16} />
+                      <span>{t(`answer.${mark.key}`)}</span>
+                      <span class="figure">{seen && (keys.size === KEYS.length || keys.has(mark.key)) ? number(seen.counts[mark.key], prefer) : '–'}</span>
+                    </button>
+                  </li>
+                ))}
+              </ul>
+              {keys.size < KEYS.length ? (
+                <button type="button" class="button link" onClick={() => setQuery({ show: null })}>
+                  {t('map.show_all')}
+                </button>
+              ) : null}
+              <div class="map-layers">
+                <label class="check">
+                  <input type="checkbox" checked={areasOn} onChange={(event) => setAreasOn(event.currentTarget.checked)} />
+                  <span>
+                    {t('map.areas')} {areas.count ? <span class="quiet">({number(areas.count, prefer)})</span> : null}
+                  </span>
+                </label>
+                <label class="check">
+                  <input type="checkbox" checked={names} onChange={(event) => setNames(event.currentTarget.checked)} />
+                  <span>{t('map.names')}</span>
+                </label>
+              </div>
+              <p class="quiet map-note">{t('map.not_decided')}</p>
+            </>
+          ) : null}
+        </div>
+
+        <div class="map-tools">
+          <Choice label={t('map.projection')} hideLabel value={prefer.globe ? 'globe' : 'flat'} options={[['globe', t('map.globe')], ['flat', t('map.flat')]]} onChange={(value) => change({ globe: value === 'globe' })} />
+          <div class="map-zoom">
+            <button type="button" class="icon-button" aria-label={t('map.zoom_in')} title={t('map.zoom_in')} onClick={() => map?.zoomIn()}>
+              <span aria-hidden="true">+</span>
+            </button>
+            <button type="button" class="icon-button" aria-label={t('map.zoom_out')} title={t('map.zoom_out')} onClick={() => map?.zoomOut()}>
+              <span aria-hidden="true">−</span>
+            </button>
+            <button type="button" class="icon-button" aria-label={t('map.whole')} title={t('map.whole')} onClick={() => map?.jumpTo({ center: [WORLD.lon, WORLD.lat], zoom: WORLD.zoom })}>
+              <Icon name="public" />
+            </button>
+          </div>
+          <button type="button" class="button" aria-pressed={table} onClick={() => setQuery({ table: table ? null : '1' })}>
+            <Icon name="table" />
+            {t('map.as_table')}
+          </button>
+        </div>
+
+        {tip ? (
+          <div class="map-tip" style={{ left: `${tip.x}px`, top: `${tip.y}px` }}>
+            <p class="strong">{t('map.cell', { n: tip.count })}</p>
+            {KEYS.map((key, k) =>
+              tip.counts[k] ? (
+                <p>
+                  <MarkIcon of={key} size={12} /> {t(`answer.${key}`)}: {number(tip.counts[k], prefer)} ({percent(tip.counts[k]!, tip.count, prefer)})
+                </p>
+              ) : null,
+            )}
+          </div>
+        ) : null}
+
+        {problem ? (
+          <div class="map-problem">
+            <ProblemNote problem={problem} retry={() => void read(true)} />
+          </div>
+        ) : null}
+        {seen && seen.total === 0 ? (
+          <div class="map-box map-empty">
+            <p class="strong">{t('map.empty')}</p>
+            <p>{t('map.empty_help')}</p>
+          </div>
+        ) : seen && drawnCount === 0 ? (
+          <div class="map-box map-empty">
+            <p class="strong">{t('map.nothing')}</p>
+            <p>{t('map.nothing_help')}</p>
+          </div>
+        ) : null}
+
+        <div class="map-foot">
+          <p class="map-summary" role="status">
+            {summary}
+          </p>
+          <TimeBar at={at} newest={shown?.at ?? null} marks={areas.changes} onChange={(value) => setQuery({ at: value })} />
+          <p class="map-credit">
+            <a href="https://www.openstreetmap.org/copyright" target="_blank" rel="noreferrer">
+              {t('map.attribution')}
+            </a>
+          </p>
+        </div>
+        {table && drawn ? <MapTable seen={drawn} onZoom={(lat, lon) => map && zoomTo(map, lat, lon)} onClose={() => setQuery({ table: null })} /> : null}
+      </div>
+      {chosen || chosenArea ? (
+        <SidePanel
+          terminal={chosen}
+          area={chosenArea}
+          at={at}
+          onPlace={mark}
+          onFly={(lat, lon) => map?.easeTo({ center: [lon, lat], zoom: Math.max(map.getZoom(), 7) })}
+          onClose={() => setQuery({ terminal: null, area: null })}
+        />
+      ) : null}
+    </div>
+  );
+}
+
+function zoomTo(map: LiveMap, lat: number, lon: number): void {
+  map.easeTo({ center: [lon, lat], zoom: Math.min(16, map.getZoom() + 2) });
+}
+

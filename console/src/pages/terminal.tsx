@@ -1,0 +1,331 @@
+/** One terminal: what was answered, why and why not, since when, and the proof. */
+import type { JSX } from 'preact';
+import { useState } from 'preact/hooks';
+import { getText, Problem } from '../api/client';
+import { useJson, usePages } from '../api/resource';
+import type { DecisionRow, Explanation, TerminalAnswer } from '../api/types';
+import { areaName } from '../components/areas';
+import { Badge, Choice, Empty, Facts, Fetched, Icon, Loading, PageHead, ProblemNote, Section, Tag, Time } from '../components/basic';
+import { PagedTable, Timeline, type Moment } from '../components/table';
+import { TrackMap } from '../map/track';
+import { percent, position } from '../format';
+import { codeWord, useWords, type Translate } from '../i18n';
+import { answer } from '../marks';
+import type { PageProps } from './index';
+import { setQuery, usePlace } from '../router';
+import { useMay } from '../session';
+import { useSettings } from '../settings';
+import { VerifyPanel } from '../verify/panel';
+
+const words = (code: string) => code.replaceAll('_', ' ').replace('=', ': ');
+
+/** Code of the decisive reason of a decision, whichever way the service writes it. */
+function reasonOf(row: DecisionRow): string {
+  if (row.reason) return row.reason;
+  const first = row.reasons?.find((each) => typeof each === 'string' || each.class === 'decisive') ?? row.reasons?.[0];
+  return first === undefined ? '' : typeof first === 'string' ? first : first.code;
+}
+
+/** Decisions, newest first, folded to the moments at which the answer changed. */
+export function changesOf(rows: readonly DecisionRow[], t: Translate, link: (row: DecisionRow) => string, current: string | null): Moment[] {
+  const found: Moment[] = [];
+  const oldestFirst = [...rows].reverse();
+  let start = 0;
+  const same = (a: DecisionRow, b: DecisionRow) => a.outcome === b.outcome && a.state === b.state && a.rule === b.rule && reasonOf(a) === reasonOf(b);
+  for (let i = 1; i <= oldestFirst.length; i++) {
+    const from = oldestFirst[start]!;
+    if (i < oldestFirst.length && same(from, oldestFirst[i]!)) continue;
+    const last = oldestFirst[i - 1]!;
+    const key = answer(from.outcome, from.state);
+    found.push({
+      at: from.observed_at,
+      mark: key,
+      title: `${t(`answer.${key}`)}: ${codeWord(t, 'reason', reasonOf(from))}`,
+      href: link(from),
+      detail: (
+        <>
+          {from.rule && from.rule !== 'default' ? from.rule : t('terminal.default_rule')} · {t('terminal.unchanged', { n: i - start })}
+          {i - start > 1 ? (
+            <>
+              {' '}
+              {t('common.until')} <Time at={last.observed_at} />
+            </>
+          ) : null}
+        </>
+      ),
+      current: current !== null && from.observed_at <= current && current <= last.observed_at,
+    });
+    start = i;
+  }
+  return found.reverse();
+}
+
+function Verdict({ why, audience }: { why: Explanation; audience: 'operator' | 'owner' }): JSX.Element {
+  const t = useWords();
+  const { language } = useSettings();
+  const prefer = useSettings();
+  const areas = why.areas?.map((area) => `${areaName(area, language)} (${area.membership === 'inside' ? t('terminal.inside') : t('terminal.edge', { share: percent(area.probability, 1, prefer) })})`);
+  return (
+    <div class="verdict">
+      <p class="verdict-line">
+        <Badge outcome={why.outcome} state={why.state} />
+        <span class="quiet">
+          <Time at={why.at} />
+        </span>
+      </p>
+      <p class="sentence">{why.sentence ?? why.reason_sentence ?? codeWord(t, 'reason', why.reason)}</p>
+      <p class="quiet">{t(`means.${answer(why.outcome, why.state)}`)}</p>
+      <Facts
+        of={[
+          [t('terminal.basis'), why.basis],
+          [t('terminal.requested_by'), why.requested_by],
+          [t('terminal.source'), why.source],
+          [t('terminal.message'), why.message],
+          [t('terminal.obligations'), why.obligations.length ? why.obligations.map(words).join(', ') : null],
+          [t('terminal.retry'), why.retry],
+          [t('terminal.place'), why.position ? position(why.position.lat_deg, why.position.lon_deg) : null],
+          [t('terminal.areas'), areas?.join(', ')],
+          [t('terminal.appeal'), why.appeal],
+        ]}
+      />
+      {audience === 'owner' ? <p class="note">{t('terminal.owner_note')}</p> : null}
+    </div>
+  );
+}
+
+function Why({ why }: { why: Explanation }): JSX.Element {
+  const t = useWords();
+  const applied = why.applied ?? [];
+  const nearest = why.nearest ?? [];
+  const relief = why.relief ?? why.would_have_to_differ ?? [];
+  const also = why.also ?? why.would_still_deny ?? [];
+  return (
+    <>
+      <h3>{t('terminal.applied')}</h3>
+      <ul class="rules">
+        {applied.map((rule) => {
+          const decisive = rule.decisive ?? rule.class === 'decisive';
+          return (
+            <li class={decisive ? 'decisive' : undefined}>
+              <div class="rule-head">
+                <span class="rule-title">{rule.title}</span>
+                <Badge outcome={rule.outcome} />
+              </div>
+              <p class="quiet">
+                <code>{rule.rule}</code> · {decisive ? <strong>{t('terminal.decisive')}</strong> : t('terminal.contributing')}
+              </p>
+              {rule.findings.length ? (
+                <ul>
+                  {rule.findings.map((finding) => (
+                    <li>{finding}</li>
+                  ))}
+                </ul>
+              ) : null}
+            </li>
+          );
+        })}
+        {applied.length ? null : <li>{t('terminal.default_rule')}</li>}
+      </ul>
+      {why.outcome !== 'deny' ? (
+        <>
+          <h3>{t('terminal.nearest')}</h3>
+          {nearest.length ? (
+            <ul class="rules">
+              {nearest.map((miss) => (
+                <li>
+                  <div class="rule-head">
+                    <span class="rule-title">{miss.title}</span>
+                    <Badge outcome={miss.outcome} />
+                  </div>
+                  <p class="quiet">
+                    <code>{miss.rule}</code>
+                  </p>
+                  <ul>
+                    {(miss.did_not_hold ?? (miss.sentence ? [miss.sentence] : [])).map((each) => (
+                      <li>{each}</li>
+                    ))}
+                    {miss.note ? <li>{miss.note}</li> : null}
+                  </ul>
+                </li>
+              ))}
+            </ul>
+          ) : (
+            <p>{t('terminal.nearest_none')}</p>
+          )}
+        </>
+      ) : null}
+      {relief.length ? (
+        <>
+          <h3>{t('terminal.relief')}</h3>
+          <ul>
+            {relief.map((each) => (
+              <li>{each}</li>
+            ))}
+          </ul>
+        </>
+      ) : null}
+      {also.length ? (
+        <p>
+          {t('terminal.also')} {also.map((each) => <code class="spaced">{each}</code>)}
+        </p>
+      ) : null}
+    </>
+  );
+}
+
+function Receipt({ id, at, why }: { id: string; at: string | null; why: Explanation | null }): JSX.Element {
+  const t = useWords();
+  const [state, setState] = useState<{ text: string | null; problem: Problem | null; busy: boolean }>({ text: null, problem: null, busy: false });
+  const fetchIt = async () => {
+    setState({ text: null, problem: null, busy: true });
+    try {
+      setState({ text: await getText(`/v1/terminals/${encodeURIComponent(id)}/receipt`, { at }), problem: null, busy: false });
+    } catch (error) {
+      setState({ text: null, problem: error instanceof Problem ? error : new Problem({ title: String(error), status: 0 }), busy: false });
+    }
+  };
+  const save = (name: string, text: string) => {
+    const link = document.createElement('a');
+    link.href = URL.createObjectURL(new Blob([text], { type: 'text/plain' }));
+    link.download = name;
+    link.click();
+    URL.revokeObjectURL(link.href);
+  };
+  return (
+    <Section title={t('terminal.receipt')} id="receipt">
+      <p>{t('receipt.intro')}</p>
+      {state.problem ? <ProblemNote problem={state.problem} retry={() => void fetchIt()} /> : null}
+      {state.text === null ? (
+        <button type="button" class="button primary" disabled={state.busy} onClick={() => void fetchIt()}>
+          <Icon name="ledger" />
+          {state.busy ? t('common.loading') : t('receipt.get')}
+        </button>
+      ) : (
+        <>
+          <p class="row">
+            <button type="button" class="button" onClick={() => save(`${id.replace(/[^A-Za-z0-9._-]/g, '_')}.tlog-proof`, state.text!)}>
+              <Icon name="download" />
+              {t('receipt.download')}
+            </button>
+            <a class="button" href="/ledger/policy" download="policy">
+              <Icon name="download" />
+              {t('receipt.download_policy')}
+            </a>
+          </p>
+          <VerifyPanel receipt={state.text} {...(why ? { expected: { terminal_id: id, outcome: why.outcome, state: why.state } } : {})} />
+        </>
+      )}
+    </Section>
+  );
+}
+
+export default function TerminalPage({ params }: PageProps): JSX.Element {
+  const t = useWords();
+  const id = params['id'] ?? '';
+  const { language } = useSettings();
+  const { query } = usePlace();
+  const at = query.get('at');
+  const audience = query.get('for') === 'owner' ? 'owner' : 'operator';
+  const path = `/v1/terminals/${encodeURIComponent(id)}`;
+  const mayDossier = useMay('dossiers:run');
+  const found = useJson<TerminalAnswer>(path);
+  const why = useJson<Explanation>(`${path}/explanation`, { at, language, for: audience });
+  const decisions = usePages<DecisionRow>(`${path}/decisions`, { limit: 100 });
+  const link = (row: DecisionRow) => `/terminals/${encodeURIComponent(id)}?at=${encodeURIComponent(row.observed_at)}${audience === 'owner' ? '&for=owner' : ''}`;
+
+  if (found.problem?.status === 404) {
+    return (
+      <div class="page narrow">
+        <Empty title={t('terminal.missing')}>
+          <p>{t('terminal.missing_help')}</p>
+          <a class="button" href={`/terminals?q=${encodeURIComponent(id.slice(0, 6))}`}>
+            {t('terminals.title')}
+          </a>
+        </Empty>
+      </div>
+    );
+  }
+  const lat = why.data?.position?.lat_deg ?? found.data?.lat ?? null;
+  const lon = why.data?.position?.lon_deg ?? found.data?.lon ?? null;
+  const register = found.data?.register;
+  return (
+    <div class="page">
+      <PageHead
+        title={id}
+        intro={
+          at ? (
+            <>
+              {t('terminal.at')} <Time at={at} /> · <a href={`/terminals/${encodeURIComponent(id)}`}>{t('terminal.back_to_latest')}</a>
+            </>
+          ) : (
+            t('terminal.latest')
+          )
+        }
+      >
+        <Choice label={t('terminal.for')} value={audience} options={[['operator', t('terminal.for_operator')], ['owner', t('terminal.for_owner')]]} onChange={(value) => setQuery({ for: value === 'owner' ? 'owner' : null })} />
+        {lat !== null && lon !== null ? (
+          <a class="button" href={`/map?look=${lat.toFixed(3)},${lon.toFixed(3)},8&terminal=${encodeURIComponent(id)}`}>
+            <Icon name="map" />
+            {t('terminal.on_map')}
+          </a>
+        ) : null}
+        {mayDossier ? (
+          <a class="button" href={`/dossiers?kind=terminal&id=${encodeURIComponent(id)}`}>
+            <Icon name="dossier" />
+            {t('terminal.dossier')}
+          </a>
+        ) : null}
+      </PageHead>
+      <div class="columns">
+        <div>
+          <Section title={t('terminal.why_answer')} id="why">
+            {why.problem ? <ProblemNote problem={why.problem} retry={why.reload} /> : why.data ? <Verdict why={why.data} audience={audience} /> : <Loading />}
+          </Section>
+          {why.data && audience === 'operator' && (why.data.applied || why.data.nearest) ? (
+            <Section title={t('terminal.why')}>
+              <Why why={why.data} />
+            </Section>
+          ) : null}
+          <Receipt id={id} at={at} why={why.data} />
+        </div>
+        <div>
+          <Section title={t('terminal.track')}>
+            <TrackMap path={`${path}/track`} lat={lat} lon={lon} />
+          </Section>
+          <Section title={t('terminal.timeline')}>
+            <p class="quiet">{t('terminal.timeline_intro')}</p>
+            <Fetched of={decisions} empty={<Empty title={t('terminal.no_decisions')} />}>
+              {(rows) => <Timeline label={t('terminal.timeline')} moments={changesOf(rows, t, link, at ?? why.data?.at ?? null)} />}
+            </Fetched>
+          </Section>
+          {register && Object.keys(register).length ? (
+            <Section title={t('terminal.register')}>
+              <Facts
+                of={Object.entries(register)
+                  .filter(([, value]) => value !== null && typeof value !== 'object')
+                  .map(([name, value]) => [words(name), String(value)])}
+              />
+            </Section>
+          ) : null}
+        </div>
+      </div>
+      <Section title={t('terminal.decisions')} id="decisions">
+        <PagedTable<DecisionRow>
+          pages={decisions}
+          caption={t('terminal.decisions')}
+          keyOf={(row) => row.observed_at + row.decided_at}
+          current={(row) => row.observed_at === (at ?? why.data?.at)}
+          empty={<Empty title={t('terminal.no_decisions')} />}
+          columns={[
+            { head: t('terminal.observed'), names: true, cell: (row) => <a href={link(row)}><Time at={row.observed_at} /></a> },
+            { head: t('terminal.answer'), cell: (row) => <Badge outcome={row.outcome} state={row.state} /> },
+            { head: t('terminal.reason'), cell: (row) => codeWord(t, 'reason', reasonOf(row)) },
+            { head: t('terminal.rule'), cell: (row) => (row.rule && row.rule !== 'default' ? <code>{row.rule}</code> : <Tag>{t('terminal.default_rule')}</Tag>) },
+            { head: t('terminal.areas'), cell: (row) => (row.areas ?? []).map((each) => areaName(each, language)).filter((name) => name !== 'land').join(', ') },
+            { head: t('terminal.obligations'), cell: (row) => (row.obligations ?? []).map(words).join(', ') },
+          ]}
+        />
+      </Section>
+    </div>
+  );
+}
