@@ -162,6 +162,7 @@ class RuleText:
         brought_by: what brought its rulebook into force: the proposal, `genesis` where it was in force when governance began, or empty.
         in_force_from_ns, in_force_until_ns: when the rulebook held under governance, half-open [ns]; None: not yet ended.
         text_sha256: of the rulebook's file, which a proposal names; `rulebook` is the digest of what it means.
+        plain: its conditions and exceptions in plain words, in English.
     """
 
     rulebook: str
@@ -176,6 +177,7 @@ class RuleText:
     in_force_from_ns: int | None = None
     in_force_until_ns: int | None = None
     text_sha256: str = ""
+    plain: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,10 +152,11 @@ def _sealed(dossier: Dossier, known: Known, taken: Taken) -> Dossier:
         return replace(each, phrase=Phrase(each.phrase.key, values), about=about, sources=sources, flags=_flagged(each.flags))
 
     def rule(each: RuleText) -> RuleText:
+        each = replace(each, text_sha256="")  # whoever knows the rest of the file could try what is sealed in it
         if each.rule not in known.sealed:
             return each
         taken.out("sealed", sign(each.rule), each, "seal")
-        return replace(each, rule=sign(each.rule), title=WITHHELD, text=WITHHELD, basis=WITHHELD, requested_by="")
+        return replace(each, rule=sign(each.rule), title=WITHHELD, text=WITHHELD, basis=WITHHELD, requested_by="", plain="")
 
     def area(each: AreaVersion) -> AreaVersion:
         if each.id not in known.sealed:
@@ -395,7 +396,7 @@ class _Extract:
             title = self.taken.out("rule_title", where, title, "limits")
         if LIMIT.search(basis) or self.veil.tells(basis):
             basis = self.taken.out("rule_basis", where, basis, "limits" if LIMIT.search(basis) else "names_somebody")
-        return replace(each, rule="", title=title, text="", basis=basis, requested_by="", text_sha256="")
+        return replace(each, rule="", title=title, text="", basis=basis, requested_by="", text_sha256="", plain="")
 
     def _decision(self, row: DecisionRow, ids: dict[str, str]) -> DecisionRow:
         statement = ids.get(row.statement, "")

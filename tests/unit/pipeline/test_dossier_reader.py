@@ -349,3 +349,14 @@ def test_the_page_says_for_whom_and_that_nothing_was_left_out(change: Dossier) -
 
 def test_the_whole_case_is_called_invented_where_the_operator_is(change: Dossier, case: Case) -> None:
     assert change.invented is rulebook_of(case.home).operator.endswith("(invented)")
+
+
+def test_a_rule_is_said_in_words_beside_its_own_form_and_only_to_whom_its_limits_are(case: Case, terminal: Dossier) -> None:
+    fast = next(rule for rule in terminal.rules if rule.rule == "too-fast")
+    assert fast.plain.startswith("deny ")
+    assert "km/h" in fast.plain
+    assert "; except with programme rail" in fast.plain
+    page = page_html(terminal, outlines=NO_COAST).decode()
+    assert words("en")("page", "rule_in_words") in page
+    left, _ = redacted(case.bench(Reader.OWNER), compose(case.bench(Reader.OWNER), A.TERMINAL, TERMINAL))
+    assert not any(rule.plain or rule.text_sha256 for rule in left.rules)

@@ -139,6 +139,10 @@ class _View:
             return Markup('<bdi title="{}">{}</bdi>').format(piece.full, piece.text)
         return escape(piece.text)
 
+    def english(self, text: str) -> Markup:
+        """Return a text of our own that is in English in every language, with areas by their names."""
+        return Markup("").join(self._piece(each) for each in self.said.english(text, self.names))
+
     def name(self, ref: str) -> str:
         """Return what a party is called."""
         return visible(self.names.get(ref, ref))

@@ -167,6 +167,10 @@ class Words:
         else:
             yield Piece(visible(value), "free")
 
+    def english(self, text: str, names: Mapping[str, str]) -> list[Piece]:
+        """Return a text that Groundrule says in English in every language, with areas by their names."""
+        return list(self._english(text, names, named=False))
+
     def _listed(self, ids: list[str], names: Mapping[str, str]) -> Iterator[Piece]:
         for place, each in enumerate(ids):
             if place:

@@ -30,7 +30,9 @@ from groundrule.pipeline.dossiers.reigns import Reign, Runs, reigns
 from groundrule.pipeline.dossiers.why import why_of
 from groundrule.pipeline.home import rulebook_of
 from groundrule.pipeline.manifests import runs
-from groundrule.rules.model import Rulebook
+from groundrule.records import OUTCOME_WORDS
+from groundrule.rules.model import All, Rule, Rulebook
+from groundrule.rules.wording import describe
 from groundrule.store.area_store import load_areas
 from groundrule.store.history import read_terminals
 from groundrule.store.policy import history
@@ -215,7 +217,15 @@ def rule_text(book: Rulebook, rule_id: str, held: Reign | None = None) -> RuleTe
         None if held is None else held.from_ns,
         None if held is None else held.until_ns,
         sha256(book.text.encode()).hexdigest(),
+        _plain(rule),
     )
+
+
+def _plain(rule: Rule) -> str:
+    """The conditions of a rule and its exceptions in words."""
+    parts = [describe(each, nested=True) for each in (rule.where, rule.who, rule.what) if each != All(())]
+    said = f"{OUTCOME_WORDS[rule.outcome]} {' and '.join(parts) or 'always'}"
+    return f"{said}; except {' or '.join(describe(each, nested=True) for each in rule.unless)}" if rule.unless else said
 
 
 def _written(text: str, rule_id: str) -> str:
