@@ -106,6 +106,7 @@ def _result(desk: PointDesk) -> dict[str, Any]:
         "served_although_denied_by_policy": tally.opened,
         "not_served_although_not_denied_by_policy": tally.closed,
         "journal_rows": tally.journal,
+        "journal_unwritten": tally.unwritten,
         **counts_dict(tally.counts),
     }
 
@@ -133,6 +134,8 @@ def _print(desk: PointDesk, out: Path | None) -> None:
     )
     if tally.journal:
         print_text(f"The log is out of reach: {tally.journal:,} rows wait in {desk.point.folder / 'journal.sqlite'} to be merged")
+    if tally.unwritten:
+        warn(f"{tally.unwritten:,} rows could not be written to the journal: what was decided here will not reach the log")
     if out:
         print_text(f"Decisions: {out}")
 

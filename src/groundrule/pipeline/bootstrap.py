@@ -1,7 +1,8 @@
 """The bootstrap rulebook, drawn from a rulebook: denials for want of landing rights, and service of protected terminals.
 
 It follows from the rulebook by a rule of its own and holds nothing that the rulebook does not, so that nobody has to enact it
-separately and anybody can make it again. It knows no lists and no accounts: an enforcement point that needs it has none.
+separately and anybody can make it again. Denials by sanctions lists and denylists are in it, too, for the time when
+snapshots are damaged and the registers are not: no outage lifts them. To a point that has no registers they say nothing.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from typing import Any, Final
 import yaml
 
 from groundrule.errors import InputError
+from groundrule.pipeline.overlay import fixed_rules
+from groundrule.records import Outcome
 from groundrule.rules.model import Rulebook
 from groundrule.rules.text import read_rulebook
 
@@ -29,8 +32,16 @@ def bootstrap_of(book: Rulebook) -> Rulebook:
     """
     # Every scalar is text to the reader of rulebooks, so nothing is turned into a date or a number on the way.
     value: dict[str, Any] = yaml.load(book.text, Loader=yaml.BaseLoader)  # noqa: S506 - the base loader makes texts only
+    of_lists = {rule.id for rule in book.rules if rule.outcome is Outcome.DENY} & fixed_rules(book)
     kept = [rule for rule in value["rules"] if _belongs(rule)]
-    if not kept:
+    if kept:
+        chosen = {rule["id"] for rule in kept}
+        kept = [
+            rule | {"unknown": {"*": "serve"}} if rule["id"] in of_lists else rule
+            for rule in value["rules"]
+            if rule["id"] in chosen | of_lists
+        ]
+    else:
         raise InputError(
             f"the rulebook `{book.id}` has no rule about landing rights or protected terminals",
             help=f"give such rules one of the reasons {', '.join(sorted(LANDING - {'never_served'}))}, {PROTECTED}",

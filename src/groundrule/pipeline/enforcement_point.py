@@ -108,6 +108,7 @@ class Point:
         clocked: clocks of emergencies, by id.
         accepted: digest of the last snapshot that was accepted.
         kept: digests of what was accepted and may be loaded; empty in a folder of an older version.
+        registers: digests of the extracts that came with the last snapshots, newest first; they are used while snapshots are damaged.
         refused: code of why the last snapshot that was brought is damaged or not signed; empty once a good one came.
     """
 
@@ -117,6 +118,7 @@ class Point:
     accepted: str = ""
     kept: tuple[str, ...] = ()
     refused: str = ""
+    registers: tuple[str, ...] = ()
     _monotonic_ns: int = 0
     _boot: str = ""
 
@@ -136,10 +138,10 @@ class Point:
                 raise ValueError("another charter")
             trust = Trust(charter, *(int(kept[name]) for name in ("seq", "since_ns", "seen_ns")))
             clocked = {name: _clocked(values) for name, values in kept["emergencies"].items()}
-            names = tuple(str(each) for each in kept.get("kept", ()))
+            names, extracts = (tuple(str(each) for each in kept.get(name, ())) for name in ("kept", REGISTERS))
             return cls(
-                folder, trust, clocked, str(kept["accepted"]), names, str(kept.get("refused", "")), int(kept["monotonic_ns"]),
-                str(kept["boot"]),
+                folder, trust, clocked, str(kept["accepted"]), names, str(kept.get("refused", "")), extracts,
+                int(kept["monotonic_ns"]), str(kept["boot"]),
             )  # fmt: skip
         except (OSError, ValueError, KeyError, TypeError, GroundruleError) as error:
             raise IntegrityError(
@@ -230,6 +232,8 @@ class Point:
             write_durably(snapshots / "previous", self._loadable(self.load().name))
         # The number first: after a crash before the next step nothing older can be loaded.
         self.trust, self.accepted = trust, snapshot.digest
+        if (extract := snapshot.objects.get(REGISTERS)) is not None:
+            self.registers = tuple(dict.fromkeys([extract.sha256, *self.registers]))[:2]
         self.kept = tuple(dict.fromkeys([snapshot.digest, *([current.digest] if current else []), *self._bootstrap_kept()]))
         self._keep()
         write_durably(snapshots / "current", canonical_json(dict(envelope)))
@@ -312,18 +316,21 @@ class Point:
             raise IntegrityError("the extract of the registers has been changed")
         return read_extract(data)
 
-    def _forget_registers(self) -> None:
-        """Remove extracts that nothing names any more: they tell of people."""
-        wanted = set()
-        for name in ("current", "previous"):
+    def _last_registers(self) -> Extract:
+        """What the point knows of the registers beside any snapshot: no outage lifts the denial of a list."""
+        for digest in self.registers:
             try:
-                payload, _ = open_envelope(_envelope(self.folder / "snapshots" / name), (), SNAPSHOT_TYPE)
-                content = Snapshot.parse_bytes(payload).objects.get(REGISTERS)
-            except GroundruleError:
+                data = (self.folder / REGISTERS / f"{digest}.parquet").read_bytes()
+                if sha256(data).hexdigest() == digest:
+                    return read_extract(data)
+            except (OSError, IntegrityError):
                 continue
-            wanted |= {content.sha256} if content else set()
+        return Extract.empty()
+
+    def _forget_registers(self) -> None:
+        """Remove extracts of older snapshots than the last two: they tell of people."""
         for path in (self.folder / REGISTERS).glob("*.parquet"):
-            if path.stem not in wanted:
+            if path.stem not in self.registers:
                 path.unlink()
 
     def _emergency(self, path: Path, clocks: Clocks) -> str:
@@ -367,8 +374,10 @@ class Point:
                 except GroundruleError:
                     damaged = True
                     continue
+                if name == "bootstrap":
+                    registers = self._last_registers()
                 return Loaded(name, found, book, areas, registers, damaged and name != "current")
-        return Loaded("none", None, None, None, Extract.empty(), damaged)
+        return Loaded("none", None, None, None, self._last_registers(), damaged)
 
     def installed(self) -> Rulebook | None:
         """Return the rulebook of the bootstrap policy; None where there is none or it is damaged."""
@@ -439,6 +448,7 @@ class Point:
             "accepted": self.accepted,
             "kept": list(self.kept),
             "refused": self.refused,
+            REGISTERS: list(self.registers),
             **{name: str(getattr(self.trust, name)) for name in ("seq", "since_ns", "seen_ns")},
             "emergencies": {
                 name: [None if found is None else str(found) for found in (getattr(each, part) for part in Clocked.__slots__)]

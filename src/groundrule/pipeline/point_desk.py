@@ -10,14 +10,16 @@ where not even that is left, every answer says so. What is remembered of termina
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 
 from groundrule.areas.model import AreaSet
+from groundrule.errors import StoreError
 from groundrule.govern.emergency import NS_PER_S
 from groundrule.govern.objects import Emergency
 from groundrule.ledger.entry import policy_digest
@@ -42,6 +44,8 @@ from groundrule.store.journal_file import JournalFile
 from groundrule.store.timeline import RegisterTimeline
 
 ANSWER_SCHEMA: Final = pa.schema([*DECISION_SCHEMA, pa.field("class", pa.dictionary(pa.int8(), pa.string()), nullable=False)])
+MAX_UNWRITTEN: Final = 10_000
+"""Rows that wait in memory while the journal cannot be written; the oldest go first."""
 _NOTHING_LOADED: Final = """\
 rulebook: nothing-loaded
 version: 1
@@ -91,6 +95,7 @@ class Tally:
         changed: another outcome than the policy's.
         location_s: age of the oldest position that was used [s].
         journal: rows that were written to the journal.
+        unwritten: rows that could not be written, and wait in memory; decisions do not wait for them.
     """
 
     counts: Counts = field(default_factory=Counts)
@@ -101,6 +106,7 @@ class Tally:
     changed: int = 0
     location_s: int | None = None
     journal: int = 0
+    unwritten: int = 0
 
 
 class PointDesk:
@@ -134,7 +140,19 @@ class PointDesk:
         self._judge = Judge(self.basis)
         self._classifier, self._writer = Classifier(self._judge), DecisionWriter(self._judge)
         self._journal: JournalFile | None = None
+        self._unwritten: deque[tuple[dict[str, Any], int]] = deque(maxlen=MAX_UNWRITTEN)
         self.tally = Tally()
+
+    def look(self, clocks: Clocks, reach: Reach) -> Causes:
+        """Look again at what is down; return and keep it.
+
+        Args:
+            clocks: of this machine, now.
+            reach: what the point can reach now.
+        """
+        self._clocks, self._reach = clocks, reach
+        self.causes = causes_of(self._seen(self.loaded))
+        return self.causes
 
     @property
     def policy(self) -> str:
@@ -196,11 +214,19 @@ class PointDesk:
             "evaluator_digest": sha256(ENGINE.encode()).hexdigest(),
         }  # fmt: skip
         at_ns = self._clocks.wall_ns
-        body = body_of(self.point.folder, {"decisions": digest.hexdigest()}, len(decisions), about, at_ns)
-        if self._journal is None:
-            self._journal = JournalFile.open(self.point.folder)
-        self._journal.write(KIND, body, at_ns=at_ns)
-        self.tally.journal += 1
+        try:
+            body = body_of(self.point.folder, {"decisions": digest.hexdigest()}, len(decisions), about, at_ns)
+            self._unwritten.append((body, at_ns))
+            if self._journal is None:
+                self._journal = JournalFile.open(self.point.folder)
+            while self._unwritten:
+                self._journal.write(KIND, self._unwritten[0][0], at_ns=self._unwritten[0][1])
+                self._unwritten.popleft()
+                self.tally.journal += 1
+        except (StoreError, OSError):
+            # A full disk must not cut anybody off; the rows are tried again with the next batch, and counted.
+            pass
+        self.tally.unwritten = len(self._unwritten)
 
     def _seen(self, loaded: Loaded) -> Seen:
         reach, snapshot = self._reach, loaded.snapshot
