@@ -11,6 +11,7 @@ import argparse
 import json
 import mimetypes
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,6 +23,7 @@ import duckdb
 import numpy as np
 import shapely
 
+from groundrule.areas.importing import read_areas
 from groundrule.errors import GroundruleError
 from groundrule.instant import parse_instant
 from groundrule.pipeline.explain import explain_terminal
@@ -60,7 +62,9 @@ class Demo:
                 from (select * from '{glob}' qualify row_number() over (partition by terminal_id order by observed_at desc) = 1) d
                 left join '{places}' o using (terminal_id, observed_at) order by 1"""
         ).fetchnumpy()
-        self.id, self.outcome, self.state = (np.asarray(rows[name], object) for name in ("terminal_id", "outcome", "state"))
+        self.id, self.outcome, self.state = (
+            np.asarray(rows[name], object) for name in ("terminal_id", "outcome", "state")
+        )
         self.rule, self.reason, self.areas = (np.asarray(rows[name], object) for name in ("rule", "reason", "areas"))
         self.at = rows["observed_at"]
         self.lat, self.lon = (np.ma.filled(np.ma.asarray(rows[name], float), np.nan) for name in ("lat_deg", "lon_deg"))
@@ -76,7 +80,10 @@ class Demo:
 
 
 def _map(demo: Demo, q: dict[str, str]) -> Any:
-    west, south, east, north = (float(q.get(name, given)) for name, given in (("west", "-180"), ("south", "-90"), ("east", "180"), ("north", "90")))
+    west, south, east, north = (
+        float(q.get(name, given))
+        for name, given in (("west", "-180"), ("south", "-90"), ("east", "180"), ("north", "90"))
+    )
     zoom = float(q.get("zoom", "1"))
     inside_lon = (demo.lon >= west) & (demo.lon <= east) if west <= east else (demo.lon >= west) | (demo.lon <= east)
     seen = inside_lon & (demo.lat >= south) & (demo.lat <= north)
@@ -93,7 +100,9 @@ def _map(demo: Demo, q: dict[str, str]) -> Any:
     x, y = np.floor(demo.lon[rows] / step), np.floor(demo.lat[rows] / step)
     cells, which = np.unique(np.column_stack([x, y]), axis=0, return_inverse=True)
     which, count = which.ravel(), np.bincount(which.ravel())
-    sums = {key: np.bincount(which[demo.key[rows] == key], minlength=len(cells)).tolist() for key in (*OUTCOMES, *STATES)}
+    sums = {
+        key: np.bincount(which[demo.key[rows] == key], minlength=len(cells)).tolist() for key in (*OUTCOMES, *STATES)
+    }
     middle = [np.bincount(which, values[rows]) / count for values in (demo.lon, demo.lat)]
     return head | {"mode": "cells", "cells": {
         "lon": middle[0].round(5).tolist(), "lat": middle[1].round(5).tolist(), "count": count.tolist(), **sums,
@@ -111,7 +120,10 @@ def _terminals(demo: Demo, q: dict[str, str]) -> Any:
     if q.get("area"):
         keep &= np.array([q["area"] in areas for areas in demo.areas])
     rows, start, limit = np.flatnonzero(keep), int(q.get("cursor", "0")), int(q.get("limit", "50"))
-    return {"items": [demo.row(i) for i in rows[start : start + limit]], "next": str(start + limit) if start + limit < len(rows) else None}
+    return {
+        "items": [demo.row(i) for i in rows[start : start + limit]],
+        "next": str(start + limit) if start + limit < len(rows) else None,
+    }
 
 
 def _decisions(demo: Demo, terminal: str, q: dict[str, str]) -> Any:
@@ -130,16 +142,26 @@ def _decisions(demo: Demo, terminal: str, q: dict[str, str]) -> Any:
 
 def _track(demo: Demo, terminal: str) -> Any:
     items = _decisions(demo, terminal, {"limit": "2000"})["items"][::-1]
-    return {"items": [{name: item[name] for name in ("observed_at", "lat", "lon", "outcome", "state")} for item in items]}
+    return {
+        "items": [{name: item[name] for name in ("observed_at", "lat", "lon", "outcome", "state")} for item in items]
+    }
 
 
 def _explanation(demo: Demo, terminal: str, q: dict[str, str]) -> Any:
     at = parse_instant(q["at"]) if q.get("at") else None
-    found = explain_terminal(demo.home, terminal, at_ns=at, audience="owner" if q.get("for") == "owner" else "operator", language=q.get("language", "en"))
+    found = explain_terminal(
+        demo.home,
+        terminal,
+        at_ns=at,
+        audience="owner" if q.get("for") == "owner" else "operator",
+        language=q.get("language", "en"),
+    )
     value = found.explanation.as_dict()
     if q.get("for") != "owner":
         names = {area.id: area.name for area in _areas(demo)}
-        value["areas"] = [{"id": a, "name": names.get(a, a), "membership": m, "probability": p} for a, m, p in found.areas]
+        value["areas"] = [
+            {"id": a, "name": names.get(a, a), "membership": m, "probability": p} for a, m, p in found.areas
+        ]
         if np.isfinite(found.lat_deg):
             value["position"] = {"lat_deg": found.lat_deg, "lon_deg": found.lon_deg}
     return value
@@ -147,7 +169,14 @@ def _explanation(demo: Demo, terminal: str, q: dict[str, str]) -> Any:
 
 @cache
 def _areas(demo: Demo) -> Any:
-    return load_areas(demo.home)[0]
+    example = read_areas(
+        Path(__file__).parents[2] / "docs" / "example" / "zone.geojson", kind="zone", source="example"
+    ).areas[0]
+    # Two versions, so that the slider of the map has something to show.
+    wide = shapely.box(30.4, 44.7, 32.4, 45.6)
+    half = parse_instant("2026-02-10T03:00:00Z")
+    before, after = replace(example, valid_until_ns=half), replace(example, geometry=wide, valid_from_ns=half)
+    return (*load_areas(demo.home)[0], before, after)
 
 
 @cache
@@ -162,10 +191,19 @@ def _features(demo: Demo, q: dict[str, str]) -> Any:
     at = parse_instant(q["datetime"]) if q.get("datetime") and "/" not in q["datetime"] else None
     found = []
     for i, area in enumerate(_areas(demo)):
-        if area.kind in ("land",) or (q.get("kind") and area.kind not in q["kind"].split(",")) or (at is not None and not area.is_valid_at(at)):
+        if (
+            area.kind in ("land",)
+            or (q.get("kind") and area.kind not in q["kind"].split(","))
+            or (at is not None and not area.is_valid_at(at))
+        ):
             continue
         found.append({"type": "Feature", "id": area.id, "geometry": _shape(demo, i), "properties": _about(area)})
-    return {"type": "FeatureCollection", "features": found[: int(q.get("limit", "1000"))], "numberReturned": len(found), "links": []}
+    return {
+        "type": "FeatureCollection",
+        "features": found[: int(q.get("limit", "1000"))],
+        "numberReturned": len(found),
+        "links": [],
+    }
 
 
 def _about(area: Any) -> dict[str, Any]:
@@ -199,7 +237,11 @@ def answer(demo: Demo, path: str, q: dict[str, str]) -> Any:
             return _terminals(demo, q)
         case ["v1", "terminals", terminal]:
             rows = np.flatnonzero(demo.id == terminal)
-            return demo.row(int(rows[0])) | {"register": {"plan": "roam", "account_id": "ACC-003118"}} if len(rows) else None
+            return (
+                demo.row(int(rows[0])) | {"register": {"plan": "roam", "account_id": "ACC-003118"}}
+                if len(rows)
+                else None
+            )
         case ["v1", "terminals", terminal, "decisions"]:
             return _decisions(demo, terminal, q)
         case ["v1", "terminals", terminal, "track"]:
@@ -207,7 +249,15 @@ def answer(demo: Demo, path: str, q: dict[str, str]) -> Any:
         case ["v1", "terminals", terminal, "explanation"]:
             return _explanation(demo, terminal, q)
         case ["v1", "terminals", terminal, "receipt"]:
-            return issue_receipt(demo.home, terminal, at_ns=parse_instant(q["at"]) if q.get("at") else None).proof.decode()
+            return issue_receipt(
+                demo.home, terminal, at_ns=parse_instant(q["at"]) if q.get("at") else None
+            ).proof.decode()
+        case ["v1", "areas", area, "versions"]:
+            return [
+                _about(each) | {"service_history": [], "service_requests": []}
+                for each in _areas(demo)
+                if each.id == area
+            ]
         case ["v1", "areas"]:
             return {"items": [_about(area) for area in _areas(demo)], "next": None}
         case ["ogc", "collections", "areas", "items"]:
@@ -218,7 +268,11 @@ def answer(demo: Demo, path: str, q: dict[str, str]) -> Any:
         case ["v1", "ledger"]:
             return _ledger(demo)
         case ["v1", "status"]:
-            return {"degraded": [], "checks": [{"name": "intake", "ok": True, "why": ""}], "counters": {"accepted": len(demo.id)}}
+            return {
+                "degraded": [],
+                "checks": [{"name": "intake", "ok": True, "why": ""}],
+                "counters": {"accepted": len(demo.id)},
+            }
         case ["v1", "public"]:
             return {"served": int((demo.outcome == "serve").sum()), "denied": int((demo.outcome == "deny").sum())}
         case ["v1", "requests" | "contacts" | "appeals" | "proposals" | "reports" | "dossiers" | "lists"]:
@@ -240,13 +294,20 @@ def handler(demo: Demo, dist: Path) -> type[BaseHTTPRequestHandler]:
 
         def give(self, status: int, kind: str, data: bytes) -> None:
             self.send_response(status)
-            for name, value in (("Content-Type", kind), ("Content-Length", str(len(data))), ("Content-Security-Policy", CSP), ("Cache-Control", "no-cache")):
+            for name, value in (
+                ("Content-Type", kind),
+                ("Content-Length", str(len(data))),
+                ("Content-Security-Policy", CSP),
+                ("Cache-Control", "no-cache"),
+            ):
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(data)
 
         def problem(self, status: int, title: str, **more: Any) -> None:
-            self.give(status, "application/problem+json", json.dumps({"title": title, "status": status, **more}).encode())
+            self.give(
+                status, "application/problem+json", json.dumps({"title": title, "status": status, **more}).encode()
+            )
 
         def do_GET(self) -> None:  # noqa: N802 - name of the base class
             url = urlsplit(self.path)
@@ -255,18 +316,31 @@ def handler(demo: Demo, dist: Path) -> type[BaseHTTPRequestHandler]:
                     return self.problem(404, "There is no such thing", detail="the mock has no events")
                 try:
                     with LOCK:
-                        value = answer(demo, url.path, {name: ",".join(values) for name, values in parse_qs(url.query).items()})
+                        value = answer(
+                            demo, url.path, {name: ",".join(values) for name, values in parse_qs(url.query).items()}
+                        )
                 except GroundruleError as error:
-                    return self.problem(404 if "no observation" in str(error) else 409, "It cannot be done", detail=str(error), help=error.help or "")
+                    return self.problem(
+                        404 if "no observation" in str(error) else 409,
+                        "It cannot be done",
+                        detail=str(error),
+                        help=error.help or "",
+                    )
                 if value is None:
-                    return self.problem(404, "There is no such thing", help="this mock knows only what the console needs")
+                    return self.problem(
+                        404, "There is no such thing", help="this mock knows only what the console needs"
+                    )
                 if isinstance(value, str):
                     return self.give(200, "text/plain; charset=utf-8", value.encode())
                 return self.give(200, "application/json", json.dumps(value, default=str).encode())
             file = (dist / url.path.lstrip("/")).resolve()
             if not file.is_file() or not file.is_relative_to(dist.resolve()):
                 file = dist / "index.html"
-            kind = "text/javascript" if file.suffix in (".js", ".mjs") else mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+            kind = (
+                "text/javascript"
+                if file.suffix in (".js", ".mjs")
+                else mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+            )
             return self.give(200, kind, file.read_bytes())
 
         def do_POST(self) -> None:  # noqa: N802 - name of the base class
@@ -286,7 +360,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("demo", type=Path)
     parser.add_argument("--port", type=int, default=8765)
-    parser.add_argument("--dist", type=Path, default=Path(__file__).parents[2] / "src" / "groundrule" / "console" / "dist")
+    parser.add_argument(
+        "--dist", type=Path, default=Path(__file__).parents[2] / "src" / "groundrule" / "console" / "dist"
+    )
     args = parser.parse_args()
     demo = Demo(args.demo)
     print(f"http://127.0.0.1:{args.port}/", flush=True)

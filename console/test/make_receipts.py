@@ -56,7 +56,12 @@ def mutants(receipt: bytes, other: bytes, rng: random.Random) -> list[tuple[str,
     found: list[tuple[str, bytes]] = []
     value, lines = parts(receipt)
     for i, field in enumerate(value["fields"]):
-        for name, new in (("value", "serve"), ("value", None), ("name", "outcom"), ("salt", base64.b64encode(bytes(32)).decode())):
+        for name, new in (
+            ("value", "serve"),
+            ("value", None),
+            ("name", "outcom"),
+            ("salt", base64.b64encode(bytes(32)).decode()),
+        ):
             changed = json.loads(json.dumps(value))
             if changed["fields"][i][name] != new:
                 changed["fields"][i][name] = new
@@ -86,13 +91,17 @@ def mutants(receipt: bytes, other: bytes, rng: random.Random) -> list[tuple[str,
     found.append(("one witness of three", b"\n".join(line for k, line in enumerate(lines) if k not in cosigned[1:])))
     for _ in range(BYTES_MUTANTS):
         place = rng.randrange(len(receipt))
-        found.append((f"byte {place}", receipt[:place] + bytes([receipt[place] ^ 1 << rng.randrange(8)]) + receipt[place + 1 :]))
+        found.append(
+            (f"byte {place}", receipt[:place] + bytes([receipt[place] ^ 1 << rng.randrange(8)]) + receipt[place + 1 :])
+        )
     return found
 
 
 def difference(before: bytes, after: bytes) -> list[object]:
     """Where two files differ: offset, length cut out there, base64 of what is put in."""
-    start = next((i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), min(len(before), len(after)))
+    start = next(
+        (i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), min(len(before), len(after))
+    )
     tail = 0
     while tail < min(len(before), len(after)) - start and before[-1 - tail] == after[-1 - tail]:
         tail += 1
@@ -103,7 +112,9 @@ def only_mldsa(before: bytes, after: bytes) -> bool:
     """Whether two files differ in the signature bytes of an ML-DSA-44 line alone."""
     a, b = before.split(b"\n"), after.split(b"\n")
     changed = [i for i in range(min(len(a), len(b))) if a[i] != b[i]]
-    return len(a) == len(b) and bool(changed) and all(len(a[i]) > 2_000 and a[i].startswith("—".encode()) for i in changed)
+    return (
+        len(a) == len(b) and bool(changed) and all(len(a[i]) > 2_000 and a[i].startswith("—".encode()) for i in changed)
+    )
 
 
 def main() -> int:
@@ -119,12 +130,23 @@ def main() -> int:
         for what, changed in mutants(receipt, receipts[(i + 2) % len(receipts)], rng) if i in (0, 3) else []:
             if changed != receipt:
                 holds, why = verdict(changed, policy)
-                cases.append({"of": i, "what": what, "change": difference(receipt, changed), "holds": holds, "why": why, "mldsa": only_mldsa(receipt, changed)})
+                cases.append(
+                    {
+                        "of": i,
+                        "what": what,
+                        "change": difference(receipt, changed),
+                        "holds": holds,
+                        "why": why,
+                        "mldsa": only_mldsa(receipt, changed),
+                    }
+                )
     target = Path(__file__).parent / "fixtures" / "receipts.json"
     value = {"policy": policy.decode(), "receipts": [receipt.decode() for receipt in receipts], "mutants": cases}
     target.write_text(json.dumps(value, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
     refused = sum(not case["holds"] for case in cases)
-    print(f"{target}: {len(receipts)} receipts, {len(cases)} mutants, {refused} of them refused, {target.stat().st_size:,} bytes")
+    print(
+        f"{target}: {len(receipts)} receipts, {len(cases)} mutants, {refused} of them refused, {target.stat().st_size:,} bytes"
+    )
     return 0
 
 

@@ -6,7 +6,9 @@ export interface Look {
   readonly zoom: number;
 }
 
-export const WORLD: Look = { lat: 25, lon: 15, zoom: 1.4 };
+export const WORLD: Look = { lat: 28, lon: -8, zoom: 1.3 };
+/** A globe shows half of the world at once, and so may stand nearer. */
+export const GLOBE: Look = { lat: 30, lon: 22, zoom: 2.2 };
 
 /** `50.4,30.5,6` of the address; null for anything else. */
 export function parseLook(text: string | null): Look | null {

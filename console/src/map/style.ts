@@ -16,7 +16,7 @@ export interface Palette {
 
 export function palette(dark: boolean): Palette {
   return dark
-    ? { sea: '#0d1418', land: '#222c33', coast: '#46545e', border: '#5d5a52', limit: '#2b3d49', area: '#c9a6ff', chosen: '#ffd166' }
+    ? { sea: '#111d25', land: '#27333b', coast: '#46545e', border: '#5d5a52', limit: '#2b3d49', area: '#c9a6ff', chosen: '#ffd166' }
     : { sea: '#dce8ef', land: '#fbfaf6', coast: '#a4b3bd', border: '#b7ad9e', limit: '#b4c8d5', area: '#6a3fb5', chosen: '#12384f' };
 }
 
@@ -52,7 +52,7 @@ export function styleOf(base: Basemap, dark: boolean, globe: boolean): StyleSpec
         filter: ['<=', ['get', 'rank'], ['step', ['zoom'], 0, 2.2, 1, 3, 2, 4, 3, 5, 4, 6, 5]],
       },
       { id: 'track', type: 'line', source: 'track', filter: ['==', ['geometry-type'], 'LineString'], paint: { 'line-color': c.chosen, 'line-width': 2, 'line-opacity': 0.75 } },
-      { id: 'cells', type: 'symbol', source: 'cells', layout: { 'icon-image': ['get', 'image'], 'icon-allow-overlap': true, 'icon-ignore-placement': true, 'symbol-sort-key': ['get', 'count'] } },
+      { id: 'cells', type: 'symbol', source: 'cells', layout: { 'icon-image': ['get', 'image'], 'icon-allow-overlap': true, 'symbol-sort-key': ['get', 'count'] } },
       {
         id: 'points', type: 'symbol', source: 'points',
         layout: {

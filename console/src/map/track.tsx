@@ -86,7 +86,7 @@ export function TrackMap({ path, lat, lon }: { path: string; lat: number | null;
   return (
     <>
       <div class="track-map">
-        <div ref={holder} />
+        <div class="track-holder" ref={holder} />
         {map ? null : <Loading />}
         <div class="track-credit">{t('map.attribution')}</div>
       </div>

@@ -10,7 +10,7 @@ import { useWords } from '../i18n';
 import { KEYS, MARKS, type AnswerKey } from '../marks';
 import { cellFeatures, only, pointFeatures, readAnswer, type Seen } from '../map/answers';
 import { useAreas } from '../map/areas';
-import { boxAround, EVERYWHERE, formatLook, parseLook, WORLD, type Box } from '../map/place';
+import { boxAround, EVERYWHERE, formatLook, GLOBE, parseLook, WORLD, type Box } from '../map/place';
 import { SidePanel } from '../map/side';
 import { MapTable } from '../map/table';
 import { TimeBar } from '../map/timebar';
@@ -63,7 +63,7 @@ export default function MapPage(): JSX.Element {
   useEffect(() => {
     let gone = false;
     let made: LiveMap | null = null;
-    const look = parseLook(new URLSearchParams(window.location.search).get('look')) ?? WORLD;
+    const look = parseLook(new URLSearchParams(window.location.search).get('look')) ?? (prefer.globe ? GLOBE : WORLD);
     void import('../map/canvas').then(async (canvas) => {
       if (gone || !holder.current) return;
       if (!canvas.canDraw()) {
@@ -164,7 +164,8 @@ export default function MapPage(): JSX.Element {
   const drawn = useMemo(() => (shown ? only(shown.seen, keys) : null), [shown, keys]);
   useEffect(() => {
     if (!map || !drawn) return;
-    const compact = new Intl.NumberFormat(prefer.language === 'en' ? 'en' : prefer.language, { notation: 'compact', maximumFractionDigits: 0 });
+    // English in every language: `тис.` would not fit into a ring.
+    const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 3 });
     void import('../map/canvas').then(({ setData }) => {
       setData(map, 'cells', cellFeatures(drawn.cells, compact));
       setData(map, 'points', pointFeatures(drawn.points));
@@ -242,10 +243,14 @@ export default function MapPage(): JSX.Element {
     setQuery({ show: next.size === 0 || next.size === KEYS.length ? null : KEYS.filter((each) => next.has(each)).join(',') });
   };
   const drawnCount = drawn ? drawn.points.length + drawn.cells.reduce((sum, cell) => sum + cell.count, 0) : 0;
+  const whole = (globe: boolean) => {
+    const look = globe ? GLOBE : WORLD;
+    map?.jumpTo({ center: [look.lon, look.lat], zoom: look.zoom });
+  };
   const summary = seen ? t('map.in_view', { n: drawnCount, total: number(seen.total, prefer) }) : '';
 
   return (
-    <div class={`map-page${chosen || chosenArea ? ' with-side' : ''}`}>
+    <div class={`map-page${chosen || chosenArea ? ' with-side' : ''}${prefer.globe ? ' as-globe' : ''}`}>
       <h1 class="unseen">{t('map.title')}</h1>
       <div class="map-stage">
         <div class="map-holder" ref={holder} />
@@ -263,6 +268,9 @@ export default function MapPage(): JSX.Element {
               <Icon name={legend ? 'down' : 'right'} />
             </button>
           </div>
+          <p class="map-summary" role="status">
+            {summary}
+          </p>
           {legend ? (
             <>
               <ul class="plain" aria-label={t('map.filter_help')}>
@@ -299,7 +307,10 @@ export default function MapPage(): JSX.Element {
         </div>
 
         <div class="map-tools">
-          <Choice label={t('map.projection')} hideLabel value={prefer.globe ? 'globe' : 'flat'} options={[['globe', t('map.globe')], ['flat', t('map.flat')]]} onChange={(value) => change({ globe: value === 'globe' })} />
+          <Choice label={t('map.projection')} hideLabel value={prefer.globe ? 'globe' : 'flat'} options={[['globe', t('map.globe')], ['flat', t('map.flat')]]} onChange={(value) => {
+              change({ globe: value === 'globe' });
+              if (map && map.getZoom() < 3) whole(value === 'globe');
+            }} />
           <div class="map-zoom">
             <button type="button" class="icon-button" aria-label={t('map.zoom_in')} title={t('map.zoom_in')} onClick={() => map?.zoomIn()}>
               <span aria-hidden="true">+</span>
@@ -307,7 +318,7 @@ export default function MapPage(): JSX.Element {
             <button type="button" class="icon-button" aria-label={t('map.zoom_out')} title={t('map.zoom_out')} onClick={() => map?.zoomOut()}>
               <span aria-hidden="true">−</span>
             </button>
-            <button type="button" class="icon-button" aria-label={t('map.whole')} title={t('map.whole')} onClick={() => map?.jumpTo({ center: [WORLD.lon, WORLD.lat], zoom: WORLD.zoom })}>
+            <button type="button" class="icon-button" aria-label={t('map.whole')} title={t('map.whole')} onClick={() => whole(prefer.globe)}>
               <Icon name="public" />
             </button>
           </div>
@@ -348,9 +359,6 @@ export default function MapPage(): JSX.Element {
         ) : null}
 
         <div class="map-foot">
-          <p class="map-summary" role="status">
-            {summary}
-          </p>
           <TimeBar at={at} newest={shown?.at ?? null} marks={areas.changes} onChange={(value) => setQuery({ at: value })} />
           <p class="map-credit">
             <a href="https://www.openstreetmap.org/copyright" target="_blank" rel="noreferrer">
