@@ -20,6 +20,10 @@ from groundrule.errors import GroundruleError
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "demo"),
     "init": ("home", "init"),
+    "backup": ("backup", "backup"),
+    "restore": ("backup", "restore"),
+    "upgrade": ("upgrade", "upgrade"),
+    "database": ("database", "app"),
     "areas": ("areas", "app"),
     "rules": ("rules", "app"),
     "register": ("register", "app"),
