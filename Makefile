@@ -3,16 +3,16 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test check campaign bench world-pack clean
+.PHONY: demo test check campaign bench console world-pack clean
 
 $(VENV)/.ready: pyproject.toml scripts/setup.sh scripts/warm_up.py
 	PYTHON="$(PYTHON)" VENV="$(VENV)" sh scripts/setup.sh
 	touch $@
 
-demo: $(VENV)/.ready          ## 50,000 terminals judged on real borders, with maps; writes demo-out/
-	$(BIN)/groundrule demo --out demo-out
+demo: $(VENV)/.ready console   ## 50,000 terminals judged on real borders, with maps; writes demo-out/, and on a terminal serves it
+	@if [ -t 1 ]; then $(BIN)/groundrule demo --out demo-out --serve; else $(BIN)/groundrule demo --out demo-out; fi
 
-test: $(VENV)/.ready          ## format, lint, types, then every test
+test: $(VENV)/.ready console   ## format, lint, types, then every test
 	$(BIN)/ruff check src tests benchmarks scripts tools
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 --dist loadfile
@@ -26,6 +26,9 @@ campaign: $(VENV)/.ready      ## the long counts (a million points, 100,000 rule
 bench: $(VENV)/.ready         ## every benchmark against its peer; exits 1 where a stated goal is missed
 	$(BIN)/pip install --quiet -e '.[bench]'
 	$(BIN)/python benchmarks/run_all.py
+
+console: $(VENV)/.ready       ## the web console, built into the package; does nothing when it is built
+	$(BIN)/python scripts/build_console.py || echo "groundrule: the service will run without its console" >&2
 
 world-pack: $(VENV)/.ready    ## rebuild the shipped world areas from the npm package
 	$(BIN)/python scripts/build_world_pack.py

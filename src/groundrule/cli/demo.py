@@ -13,6 +13,7 @@ from groundrule.cli.counted import counts_dict, print_counts
 from groundrule.cli.explain import place_dict, place_sentence
 from groundrule.cli.output import OutputJson, print_json, print_table, print_text, progress
 from groundrule.cli.replay import difference_dict, difference_sentence, print_whatif, whatif_dict
+from groundrule.cli.serve import serve_demo
 from groundrule.cli.story import play_story
 from groundrule.errors import InputError
 from groundrule.instant import format_instant
@@ -42,6 +43,7 @@ def demo(
     incident: Annotated[
         Incident | None, typer.Option("--incident", help="Play one incident instead: under rival accounts, or as a story of governance.")
     ] = None,
+    serve: Annotated[bool, typer.Option("--serve", help="Then serve it on this machine alone: console and API, until Ctrl-C.")] = False,
     as_json: OutputJson = False,
 ) -> None:
     """Judge a generated fleet on real borders: answers, reasons, why and why not, what-if, replay, maps. No network."""
@@ -53,6 +55,8 @@ def demo(
             folder = out / incident.value
             prepare_folder(folder)
             play_story(load_story(incident.value), folder, as_json=as_json)
+            if serve:
+                serve_demo(folder / "home")
             return
         from groundrule.cli.incident import play  # noqa: PLC0415 - only this option needs it
 
@@ -62,8 +66,10 @@ def demo(
         made = make_demo(out, terminals=terminals, minutes=minutes, seed=seed, progress=report)
     if as_json:
         print_json(_as_dict(made))
-        return
-    _print(made, out, time.perf_counter() - started)
+    else:
+        _print(made, out, time.perf_counter() - started)
+    if serve:
+        serve_demo(out / "home")
 
 
 def _print(made: Demo, out: Path, elapsed_s: float) -> None:

@@ -31,6 +31,15 @@ def serve(
     run({"default": home, **_tenants(tenant or [])}, msgspec.structs.replace(chosen, **changes), said=_say)
 
 
+def serve_demo(home: Path) -> None:
+    """Serve a demo's home on this machine alone, at the usual port or, where that is taken, at a free one."""
+    from groundrule.api.serving import serve as run  # noqa: PLC0415 - the server is slow to load, and only this option needs it
+    from groundrule.api.settings import Settings, free_port  # noqa: PLC0415
+
+    print_text()
+    run({"default": home}, Settings(port=free_port()), said=_say)
+
+
 def _say(link: str) -> None:
     print_text("Groundrule is listening. Open this link; it logs you in once, within ten minutes:")
     print_text(f"  {link}")
