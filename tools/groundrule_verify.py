@@ -174,9 +174,10 @@ def open_checkpoint(data, policy):
 
 def quorum_step(tree, policy, facts):
     none = "the policy asks for no witness, so the log alone vouches for it"
-    yield f"{'enough witnesses have cosigned it' if policy.quorum != 'none' else none} (tlog-cosignature; tlog-policy)"
+    yield f"{none if policy.quorum == 'none' else 'enough witnesses have cosigned it'} (tlog-cosignature; tlog-policy)"
     check(reached(policy, tree.times, policy.quorum), f"only {sorted(tree.times)!a} hold; the quorum is {policy.quorum!a}")
     facts |= {"origin": tree.origin, "size": tree.size, "witnesses": sorted(tree.times), "witnesses_that_do_not_hold": tree.failed}
+    facts |= {} if mldsa else {"not_checked": "signatures by ML-DSA, which this package cryptography does not know"}
     by = [t for t in sorted(tree.times.values()) if reached(policy, [w for w in tree.times if tree.times[w] <= t], policy.quorum)]
     if policy.quorum != "none":
         facts["existed_before"] = str(datetime.fromtimestamp(by[0], UTC)) if by[0] < 2**37 else by[0]
@@ -219,7 +220,6 @@ def receipt_steps(data, policy, facts):
         facts["fields"][name] = field["value"]
     facts |= {"index": index, "stream": batch["stream"]} | {k: batch["body"][k] for k in ("minute", "policy_digest", "evaluator_digest")}
     return tree
-# --- a whole log ---------------------------------------------------------------------------------------------------------------
 def load(folder, kind, n, width):
     """First `width` hashes or entries of tile n, from its partial file or else its full one (tlog-tiles, Partial Tiles)."""
     full = folder / "tile" / str(kind) / re.sub("(...)(?=.)", r"x\1/", str(n).zfill(-(-len(str(n)) // 3) * 3))
