@@ -11,7 +11,16 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.enums import ScopeType
 from litestar.openapi.config import OpenAPIConfig
-from litestar.types import ControllerRouterHandler, HTTPScope, LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive, Scope, Send
+from litestar.types import (
+    ControllerRouterHandler,
+    HTTPScope,
+    LifeSpanReceive,
+    LifeSpanScope,
+    LifeSpanSend,
+    Receive,
+    Scope,
+    Send,
+)
 
 from groundrule import __version__
 from groundrule.api.conditional import EntityTags, Idempotency
@@ -57,7 +66,7 @@ def make_app(service: Service, *, handlers: Sequence[ControllerRouterHandler] = 
         try:
             yield
         finally:
-            service.jobs.close()
+            service.close()
 
     app = Application(
         route_handlers=list(handlers),

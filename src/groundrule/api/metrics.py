@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from groundrule.pipeline.live import Answered
+from groundrule.instant import NS_PER_S
+from groundrule.pipeline.live import Answered, Live
 
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -27,9 +30,8 @@ class Metrics:
         self.rejected = Counter("groundrule_observations_rejected", "Observations that could not be used", ["reason"], registry=own)
         self.degraded = Counter("groundrule_decisions_degraded", "Decisions given under a fault", ["cause"], registry=own)
         self.observation_age_s = Gauge("groundrule_newest_observation_age_seconds", "Age of the newest observation", registry=own)
-        self.rulebook_age_s = Gauge("groundrule_rulebook_age_seconds", "Time since the policy in force was enacted", registry=own)
+        self.policy_age_s = Gauge("groundrule_policy_checked_age_seconds", "Time since what is in force was found in the log", registry=own)
         self.pending_rows = Gauge("groundrule_pending_observations", "Acknowledged, not yet in a run", registry=own)
-        self.log_size = Gauge("groundrule_log_entries", "Entries of the log", registry=own)
         self.witness_lag_s = Gauge("groundrule_witness_lag_seconds", "Time since a quorum of witnesses cosigned", registry=own)
         self.differing = Gauge("groundrule_answers_differing", "Answers that the committed run decided otherwise", registry=own)
 
@@ -43,6 +45,22 @@ class Metrics:
                 self.degraded.labels(cause.removeprefix("degraded:")).inc(len(table))
         for each in answered.rejected:
             self.rejected.labels(each.reason).inc()
+
+    def measure(self, homes: Iterable[Live], now_ns: int) -> None:
+        """Set what is true now; of several homes the worst.
+
+        Args:
+            homes: all that are open.
+            now_ns: the time [ns, UTC].
+        """
+        states = [each.status() for each in homes]
+        newest = [each.newest_observed_ns for each in states if each.newest_observed_ns is not None]
+        self.pending_rows.set(sum(each.pending_rows for each in states))
+        self.differing.set(sum(each.counters.get("differences", 0) for each in states))
+        self.observation_age_s.set((now_ns - min(newest)) / NS_PER_S if newest else math.nan)
+        for gauge, name in ((self.policy_age_s, "policy_s"), (self.witness_lag_s, "witness_s")):
+            ages = [age for each in states if (age := getattr(each.staleness, name)) is not None]
+            gauge.set(max(ages) if ages else math.nan)
 
     def text(self) -> bytes:
         """Return them in the text form of Prometheus."""

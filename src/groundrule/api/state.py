@@ -12,6 +12,8 @@ from groundrule.api.limits import Limiter
 from groundrule.api.metrics import Metrics
 from groundrule.api.settings import Settings
 from groundrule.errors import ConflictError
+from groundrule.pipeline.explain_desk import ExplainDesk
+from groundrule.pipeline.log_watch import LogWatch
 
 if TYPE_CHECKING:
     from groundrule.api.jobs import Jobs
@@ -35,6 +37,8 @@ class Service:
         metrics: counters for Prometheus.
         clock: the time [ns, UTC].
         started_ns: when it started [ns, UTC].
+        explainers: explain decisions of the home of each tenant.
+        watches: look at the log of the home of each tenant.
     """
 
     homes: Mapping[str, Live]
@@ -45,10 +49,22 @@ class Service:
     metrics: Metrics = field(default_factory=Metrics)
     clock: Callable[[], int] = time.time_ns
     started_ns: int = field(init=False)
+    explainers: Mapping[str, ExplainDesk] = field(init=False)
+    watches: Mapping[str, LogWatch] = field(init=False)
 
     def __post_init__(self) -> None:
         self.limiter = Limiter(self.settings.rates)
         self.started_ns = self.clock()
+        self.explainers = {tenant: ExplainDesk(live.home) for tenant, live in self.homes.items()}
+        self.watches = {tenant: LogWatch(live.home, self.clock) for tenant, live in self.homes.items()}
+
+    def close(self) -> None:
+        """End what works beside the requests."""
+        self.jobs.close()
+        for explainer in self.explainers.values():
+            explainer.close()
+        for watch in self.watches.values():
+            watch.close()
 
     def live(self, tenant: str) -> Live:
         """Return the open home of a tenant.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,6 +25,7 @@ from groundrule.rules.explain import Applied, Audience, Explainer, Explanation
 from groundrule.rules.situation import Situation
 from groundrule.store.history import read_terminals
 from groundrule.store.home import Home
+from groundrule.store.timeline import RegisterTimeline
 
 SEARCH_M = 200_000.0
 """How far away an area is still measured [m]."""
@@ -60,6 +61,7 @@ def explain_terminal(
     at_ns: int | None = None,
     audience: Audience = "operator",
     language: str = "en",
+    bases: Callable[[Home, Mapping[str, Any]], Basis] | None = None,
 ) -> Found:
     """Explain the last decision of a terminal up to an instant.
 
@@ -70,6 +72,7 @@ def explain_terminal(
         at_ns: the instant [ns, UTC]; None is the last observation.
         audience: operator or owner.
         language: preferred language of the message.
+        bases: gives what a run rested on, by its manifest, to whoever keeps that; None reads it.
     Raises:
         InputError: the home holds no observation of this terminal up to then.
         IntegrityError: the stored decision is not what the observations give.
@@ -88,13 +91,7 @@ def explain_terminal(
         run, stored = _deciding_rows(home, terminal_id, table.column("observed_at")[-1].as_py())
         manifest = read_manifest(home, run)
         as_of_ns = None if manifest["as_of_ns"] is None else int(manifest["as_of_ns"])
-        basis = basis_of(
-            home,
-            rulebook=manifest["rulebook"],
-            areas=manifest["areas"],
-            recorded_at_ns=int(manifest["recorded_at_ns"]),
-        )
-        basis = replace(basis, overlay=overlay_of_run(home, manifest))
+        basis = (bases or basis_of_run)(home, manifest)
     judge = Judge(basis)
     judged = judge.judge(table, as_of_ns=as_of_ns)
     found = explain_row(judge, judged, len(table) - 1, Explainer(basis.rulebook), audience=audience, language=language)
@@ -107,6 +104,20 @@ def explain_terminal(
             help="run `groundrule replay` to see what was changed",
         )
     return found
+
+
+def basis_of_run(home: Home, manifest: Mapping[str, Any], registers: RegisterTimeline | None = None) -> Basis:
+    """Read what a run rested on.
+
+    Args:
+        home: whose run.
+        manifest: of the run.
+        registers: as known when it was made, where they are in memory.
+    """
+    basis = basis_of(
+        home, rulebook=manifest["rulebook"], areas=manifest["areas"], recorded_at_ns=int(manifest["recorded_at_ns"]), registers=registers
+    )
+    return replace(basis, overlay=overlay_of_run(home, manifest))
 
 
 def _deciding_rows(home: Home, terminal_id: str, observed_at_ns: int) -> tuple[int, set[tuple[str, str]]]:

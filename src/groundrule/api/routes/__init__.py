@@ -6,7 +6,23 @@ from typing import Final
 
 from litestar.types import ControllerRouterHandler
 
-from groundrule.api.routes import areas, health, jobs, observations, rulebooks, session, static
+from groundrule.api.routes import (
+    areas,
+    decisions,
+    explanations,
+    fleet_map,
+    health,
+    jobs,
+    ledger,
+    observations,
+    public,
+    registers,
+    rulebooks,
+    session,
+    static,
+    status,
+    terminals,
+)
 
 HANDLERS: Final[tuple[ControllerRouterHandler, ...]] = (
     *health.HANDLERS,
@@ -15,6 +31,14 @@ HANDLERS: Final[tuple[ControllerRouterHandler, ...]] = (
     *areas.HANDLERS,
     *rulebooks.HANDLERS,
     *jobs.HANDLERS,
+    *fleet_map.HANDLERS,
+    *terminals.HANDLERS,
+    *decisions.HANDLERS,
+    *explanations.HANDLERS,
+    *status.HANDLERS,
+    *ledger.HANDLERS,
+    *public.HANDLERS,
+    *registers.HANDLERS,
     *static.HANDLERS,
 )
 """Every route of the service. What stands here and names no permission stops the service from starting."""

@@ -57,8 +57,7 @@ async def readyz(service: GivenService) -> Response[Readiness]:
 @get("/metrics", opt={"permission": "metrics:read"}, media_type=MediaType.TEXT, summary="Counters for Prometheus")
 async def metrics(service: GivenService) -> Response[bytes]:
     """Give the counters; none names a terminal, account, person or area."""
-    for live in service.homes.values():
-        live.measure(service.metrics)
+    service.metrics.measure(service.homes.values(), service.clock())
     return Response(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

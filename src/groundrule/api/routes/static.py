@@ -35,7 +35,9 @@ def console_folder() -> Path:
 
 
 @get("/ledger/{path:path}", opt={"permission": "log:read", "open": True}, summary="The public log, file by file (C2SP tlog-tiles)")
-async def log_file(path: FromPath[str], service: GivenService, tenant: Annotated[str, Parameter(max_length=80)] = DEFAULT_TENANT) -> Response[bytes]:
+async def log_file(
+    path: FromPath[str], service: GivenService, tenant: Annotated[str, Parameter(max_length=80)] = DEFAULT_TENANT
+) -> Response[bytes]:
     """Give a file of the public log: `checkpoint`, `policy`, `tile/…`. What is full never changes."""
     name = path.lstrip("/")
     if not _PUBLIC.fullmatch(name):
