@@ -94,10 +94,10 @@ def lay_out(engine: Engine, home_id: str | None) -> None:
 def make_tables(connection: Connection, home_id: str | None) -> None:
     """Make the tables of the present version in an empty database, in the transaction of the connection."""
     if is_postgres(connection):
-        schema = connection.scalar(sa.text("SELECT current_schema()"))
-        if schema is None:
-            name = connection.scalar(sa.text("SELECT (string_to_array(current_setting('search_path'), ','))[1]"))
-            connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {name}")
+        # Where the first schema of the path is missing, PostgreSQL would make temporary tables.
+        name = connection.scalar(sa.text("SELECT (string_to_array(current_setting('search_path'), ','))[1]"))
+        if connection.scalar(sa.text("SELECT to_regnamespace(:name) IS NULL"), {"name": name}):
+            connection.exec_driver_sql(f"CREATE SCHEMA {name}")
     METADATA.create_all(connection)
     if is_postgres(connection):
         for statement in statements():
