@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,28 +15,22 @@ from groundrule.cli.key import read_key
 from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_json, print_table, print_text, warn
 from groundrule.cli.passphrase import PassphraseFile
 from groundrule.errors import InputError
-from groundrule.govern.contacts import is_late, lateness, nil_overdue, public_form, re_review_set
+from groundrule.govern.contacts import is_late, lateness, nil_overdue, re_review_set
 from groundrule.govern.logged import LoggedContact
-from groundrule.govern.objects import Contact, ContactUpdate, NilReturn, PartyRecord, new_id
-from groundrule.govern.signed import COMMITTED, Signed, format_time, payload_type, whole_ms
+from groundrule.govern.objects import Contact, ContactUpdate, NilReturn, PartyRecord
+from groundrule.govern.signed import Signed, format_time, payload_type, whole_ms
 from groundrule.govern.state import State
 from groundrule.instant import format_instant
+from groundrule.pipeline.contact_intake import FIELDS, draft_contact, lodge_contact
 from groundrule.pipeline.governance_view import read_state
-from groundrule.pipeline.intake import check_fields, take_party
-from groundrule.pipeline.parties import commit_parties, names_of, put_party, seal_evidence
+from groundrule.pipeline.intake import check_fields
+from groundrule.pipeline.parties import names_of
 from groundrule.signing import sign_envelope
 from groundrule.store.home import Home
-from groundrule.store.policy import put_object
 
 app = typer.Typer(no_args_is_help=True, help="Contacts of covered persons with outside parties: add, dispute, list, none.")
 NS_PER_HOUR = 3_600_000_000_000
 _TIMES = ("occurred_from", "occurred_to", "reported_at", "sealed_until")
-_FIELDS = frozenset(
-    {
-        "covered_person", "counterparty", "counterparty_kind", "capacity", "channel", "occurred_from", "occurred_to", "pattern",
-        "topics", "ask_made", "reported_by", "reported_at", "basis", "status", "evidence", "disclosed_to", "sealed_until",
-    }
-)  # fmt: skip
 KeyOption = Annotated[
     Path | None, typer.Option("--key", help="Private key of whoever answers for it: the person itself, or a registrar.")
 ]
@@ -56,7 +49,7 @@ def add(
 ) -> None:
     """Record a contact. What nobody answerable signed is an allegation: the log holds commitments in place of the parties."""
     draft = with_times(read_document(file), _TIMES, file=file)
-    check_fields(draft, _FIELDS, "the contact")
+    check_fields(draft, FIELDS, "the contact")
     found: dict[str, PartyRecord] = {}
     contact = _contact(draft, found, file)
     pages = [file.parent / str(each["file"]) for each in draft.get("evidence") or [] if "file" in each]
@@ -64,20 +57,10 @@ def add(
     with governed(home) as governance:
         need_charter(governance.state)
         place = governance.home
-        for record in found.values():
-            put_party(place, record)
-        # Only a person's own, signed report is public by id; whoever is accused stands as a commitment.
-        own = contact.basis == "self" and signer is not None
-        hidden = set() if open_names or own else {contact.covered_person, contact.counterparty, contact.reported_by}
-        salts = commit_parties(place, sorted(hidden))
-        for file_ in pages:
-            put_object(place, file_.read_bytes())
-        if hidden and contact.evidence:
-            contact = seal_evidence(place, contact)
-        governance.state.openings.update(_openings(contact, salts))
-        public = public_form(contact, salts)
-        body = public.value if signer is None else sign_envelope(public.data, payload_type("contact"), [signer])
-        logged = governance.contact(body)
+        contact, logged = lodge_contact(
+            governance, contact, parties=found.values(), pages=[page.read_bytes() for page in pages], open_ids=open_names,
+            sign=None if signer is None else lambda public: sign_envelope(public.data, payload_type("contact"), [signer]),
+        )  # fmt: skip
         result = _as_dict(governance.state, governance.state.contacts[contact.id], place, time.time_ns())
     result["entry"] = entry_of(logged)
     if as_json:
@@ -167,31 +150,8 @@ def list_(
 
 
 def _contact(draft: dict[str, Any], found: dict[str, PartyRecord], file: Path) -> Contact:
-    basis = draft.get("basis")
-    counterparty = draft.get("counterparty")
-    kind = counterparty.get("kind") if isinstance(counterparty, dict) else None
-    return Contact.parse(
-        {
-            "id": new_id("contact", os.urandom(16)),
-            "covered_person": draft.get("covered_person"),
-            "counterparty": take_party(counterparty, found, "counterparty"),
-            "counterparty_kind": draft.get("counterparty_kind") or kind or "unknown",
-            "capacity": draft.get("capacity", "unknown"),
-            "channel": draft.get("channel", "other"),
-            "occurred_from": draft.get("occurred_from"),
-            "occurred_to": draft.get("occurred_to"),
-            "pattern": draft.get("pattern", "single"),
-            "topics": draft.get("topics") or ["undisclosed"],
-            "ask_made": draft.get("ask_made"),
-            "reported_by": take_party(draft.get("reported_by"), found, "reported_by"),
-            "reported_at": draft.get("reported_at") or format_time(whole_ms(time.time_ns())),
-            "basis": basis,
-            "status": draft.get("status") or ("self_reported" if basis == "self" else "alleged"),
-            "evidence": [_evidence(each, file) for each in draft.get("evidence") or []],
-            "disclosed_to": draft.get("disclosed_to") or [],
-            "sealed_until": draft.get("sealed_until"),
-        }
-    )
+    evidence = [_evidence(each, file) for each in draft.get("evidence") or []]
+    return draft_contact(draft, found, evidence=evidence, now_ns=time.time_ns())
 
 
 def _evidence(value: Any, file: Path) -> dict[str, Any]:
@@ -201,15 +161,6 @@ def _evidence(value: Any, file: Path) -> dict[str, Any]:
     if "file" in given:
         given["sha256"] = digest_of(file.parent / str(given.pop("file")))
     return {"url": None, "archived": None, "lang": None, "machine_translated": False, "original": None, **given}
-
-
-def _openings(contact: Contact, salts: dict[str, bytes]) -> dict[str, str]:
-    public = public_form(contact, salts)
-    pairs = (
-        (public.covered_person, contact.covered_person), (public.counterparty, contact.counterparty),
-        (public.reported_by, contact.reported_by),
-    )  # fmt: skip
-    return {commitment: party for commitment, party in pairs if commitment.startswith(COMMITTED)}
 
 
 def _signed(made: Signed, kind: str, signer: Any) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,15 +16,14 @@ from groundrule.cli.rules import instant_option
 from groundrule.errors import InputError
 from groundrule.evidence.bundle import read_bounded
 from groundrule.evidence.dossier import Dossier, Reader, SubjectKind
-from groundrule.evidence.dossier_json import dossier_json, plain
+from groundrule.evidence.dossier_json import plain
 from groundrule.evidence.redact import digest_of
-from groundrule.evidence.render.documents import Documents, documents
 from groundrule.evidence.render.words import names_in, visible, words
 from groundrule.evidence.verify_bundle import Verified, verify_bundle
 from groundrule.pipeline.dossiers.bench import Bench
-from groundrule.pipeline.dossiers.compose import compose
-from groundrule.pipeline.dossiers.openings import find_openings, keep_openings, redacted
-from groundrule.pipeline.dossiers.seal import Proofs, Sealed, prove, seal
+from groundrule.pipeline.dossiers.issue import issue
+from groundrule.pipeline.dossiers.openings import find_openings
+from groundrule.pipeline.dossiers.seal import Sealed
 from groundrule.store.durable import write_durably
 from groundrule.store.home import Home
 
@@ -88,30 +86,15 @@ def _make(
     place = Home.open(home)
     words(language)
     bench = Bench.open(place, now_ns=time.time_ns(), reader=Reader(reader.value))
-    whole = compose(bench, kind, subject, as_of_ns=instant_option(as_of, "--as-of"))
-    made, openings = redacted(bench, whole)
-    log = log and bench.log is not None
-    proofs = prove(place, replace(made, in_log=log))
-    written, sealed = _sealed(place, proofs, language, pdf=pdf, log=log)
-    if log and sealed.entry is None:
-        # The page must not promise an entry that is not there: it says that there is none, and why stands in what is printed.
-        proofs = replace(proofs, dossier=replace(proofs.dossier, in_log=False), trouble=sealed.trouble)
-        written, sealed = _sealed(place, proofs, language, pdf=pdf, log=False)
-    keep_openings(place, sealed.manifest_sha256, openings)
-    folder = out or Path(f"dossier-{kind.value}-{_file_name(made.id)}")
-    files = _write(folder, sealed, written.files)
-    for line in written.missing:
+    made = issue(bench, kind, subject, as_of_ns=instant_option(as_of, "--as-of"), language=language, log=log, pdf=pdf)
+    folder = out or Path(f"dossier-{kind.value}-{_file_name(made.dossier.id)}")
+    files = _write(folder, made.files)
+    for line in made.documents.missing:
         warn(line)
     if as_json:
-        print_json(_as_dict(proofs.dossier, sealed, files))
+        print_json(_as_dict(made.dossier, made.sealed, files))
         return
-    _print(proofs.dossier, sealed, files, language)
-
-
-def _sealed(place: Home, proofs: Proofs, language: str, *, pdf: bool, log: bool) -> tuple[Documents, Sealed]:
-    beside = {**proofs.files, "dossier.json": dossier_json(proofs.dossier)}
-    written = documents(proofs.dossier, language=language, files=beside, pdf=pdf)
-    return written, seal(place, proofs.dossier, proofs, written.files, log=log)
+    _print(made.dossier, made.sealed, files, language)
 
 
 @app.command()
@@ -194,12 +177,12 @@ def _file_name(subject: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", subject)[:40].strip("-.") or "subject"
 
 
-def _write(folder: Path, sealed: Sealed, written: Mapping[str, bytes]) -> dict[str, Path]:
+def _write(folder: Path, written: Mapping[str, bytes]) -> dict[str, Path]:
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
-    files = {name: folder / name for name in (*written, "dossier.zip")}
+    files = {name: folder / name for name in written}
     for name, path in files.items():
-        write_durably(path, sealed.archive if name == "dossier.zip" else written[name])
+        write_durably(path, written[name])
         path.chmod(0o600)
     return files
 

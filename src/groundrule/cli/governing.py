@@ -11,15 +11,14 @@ from typing import Any
 from groundrule.cli.output import warn
 from groundrule.errors import ConflictError, InputError
 from groundrule.govern.objects import Approval, ListSnapshot
-from groundrule.govern.quorum import judge, subjects
 from groundrule.govern.signed import payload_type
 from groundrule.govern.state import State
-from groundrule.pipeline.bundles import make_bundle, told_to
+from groundrule.pipeline.approving import bundle_for
+from groundrule.pipeline.approving import standing as standing_at
 from groundrule.pipeline.governance_view import newest_lists, read_state
 from groundrule.pipeline.governing import Governance, Logged
 from groundrule.pipeline.home_ledger import HomeLedger
-from groundrule.pipeline.parties import names_of, openings_of
-from groundrule.pipeline.proposing import contents_of
+from groundrule.pipeline.parties import openings_of
 from groundrule.signing import open_envelope
 from groundrule.store.home import Home
 
@@ -77,19 +76,10 @@ def export_bundle(home: Path, proposal: str, *, since: Iterable[int] = (), perso
     place = Home.open(home)
     state = read_state(place)
     proposal_id = chosen(proposal, state.proposals, "proposal")
-    logged = state.proposals[proposal_id]
-    parties = set(subjects(state, logged.proposal)) | {logged.proposal.author}
-    parties |= {each.contact.counterparty for each in state.contacts.values()}
-    told = None
     if person is not None:
         assert state.charter is not None
-        told = told_to(place, state, proposal_id, chosen(person, state.charter.parties, "person"), time.time_ns())
-        parties |= {str(each["party"]) for each in told["openings"] if "party" in each}
-    sizes = {each.approval.seen_checkpoint.size for some in state.approvals.values() for each in some}
-    return make_bundle(
-        place, proposal_id, objects=contents_of(place, logged.proposal.change_set), names=names_of(place, parties),
-        since={*since, *sizes}, made_for=told,
-    )  # fmt: skip
+        person = chosen(person, state.charter.parties, "person")
+    return bundle_for(place, state, proposal_id, now_ns=time.time_ns(), since=since, person=person)
 
 
 def receive_approval(home: Path, envelope: dict[str, Any]) -> dict[str, Any]:
@@ -102,12 +92,5 @@ def receive_approval(home: Path, envelope: dict[str, Any]) -> dict[str, Any]:
 
 
 def standing(state: State, proposal_id: str, lists: Mapping[str, ListSnapshot]) -> str:
-    """Say in one sentence where a proposal stands."""
-    if proposal_id in state.enacted:
-        return "enacted"
-    found = judge(state, proposal_id, at_ns=time.time_ns(), lists=lists)
-    if found.rejected:
-        return "rejected"
-    if found.satisfied:
-        return "the quorum holds: it can be enacted"
-    return "; ".join(filter(None, [found.missing, *(block.sentence for block in found.blocks)]))
+    """Say in one sentence where a proposal stands now."""
+    return standing_at(state, proposal_id, lists, time.time_ns())

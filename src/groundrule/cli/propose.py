@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,15 +12,12 @@ from groundrule.cli.documents import read_document, with_times
 from groundrule.cli.governing import chosen, governed, need_charter, standing
 from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_json, print_text, warn
 from groundrule.errors import ConflictError
-from groundrule.govern.contacts import in_scope
 from groundrule.govern.disclosure import CLASS as DISCLOSURE
-from groundrule.govern.objects import Change
 from groundrule.instant import format_instant
 from groundrule.pipeline.change_words import change_lines, impact_lines
 from groundrule.pipeline.disclosing import draft_disclosure, only_disclosure
-from groundrule.pipeline.impact import preview
-from groundrule.pipeline.parties import commit_contacts
-from groundrule.pipeline.proposing import contents_of, draft_changes, effective_of, make_proposal
+from groundrule.pipeline.drafting import draft_proposal
+from groundrule.pipeline.proposing import contents_of, draft_changes
 from groundrule.pipeline.refusing import digest_of
 from groundrule.pipeline.truth import read_truth
 from groundrule.pipeline.unseen import ALWAYS
@@ -64,25 +60,13 @@ def propose(
                 change_set = [draft_disclosure(place, read_document(disclose))]
             else:
                 change_set = draft_changes(place, change or [], deleted=delete or [], read=read_document)
-            changes = [Change.parse(each) for each in change_set]
-            now_ns = time.time_ns()
-            effective = effective_of(written, now_ns)
-            seen = preview(place, changes, at_ns=effective.from_, until_ns=effective.until, served=served)
-            impact = seen.impact
-
-            def commit(contacts: Sequence[str]) -> Sequence[str]:
-                made = commit_contacts(place, contacts, keep=not dry_run)
-                governance.state.openings |= {commitment: contact for commitment, contact in made.items() if contact}
-                return list(made)
-
-            proposal = make_proposal(
-                governance.state, written, change_set, impact, effective, now_ns=now_ns, commit=commit
-            )
-            scope = [each.contact.id for each in in_scope(governance.state, proposal, now_ns)]
+            drafted = draft_proposal(governance, written, change_set, now_ns=time.time_ns(), served=served, keep=not dry_run)
         except ConflictError as error:
             if not dry_run:
                 governance.refused("proposal", digest_of({"draft": written, "changes": change, "deleted": delete}), error)
             raise
+        proposal, seen, scope = drafted.proposal, drafted.preview, drafted.scope
+        impact = seen.impact
         need = governance.state.charter.change_class(proposal.class_)
         index = None if dry_run else governance.propose(proposal.value, impact.value).index
         contents = contents_of(place, proposal.change_set)
@@ -92,7 +76,7 @@ def propose(
         "impact": impact_lines(impact), "by": seen.by, "truth": seen.truth, "terminals": seen.terminals,
         "not_seen": [ALWAYS, *(each.sentence for each in seen.unseen)], "without_position": seen.without_position,
         "changed": impact.changed, "impact_digest": impact.digest,
-        "screenings": list(proposal.screenings), "contacts_in_scope": scope, "standing": where,
+        "screenings": list(proposal.screenings), "contacts_in_scope": list(scope), "standing": where,
         "needs": {"role": need.role, "persons": need.min_persons, "groups": need.min_groups, "notice_hours": need.notice_hours},
     }  # fmt: skip
     if as_json:

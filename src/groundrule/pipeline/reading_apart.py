@@ -12,9 +12,10 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import IO, Any, Final
+from hashlib import sha256
+from typing import IO, Any, Final, Protocol
 
 import msgspec
 
@@ -54,6 +55,48 @@ class Reading:
 
     report: Report
     claims: tuple[Claim, ...]
+
+
+class Reader(Protocol):
+    """Reads files from outside."""
+
+    limits: Limits
+
+    def read(
+        self, raw: bytes, *, file_name: str, captured_at_ns: int | None = None, captured_by: str = "", source_url: str = ""
+    ) -> tuple[Reading, ...]:
+        """Read every publication of a file."""
+
+
+class ReadBefore:
+    """Gives what was read of files before, so that nobody who writes to the home waits for a reader.
+
+    Args:
+        limits: under which they were read.
+        readings: by SHA-256 of the file [64 hex digits].
+    """
+
+    def __init__(self, limits: Limits, readings: Mapping[str, tuple[Reading, ...]]) -> None:
+        self.limits, self._readings = limits, dict(readings)
+
+    def read(
+        self,
+        raw: bytes,
+        *,
+        file_name: str,
+        captured_at_ns: int | None = None,  # noqa: ARG002 - as of `Reader`
+        captured_by: str = "",  # noqa: ARG002 - as of `Reader`
+        source_url: str = "",  # noqa: ARG002 - as of `Reader`
+    ) -> tuple[Reading, ...]:
+        """Return the readings of a file; what is said of its capture was said when it was read.
+
+        Raises:
+            InputError: it was not read before.
+        """
+        try:
+            return self._readings[sha256(raw).hexdigest()]
+        except KeyError:
+            raise InputError(f"`{safe_name(file_name)}` has changed since it was read", help="import it again") from None
 
 
 class _Gone(Exception):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -46,7 +47,7 @@ from groundrule.ledger.entry import format_time
 from groundrule.pipeline.fetching import AGENT
 from groundrule.pipeline.home_ledger import HomeLedger, ledger_of
 from groundrule.pipeline.incoming import Incoming, bytes_of, incoming
-from groundrule.pipeline.reading_apart import ReaderApart, ReadingBounds
+from groundrule.pipeline.reading_apart import Reader, ReaderApart, ReadingBounds
 from groundrule.pipeline.report_links import check_link
 from groundrule.store.home import Home
 from groundrule.store.reports import ReportStore, StoredReading
@@ -103,6 +104,8 @@ def import_reports(
     clock: Clock = time.time_ns,
     limits: Limits | None = None,
     bounds: ReadingBounds | None = None,
+    reader: Reader | None = None,
+    ledger: HomeLedger | None = None,
 ) -> ImportResult:
     """Import reports; one that cannot be used stops none beside it. The caller holds the home's write lock.
 
@@ -117,16 +120,20 @@ def import_reports(
         clock: gives the time of recording.
         limits: how much is read of each.
         bounds: what reading each may take.
+        reader: reads them in place of a new process; whoever gives it ends it.
+        ledger: the log of the home where it is open already.
     """
     done: list[Imported] = []
     kept: list[StoredReading] = []
     captured: dict[str, int | None] = {}
-    with ReportStore.open(home) as store, ReaderApart(limits, bounds) as reader:
+    with ExitStack() as stack:
+        store = stack.enter_context(ReportStore.open(home))
+        reading = reader or stack.enter_context(ReaderApart(limits, bounds))
         for each in sources:
             source = each if isinstance(each, Incoming) else incoming([str(each)])[0]
             given = _Given(captured_at_ns, captured_by, source_url)
             try:
-                one, rows = _import_one(store, reader, source, given, actor, clock())
+                one, rows = _import_one(store, reading, source, given, actor, clock())
             except (GroundruleError, OSError) as error:
                 said = error.strerror or str(error) if isinstance(error, OSError) else str(error)
                 done.append(Imported(source.name, refused=said, fetched=source.fetched))
@@ -135,7 +142,7 @@ def import_reports(
             kept += rows
             captured |= {row.raw: report.capture.captured_at_ns for row, report in zip(rows, one.reports, strict=False)}
         sizes = {report.capture.sha256: report.capture.size_bytes for one in done for report in one.reports}
-    logged, trouble = _log(home, {row.raw: (sizes[row.raw], captured.get(row.raw)) for row in kept}, clock)
+    logged, trouble = _log(home, {row.raw: (sizes[row.raw], captured.get(row.raw)) for row in kept}, clock, ledger)
     return ImportResult(tuple(done), logged, trouble)
 
 
@@ -149,7 +156,7 @@ class _Given:
 
 
 def _import_one(
-    store: ReportStore, reader: ReaderApart, source: Incoming, given: _Given, actor: str, now_ns: int
+    store: ReportStore, reader: Reader, source: Incoming, given: _Given, actor: str, now_ns: int
 ) -> tuple[Imported, list[StoredReading]]:
     raw, file_name = bytes_of(source, most=reader.limits.raw_bytes)
     if source.fetched is not None:
@@ -229,9 +236,13 @@ def _about(report: Report) -> dict[str, Any]:
     }
 
 
-def _log(home: Home, kept: Mapping[str, tuple[int, int | None]], clock: Clock) -> tuple[bool | None, tuple[str, ...]]:
+def _log(
+    home: Home, kept: Mapping[str, tuple[int, int | None]], clock: Clock, open_one: HomeLedger | None
+) -> tuple[bool | None, tuple[str, ...]]:
     if not kept:
         return None, ()
+    if open_one is not None:
+        return _queue(open_one, kept)
     ledger = ledger_of(home, clock=clock)
     if ledger is None:
         return None, ()

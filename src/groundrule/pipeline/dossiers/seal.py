@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -168,12 +168,21 @@ def _receipts(home: Home, dossier: Dossier) -> tuple[dict[str, bytes], Dossier, 
     return files, replace(dossier, decisions=tuple(rows)), trouble
 
 
-def seal(home: Home, dossier: Dossier, proofs: Proofs, documents: Mapping[str, bytes], *, log: bool = True) -> Sealed:
+def seal(
+    home: Home,
+    dossier: Dossier,
+    proofs: Proofs,
+    documents: Mapping[str, bytes],
+    *,
+    log: bool = True,
+    vouching: Callable[[Mapping[str, Any]], Vouched] | None = None,
+) -> Sealed:
     """Pack a bundle, and put its manifest's digest into the log.
 
     Args:
         documents: what people read, by name in the bundle.
         log: whether to write to the log of the home.
+        vouching: does what `vouch` does, where somebody else holds the home's write lock; None takes it.
     Raises:
         InputError: a name that a bundle does not hold.
     """
@@ -192,12 +201,19 @@ def seal(home: Home, dossier: Dossier, proofs: Proofs, documents: Mapping[str, b
     if not log or not has_ledger(home):
         return Sealed(pack(inside), digest, None, (*proofs.trouble, "no log vouches for the manifest of this bundle"))
     try:
-        with home.writer(), HomeLedger.open(home) as ledger:
-            vouched = vouch(ledger, {"what": "dossier", "sha256": digest})
+        vouched = (vouching or _locked(home))({"what": "dossier", "sha256": digest})
     except (ConflictError, StoreError) as error:
         return Sealed(pack(inside), digest, None, (*proofs.trouble, f"no log vouches for the manifest: {error.message}"))
     named = {MANIFEST_PROOF: vouched.proof, MANIFEST_ENTRY: vouched.entry}
     return Sealed(pack(inside | named), digest, vouched.index, proofs.trouble)
+
+
+def _locked(home: Home) -> Callable[[Mapping[str, Any]], Vouched]:
+    def vouching(body: Mapping[str, Any]) -> Vouched:
+        with home.writer(), HomeLedger.open(home) as ledger:
+            return vouch(ledger, body)
+
+    return vouching
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
 from groundrule.errors import ConflictError, StoreError
 from groundrule.evidence.oversight import Edition, Report, report_json
@@ -19,10 +19,18 @@ from groundrule.pipeline.oversight.report import check_interval, make_report
 from groundrule.store.durable import write_durably
 from groundrule.store.home import Home
 
+T = TypeVar("T")
 WHAT: Final = "oversight"
 """What the `evidence` entry says that it is about."""
 REPORT: Final = "oversight.json"
 ENTRY, PROOF = "oversight-entry.json", "oversight.tlog-proof"
+
+
+class Locked(Protocol):
+    """Does something with the open log of a home while nobody else writes to the home."""
+
+    def __call__(self, do: Callable[[HomeLedger], T], /) -> T:
+        """Return what it returns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,7 @@ def publish(
     now_ns: int,
     documents: Callable[[Report], Mapping[str, bytes]],
     log: bool = True,
+    locked: Locked | None = None,
 ) -> Published:
     """Make the edition of [from_ns, until_ns) and write it.
 
@@ -61,28 +70,51 @@ def publish(
         now_ns: when [ns, UTC].
         documents: what people read, made from the report.
         log: whether to put its digest into the log; a public edition always is.
+        locked: where somebody else holds the home's write lock; None takes it.
     Raises:
-        InputError, ConflictError: as `check_interval`; or another public edition overlaps.
+        InputError, ConflictError: as `check_interval`; or another public edition overlaps, or was made meanwhile.
         IntegrityError: something kept has been changed.
     """
     check_interval(from_ns, until_ns, edition=edition, now_ns=now_ns)
+    take = locked or _Lock(home)
     if edition is Edition.FULL:
         report = make_report(Bench.open(home, now_ns=now_ns), from_ns, until_ns).report
         body = _body(report)
         if not log or not has_ledger(home):
             return _write(folder, report, documents, None, ("no log names this report",))
-        with home.writer(), HomeLedger.open(home) as ledger:
-            return _vouched(ledger, folder, report, documents, body)
+        return take(lambda ledger: _vouched(ledger, folder, report, documents, body))
     if not has_ledger(home):
         raise ConflictError("this home has no log, so nothing vouches for a public edition", help="make a home with a log: groundrule init")
-    with home.writer(), HomeLedger.open(home) as ledger:
-        own, past = editions(home, ledger.keys, from_ns, until_ns)
-        made = make_report(Bench.open(home, now_ns=now_ns), from_ns, until_ns, edition=edition, own=own, past=past)
+    own, past = take(lambda ledger: editions(home, ledger.keys, from_ns, until_ns))
+    made = make_report(Bench.open(home, now_ns=now_ns), from_ns, until_ns, edition=edition, own=own, past=past)
+    sealed = made.sealed
+    assert sealed is not None
+
+    def finish(ledger: HomeLedger) -> Published:
+        if editions(home, ledger.keys, from_ns, until_ns) != (own, past):
+            raise ConflictError("another public edition was made meanwhile", help="make it again")
         path = edition_path(home, from_ns, until_ns)
-        assert made.sealed is not None
         # INVARIANT: from here on the tables of this interval are decided; a second call gives the same.
-        commitment = open_sealed(path, ledger.keys)[1] if own is not None else seal_counts(ledger.keys, path, made.sealed)
+        commitment = open_sealed(path, ledger.keys)[1] if own is not None else seal_counts(ledger.keys, path, sealed)
         return _vouched(ledger, folder, made.report, documents, _body(made.report) | {"sealed": commitment})
+
+    return take(finish)
+
+
+def was_published(home: Home, from_ns: int, until_ns: int) -> bool:
+    """Tell whether the public edition of an interval [ns, UTC] was made; a second call gives the same one."""
+    return edition_path(home, from_ns, until_ns).exists()
+
+
+@dataclass(frozen=True, slots=True)
+class _Lock:
+    """Takes the write lock and opens the log."""
+
+    home: Home
+
+    def __call__(self, do: Callable[[HomeLedger], T], /) -> T:
+        with self.home.writer(), HomeLedger.open(self.home) as ledger:
+            return do(ledger)
 
 
 def _body(report: Report) -> dict[str, Any]:
