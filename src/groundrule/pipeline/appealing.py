@@ -228,7 +228,7 @@ def _outcome(record: Record | None) -> str | None:
 
 
 def _protected(home: Home, terminal_id: str) -> bool:
-    if not (home.path / "registers.sqlite").exists():
+    if not home.has_registers():
         return False
     with Registers.open(home) as registers:
         known = registers.versions("terminals", terminal_id)

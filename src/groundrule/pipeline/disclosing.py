@@ -218,7 +218,7 @@ def _known_ids(home: Home, told: str) -> bool:
     # A short word of letters may be an id, and is an ordinary word too.
     tokens = {token.strip(".!?") for token in _TOKEN.findall(told)}
     tokens = {token for token in tokens if len(token) >= 8 or (len(token) >= 4 and not token.isalpha())}
-    if not tokens or not (home.path / "registers.sqlite").exists():
+    if not tokens or not home.has_registers():
         return False
     wanted = sorted(tokens)[:_PARTS]
     columns = {"terminals": ("terminal_id", *IDENTIFIERS[1:]), "accounts": ("account_id", "party_id"),
