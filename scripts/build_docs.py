@@ -1,4 +1,4 @@
-"""Write the documents that follow from the code: docs/reasons.md and docs/commands.md.
+"""Write the documents that follow from the code: docs/reasons.md, docs/commands.md and docs/access.md.
 
     python scripts/build_docs.py [--check]
 
@@ -20,6 +20,8 @@ from typing import Annotated, get_args, get_origin, get_type_hints
 import typer
 from typer.models import OptionInfo
 
+from groundrule.api.app import empty_app
+from groundrule.api.roles import matrix, shipped_roles
 from groundrule.cli import app
 from groundrule.reasons import CATALOGUE, Reason
 from groundrule.rules.text import load_rulebook
@@ -32,7 +34,35 @@ DECISION_WITHOUT_A_RULE = "default"
 
 def documents() -> dict[str, str]:
     """Return the text of every generated document by file name."""
-    return {"reasons.md": reasons(), "commands.md": commands()}
+    return {"reasons.md": reasons(), "commands.md": commands(), "access.md": access()}
+
+
+def access() -> str:
+    """Write every role, and every route with the roles that may use it."""
+    roles = shipped_roles()
+    lines = [
+        GENERATED,
+        "# Who may do what",
+        "",
+        "Roles of the [service](service.md), as [data](../src/groundrule/api/roles.toml); what is named in no role is denied. Everybody holds `public`.",
+        "A route that names no permission, or one that no role has, keeps the service from starting. An owner sees the terminals of the accounts",
+        "that the key names, a regulator what was decided in the countries that it names; both get reasons, legal basis, appeal and proof, and never",
+        "thresholds, margins or detectors. What was denied is kept: `groundrule access denied`.",
+        "",
+        "| role | who it is for |",
+        "|---|---|",
+        *(f"| `{name}` | {role.meaning} |" for name, role in roles.items()),
+        "",
+        "## Every route",
+        "",
+        f"| route | permission | {' | '.join(roles)} |",
+        f"|---|---|{'---|' * len(roles)}",
+    ]
+    table = matrix(empty_app())
+    for each, allowed in table:
+        marks = " | ".join("yes" if name in allowed else "" for name in roles)
+        lines.append(f"| `{each.method} {each.path}` | `{each.permission}` | {marks} |")
+    return "\n".join(lines) + "\n"
 
 
 def reasons() -> str:

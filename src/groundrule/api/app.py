@@ -72,11 +72,7 @@ def make_app(service: Service, *, handlers: Sequence[ControllerRouterHandler] = 
         route_handlers=list(handlers),
         guards=[permission_guard],
         middleware=[Door(), EntityTags(), Idempotency()],
-        dependencies={
-            "principal": Provide(_principal, sync_to_thread=False),
-            "live": Provide(_live, sync_to_thread=False),
-            "service": Provide(_service, sync_to_thread=False),
-        },
+        dependencies=_dependencies(),
         exception_handlers=PROBLEM_HANDLERS,
         state=State({"service": service}),
         lifespan=[lifespan],
@@ -92,6 +88,19 @@ def make_app(service: Service, *, handlers: Sequence[ControllerRouterHandler] = 
     )  # fmt: skip
     accesses(app)
     return app
+
+
+def empty_app(handlers: Sequence[ControllerRouterHandler] = HANDLERS) -> Litestar:
+    """Make an application with nothing behind it, for looking at its routes."""
+    return Litestar(route_handlers=list(handlers), dependencies=_dependencies(), openapi_config=None)
+
+
+def _dependencies() -> dict[str, Provide]:
+    return {
+        "principal": Provide(_principal, sync_to_thread=False),
+        "live": Provide(_live, sync_to_thread=False),
+        "service": Provide(_service, sync_to_thread=False),
+    }
 
 
 def _principal(request: Request[Any, Any, Any]) -> Principal:

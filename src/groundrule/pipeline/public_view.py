@@ -10,7 +10,6 @@ often they asked is told by jurisdiction; of everybody else only the total is.
 from __future__ import annotations
 
 import json
-from base64 import b64encode
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from groundrule.evidence.readers import PUBLIC_BODIES
 from groundrule.govern.appeals import is_appeal
 from groundrule.govern.emergency import COUNTED_DAYS, active, opened_in, overdue_reviews
 from groundrule.govern.requests import clock, overdue
-from groundrule.govern.signed import UNKNOWN
+from groundrule.govern.signed import UNKNOWN, parse_time
 from groundrule.govern.state import State
 from groundrule.instant import NS_PER_DAY, NS_PER_S
 from groundrule.ledger.reader import read_log
@@ -31,7 +30,6 @@ from groundrule.pipeline.governance_view import read_state
 from groundrule.pipeline.home_ledger import has_ledger, log_folder
 from groundrule.pipeline.parties import all_parties
 from groundrule.store.home import Home
-from groundrule.store.records import RecordStore
 
 DAYS_SHOWN: Final = 92
 
@@ -151,7 +149,7 @@ def public_view(home: Home, *, now_ns: int) -> PublicView:
         charter.expires if charter else None,
         state.policy_digest,
         _days(home, state),
-        _disclosures(home, size, now_ns),
+        _disclosures(state, now_ns),
         late,
         _powers(state, now_ns, late),
         opened_in(state, now_ns, COUNTED_DAYS) if charter else 0,
@@ -179,16 +177,14 @@ def _days(home: Home, state: State) -> tuple[Day, ...]:
     return tuple(found)
 
 
-def _disclosures(home: Home, size: int, now_ns: int) -> tuple[Disclosure, ...]:
-    with RecordStore.open(home.path / "records.sqlite", read_only=True) as records:
-        held = [each for each in records.sealed() if each.log_index is not None and each.log_index < size]
-    made = [
-        Disclosure(
-            b64encode(each.commitment).decode(), each.kind, each.log_index or 0, each.disclose_by_ns, each.opened_at_ns,
-            (now_ns - each.disclose_by_ns) // NS_PER_DAY if each.opened_at_ns is None and each.disclose_by_ns < now_ns else None,
-        )
-        for each in held
-    ]  # fmt: skip
+def _disclosures(state: State, now_ns: int) -> tuple[Disclosure, ...]:
+    opened = {str(each.body["commitment"]): each.t_ns for each in state.entries if each.kind == "unsealed"}
+    made = []
+    for each in state.entries:
+        if each.kind == "sealed":
+            due, at = parse_time(str(each.body["disclose_by"])), opened.get(str(each.body["commitment"]))
+            late = (now_ns - due) // NS_PER_DAY if at is None and due < now_ns else None
+            made.append(Disclosure(str(each.body["commitment"]), str(each.body["kind"]), each.index, due, at, late))
     return tuple(sorted(made, key=lambda each: (each.opened_at_ns is not None, each.disclose_by_ns, each.commitment)))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from fake_live import FakeLive
 from litestar import Litestar
 from litestar.testing import TestClient
 
@@ -16,7 +17,6 @@ from groundrule.api.settings import Settings
 from groundrule.api.state import Service
 from groundrule.signing import SigningKey
 from groundrule.store.access import AccessStore
-from fake_live import FakeLive
 
 NOW = 1_790_000_000_000_000_000
 
@@ -31,7 +31,9 @@ class Time:
         return self.now
 
 
-def service_at(folder: Path, *, settings: Settings | None = None, clock: Callable[[], int] | None = None, providers: tuple[Provider, ...] = ()) -> Service:
+def service_at(
+    folder: Path, *, settings: Settings | None = None, clock: Callable[[], int] | None = None, providers: tuple[Provider, ...] = ()
+) -> Service:
     clock = clock or Time()
     desk = Desk(AccessStore.open(folder / "access.sqlite"), SigningKey.from_seed("ed25519", bytes(32)), clock, providers)
     homes: dict[str, Any] = {"default": FakeLive(folder), "other": FakeLive(folder / "other", name="home-of-others")}

@@ -103,7 +103,9 @@ def test_credentials_say_whose_home_is_opened_and_a_request_cannot(tmp_path: Pat
     assert nowhere.status_code == 409
 
 
-@pytest.mark.parametrize(("roles", "said"), [([], "no role"), (["king"], "king"), (["public"], "public"), (["owner"], "account"), (["regulator"], "country")])
+@pytest.mark.parametrize(
+    ("roles", "said"), [([], "no role"), (["king"], "king"), (["public"], "public"), (["owner"], "account"), (["regulator"], "country")]
+)
 def test_a_key_that_would_open_too_much_is_not_made(tmp_path: Path, roles: list[str], said: str) -> None:
     with pytest.raises(InputError, match=said):
         service_at(tmp_path).desk.give_key("test", roles)
@@ -158,7 +160,8 @@ def test_a_token_of_a_believed_provider_gives_the_roles_that_the_settings_name(t
     provider = Provider("https://id.example", "groundrule", str(tmp_path / "jwks.json"), {"trust-and-safety": "analyst"})
     desk = service_at(tmp_path, providers=(provider,)).desk
     now = int(time.time())
-    claims = {"iss": "https://id.example", "aud": "groundrule", "sub": "u1", "iat": now, "exp": now + 60, "groups": ["trust-and-safety", "officer"]}
+    groups = ["trust-and-safety", "officer"]
+    claims = {"iss": "https://id.example", "aud": "groundrule", "sub": "u1", "iat": now, "exp": now + 60, "groups": groups}
     good = jwt.encode(claims, private, "ES256", headers={"kid": "one"})
     assert desk.of_bearer(good).roles == ("analyst",)
     other = ec.generate_private_key(ec.SECP256R1())
