@@ -6,7 +6,6 @@ const served = ['/v1', '/ogc', '/healthz', '/readyz', '/openapi.json', '/ledger/
 
 export default defineConfig({
   base: '/',
-  esbuild: false,
   build: {
     outDir: process.env['GROUNDRULE_CONSOLE_OUT'] ?? '../src/groundrule/console/dist',
     emptyOutDir: true,

@@ -116,7 +116,7 @@ def _terminals(demo: Demo, q: dict[str, str]) -> Any:
         if q.get(name):
             keep &= column == q[name]
     if q.get("q"):
-        keep &= np.char.startswith(demo.id.astype(str), q["q"])
+        keep &= np.char.find(demo.id.astype(str), q["q"]) >= 0
     if q.get("area"):
         keep &= np.array([q["area"] in areas for areas in demo.areas])
     rows, start, limit = np.flatnonzero(keep), int(q.get("cursor", "0")), int(q.get("limit", "50"))
@@ -269,7 +269,7 @@ def answer(demo: Demo, path: str, q: dict[str, str]) -> Any:
             return _ledger(demo)
         case ["v1", "status"]:
             return {
-                "degraded": [],
+                "degraded": [], "newest_observed_at": text(int(demo.at.max())),
                 "checks": [{"name": "intake", "ok": True, "why": ""}],
                 "counters": {"accepted": len(demo.id)},
             }
@@ -309,7 +309,7 @@ def handler(demo: Demo, dist: Path) -> type[BaseHTTPRequestHandler]:
                 status, "application/problem+json", json.dumps({"title": title, "status": status, **more}).encode()
             )
 
-        def do_GET(self) -> None:  # noqa: N802 - name of the base class
+        def do_GET(self) -> None:
             url = urlsplit(self.path)
             if url.path.startswith(("/v1/", "/ogc/", "/ledger/")):
                 if url.path == "/v1/events":
@@ -343,13 +343,13 @@ def handler(demo: Demo, dist: Path) -> type[BaseHTTPRequestHandler]:
             )
             return self.give(200, kind, file.read_bytes())
 
-        def do_POST(self) -> None:  # noqa: N802 - name of the base class
+        def do_POST(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length", "0")))
             if self.path == "/v1/sessions":
                 return self.give(201, "application/json", json.dumps(_session(demo)).encode())
             return self.problem(501, "The mock does not write")
 
-        def do_DELETE(self) -> None:  # noqa: N802 - name of the base class
+        def do_DELETE(self) -> None:
             self.give(200, "application/json", b"{}")
 
     return Handler

@@ -12,7 +12,8 @@ import './styles/map.css';
 
 applyTheme();
 takeOverLinks();
-void askSession();
+// A login link asks for itself who is logged in, once it is used up.
+if (!(window.location.pathname === '/login' && window.location.hash.includes('token='))) void askSession();
 const root = document.getElementById('app');
 // Words first, so that no page is seen in two languages.
 void loadLanguage(settings.get().language)

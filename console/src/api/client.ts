@@ -32,12 +32,13 @@ export class Problem extends Error {
   }
 }
 
-export type Query = Readonly<Record<string, string | number | boolean | null | undefined>>;
+export type Query = Readonly<Record<string, string | number | boolean | null | undefined | readonly string[]>>;
 
 export function address(path: string, query: Query = {}): string {
   const parts = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {
-    if (value !== null && value !== undefined && value !== '') parts.set(name, String(value));
+    if (typeof value === 'object' && value !== null) for (const each of value) parts.append(name, each);
+    else if (value !== null && value !== undefined && value !== '') parts.set(name, String(value));
   }
   const text = parts.toString();
   return text ? `${path}?${text}` : path;

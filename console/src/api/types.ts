@@ -88,6 +88,8 @@ export interface NearMiss {
 
 export interface Explanation {
   at: string;
+  observed_at?: string;
+  audience?: 'operator' | 'owner';
   outcome: Outcome;
   state: string;
   reason: string;

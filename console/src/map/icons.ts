@@ -33,6 +33,9 @@ function canvas(width: number, height: number): CanvasRenderingContext2D {
 
 const data = (context: CanvasRenderingContext2D) => context.getImageData(0, 0, context.canvas.width, context.canvas.height);
 
+/** Line around a mark: yellow and sky blue alone would not stand out from light ground. */
+const edge = (colours: Colours) => (colours.dark ? 'rgb(255 255 255 / 25%)' : 'rgb(0 0 0 / 50%)');
+
 /** A terminal: the shape of its answer, edged so that it stands out from land, sea and its neighbours. */
 export function markImage(key: AnswerKey, colours: Colours): ImageData {
   const size = 18;
@@ -46,6 +49,9 @@ export function markImage(key: AnswerKey, colours: Colours): ImageData {
   context.stroke(path);
   context.fillStyle = colourOf(key, colours.dark);
   context.fill(path);
+  context.lineWidth = 1.3;
+  context.strokeStyle = edge(colours);
+  context.stroke(path);
   return data(context);
 }
 
@@ -98,6 +104,11 @@ export function ringImage(name: string, colours: Colours): ImageData | null {
     }
     from = to;
   }
+  context.beginPath();
+  context.arc(middle, middle, radius, 0, 2 * Math.PI);
+  context.strokeStyle = edge(colours);
+  context.lineWidth = 1;
+  context.stroke();
   context.beginPath();
   context.arc(middle, middle, radius * 0.66, 0, 2 * Math.PI);
   context.fillStyle = colours.ground;

@@ -58,7 +58,7 @@ function TerminalSummary({ id, at, onPlace, onFly }: { id: string; at: string | 
           </p>
           <Facts
             of={[
-              [t('terminal.observed'), <Time at={why.data.at} />],
+              [t('terminal.observed'), <Time at={why.data.observed_at ?? why.data.at} />],
               [t('terminal.place'), lat === null || lon === null ? t('terminal.unknown_place') : <button type="button" class="button link" onClick={() => onFly(lat, lon)}>{position(lat, lon, 4)}</button>],
               [t('terminal.areas'), why.data.areas?.map((each) => areaName(each, language)).join(', ')],
               [t('terminal.rule'), why.data.rule && why.data.rule !== 'default' ? `${why.data.rule}${why.data.applied?.[0] ? `: ${why.data.applied[0].title}` : ''}` : null],

@@ -1,37 +1,35 @@
 /** Now, or an instant of the past: a slider with a mark where areas change, and a field for an exact time. */
 import type { JSX } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useState } from 'preact/hooks';
 import { Icon } from '../components/basic';
 import { inputValue, time } from '../format';
 import { useWords } from '../i18n';
 import { useSettings } from '../settings';
 
-const DAY_MS = 86_400_000;
-const STEP_MS = 60_000;
+export const SPANS = { hour: [3_600_000, 15_000], day: [86_400_000, 60_000], month: [30 * 86_400_000, 3_600_000], year: [365 * 86_400_000, 86_400_000] } as const;
+export type Span = keyof typeof SPANS;
 
-/** What the slider spans: from a day before the newest answer, or the first change of an area, to the newest. */
-export function spanOf(newest: number, changes: readonly number[], at: number | null): readonly [number, number] {
-  const until = Math.ceil(Math.max(newest, at ?? newest) / STEP_MS) * STEP_MS;
-  const early = changes.filter((each) => each < until);
-  const from = Math.min(until - DAY_MS, ...(early.length ? [early[0]! - DAY_MS] : []), ...(at === null ? [] : [at]));
-  return [Math.floor(from / STEP_MS) * STEP_MS, until];
+/** What the slider spans: so long before the newest answer, and back to the instant shown if that is earlier; whole steps. */
+export function spanOf(newest: number, at: number | null, span: Span): readonly [number, number] {
+  const [length, step] = SPANS[span];
+  const until = Math.ceil(Math.max(newest, at ?? newest) / step) * step;
+  return [Math.floor(Math.min(until - length, at ?? until) / step) * step, until];
 }
 
-export function TimeBar({ at, newest, marks, onChange }: {
+export function TimeBar({ at, newest, marks, demo, onChange }: {
   at: string | null;
+  /** Observation time of the newest answer; null while it is not known. */
   newest: string | null;
+  demo: boolean;
   marks: readonly number[];
   onChange: (at: string | null) => void;
 }): JSX.Element {
   const t = useWords();
   const prefer = useSettings();
-  const [last, setLast] = useState<number | null>(null);
-  // The newest answer is known only while the map is live.
-  useEffect(() => {
-    if (at === null && newest !== null) setLast(Date.parse(newest));
-  }, [at, newest]);
+  // A demo watches its fleet for some minutes only.
+  const [span, setSpan] = useState<Span>(demo ? 'hour' : 'day');
   const atMs = at === null ? null : Date.parse(at);
-  const [from, until] = spanOf(last ?? Date.now(), marks, atMs);
+  const [from, until] = spanOf(newest === null ? Date.now() : Date.parse(newest), atMs, span);
   const value = atMs ?? until;
   const set = (ms: number) => onChange(ms >= until ? null : new Date(ms).toISOString().replace('.000Z', 'Z'));
   return (
@@ -40,15 +38,20 @@ export function TimeBar({ at, newest, marks, onChange }: {
         <span class="live-dot" aria-hidden="true" />
         {t('map.live')}
       </button>
+      <select class="span" aria-label={t('map.span')} value={span} onChange={(event) => setSpan(event.currentTarget.value as Span)}>
+        {(Object.keys(SPANS) as Span[]).map((each) => (
+          <option value={each}>{t(`map.span_${each}`)}</option>
+        ))}
+      </select>
       <div class="slider">
         <input
           type="range"
           min={from}
           max={until}
-          step={STEP_MS}
+          step={SPANS[span][1]}
           value={value}
           aria-label={t('map.time_slider')}
-          aria-valuetext={time(value, prefer, 'minute')}
+          aria-valuetext={time(value, prefer)}
           onChange={(event) => set(Number(event.currentTarget.value))}
         />
         <span class="slider-marks" aria-hidden="true">
@@ -60,7 +63,7 @@ export function TimeBar({ at, newest, marks, onChange }: {
         </span>
       </div>
       <output class="time-shown">
-        <Icon name="clock" /> {time(value, prefer, 'minute')}
+        <Icon name="clock" /> {time(atMs ?? (newest === null ? until : Date.parse(newest)), prefer)}
       </output>
       <input
         class="date"

@@ -42,7 +42,7 @@ export const ROUTES: readonly Route[] = [
   { path: '/appeals', title: 'nav.appeals', page: record },
   { path: '/reports', title: 'nav.reports', page: record },
   { path: '/dossiers', title: 'nav.dossiers', page: record },
-  { path: '/ledger', title: 'nav.ledger', page: record },
+  { path: '/log', title: 'nav.ledger', page: record },
   { path: '/lists', title: 'nav.lists', page: record },
   { path: '/public', title: 'nav.public', page: record, open: true },
   { path: '/status', title: 'nav.status', page: record },
@@ -72,7 +72,7 @@ export const MENU: readonly { readonly title: Key; readonly items: readonly Menu
   {
     title: 'nav.group_account',
     items: [
-      { href: '/ledger', title: 'nav.ledger', icon: 'ledger', needs: 'ledger:read', key: 'l' },
+      { href: '/log', title: 'nav.ledger', icon: 'ledger', needs: 'ledger:read', key: 'l' },
       { href: '/verify', title: 'nav.verify', icon: 'verify', key: 'v' },
       { href: '/reports', title: 'nav.reports', icon: 'report', needs: 'reports:read', key: 'o' },
       { href: '/dossiers', title: 'nav.dossiers', icon: 'dossier', needs: 'dossiers:read', key: 'd' },

@@ -2,7 +2,7 @@
 import type { JSX } from 'preact';
 import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { getJson, Problem } from '../api/client';
-import { useEvents, useInterval } from '../api/resource';
+import { useEvents, useInterval, useJson } from '../api/resource';
 import type { MapAnswer } from '../api/types';
 import { Choice, Icon, Loading, MarkIcon, ProblemNote } from '../components/basic';
 import { number, percent } from '../format';
@@ -15,16 +15,16 @@ import { SidePanel } from '../map/side';
 import { MapTable } from '../map/table';
 import { TimeBar } from '../map/timebar';
 import { setQuery, usePlace } from '../router';
+import { useMay, useSession } from '../session';
 import { change, isDark, useSettings } from '../settings';
 import type { LiveMap } from '../map/canvas';
 
 const POLL_MS = 5_000;
 const QUIET_POLL_MS = 30_000;
-const EVENTS = ['decisions', 'decision', 'map', 'committed', 'run'] as const;
+const EVENTS = ['terminal.outcome'] as const;
 
 interface Shown {
   readonly seen: Seen;
-  readonly at: string | null;
 }
 
 function shownKeys(text: string | null): ReadonlySet<AnswerKey> {
@@ -104,9 +104,8 @@ export default function MapPage(): JSX.Element {
         zoom = Math.max(0, Math.min(20, map.getZoom()));
         box = boxAround({ west: bounds.getWest(), south: bounds.getSouth(), east: bounds.getEast(), north: bounds.getNorth() }, zoom);
       }
-      const some = keysNow.current.size < KEYS.length ? [...new Set([...keysNow.current].map((key) => (key === 'never_served' || key === 'pending_registration' || key === 'degraded' ? null : key)))] : [];
-      // The service knows outcomes, not the states beside them: with a state among the wanted, everything is asked for and sifted here.
-      const outcome = some.length && !some.includes(null) ? some.join(',') : undefined;
+      // Asking for a few answers alone lets them be seen one by one where all together would be counted in cells.
+      const outcome = keysNow.current.size < KEYS.length ? [...keysNow.current].sort() : [];
       const ask = { ...box, zoom: Math.floor(zoom), at, outcome };
       const key = JSON.stringify(ask);
       if (key === asked.current.key && !force) return;
@@ -119,7 +118,7 @@ export default function MapPage(): JSX.Element {
         setProblem(null);
         if (known !== null && found.version === known) return;
         asked.current.version = found.version;
-        setShown({ seen: readAnswer(found), at: found.at });
+        setShown({ seen: readAnswer(found) });
       } catch (error) {
         if (abort.signal.aborted) return;
         asked.current.key = '';
@@ -150,6 +149,12 @@ export default function MapPage(): JSX.Element {
   }, [map, read, cannotDraw]);
   useEffect(() => void read(false), [filterText]);
 
+  const mayHear = useMay('events:read');
+  const maySeeStatus = useMay('status:read');
+  const session = useSession();
+  const demo = session.kind === 'in' && session.session.home.demo;
+  const status = useJson<{ newest_observed_at: string | null }>(maySeeStatus ? '/v1/status' : null);
+  useInterval(status.reload, at === null && maySeeStatus ? QUIET_POLL_MS : null);
   const pending = useRef(0);
   const connected = useEvents(EVENTS, () => {
     // Many decisions come at once; the map follows them every two seconds.
@@ -158,7 +163,7 @@ export default function MapPage(): JSX.Element {
       pending.current = 0;
       void read(true);
     }, 2_000);
-  }, at === null);
+  }, at === null && mayHear);
   useInterval(() => void read(true), at === null ? (connected ? QUIET_POLL_MS : POLL_MS) : null);
 
   const drawn = useMemo(() => (shown ? only(shown.seen, keys) : null), [shown, keys]);
@@ -359,7 +364,7 @@ export default function MapPage(): JSX.Element {
         ) : null}
 
         <div class="map-foot">
-          <TimeBar at={at} newest={shown?.at ?? null} marks={areas.changes} onChange={(value) => setQuery({ at: value })} />
+          <TimeBar at={at} demo={demo} newest={status.data?.newest_observed_at ?? null} marks={areas.changes} onChange={(value) => setQuery({ at: value })} />
           <p class="map-credit">
             <a href="https://www.openstreetmap.org/copyright" target="_blank" rel="noreferrer">
               {t('map.attribution')}

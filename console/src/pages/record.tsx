@@ -14,7 +14,7 @@ const PATHS: Readonly<Record<string, readonly [string, Key]>> = {
   '/appeals': ['/v1/appeals', 'nav.appeals'],
   '/reports': ['/v1/reports', 'nav.reports'],
   '/dossiers': ['/v1/dossiers', 'nav.dossiers'],
-  '/ledger': ['/v1/ledger', 'nav.ledger'],
+  '/log': ['/v1/ledger', 'nav.ledger'],
   '/lists': ['/v1/lists', 'nav.lists'],
   '/public': ['/v1/public', 'nav.public'],
   '/status': ['/v1/status', 'nav.status'],

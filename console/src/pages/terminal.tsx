@@ -70,7 +70,7 @@ function Verdict({ why, audience }: { why: Explanation; audience: 'operator' | '
       <p class="verdict-line">
         <Badge outcome={why.outcome} state={why.state} />
         <span class="quiet">
-          <Time at={why.at} />
+          <Time at={why.observed_at ?? why.at} />
         </span>
       </p>
       <p class="sentence">{why.sentence ?? why.reason_sentence ?? codeWord(t, 'reason', why.reason)}</p>
@@ -225,13 +225,17 @@ export default function TerminalPage({ params }: PageProps): JSX.Element {
   const { language } = useSettings();
   const { query } = usePlace();
   const at = query.get('at');
-  const audience = query.get('for') === 'owner' ? 'owner' : 'operator';
+  const wanted = query.get('for') === 'owner' ? 'owner' : null;
   const path = `/v1/terminals/${encodeURIComponent(id)}`;
   const mayDossier = useMay('dossiers:run');
   const found = useJson<TerminalAnswer>(path);
-  const why = useJson<Explanation>(`${path}/explanation`, { at, language, for: audience });
+  const why = useJson<Explanation>(`${path}/explanation`, { at, language, for: wanted });
+  // Owners and regulators are given the owner's words, whatever they ask for.
+  const audience = why.data?.audience ?? wanted ?? 'operator';
+  const mayChoose = wanted === 'owner' || audience === 'operator';
+  const answeredAt = at ?? why.data?.observed_at ?? why.data?.at ?? null;
   const decisions = usePages<DecisionRow>(`${path}/decisions`, { limit: 100 });
-  const link = (row: DecisionRow) => `/terminals/${encodeURIComponent(id)}?at=${encodeURIComponent(row.observed_at)}${audience === 'owner' ? '&for=owner' : ''}`;
+  const link = (row: DecisionRow) => `/terminals/${encodeURIComponent(id)}?at=${encodeURIComponent(row.observed_at)}${wanted ? '&for=owner' : ''}`;
 
   if (found.problem?.status === 404) {
     return (
@@ -262,7 +266,7 @@ export default function TerminalPage({ params }: PageProps): JSX.Element {
           )
         }
       >
-        <Choice label={t('terminal.for')} value={audience} options={[['operator', t('terminal.for_operator')], ['owner', t('terminal.for_owner')]]} onChange={(value) => setQuery({ for: value === 'owner' ? 'owner' : null })} />
+        {mayChoose ? <Choice label={t('terminal.for')} value={audience} options={[['operator', t('terminal.for_operator')], ['owner', t('terminal.for_owner')]]} onChange={(value) => setQuery({ for: value === 'owner' ? 'owner' : null })} /> : null}
         {lat !== null && lon !== null ? (
           <a class="button" href={`/map?look=${lat.toFixed(3)},${lon.toFixed(3)},8&terminal=${encodeURIComponent(id)}`}>
             <Icon name="map" />
@@ -295,7 +299,7 @@ export default function TerminalPage({ params }: PageProps): JSX.Element {
           <Section title={t('terminal.timeline')}>
             <p class="quiet">{t('terminal.timeline_intro')}</p>
             <Fetched of={decisions} empty={<Empty title={t('terminal.no_decisions')} />}>
-              {(rows) => <Timeline label={t('terminal.timeline')} moments={changesOf(rows, t, link, at ?? why.data?.at ?? null)} />}
+              {(rows) => <Timeline label={t('terminal.timeline')} moments={changesOf(rows, t, link, answeredAt)} />}
             </Fetched>
           </Section>
           {register && Object.keys(register).length ? (
@@ -303,7 +307,7 @@ export default function TerminalPage({ params }: PageProps): JSX.Element {
               <Facts
                 of={Object.entries(register)
                   .filter(([, value]) => value !== null && typeof value !== 'object')
-                  .map(([name, value]) => [words(name), String(value)])}
+                  .map(([name, value]) => [words(name), typeof value === 'string' && /^\d{4}-\d\d-\d\dT/.test(value) ? <Time at={value} /> : String(value)])}
               />
             </Section>
           ) : null}
@@ -314,7 +318,7 @@ export default function TerminalPage({ params }: PageProps): JSX.Element {
           pages={decisions}
           caption={t('terminal.decisions')}
           keyOf={(row) => row.observed_at + row.decided_at}
-          current={(row) => row.observed_at === (at ?? why.data?.at)}
+          current={(row) => row.observed_at === answeredAt}
           empty={<Empty title={t('terminal.no_decisions')} />}
           columns={[
             { head: t('terminal.observed'), names: true, cell: (row) => <a href={link(row)}><Time at={row.observed_at} /></a> },
