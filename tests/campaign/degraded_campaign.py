@@ -1,6 +1,6 @@
 """Outages in the long run: simulated years at an enforcement point, and how long loading the last good snapshot takes.
 
-    python tests/campaign/degraded_campaign.py [--seeds N] [--days D] [--terminals N]
+    python tests/campaign/degraded_campaign.py [--seeds N] [--days D] [--minutes M] [--terminals N]
 
 Prints one JSON line for each harness (docs/degraded.md). A violation prints its seed; the same seed shows it again.
 """
@@ -27,6 +27,7 @@ from simulated_outages import RESTART_S, FullDisk, Outages, Published  # noqa: E
 from slow_degraded import decide  # noqa: E402
 from test_degraded import FAULTS, GRID, ORDER, ROWS, found  # noqa: E402
 
+from governed_world import MINUTE  # noqa: E402
 from groundrule.pipeline import point_desk  # noqa: E402
 from groundrule.pipeline.home import create_home  # noqa: E402
 from groundrule.store.register_extract import read_extract, write_extract  # noqa: E402
@@ -63,7 +64,7 @@ def grid() -> bool:
     return told("grid", started, runs=len(GRID) * len(ROWS), faults=len(GRID), violations=wrong, first_violation_seed=first)
 
 
-def years(seeds: int, days: float) -> bool:
+def years(seeds: int, days: float, minutes: int) -> bool:
     """Simulated time with faults that come and go."""
     started = datetime.now(UTC)
     point_desk.JournalFile = FullDisk  # type: ignore[misc]  # its disk can be full
@@ -74,7 +75,7 @@ def years(seeds: int, days: float) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         published = Published.make(Path(folder))
         for seed in range(seeds):
-            report = Outages(published, Path(folder) / f"point-{seed}", seed).run(days)
+            report = Outages(published, Path(folder) / f"point-{seed}", seed, minutes * MINUTE).run(days)
             total.update(asked=report.asked, wrong=report.wrong, degraded=report.degraded, changed=report.changed)
             causes.update(report.by_cause)
             faults.update(report.faults)
@@ -84,7 +85,8 @@ def years(seeds: int, days: float) -> bool:
             print(f"seed {seed}: {report.availability:.6%}, {sum(report.kinds.values())} violations", file=sys.stderr, flush=True)
     below = [seed for seed, share in enumerate(shares) if share < GOAL_AVAILABILITY]
     return told(
-        "availability", started, runs=seeds, days=days, decisions=total["asked"], degraded=total["degraded"], changed=total["changed"],
+        "availability", started, runs=seeds, days=days, step_minutes=minutes,
+        decisions=total["asked"], degraded=total["degraded"], changed=total["changed"],
         wrong=total["wrong"], by_cause=dict(causes.most_common()), faults=dict(faults.most_common()), restart_s=RESTART_S,
         availability_mean=statistics.fmean(shares), availability_worst=min(shares), loads=len(loads),
         worst_ms=max(loads), median_ms=statistics.median(loads), violations=len(violations) + len(below),
@@ -122,9 +124,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--days", type=float, default=363)
+    parser.add_argument("--minutes", type=int, default=60, help="between two decisions of the fleet")
     parser.add_argument("--terminals", type=int, default=250_000)
     given = parser.parse_args()
-    return 0 if all([grid(), loading(given.terminals), years(given.seeds, given.days)]) else 1
+    return 0 if all([grid(), loading(given.terminals), years(given.seeds, given.days, given.minutes)]) else 1
 
 
 if __name__ == "__main__":

@@ -245,9 +245,11 @@ class Outages:
         published: content of snapshots, made once.
         folder: of the point; must not exist.
         seed: decides everything.
+        step_ns: time between two decisions of the fleet [ns].
     """
 
-    def __init__(self, published: Published, folder: Path, seed: int) -> None:
+    def __init__(self, published: Published, folder: Path, seed: int, step_ns: int = STEP) -> None:
+        self._step = step_ns
         self._published, self._folder, self._random = published, folder, random.Random(seed)
         self.report = Report(seed)
         self._now = START + HOUR
@@ -257,6 +259,7 @@ class Outages:
         self._issued = self._expires = self._now
         self._saved: dict[str, bytes] = {}
         self._desk: PointDesk | None = None
+        self._seen_at: set[str] = set()
         self._deliver()
         self._load()
 
@@ -265,8 +268,8 @@ class Outages:
         end = self._now + int(days * DAY)
         last_snapshot = self._now
         while self._now < end:
-            self._now += STEP
-            self.report.simulated_s += STEP / SECOND
+            self._now += self._step
+            self.report.simulated_s += self._step / SECOND
             self._draw()
             if not self._down("lists not refreshed") and self._now - self._lists_ns >= 12 * HOUR:
                 self._lists_ns = self._now
@@ -294,12 +297,12 @@ class Outages:
     def _draw(self) -> None:
         before = {part: self._down(part) for part in ("snapshot damaged", "both damaged")}
         for part, (times, hours) in RATES.items():
-            if not self._down(part) and self._random.random() < times * (STEP / HOUR) / YEAR_H:
+            if not self._down(part) and self._random.random() < times * (self._step / HOUR) / YEAR_H:
                 self.report.faults[part] += 1
                 self._until[part] = self._now + int(self._random.expovariate(1 / hours) * HOUR) + 1 if hours else 0
                 if part == "restart":
                     self.report.unanswered_s += RESTART_S
-                    self._load()
+                    self._load(anew=True)
                 elif part in before and not any(before.values()):
                     self._damage(("current",) if part == "snapshot damaged" else ("current", "previous"))
         if self._saved and not any(self._down(part) for part in before):
@@ -329,11 +332,16 @@ class Outages:
         for part in ("snapshot damaged", "both damaged"):
             self._until.pop(part, None)
 
-    def _load(self) -> None:
-        if self._desk is not None:
-            self._desk.close()
+    def _load(self, anew: bool = False) -> None:
+        """Load what there is now; a process that begins anew remembers no position."""
         started = time.perf_counter()
-        self._desk = PointDesk(Point.open(self._folder), self._clocks(), self._reach())
+        if self._desk is None or anew:
+            if self._desk is not None:
+                self._desk.close()
+            self._desk = PointDesk(Point.open(self._folder), self._clocks(), self._reach())
+            self._seen_at.clear()
+        else:
+            self._desk = self._desk.renewed(self._clocks(), self._reach())
         self.report.loads_ms.append((time.perf_counter() - started) * 1000)
 
     def _clocks(self) -> Clocks:
@@ -355,6 +363,8 @@ class Outages:
         rows = []
         for name, place in PLACE.items():
             lat, lon = (None, None) if place is None or (jam and name in JAMMED) else place
+            if lat is not None:
+                self._seen_at.add(name)
             speed = 40.0 if name == "drone" else None
             rows.append({"terminal_id": name, "observed_at": self._now, "lat_deg": lat, "lon_deg": lon, "speed_m_s": speed,
                          "position_source": "none" if lat is None else "gnss", "source": "made"})  # fmt: skip
@@ -388,12 +398,15 @@ class Outages:
 
     def _check(self, row: dict[str, Any], degrees: dict[str, int], held_ns: int, jam: bool) -> None:
         name, report = row["terminal_id"], self.report
-        location = 2 if name == "hidden" else int(jam and name in JAMMED)
+        # Where a terminal is that was never seen since the start nobody knows, nor that it is in a conflict area.
+        lost = name not in self._seen_at
+        kind = "ordinary" if lost and CLASS[name] == "conflict" else CLASS[name]
+        location = 2 if lost else int(jam and name in JAMMED)
         degree = degrees | {"location_unverifiable": location}
         full = degrees["snapshot_invalid"] < 2
         evil = name.startswith("evil")
         base, held = (self._policy(name, at, full) for at in (self._now, held_ns))
-        model = Row(CLASS[name], base, held, by_list=evil, landing=name == "guest", known=name != "stranger", fast=name == "drone")
+        model = Row(kind, base, held, by_list=evil, landing=name == "guest", known=name != "stranger", fast=name == "drone")
         wanted = slowly(model, degree)
         active = {f"degraded:{cause}" for cause, each in degree.items() if each}
         carried = {each["code"] for each in row["reasons"] if each["code"].startswith("degraded:")}
@@ -406,7 +419,7 @@ class Outages:
             faults.append(f"{row['outcome']} and not {wanted}")
         if carried != active:
             faults.append(f"carries {sorted(carried)} and not {sorted(active)}")
-        if row["class"] != CLASS[name]:
+        if row["class"] != kind:
             faults.append(f"class {row['class']}")
         if CLASS[name] == "protected" and row["outcome"] == "deny":
             faults.append("rule 1")

@@ -4,7 +4,8 @@
                                                                  └── log out of reach: a row of the journal, durable first
 
 Loading verifies everything that is loaded, and happens once. Where nothing but the bootstrap policy is left, that decides;
-where not even that is left, every answer says so. What is remembered of terminals begins with the first batch.
+where not even that is left, every answer says so. What is remembered of terminals begins with the first batch, and goes on
+over new snapshots (`PointDesk.renewed`).
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from groundrule.pipeline.home import index_folder
 from groundrule.pipeline.judge import Judge, make_basis
 from groundrule.pipeline.overlay import NO_OVERLAY, Measure, Overlay
 from groundrule.pipeline.point_merge import KIND, body_of
+from groundrule.pipeline.snapshots import carry_over
 from groundrule.records import DECISION_SCHEMA, Outcome
 from groundrule.rules.compile import CompiledRulebook, compile_rulebook
 from groundrule.rules.text import read_rulebook
@@ -142,6 +144,30 @@ class PointDesk:
         self._journal: JournalFile | None = None
         self._unwritten: deque[tuple[dict[str, Any], int]] = deque(maxlen=MAX_UNWRITTEN)
         self.tally = Tally()
+
+    def renewed(self, clocks: Clocks, reach: Reach) -> PointDesk:
+        """Load again, after the folder has changed, and go on with what is remembered of terminals; this desk is closed.
+
+        Under the same rules and areas all of it is; under others the last positions are, and speeds and stays begin anew.
+
+        Args:
+            clocks: of this machine, now.
+            reach: what the point can reach now.
+        """
+        made = PointDesk(Point.open(self.point.folder), clocks, reach)
+        before, after = self._judge, made._judge
+        if (before.basis.rulebook.digest, before.basis.areas.digest) == (after.basis.rulebook.digest, after.basis.areas.digest):
+            carry_over(before, after)
+        else:
+            ids = before.basis.registers.terminal_ids
+            rows = after.basis.registers.add(ids)
+            after.state.grow(len(after.basis.registers))
+            count = min(len(ids), len(before.state))
+            after.state.fixes[rows[:count]] = before.state.fixes[:count]
+        made.tally = self.tally
+        made._unwritten = self._unwritten
+        self.close()
+        return made
 
     def look(self, clocks: Clocks, reach: Reach) -> Causes:
         """Look again at what is down; return and keep it.
