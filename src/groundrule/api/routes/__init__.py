@@ -15,6 +15,7 @@ from groundrule.api.routes import (
     jobs,
     ledger,
     observations,
+    proposals,
     public,
     registers,
     rulebooks,
@@ -39,6 +40,7 @@ HANDLERS: Final[tuple[ControllerRouterHandler, ...]] = (
     *ledger.HANDLERS,
     *public.HANDLERS,
     *registers.HANDLERS,
+    *proposals.HANDLERS,
     *static.HANDLERS,
 )
 """Every route of the service. What stands here and names no permission stops the service from starting."""
