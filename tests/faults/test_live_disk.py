@@ -71,6 +71,7 @@ def stored(home: Home) -> int:
     return sum(len(table) for run in runs(home) for table in read_run(home, "observations", run, columns=["terminal_id"]))
 
 
+@pytest.mark.filterwarnings("ignore::groundrule.areas.gridfile.GridCacheWarning")  # a cache that has no room is said
 def test_a_full_disk_refuses_and_resumes_without_repair(template: Home, small_disk: Path) -> None:
     home = sh.copy_home(template, small_disk / "home")
     at, acked, refusals = 0, 0, 0

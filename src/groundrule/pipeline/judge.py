@@ -129,20 +129,28 @@ class Judge:
             -1, 3
         )
 
-    def judge(self, table: pa.Table, *, as_of_ns: int | None = None, like: Judged | None = None) -> Judged:
+    def judge(
+        self,
+        table: pa.Table,
+        *,
+        as_of_ns: int | None = None,
+        like: Judged | None = None,
+        known: NDArray[np.int32] | None = None,
+    ) -> Judged:
         """Locate, track and decide one batch.
 
         Args:
             table: OBSERVATION_SCHEMA; within one terminal, times must not go back, in this batch and since the last.
             as_of_ns: apply rules and areas as of this instant instead of each observation's own [ns, UTC].
             like: what another judge found for the same batch; its area sets are taken over where they must be the same.
+            known: row of each terminal, where the caller has asked the registers for it already.
         Returns:
             Decisions and everything they rest on.
         """
         table = table.combine_chunks()
         n = len(table)
         ids = table.column("terminal_id")
-        rows = self.basis.registers.add(ids)
+        rows = self.basis.registers.add(ids) if known is None else known
         self.state.grow(int(rows.max(initial=-1)) + 1)
         observed_at = _numpy(table, "observed_at", np.int64)
         motion = self._track(table, rows, observed_at)

@@ -38,11 +38,11 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Terminals whose answer changed in one batch.
+    """Terminals whose answer changed in one batch; a first answer is no change.
 
     Attributes:
         ids: of the terminals.
-        before, after: (outcome, state) as `outcome * 8 + state`; 255 before the first answer (uint8).
+        before, after: answers as `fleet_view.answer_codes` gives them (uint8).
         rules: deciding rule of each, now.
         reasons: its decisive reason.
         observed_at: [ns, UTC].
@@ -58,14 +58,12 @@ class Changes:
     corrected: bool = False
 
     def events(self, at_ns: int) -> list[Event]:
-        """Write them as events; the first answer of a terminal is one only if it is not plain service."""
+        """Write them as events."""
         made: list[Event] = []
         for k, name in enumerate(self.ids.to_pylist()):
             before, after, observed = int(self.before[k]), int(self.after[k]), int(self.observed_at[k])
-            if before == NO_ANSWER and after == 0:
-                continue
             data: dict[str, Any] = {
-                "from": None if before == NO_ANSWER else _answer(before),
+                "from": _answer(before),
                 "to": {**_answer(after), "rule": self.rules[k], "reason": self.reasons[k]},
                 "observed_at_ns": str(observed),
             }
@@ -74,9 +72,6 @@ class Changes:
             once = f"outcome:{name}:{observed}:{after}{':c' if self.corrected else ''}"
             made.append(Event("terminal.outcome", at_ns, "terminal", data, subject=name, once=once))
         return made
-
-
-NO_ANSWER: Final = 255
 
 
 def _answer(code: int) -> dict[str, str]:

@@ -6,10 +6,10 @@ Used by the intake thread alone, but for the views of last answers, which others
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,9 +20,11 @@ from numpy.typing import NDArray
 from groundrule.errors import GroundruleError
 from groundrule.instant import MIN_NS, NS_PER_S
 from groundrule.ledger.entry import policy_digest
+from groundrule.pipeline.causes import Causes
 from groundrule.pipeline.classes import Classes, Classifier
-from groundrule.pipeline.decisions import STATE_WORDS, DecisionWriter
-from groundrule.pipeline.degraded import FAST_KM_H, LIMITS, Cause, Degraded, Facts, degrade
+from groundrule.pipeline.decisions import DecisionWriter
+from groundrule.pipeline.degraded import Degraded
+from groundrule.pipeline.degraded_answers import decide_under, told
 from groundrule.pipeline.emergency_overlay import Clocks, overlay_now
 from groundrule.pipeline.governance_view import read_state
 from groundrule.pipeline.home import basis_of, rulebook_of
@@ -31,19 +33,16 @@ from groundrule.pipeline.live.announcing import Changes
 from groundrule.pipeline.live.answers import ANSWER_SCHEMA, CLASSES, Stamp
 from groundrule.pipeline.live.committing import Corrected
 from groundrule.pipeline.live.fleet_view import FleetView, Generation, LastAnswers, answer_codes, columns_of
+from groundrule.pipeline.live.health import WELL
 from groundrule.pipeline.live.intake import FRESH, sort_out
 from groundrule.pipeline.overlay import NO_OVERLAY, Overlay
 from groundrule.pipeline.private_records import evaluator_digest
 from groundrule.pipeline.publishing import last_seq
 from groundrule.pipeline.snapshots import carry_over, load_state, replayed_state
-from groundrule.records import OUTCOME_WORDS, REASON_TYPE
 from groundrule.store.area_store import current_areas_digest
 from groundrule.store.home import Home
 from groundrule.store.policy import in_force
 from groundrule.store.registers import Registers
-
-FAST_M_S: Final = FAST_KM_H / 3.6
-_OUTCOMES, _STATES = pa.array(OUTCOME_WORDS), pa.array(STATE_WORDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,25 +202,24 @@ class Bench:
         with self.lock:
             self.answers.grow(needed)
 
-    def judge_rows(self, table: pa.Table, degrees: Mapping[Cause, int]) -> Judgement:
+    def judge_rows(self, table: pa.Table, causes: Causes, known: NDArray[np.int32] | None = None) -> Judgement:
         """Judge observations that are in order within each terminal; memory is advanced.
 
         Args:
             table: of OBSERVATION_SCHEMA.
-            degrees: of each cause that is active.
+            causes: what is down.
+            known: row of each terminal, where it is known.
         """
-        judged = self.judge.judge(table)
+        judged = self.judge.judge(table, known=known)
         classes = self._classifier.of(judged)
         columns = columns_of(judged, self._generation, self.answers.book, classes.codes)
         made = self._writer.table(judged)
         degraded = None
-        if degrees:
-            facts = Facts(
-                denied_by_list=classes.denied_by_list, known=judged.who != 0, fast=judged.motion.speed_low_m_s > FAST_M_S
-            )
-            degraded = degrade(judged.decided.outcome, judged.decided.state, classes.codes, dict(degrees), facts)
+        if causes.degrees:
+            well = np.zeros(len(table), np.uint8)
+            degraded = decide_under(self.judge, judged, classes, causes, locations=well).degraded
             columns["answer"] = answer_codes(degraded.outcome, degraded.state)
-            made = _with_faults(made, degraded)
+            made = told(made, degraded)
         kind = pa.DictionaryArray.from_arrays(pa.array(classes.codes.view(np.int8)), CLASSES)
         late = pa.array(np.zeros(len(table), bool))
         answers = pa.Table.from_arrays([*made.columns, kind, late], schema=ANSWER_SCHEMA)
@@ -255,7 +253,7 @@ class Bench:
         found: NDArray[np.int32] = self._rules[np.where(rule < 0, self._default, rule)]
         return found
 
-    def try_out(self, table: pa.Table, degrees: Mapping[Cause, int]) -> pa.Table:
+    def try_out(self, table: pa.Table, causes: Causes) -> pa.Table:
         """Answer observations as if they came now, and leave nothing behind; the order of the rows stays."""
         rows = self.rows_of(table.column("terminal_id"))
         observed = table.column("observed_at").to_numpy()
@@ -263,7 +261,7 @@ class Bench:
         frontier, memory = self.frontier[touched], self.judge.state.take(touched)
         try:
             found, order = sort_out(rows, observed, self.frontier)
-            return self.answer(table, rows, found, order, degrees)[0]
+            return self.answer(table, rows, found, order, causes)[0]
         finally:
             self.frontier[touched] = frontier
             self.judge.state.put(touched, memory)
@@ -274,7 +272,7 @@ class Bench:
         rows: NDArray[np.int32],
         found: NDArray[np.uint8],
         order: NDArray[np.int64] | None,
-        degrees: Mapping[Cause, int],
+        causes: Causes,
         *,
         keep: bool = False,
     ) -> tuple[pa.Table, Judgement | None, Changes | None]:
@@ -285,7 +283,7 @@ class Bench:
             rows: of the terminals.
             found: FRESH, LATE or KNOWN for each row.
             order: in which the rows are judged; None is as they came.
-            degrees: of active causes.
+            causes: what is down.
             keep: remember the answers.
         Returns:
             Answers of ANSWER_SCHEMA in the order of the table, what was judged, and what changed.
@@ -294,7 +292,9 @@ class Bench:
         whole = order is None and len(fresh) == len(table)
         judgement = changes = None
         if len(fresh):
-            judgement = self.judge_rows(table if whole else table.take(pa.array(fresh)).combine_chunks(), degrees)
+            judgement = self.judge_rows(
+                table if whole else table.take(pa.array(fresh)).combine_chunks(), causes, rows if whole else rows[fresh]
+            )
             if keep:
                 changes = self.remember(judgement)
             if whole:
@@ -354,7 +354,7 @@ class Bench:
         for table in later:
             again = table.filter(pc.is_in(table.column("terminal_id"), value_set=found.ids))
             if len(again):
-                self.remember(self.judge_rows(again.combine_chunks(), {}))
+                self.remember(self.judge_rows(again.combine_chunks(), WELL))
                 again_of.update(again.column("terminal_id").to_pylist())
         return changes, again_of
 
@@ -393,76 +393,21 @@ def _same_policy(one: Basis, other: Basis) -> bool:
     return (one.rulebook.digest, one.areas.digest) == (other.rulebook.digest, other.areas.digest)
 
 
-def _with_faults(table: pa.Table, degraded: Degraded) -> pa.Table:
-    """Write what faults made of decisions into their table."""
-    n = len(table)
-    made = {
-        "outcome": pa.DictionaryArray.from_arrays(pa.array(degraded.outcome.view(np.int8)), _OUTCOMES),
-        "state": pa.DictionaryArray.from_arrays(pa.array(degraded.state.view(np.int8)), _STATES),
-    }
-    # Few rows differ in their causes: each combination is written once.
-    key = degraded.causes.astype(np.int64) * 256 + degraded.decisive
-    distinct, which = np.unique(key, return_inverse=True)
-    reasons = table.column("reasons").combine_chunks()
-    more: list[list[dict[str, str]]] = []
-    for each in distinct:
-        row = int(np.flatnonzero(key == each)[0])
-        changed = bool(degraded.decisive[row])
-        more.append(
-            [
-                {"code": code, "rule": "degraded", "class": "decisive" if changed and k == 0 else "contributing"}
-                for k, code in enumerate(degraded.reasons(row))
-            ]
-        )
-    added = pa.array(more, pa.list_(REASON_TYPE)).take(pa.array(which.ravel()))
-    made["reasons"] = _joined(reasons, added, degraded.changed)
-    limits = pa.array([list(each) for each in LIMITS], pa.list_(pa.string())).take(pa.array(degraded.limit))
-    made["obligations"] = pc.if_else(
-        pa.array(np.arange(n) * 0 + degraded.limit > 0), limits, table.column("obligations").combine_chunks()
-    ) if (degraded.limit > 0).any() else table.column("obligations")
-    for name, column in made.items():
-        table = table.set_column(table.schema.get_field_index(name), table.schema.field(name), column)
-    return table
-
-
-def _joined(first: pa.ListArray, second: pa.ListArray, second_first: NDArray[np.bool_]) -> pa.ListArray:
-    """Join two columns of lists row by row; where asked, the second comes first."""
-    lengths = [np.diff(each.offsets.to_numpy()) for each in (first, second)]
-    starts = [each.offsets.to_numpy()[:-1] - each.offsets.to_numpy()[0] for each in (first, second)]
-    flat = [each.flatten() for each in (first, second)]
-    both = pa.concat_arrays(flat)
-    starts[1] = starts[1] + len(flat[0])
-    a = [np.where(second_first, starts[1], starts[0]), np.where(second_first, lengths[1], lengths[0])]
-    b = [np.where(second_first, starts[0], starts[1]), np.where(second_first, lengths[0], lengths[1])]
-    offsets = np.concatenate([[0], np.cumsum(a[1] + b[1])]).astype(np.int32)
-    index = np.empty(int(offsets[-1]), np.int64)
-    _weave(a[0].astype(np.int64), a[1].astype(np.int64), b[0].astype(np.int64), b[1].astype(np.int64), index)
-    return pa.ListArray.from_arrays(pa.array(offsets), both.take(pa.array(index)))
-
-
-@njit(cache=True, nogil=True)
-def _weave(a_start, a_length, b_start, b_length, index):  # type: ignore[no-untyped-def]  # compiled; typed by numba
-    at = 0
-    for i in range(len(a_start)):
-        for k in range(a_length[i]):
-            index[at] = a_start[i] + k
-            at += 1
-        for k in range(b_length[i]):
-            index[at] = b_start[i] + k
-            at += 1
-
-
 @njit(cache=True, nogil=True)
 def _changed(rows, after, last, before):  # type: ignore[no-untyped-def]  # compiled; typed by numba
-    """Places of rows whose answer is another than the last of their terminal, which is noted and replaced."""
+    """Places of rows whose answer is another than the last of their terminal, which is noted and replaced.
+
+    The first answer of a terminal (255 before it) is no change.
+    """
     found = np.empty(len(rows), np.int64)
     count = 0
     for i in range(len(rows)):
         before[i] = last[rows[i]]
         if before[i] != after[i]:
             last[rows[i]] = after[i]
-            found[count] = i
-            count += 1
+            if before[i] != 255:
+                found[count] = i
+                count += 1
     return found[:count].copy()
 
 

@@ -15,10 +15,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
-from typing import Any, Final, Self, TypeVar
+from typing import Final, Self, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -31,10 +30,11 @@ from groundrule.pipeline.judge import Basis
 from groundrule.pipeline.live.announcing import Announcer, Subscriber, log_events
 from groundrule.pipeline.live.answers import Answered, Check, LiveSettings, LiveStatus
 from groundrule.pipeline.live.bench import Bench
+from groundrule.pipeline.live.commands import Command, ending, failed_future, run_command
 from groundrule.pipeline.live.committing import Committer, Done, Work
 from groundrule.pipeline.live.fleet_view import FleetView
 from groundrule.pipeline.live.health import Health
-from groundrule.pipeline.live.intake import Submission, read_submission
+from groundrule.pipeline.live.intake import Submission, hand_in
 from groundrule.pipeline.live.recovery import commit_others, found_after_crash
 from groundrule.pipeline.live.restoring import restore_answers
 from groundrule.pipeline.live.taking import Taker
@@ -48,14 +48,7 @@ T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 RETRY_S: Final = 5.0
 """How soon a run that could not be made is tried again [s]."""
-
-
-@dataclass(slots=True)
-class _Command:
-    """Something that the intake thread does between two groups."""
-
-    do: Callable[[], Any]
-    future: Future[Any]
+FIRST_LOOK_S: Final = 10.0
 
 
 class Live:
@@ -71,7 +64,7 @@ class Live:
         self.home, self.settings, self._clock = home, settings, clock
         self._stack = ExitStack()
         self._ready = threading.Condition()
-        self._queue: deque[Submission | _Command] = deque()
+        self._queue: deque[Submission | Command] = deque()
         self._queued_rows = 0
         self._closing = False
         self._committing: Future[Done] | None = None
@@ -233,6 +226,10 @@ class Live:
             for _, frame in read_frames(segment.path):
                 self._taker.replay(frame)
             self._taker.work.segments.append(segment)
+        # The first answer says already what is down; witnesses that do not answer must not keep the desk closed for long.
+        wait([self._pool.submit(self._look)], FIRST_LOOK_S)
+        self._look_due = time.monotonic() + self.settings.check_every_s
+        self._overlay_due = self._bench.next_boundary(self._clock())
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
         self._thread.start()
         if crash.left:
@@ -265,7 +262,7 @@ class Live:
                 self._closing = True
                 waiting, self._queue = list(self._queue), deque()
             for each in waiting:
-                each.future.set_exception(_ending())
+                each.future.set_exception(ending())
 
     def _step(self) -> bool:
         """Do one thing; False when the desk closes and nothing waits."""
@@ -275,20 +272,20 @@ class Live:
             taken = self._take()
             if not taken and self._closing:
                 return False
-        if taken and isinstance(taken[0], _Command):
-            _do(taken[0])
+        if taken and isinstance(taken[0], Command):
+            run_command(taken[0])
         elif taken:
             self._taker.serve([each for each in taken if isinstance(each, Submission)])
         self._tend()
         return True
 
-    def _take(self) -> list[Submission | _Command]:
+    def _take(self) -> list[Submission | Command]:
         """Take a command, or submissions up to the size of a group."""
-        taken: list[Submission | _Command] = []
+        taken: list[Submission | Command] = []
         rows = 0
         while self._queue:
             first = self._queue[0]
-            if isinstance(first, _Command):
+            if isinstance(first, Command):
                 if not taken:
                     taken.append(self._queue.popleft())
                 break
@@ -337,7 +334,7 @@ class Live:
     def _look(self) -> None:
         """Look at health; on the thread that makes runs, so that the log is used by one thread at a time."""
         try:
-            before, seen = self._degraded, self._health.look()
+            before, seen = self._degraded, self._health.look(self._bench.judge.basis.rulebook)
         except Exception:  # noqa: BLE001 - a fault in looking must not end the thread that makes runs
             _LOG.exception("health could not be looked at")
             return
@@ -431,20 +428,22 @@ class Live:
             return fn(self.home, self._ledger)
         finally:
             self._reload()
-            self._committer.forget()
             self._say_log()
 
     def _reload(self) -> None:
         """Take what is in force now; where that fails, what was in force holds, and `status` says so."""
-        before = self._bench.stamp
+        before, registers = self._bench.stamp, self._bench.judge.basis.registers
         try:
             self._bench.reload()
         except GroundruleError as error:
+            self._committer.forget()
             self._reload_fault = str(error)
             _LOG.warning("what is in force cannot be read: %s", error)
             return
         self._reload_fault = ""
         now, after = self._clock(), self._bench.stamp
+        if after.policy_digest != before.policy_digest or self._bench.judge.basis.registers is not registers:
+            self._committer.forget()
         if (before.policy_digest, before.lists) != (after.policy_digest, after.lists):
             data = {"policy_digest": after.policy_digest, "rulebook": after.rulebook, "areas": after.areas, "lists": after.lists}
             self._announcer.say(Event("policy.changed", now, "policy", data, public=True))
@@ -464,21 +463,16 @@ class Live:
     # --- the queue ------------------------------------------------------------------------------------------------------------
 
     def _hand_in(self, table: pa.Table, source: str, key: str | None, *, store: bool) -> Future[Answered]:
-        latest_ns = self._clock() + round(self.settings.ahead_s * NS_PER_S)
         try:
-            made, rejects = read_submission(
-                table, source=source, key=key, store=store, most_rows=self.settings.submission_rows, latest_ns=latest_ns
-            )
+            made = hand_in(table, source=source, key=key, store=store, most_rows=self.settings.submission_rows)
         except GroundruleError as error:
-            return _failed(error)
+            return failed_future(error)
         with self._ready:
             if self._closing:
-                return _failed(_ending())
+                return failed_future(ending())
             if self._queue and self._queued_rows + len(made) > self.settings.queue_rows:
                 self._taker.count(refused_busy=len(made))
-                return _failed(StoreError("too many observations wait", help="send them again in a while", busy=True))
-            if store and len(rejects):
-                self._taker.reject(rejects.counts)
+                return failed_future(StoreError("too many observations wait", help="send them again in a while", busy=True))
             self._queue.append(made)
             self._queued_rows += len(made)
             self._ready.notify_all()
@@ -488,26 +482,7 @@ class Live:
         future: Future[T] = Future()
         with self._ready:
             if self._closing:
-                return _failed(_ending())
-            self._queue.append(_Command(do, future))
+                return failed_future(ending())
+            self._queue.append(Command(do, future))
             self._ready.notify_all()
         return future
-
-
-def _do(command: _Command) -> None:
-    if not command.future.set_running_or_notify_cancel():
-        return
-    try:
-        command.future.set_result(command.do())
-    except Exception as error:  # noqa: BLE001 - whoever asked gets it, whatever it is
-        command.future.set_exception(error)
-
-
-def _failed(error: Exception) -> Future[Any]:
-    future: Future[Any] = Future()
-    future.set_exception(error)
-    return future
-
-
-def _ending() -> StoreError:
-    return StoreError("the service is ending", help="send it again", stopped=True)

@@ -1,17 +1,17 @@
 """From what was submitted to observations in the order in which they are judged, and which of them are late.
 
-1. `read_submission` checks columns and rows; what cannot be used is set aside with its reason.
-2. Submissions that wait are gathered into one `Group`: one flush and one judgement serve all of them.
-3. `Group.sort_out` tells for each row whether it is new, late, or known already. Rows of one terminal are put in order of
+1. `hand_in` looks at the columns; `check_together` checks the rows of all submissions that wait, and sets aside with its
+   reason what cannot be used.
+2. They are gathered into one `Group`: one flush and one judgement serve all of them.
+3. `sort_out` tells for each row whether it is new, late, or known already. Rows of one terminal are put in order of
    time first, where they are not.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Final
 
@@ -33,6 +33,7 @@ MAX_SOURCE: Final = 120
 MAX_KEY: Final = 255
 FRESH, LATE, KNOWN = 0, 1, 2
 """What a row is: new and in order, behind what is known, or exactly what is known."""
+_TRACING: Final = frozenset({"source", "source_row"})
 _CONTENT: Final = tuple(n for n in OBSERVATION_SCHEMA.names if n not in ("terminal_id", "observed_at", "source", "source_row"))
 
 
@@ -41,71 +42,129 @@ class Submission:
     """One submission on its way.
 
     Attributes:
-        rows: usable rows, of `OBSERVATION_SCHEMA`.
-        places: place of each of them in what was given.
-        rejected: the other rows.
+        given: what was handed in, columns with names that are known.
         source: who sent it.
         key: digest of the idempotency key, or empty.
-        content: digest of what was given, where there is a key.
         store: False for a question that leaves nothing behind.
+        rows: usable rows, of `OBSERVATION_SCHEMA`, once it was checked.
+        places: place of each of them in what was given.
+        rejected: the other rows.
+        content: digest of the usable rows, where there is a key.
         future: takes the answer.
-        began_ns: when it was submitted, on the clock that nobody sets [ns].
     """
 
-    rows: pa.Table
-    places: NDArray[np.int64]
-    rejected: tuple[Rejected, ...]
+    given: pa.Table
     source: str
     key: str = ""
-    content: str = ""
     store: bool = True
+    rows: pa.Table = field(default_factory=OBSERVATION_SCHEMA.empty_table)
+    places: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    rejected: tuple[Rejected, ...] = ()
+    content: str = ""
     future: Future[Answered] = field(default_factory=Future)
-    began_ns: int = field(default_factory=time.monotonic_ns)
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.given)
 
 
-def read_submission(
-    table: pa.Table, *, source: str, key: str | None, latest_ns: int, most_rows: int, store: bool = True
-) -> tuple[Submission, Rejects]:
-    """Check what was submitted.
+def hand_in(table: pa.Table, *, source: str, key: str | None, most_rows: int, store: bool = True) -> Submission:
+    """Take a submission as it is given; its rows are checked with those of others.
 
     Args:
         table: columns of `OBSERVATION_SCHEMA` (or `speed_km_h`) of any reasonable type; absent ones are unknown.
         source: who sent it.
         key: idempotency key.
-        latest_ns: rows later than this are rejected [ns, UTC].
         most_rows: more are refused as a whole.
         store: False for a question.
     Raises:
         InputError: a column is missing or unknown, or there are too many rows.
     """
-    n = len(table)
+    names, n = table.column_names, len(table)
     if n > most_rows:
         raise InputError(f"{n:,} rows in one submission", help=f"at most {most_rows:,}; send several", field="rows")
     for name in ("terminal_id", "observed_at"):
-        if name not in table.column_names:
+        if name not in names:
             raise InputError(f"there is no column `{name}`", help="every observation names its terminal and its time", field=name)
-    if strange := [name for name in table.column_names if name not in COLUMNS and name not in ("source", "source_row")]:
+    if strange := [name for name in names if name not in COLUMNS and name not in _TRACING]:
         raise InputError(
             f"unknown column `{strange[0][:60]}`", help=f"known: {', '.join(sorted(COLUMNS))}", field=strange[0][:60]
         )
-    if len(set(table.column_names)) < len(table.column_names):
+    if len(set(names)) < len(names):
         raise InputError("a column is given twice", help="name each column once")
     if key is not None and not 0 < len(key) <= MAX_KEY:
         raise InputError(f"an idempotency key of {len(key)} characters", help=f"1 to {MAX_KEY}", field="key")
-    given = {name: table.column(name) for name in table.column_names if name in COLUMNS}
-    numbers = np.arange(n, dtype=np.int64)
+    given = table if not _TRACING & set(names) else table.select([name for name in names if name not in _TRACING])
+    digest = "" if key is None else blake2b(source.encode() + b"\0" + key.encode(), digest_size=16).hexdigest()
+    return Submission(given, source[:MAX_SOURCE], digest, store)
+
+
+def check_together(parts: Sequence[Submission], *, latest_ns: int) -> dict[str, int]:
+    """Check the rows of submissions; those of one kind at once. A submission that cannot be read at all gets its error.
+
+    Args:
+        parts: as handed in; `rows`, `places`, `rejected` and `content` are filled in.
+        latest_ns: rows later than this are rejected [ns, UTC].
+    Returns:
+        Rejected rows that were to be stored, by reason.
+    """
+    reasons: dict[str, int] = {}
+    alike: dict[tuple[str, str], list[Submission]] = {}
+    for part in parts:
+        alike.setdefault((part.source, str(part.given.schema)), []).append(part)
+    for group in alike.values():
+        try:
+            _check(group, latest_ns, reasons)
+        except InputError as error:
+            for part in group:
+                try:
+                    if len(group) == 1:
+                        raise error
+                    _check([part], latest_ns, reasons)
+                except InputError as own:
+                    part.future.set_exception(own)
+    return reasons
+
+
+def _check(parts: list[Submission], latest_ns: int, reasons: dict[str, int]) -> None:
+    """Check submissions from one source with columns of the same types."""
+    whole = parts[0].given if len(parts) == 1 else pa.concat_tables([part.given for part in parts])
+    numbers = np.arange(len(whole), dtype=np.int64)
     rows, rejects = check_observations(
-        given, source=source[:MAX_SOURCE], source_rows=numbers, time=TimeReading(None, False, latest_ns)
+        {name: whole.column(name) for name in whole.column_names},
+        source=parts[0].source,
+        source_rows=numbers,
+        time=TimeReading(None, False, latest_ns),
     )
-    places = rows.column("source_row").to_numpy() if len(rejects) else numbers
-    key_digest = content = ""
-    if key is not None:
-        key_digest = blake2b(source.encode() + b"\0" + key.encode(), digest_size=16).hexdigest()
-        content = _content(rows)
-    return Submission(rows, places, rejected_of(rejects), source[:MAX_SOURCE], key_digest, content, store), rejects
+    if len(parts) == 1:
+        part = parts[0]
+        part.rows, part.places = rows, rows.column("source_row").to_numpy() if len(rejects) else numbers
+        part.rejected = rejected_of(rejects)
+    else:
+        _share_out(parts, rows, rejects)
+    for part in parts:
+        if part.key:
+            part.content = _content(part.rows)
+        if part.store:
+            for each in part.rejected:
+                reasons[each.reason] = reasons.get(each.reason, 0) + 1
+
+
+def _share_out(parts: list[Submission], rows: pa.Table, rejects: Rejects) -> None:
+    """Give each of several submissions its rows back."""
+    starts = np.concatenate([[0], np.cumsum([len(part) for part in parts])])
+    places = rows.column("source_row").to_numpy()
+    cuts = np.searchsorted(places, starts)
+    refused: list[list[Rejected]] = [[] for _ in parts]
+    for each in rejected_of(rejects):
+        number = int(np.searchsorted(starts, each.row, side="right")) - 1
+        refused[number].append(replace(each, row=each.row - int(starts[number])))
+    column = rows.schema.get_field_index("source_row")
+    for number, part in enumerate(parts):
+        mine = slice(int(cuts[number]), int(cuts[number + 1]))
+        part.places = places[mine] - starts[number]
+        own = rows.slice(mine.start, mine.stop - mine.start)
+        part.rows = own.set_column(column, own.schema.field(column), pa.array(part.places))
+        part.rejected = tuple(refused[number])
 
 
 def rejected_of(rejects: Rejects) -> tuple[Rejected, ...]:
@@ -142,7 +201,7 @@ class Group:
         tables = [part.rows for part in self.parts]
         self.rows: pa.Table = tables[0] if len(tables) == 1 else pa.concat_tables(tables)
         self.rows = self.rows.combine_chunks()
-        self.starts = np.concatenate([[0], np.cumsum([len(part) for part in self.parts])]).astype(np.int64)
+        self.starts = np.concatenate([[0], np.cumsum([len(part.rows) for part in self.parts])]).astype(np.int64)
         self.observed = self.rows.column("observed_at").to_numpy()
 
     def __len__(self) -> int:

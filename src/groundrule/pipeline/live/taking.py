@@ -15,13 +15,22 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from groundrule.errors import ConflictError, GroundruleError, StoreError
-from groundrule.instant import MIN_NS
+from groundrule.instant import MIN_NS, NS_PER_S
 from groundrule.pipeline.live.announcing import Announcer
 from groundrule.pipeline.live.answers import Answered, LiveSettings
 from groundrule.pipeline.live.bench import Bench, location_age_s
 from groundrule.pipeline.live.committing import Chunk, Work
 from groundrule.pipeline.live.health import Health
-from groundrule.pipeline.live.intake import FRESH, KNOWN, LATE, Group, Submission, same_content, sort_out
+from groundrule.pipeline.live.intake import (
+    FRESH,
+    KNOWN,
+    LATE,
+    Group,
+    Submission,
+    check_together,
+    same_content,
+    sort_out,
+)
 from groundrule.store.events import EventLog
 from groundrule.store.segments import Frame, SegmentWriter, encode_frame
 
@@ -110,12 +119,23 @@ class Taker:
     # --- serving ----------------------------------------------------------------------------------------------------------
 
     def serve(self, parts: Sequence[Submission]) -> None:
-        """Answer submissions; what fails is told to those whom it concerns."""
+        """Answer submissions; what fails is told to those whom it concerns, and harms nobody else."""
+        try:
+            self._serve(parts)
+        except Exception as error:  # noqa: BLE001 - the intake goes on, whatever one group held
+            for part in parts:
+                if not part.future.done():
+                    part.future.set_exception(error)
+
+    def _serve(self, parts: Sequence[Submission]) -> None:
+        wanted = [part for part in parts if part.future.set_running_or_notify_cancel()]
+        ahead_ns = round(self._settings.ahead_s * NS_PER_S)
+        self.reject(check_together(wanted, latest_ns=self._clock() + ahead_ns))
         fresh: list[Submission] = []
         repeated: list[Submission] = []
         keys: set[str] = set()
-        for part in parts:
-            if not part.future.set_running_or_notify_cancel():
+        for part in wanted:
+            if part.future.done():
                 continue
             if not part.store:
                 self._ask(part)
@@ -137,7 +157,7 @@ class Taker:
 
     def _ask(self, part: Submission) -> None:
         try:
-            table = self._bench.try_out(part.rows, self._health.seen.degrees)
+            table = self._bench.try_out(part.rows, self._health.seen.causes)
             part.future.set_result(self._answered(part, table, None))
         except Exception as error:  # noqa: BLE001 - the caller waits for an answer
             part.future.set_exception(error)
@@ -177,7 +197,7 @@ class Taker:
         now = self._clock()
         return Answered(
             table, pa.array(part.places[known]), self._bench.stamped(now), self._health.seen.staleness(now),
-            self._health.seen.reasons, 0, len(part), 0, part.rejected, taken_before=True,
+            self._health.seen.reasons, 0, len(part.rows), 0, part.rejected, taken_before=True,
         )  # fmt: skip
 
     def _store_and_answer(self, group: Group) -> None:
@@ -255,7 +275,7 @@ class Taker:
         self, group: Group, rows: Rows, found: NDArray[np.uint8], order: NDArray[np.int64] | None
     ) -> tuple[pa.Table, int | None]:
         """Judge a group that is durable; return the answers in its order, and the age of the oldest position."""
-        table, judgement, changes = self._bench.answer(group.rows, rows, found, order, self._health.seen.degrees, keep=True)
+        table, judgement, changes = self._bench.answer(group.rows, rows, found, order, self._health.seen.causes, keep=True)
         location = None
         if judgement is not None:
             judged = judgement.judged
@@ -276,7 +296,7 @@ class Taker:
         now, seen = self._clock(), self._health.seen
         return Answered(
             table, pa.array(part.places), self._bench.stamped(now), seen.staleness(now, location), seen.reasons,
-            len(part) - known if part.store else 0, known, late, part.rejected,
+            len(part.rows) - known if part.store else 0, known, late, part.rejected,
         )  # fmt: skip
 
     def _keep(self, key: str, content: str, answered: Answered | None) -> None:
@@ -290,7 +310,8 @@ class Taker:
         """Judge what was acknowledged before a crash once more, so that memory, answers and events are as they were."""
         metadata = frame.metadata
         key, content = str(metadata.get("key") or ""), str(metadata.get("content") or "")
-        group = Group([Submission(frame.rows, np.arange(len(frame.rows)), (), str(metadata["source"]), key, content)])
+        part = Submission(frame.rows, str(metadata["source"]), key, rows=frame.rows, content=content)
+        group = Group([part])
         rows = self._bench.rows_of(group.rows.column("terminal_id"))
         found, order = self._sorted_out(group, rows)
         self._judge(group, rows, found, order)
