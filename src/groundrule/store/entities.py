@@ -12,12 +12,13 @@ class Attribute:
     """One attribute.
 
     Attributes:
-        form: text, country (ISO 3166-1 alpha-2), tags (text separated by semicolons), float, int or time.
+        form: text, country (ISO 3166-1 alpha-2), tags (text separated by semicolons), float, int, time, or address (of a device
+            in a network, see `store.addresses`).
         choices: the closed set of values, or empty for any.
         low, high: range of a number.
     """
 
-    form: Literal["text", "country", "tags", "float", "int", "time"] = "text"
+    form: Literal["text", "country", "tags", "float", "int", "time", "address"] = "text"
     choices: tuple[str, ...] = ()
     low: float = float("-inf")
     high: float = float("inf")
@@ -33,6 +34,7 @@ class Entity:
         attributes: by name, in the order of the columns.
         one_of: at least one of these must be given.
         required: these must be given.
+        key_form: form of the key: text or address.
     """
 
     kind: str
@@ -40,6 +42,7 @@ class Entity:
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
     one_of: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
+    key_form: Literal["text", "address"] = "text"
 
 
 _TEXT = Attribute()
@@ -138,6 +141,7 @@ _ENTITIES = (
         one_of=IDENTIFIERS,
         required=("list_id", "state", "holder"),
     ),
+    Entity("addresses", "address", {"terminal_id": _TEXT}, required=("terminal_id",), key_form="address"),
 )
 
 ENTITIES: Mapping[str, Entity] = {entity.kind: entity for entity in _ENTITIES}

@@ -49,7 +49,10 @@ def complete_tables(engine: Engine, tables: Iterable[tuple[sa.Table, Sequence[sa
 
 
 def _missing(connection: Connection, table: sa.Table) -> list[sa.Column[object]]:
-    held = {each["name"] for each in sa.inspect(connection).get_columns(table.name)}
+    looked = sa.inspect(connection)
+    if not looked.has_table(table.name):
+        return []
+    held = {each["name"] for each in looked.get_columns(table.name)}
     if unknown := sorted(held - set(table.columns.keys())):
         raise StoreError(
             f"the registers have a column `{table.name}.{unknown[0]}` that this program does not know",

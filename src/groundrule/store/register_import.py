@@ -28,6 +28,7 @@ from groundrule.canon import digest, digest_file
 from groundrule.errors import InputError
 from groundrule.instant import MAX_NS
 from groundrule.store import conversions
+from groundrule.store.addresses import canonical_address
 from groundrule.store.conversions import Mask, is_null, plain
 from groundrule.store.durable import durable_file
 from groundrule.store.entities import ENTITIES, IDENTIFIERS, NEXT_STATES, UNLIMITED, Attribute, Entity
@@ -89,7 +90,7 @@ def import_register(
 
     Args:
         registers: opened by the one who holds the home's write lock.
-        kind: terminals, accounts, parties, plans, programmes, lists or list_entries.
+        kind: terminals, accounts, parties, plans, programmes, lists, list_entries or addresses.
         path: the file.
         recorded_at_ns: when this is recorded [ns, UTC]; never before the last revision.
         actor: who imports it.
@@ -248,7 +249,7 @@ def _check(
     given = {ours: plain(batch.columns[theirs]) for ours, theirs in header.source_of.items() if theirs in batch.columns}
     faults = Faults(n)
     made: dict[str, Any] = {}
-    for column, attribute in {entity.key: Attribute(), **entity.attributes}.items():
+    for column, attribute in {entity.key: Attribute(entity.key_form), **entity.attributes}.items():
         made[column] = _converted(given, column, attribute, faults, header.file)
     for column in _VALIDITY:
         made[column] = _converted(given, column, Attribute("time"), faults, header.file)
@@ -309,6 +310,11 @@ def _converted(given: Mapping[str, Any], column: str, attribute: Attribute, faul
         faults.flag(odd, column, "not_a_country", "two letters, ISO 3166-1 alpha-2")
     elif attribute.form == "tags":
         values, _ = conversions.by_distinct(values, pa.string(), _tags)
+    elif attribute.form == "address":
+        given_values = values
+        values, _ = conversions.by_distinct(values, pa.string(), canonical_address)
+        odd = is_null(values) & ~is_null(given_values)
+        faults.flag(odd, column, "not_an_address", "192.0.2.7, 192.0.2.7:59765, 192.0.2.7/10.0.0.5, 2001:db8::/64 or +123456789")
     elif attribute.choices:
         values = pc.utf8_lower(values)
         odd = ~is_null(values) & ~pc.is_in(values, value_set=pa.array(attribute.choices)).to_numpy(zero_copy_only=False)

@@ -29,6 +29,7 @@ _COLUMN_TYPES: Mapping[str, TypeEngine[Any]] = {
     "float": sa.Double(),
     "time": sa.BigInteger(),
     "int": sa.BigInteger(),
+    "address": TEXT,
 }
 
 REVISIONS = sa.Table(

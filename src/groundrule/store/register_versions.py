@@ -18,7 +18,7 @@ from groundrule.store.guard_postgres import check_home, statements
 from groundrule.store.older_registers import complete_tables
 from groundrule.store.register_tables import METADATA, REVISIONS, TRIGGERS
 
-VERSIONS: Final = ("0001_registers", "0002_submitters")
+VERSIONS: Final = ("0001_registers", "0002_submitters", "0003_addresses")
 """All migrations, oldest first."""
 HEAD: Final = VERSIONS[-1]
 VERSION_TABLE: Final = "alembic_version"
@@ -127,6 +127,8 @@ def make_ready(engine: Engine, home_id: str | None) -> None:
             "there are no registers in this database", help="look at the address in home.json, or restore them from a backup"
         )
     if there:
+        with suppress(sa.exc.OperationalError), engine.begin() as connection:
+            METADATA.create_all(connection)  # registers that have come since
         complete_tables(engine, TRIGGERS)
         # Only what can be written gets its version; reading goes on without.
         with suppress(sa.exc.OperationalError), engine.begin() as connection:

@@ -1,4 +1,4 @@
-"""The registers: terminals, accounts, parties, plans, programmes, lists and their entries; bitemporal, in SQL.
+"""The registers: terminals, accounts, parties, plans, programmes, lists and their entries, addresses; bitemporal, in SQL.
 
 Every row is one version of one thing:
 

@@ -90,8 +90,11 @@ def present_version(connection: Connection) -> str:
         raise StoreError("there are no registers to upgrade", help="look at the address in home.json")
     version = version_of(connection)
     if version is None:
-        columns = {each["name"] for each in sa.inspect(connection).get_columns("lists")}
-        return HEAD if "submitters" in columns else VERSIONS[0]
+        looked = sa.inspect(connection)
+        if looked.has_table("addresses"):
+            return VERSIONS[2]
+        columns = {each["name"] for each in looked.get_columns("lists")}
+        return VERSIONS[1] if "submitters" in columns else VERSIONS[0]
     if version not in VERSIONS:
         check_version(version)
     return version
