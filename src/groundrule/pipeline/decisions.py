@@ -24,6 +24,7 @@ from groundrule.rules.evidence import Membership, Profile
 
 ENGINE = f"groundrule/{__version__}"
 STATE_WORDS = tuple(state.value for state in ServiceState)
+_OUTCOMES, _STATES = pa.array(OUTCOME_WORDS), pa.array(STATE_WORDS)
 _MEMBERSHIP_WORDS = {Membership.INSIDE: "inside", Membership.EDGE: "edge"}
 
 
@@ -44,12 +45,12 @@ class DecisionWriter:
         self._profile_digests: dict[int, bytes] = {}
         self._area_digests: dict[int, bytes] = {}
         basis = judge.basis
-        self._rules = basis.overlay.rule_names(basis.rulebook)
+        self._rules = pa.array(basis.overlay.rule_names(basis.rulebook))
         self._default = len(basis.rulebook.rules)
         self._constants = {
-            "rulebook": basis.rulebook.digest,
-            "areas_version": basis.areas.digest,
-            "engine": ENGINE,
+            "rulebook": pa.array([basis.rulebook.digest]),
+            "areas_version": pa.array([basis.areas.digest]),
+            "engine": pa.array([ENGINE]),
         }
 
     def table(self, judged: Judged) -> pa.Table:
@@ -63,10 +64,10 @@ class DecisionWriter:
             "observed_at": judged.table.column("observed_at"),
             "decided_at": pa.array(judged.now_ns),
             "outcome": pa.DictionaryArray.from_arrays(
-                pa.array(decided.outcome.astype(np.int8)), pa.array(OUTCOME_WORDS)
+                pa.array(decided.outcome.astype(np.int8)), _OUTCOMES
             ),
-            "state": pa.DictionaryArray.from_arrays(pa.array(decided.state.astype(np.int8)), pa.array(STATE_WORDS)),
-            "rule": pa.DictionaryArray.from_arrays(pa.array(rule), pa.array(self._rules)),
+            "state": pa.DictionaryArray.from_arrays(pa.array(decided.state.astype(np.int8)), _STATES),
+            "rule": pa.DictionaryArray.from_arrays(pa.array(rule), self._rules),
             "reasons": self._reasons.take(spread),
             "obligations": self._obligations.take(spread),
             "areas": self._areas(judged),
@@ -81,7 +82,7 @@ class DecisionWriter:
             pa.array(which.astype(np.int32)), pa.array(lists, pa.string())
         )
         for name, value in self._constants.items():
-            columns[name] = pa.DictionaryArray.from_arrays(zeros, pa.array([value]))
+            columns[name] = pa.DictionaryArray.from_arrays(zeros, value)
         return pa.table([columns[field.name] for field in DECISION_SCHEMA], schema=DECISION_SCHEMA)
 
     def _written(self, decided: Decided) -> NDArray[np.int32]:
