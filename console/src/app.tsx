@@ -103,6 +103,9 @@ function Preferences(): JSX.Element {
           ))}
         </select>
       </label>
+      <div class="clock">
+        <Choice label={t('settings.clock')} value={prefer.clock} options={[['utc', t('settings.utc')], ['local', t('settings.local')]]} onChange={(clock) => change({ clock })} />
+      </div>
       <Choice label={t('settings.units')} value={prefer.units} options={[['metric', t('settings.metric')], ['nautical', t('settings.nautical')]]} onChange={(units) => change({ units })} />
       <Choice label={t('settings.theme')} value={prefer.theme} options={[['system', t('settings.system')], ['light', t('settings.light')], ['dark', t('settings.dark')]]} onChange={(theme) => change({ theme })} />
     </>
@@ -148,6 +151,7 @@ function Find(): JSX.Element {
     <form
       class="find"
       role="search"
+      aria-label={t('app.search')}
       onSubmit={(event) => {
         event.preventDefault();
         const field = event.currentTarget.elements.namedItem('find') as HTMLInputElement;

@@ -65,8 +65,8 @@ export async function createMap(options: MapOptions): Promise<LiveMap> {
     pitchWithRotate: false,
     touchPitch: false,
     fadeDuration: 0,
-    // Screenshots and printing read the picture back.
-    canvasContextAttributes: { preserveDrawingBuffer: true },
+    // Screenshots of tests read the picture back; for people the copy of each frame would be for nothing.
+    canvasContextAttributes: { preserveDrawingBuffer: navigator.webdriver },
     locale: { 'Map.Title': options.label },
   });
   map.touchZoomRotate.disableRotation();

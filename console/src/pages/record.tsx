@@ -22,7 +22,7 @@ const PATHS: Readonly<Record<string, readonly [string, Key]>> = {
 
 type Value = unknown;
 
-function Cell({ value }: { value: Value }): JSX.Element {
+function Cell({ value, name = '' }: { value: Value; name?: string }): JSX.Element {
   if (value === null || value === undefined || value === '') return <span class="quiet">–</span>;
   if (typeof value === 'boolean') return <Tag tone={value ? 'good' : 'warn'}>{value ? '✓' : '✗'}</Tag>;
   if (typeof value === 'number') return <span>{value.toLocaleString()}</span>;
@@ -32,18 +32,18 @@ function Cell({ value }: { value: Value }): JSX.Element {
     if (['serve', 'restrict', 'review', 'deny'].includes(value)) return <Badge outcome={value} />;
     return value.includes('\n') ? <pre class="text">{value}</pre> : <span>{value}</span>;
   }
-  if (Array.isArray(value)) return value.every((each) => typeof each === 'string') ? <span>{value.join(', ')}</span> : <Rows rows={value} />;
-  return <Facts of={Object.entries(value as object).map(([name, each]) => [name.replaceAll('_', ' '), <Cell value={each} />])} />;
+  if (Array.isArray(value)) return value.every((each) => typeof each === 'string') ? <span>{value.join(', ')}</span> : <Rows rows={value} caption={name} />;
+  return <Facts of={Object.entries(value as object).map(([name, each]) => [name.replaceAll('_', ' '), <Cell value={each} name={name.replaceAll('_', ' ')} />])} />;
 }
 
-function Rows({ rows }: { rows: readonly Value[] }): JSX.Element {
+function Rows({ rows, caption }: { rows: readonly Value[]; caption: string }): JSX.Element {
   const t = useWords();
   if (!rows.length) return <Empty title={t('page.none')} />;
   const names = [...new Set(rows.flatMap((row) => (typeof row === 'object' && row !== null ? Object.keys(row) : [])))].slice(0, 7);
   if (!names.length) return <span>{rows.map(String).join(', ')}</span>;
   return (
     <Table
-      caption={t('page.coming')}
+      caption={caption}
       columns={names.map((name, i) => ({ head: codeWord(t, 'column', name), cell: (row: Value) => <Cell value={(row as Record<string, Value>)[name]} />, names: i === 0 }))}
       rows={rows}
       keyOf={(row) => JSON.stringify(row).slice(0, 300)}
@@ -63,12 +63,12 @@ export default function Record(): JSX.Element {
         {(data) =>
           Array.isArray(data['items']) ? (
             <Section title={t('page.coming')}>
-              <Rows rows={data['items']} />
+              <Rows rows={data['items']} caption={t(title)} />
             </Section>
           ) : (
             Object.entries(data).map(([name, value]) => (
               <Section title={name.replaceAll('_', ' ')}>
-                <Cell value={value} />
+                <Cell value={value} name={name.replaceAll('_', ' ')} />
               </Section>
             ))
           )

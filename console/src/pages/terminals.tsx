@@ -24,7 +24,6 @@ export default function Terminals(): JSX.Element {
       <PageHead title={t('terminals.title')} intro={t('terminals.intro')} />
       <form
         class="filters"
-        role="search"
         key={JSON.stringify(asked)}
         onSubmit={(event) => {
           event.preventDefault();
