@@ -15,6 +15,7 @@ from groundrule.instant import NS_PER_S
 from groundrule.pipeline.home_ledger import LedgerSetup
 from groundrule.pipeline.live.answers import ANSWER_SCHEMA, Answered, LiveSettings
 from groundrule.pipeline.live.desk import Live
+from groundrule.pipeline.live.intake import check_together, hand_in
 from groundrule.pipeline.manifests import read_manifest
 from groundrule.pipeline.replaying import replay
 from groundrule.store.home import Home
@@ -163,6 +164,18 @@ def test_a_key_gives_the_same_answer_and_stands_for_one_content(live: Live) -> N
     with pytest.raises(ConflictError, match="other content"):
         submit(live, sh.observation("car", 15, 5, 1), key="k")
     assert live.status().counters["accepted"] == 1
+
+
+def test_the_content_of_a_key_does_not_depend_on_what_it_came_with() -> None:
+    drive = sh.drive("car", 0, 6, lat=5, lon=1, km_h=100)
+    parts = [rows(*drive[:1]), rows(drive[1], sh.observation("van", 3, None, None)), rows(*drive[2:])]
+    alone = [hand_in(part, source="x", key="k", most_rows=9) for part in parts]
+    together = [hand_in(part, source="x", key="k", most_rows=9) for part in parts]
+    for part in alone:
+        check_together([part], latest_ns=sh.RECORDED)
+    check_together(together, latest_ns=sh.RECORDED)
+    assert [part.content for part in alone] == [part.content for part in together]
+    assert len({part.content for part in alone}) == 3
 
 
 def test_a_key_is_known_after_a_restart(home: Home) -> None:
