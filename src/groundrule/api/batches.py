@@ -173,5 +173,5 @@ def _lists(column: pa.ChunkedArray, member: str | None = None) -> list[list[Any]
     inner = whole.flatten()
     values = (inner.field(member) if member else inner).to_pylist()
     ends = np.cumsum(whole.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)).tolist()
-    starts = [0, *ends[:-1]]
+    starts = [0, *ends][: len(ends)]
     return [values[first:last] for first, last in zip(starts, ends, strict=True)]

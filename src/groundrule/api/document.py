@@ -49,6 +49,7 @@ def document(app: Litestar) -> dict[str, Any]:
                 responses = operation.setdefault("responses", {})
                 for status in ("400", "401", "403"):
                     responses.pop(status, None)
+                responses.get("204", {}).pop("content", None)  # there is none
                 if handler.opt.get("errors") != "own":
                     responses["default"] = problem
                 _merge(operation, handler.opt.get("openapi", {}))

@@ -176,7 +176,7 @@ def receipt(live: GivenLive, principal: GivenPrincipal, terminal: Id, at: At = N
         raise missing("terminal", name) from error
     file = _FILE_NAME.sub("_", name)[:80] or "terminal"
     return Response(
-        issued.proof, media_type="text/plain; charset=utf-8", headers={"Content-Disposition": f'attachment; filename="{file}.tlog-proof"'}
+        issued.proof, media_type="text/plain", headers={"Content-Disposition": f'attachment; filename="{file}.tlog-proof"'}
     )
 
 

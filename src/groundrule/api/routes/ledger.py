@@ -178,7 +178,7 @@ def proof(live: GivenLive, index: FromPath[str]) -> Response[bytes]:
         raise Refused(404, f"there is no entry `{index[:40]}`", code="missing", help="a number from 0")
     made = entry_proof(live.home, int(index))
     headers = {"Content-Disposition": f'attachment; filename="entry-{int(index)}.tlog-proof"'}
-    return Response(made, media_type="text/plain; charset=utf-8", headers=headers)
+    return Response(made, media_type="text/plain", headers=headers)
 
 
 def _is_place(found: Any) -> bool:

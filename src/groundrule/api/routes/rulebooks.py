@@ -207,7 +207,7 @@ def rulebook(live: GivenLive, principal: GivenPrincipal, digest: Id) -> Book:
 
 
 @get(
-    "/v1/rulebooks/{before:str}/diff/{after:str}", opt={"permission": "rulebooks:read"}, summary="What differs, in words",
+    "/v1/rulebooks/{before:str}/diff/{after:str}", opt={"permission": "rulebooks:compare"}, summary="What differs, in words",
     sync_to_thread=True,
 )  # fmt: skip
 def diff(live: GivenLive, principal: GivenPrincipal, before: Id, after: Id) -> list[Difference]:

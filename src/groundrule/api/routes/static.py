@@ -34,7 +34,20 @@ def console_folder() -> Path:
     return Path(str(files("groundrule"))) / "console" / "dist"
 
 
-@get("/ledger/{path:path}", opt={"permission": "log:read", "open": True}, summary="The public log, file by file (C2SP tlog-tiles)")
+_FILES: Final = {
+    "responses": {
+        "200": {
+            "description": "The file",
+            "content": {kind: {"schema": {"type": "string"}} for kind in ("text/plain", "application/octet-stream")},
+        }
+    }
+}
+
+
+@get(
+    "/ledger/{path:path}", opt={"permission": "log:read", "open": True, "openapi": _FILES}, media_type="text/plain",
+    summary="The public log, file by file (C2SP tlog-tiles)",
+)  # fmt: skip
 async def log_file(
     path: FromPath[str], service: GivenService, tenant: Annotated[str, Parameter(max_length=80)] = DEFAULT_TENANT
 ) -> Response[bytes]:
@@ -53,7 +66,7 @@ async def log_file(
     fixed = name.startswith("tile/")
     text = not fixed
     return Response(
-        data, media_type="text/plain; charset=utf-8" if text else "application/octet-stream",
+        data, media_type="text/plain" if text else "application/octet-stream",
         headers={"Cache-Control": _YEAR if fixed else "no-cache", "Access-Control-Allow-Origin": "*"},
     )  # fmt: skip
 
@@ -73,12 +86,10 @@ async def console(path: FromPath[str] = "") -> Response[bytes]:
     try:
         data = file.read_bytes()
     except OSError:
-        return Response(NOT_BUILT.encode(), media_type="text/html; charset=utf-8", status_code=200)
+        return Response(NOT_BUILT.encode(), media_type="text/html", status_code=200)
     kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
     if file.suffix in (".js", ".mjs"):
         kind = "text/javascript"
-    if kind.startswith("text/") or kind == "application/json":
-        kind += "; charset=utf-8"
     hashed = name.startswith("assets/")
     return Response(data, media_type=kind, headers={"Cache-Control": _YEAR if hashed else "no-cache"})
 
