@@ -84,11 +84,11 @@ def test_nothing_that_is_sent_finds_a_fault_or_an_answer_that_is_not_described(a
             try:
                 strategy = operation.as_strategy(generation_mode=mode)
                 tried = settings(
-                    max_examples=math.ceil(share * LEAST / len(operations)), database=None, deadline=None, derandomize=True, phases=[Phase.generate],
-                    suppress_health_check=list(HealthCheck),
+                    max_examples=math.ceil(share * LEAST / len(operations)), database=None, deadline=None, derandomize=True,
+                    phases=[Phase.generate], suppress_health_check=list(HealthCheck),
                 )(given(case=strategy)(send))  # fmt: skip
                 tried()
-            except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - all faults are told at once
+            except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - told at once
                 if "Cannot generate" in str(error) or "Unsatisfiable" in type(error).__name__:
                     continue  # a route without parameters has nothing that could be wrong
                 faults.append(f"{operation.label} ({mode.value}): {str(error)[:900]}")
