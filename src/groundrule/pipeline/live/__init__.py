@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from groundrule.pipeline.live.answers import Answered, Check, LiveSettings, LiveStatus, Rejected, Staleness, Stamp
+from groundrule.pipeline.live.answers import Answered, Check, LastPosition, LiveSettings, LiveStatus, Rejected, Staleness, Stamp
 from groundrule.pipeline.live.desk import Live
 from groundrule.pipeline.live.fleet_view import FleetView
 
-__all__ = ["Answered", "Check", "FleetView", "Live", "LiveSettings", "LiveStatus", "Rejected", "Staleness", "Stamp"]
+__all__ = ["Answered", "Check", "FleetView", "LastPosition", "Live", "LiveSettings", "LiveStatus", "Rejected", "Staleness", "Stamp"]

@@ -114,6 +114,24 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
+class LastPosition:
+    """Where a terminal was last, of all its observations that say so.
+
+    Attributes:
+        at_ns: when [ns, UTC].
+        lat_deg, lon_deg: where; the middle of the cell where there is one [degree, WGS 84].
+        sigma_m: standard deviation per axis [m]; 0 for a cell.
+        cell: H3 cell where the position is no finer, else 0.
+    """
+
+    at_ns: int
+    lat_deg: float
+    lon_deg: float
+    sigma_m: float
+    cell: int
+
+
+@dataclass(frozen=True, slots=True)
 class LiveSettings:
     """How the live desk works.
 
