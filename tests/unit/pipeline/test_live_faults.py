@@ -12,11 +12,15 @@ import pyarrow as pa
 import pytest
 
 import small_home as sh
+from governed_home import Clock, base_home, desk
+from governed_world import envelope, ident, party
 from groundrule.errors import InputError, StoreError
+from groundrule.govern.signed import format_time, whole_ms
 from groundrule.instant import NS_PER_S
 from groundrule.pipeline.causes import Causes, Staleness
 from groundrule.pipeline.degraded import Cause
-from groundrule.pipeline.home_ledger import LedgerSetup, ledger_of
+from groundrule.pipeline.governing import Governance
+from groundrule.pipeline.home_ledger import HomeLedger, LedgerSetup, ledger_of
 from groundrule.pipeline.live.answers import Answered, LiveSettings
 from groundrule.pipeline.live.bench import Bench
 from groundrule.pipeline.live.desk import Live
@@ -247,3 +251,44 @@ def test_submissions_that_wait_are_answered_together_each_with_its_own(home: Hom
         assert live.status().counters["rejected"] == 6
         live.commit().result(30)
         assert live.status().counters["differences"] == 0
+
+
+def test_an_emergency_of_the_log_holds_while_it_lasts_and_its_end_is_logged(tmp_path: Path) -> None:
+    clock = Clock()
+    home = base_home(tmp_path / "governed")
+    with desk(home, clock) as before:
+        before.genesis()
+    guest_at = (2.5, 2.5)
+
+    with Live.open(home, clock=clock, settings=QUIET) as live:
+
+        def answer() -> tuple[str, str]:
+            at_s = (clock.now - sh.T0) / NS_PER_S
+            row = submit(live, sh.observation("guest", at_s, *guest_at)).decisions.to_pylist()[0]
+            return row["outcome"], row["rule"]
+
+        def open_it(home: Home, ledger: HomeLedger | None) -> str:
+            assert ledger is not None
+            governance, now = Governance.open(home, ledger, clock), whole_ms(clock.now)
+            value = {
+                "id": ident("emergency", "case"), "openers": [party("e1"), party("e2")], "condition": "danger_to_life",
+                "scope": {"areas": ["closed"], "terminals": [], "ops": ["serve"]}, "direction": "permit_only",
+                "opened_at": format_time(now), "ttl_s": 900, "renewal_of": None,
+                "auto_revert_digest": governance.state.policy_digest, "review_due": format_time(now + 3 * 86_400 * NS_PER_S),
+            }  # fmt: skip
+            return governance.emergency_open(envelope("emergency", value, "e1", "e2")).id
+
+        assert answer() == ("deny", "closed-zone")
+        emergency = live.act(open_it).result(60)
+        assert answer() == ("serve", emergency)
+        assert live.commit().result(60) is not None
+        clock.now += 901 * NS_PER_S
+        assert answer() == ("deny", "closed-zone")
+        live.commit().result(60)
+        live.act(lambda _home, _ledger: None).result(60)  # comes after what the end of the emergency has put in the queue
+        assert live.status().counters["differences"] == 0
+        assert live._announcer.drain()
+        told = [event.type for event in live.events.after(0, types=["log."])]
+        assert told == ["log.emergency-open", "log.emergency-close"]
+        assert all(event.public for event in live.events.after(0, types=["log."]))
+    assert replay(home).identical

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from groundrule.pipeline.live.answers import Answered, Check, LastPosition, LiveSettings, LiveStatus, Rejected, Staleness, Stamp
+from groundrule.pipeline.live.answers import (
+    Answered,
+    Check,
+    LastPosition,
+    LiveSettings,
+    LiveStatus,
+    Rejected,
+    Staleness,
+    Stamp,
+)
 from groundrule.pipeline.live.desk import Live
 from groundrule.pipeline.live.fleet_view import FleetView
 

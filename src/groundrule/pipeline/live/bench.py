@@ -160,8 +160,9 @@ class Bench:
         return True
 
     def next_boundary(self, now_ns: int) -> int | None:
-        """Return when the next emergency begins or ends [ns, UTC], or None."""
-        moments = [at for each in self.judge.basis.overlay.measures for at in (each.from_ns, each.until_ns) if at > now_ns]
+        """Return when the next emergency begins, ends or must have been reviewed [ns, UTC], or None."""
+        measures = self.judge.basis.overlay.measures
+        moments = [at for each in measures for at in (each.from_ns, each.until_ns, each.review_due_ns) if at > now_ns]
         return min(moments, default=None)
 
     def basis_metadata(self) -> dict[str, str]:

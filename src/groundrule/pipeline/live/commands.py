@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from groundrule.errors import StoreError
+from groundrule.pipeline.governing import Governance
+from groundrule.pipeline.home_ledger import HomeLedger
+from groundrule.store.home import Home
+from groundrule.store.policy import in_force
 
 
 @dataclass(slots=True)
@@ -31,6 +35,13 @@ def run_command(command: Command) -> None:
         command.future.set_result(command.do())
     except Exception as error:  # noqa: BLE001 - whoever asked gets it, whatever it is
         command.future.set_exception(error)
+
+
+def log_what_is_due(home: Home, ledger: HomeLedger | None) -> int:
+    """Put on record what time alone has brought about: emergencies that ran out or were not reviewed; return how many."""
+    if ledger is None or in_force(home) is None:
+        return 0
+    return len(Governance.open(home, ledger).due())
 
 
 def failed_future(error: Exception) -> Future[Any]:

@@ -30,7 +30,7 @@ from groundrule.pipeline.judge import Basis
 from groundrule.pipeline.live.announcing import Announcer, Subscriber, log_events
 from groundrule.pipeline.live.answers import Answered, Check, LastPosition, LiveSettings, LiveStatus
 from groundrule.pipeline.live.bench import Bench
-from groundrule.pipeline.live.commands import Command, ending, failed_future, run_command
+from groundrule.pipeline.live.commands import Command, ending, failed_future, log_what_is_due, run_command
 from groundrule.pipeline.live.committing import Committer, Done, Work
 from groundrule.pipeline.live.fleet_view import FleetView
 from groundrule.pipeline.live.health import Health
@@ -317,6 +317,8 @@ class Live:
         now = time.monotonic()
         if self._overlay_due is not None and self._clock() >= self._overlay_due:
             self._refresh()
+            if self._ledger is not None and not self._closing:
+                self._command(lambda: self._act(log_what_is_due))
         if self._committing is not None and self._committing.done():
             with suppress(GroundruleError):  # kept as fault
                 self._finish()
