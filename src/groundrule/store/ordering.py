@@ -19,7 +19,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -111,6 +110,8 @@ class Ordering:
 
     def _merge(self, paths: list[Path]) -> Iterator[pa.Table]:
         """Merge sorted chunks; rows with the key of a batch's last row wait for the next batch."""
+        import duckdb  # noqa: PLC0415 - a tenth of a second to load, for what only large inputs need
+
         held: pa.Table | None = None
         try:
             with duckdb.connect(
