@@ -104,7 +104,8 @@ def register_row(live: Live, name: str, sight: Sight) -> dict[str, Any] | None:
         rows = list(registers.rows("terminals", valid_at_ns=at_ns, keys=[name]))
     if not rows:
         return None
-    if sight.areas is not None and not len(sight.of_decisions(name, decided_rows(live.home, name))):
+    seen_now = sight.areas is None or sight.row_of(live.fleet(), name) >= 0
+    if not seen_now and not len(sight.of_decisions(name, decided_rows(live.home, name))):
         return None
     shown = OWN_COLUMNS if sight.held is not None else REGULATOR_COLUMNS if sight.closed else tuple(rows[0])
     return {

@@ -23,7 +23,7 @@ from groundrule.instant import format_instant
 from groundrule.pipeline.classes import CLASS_WORDS
 from groundrule.pipeline.decided_rows import decided_rows
 from groundrule.pipeline.decisions import STATE_WORDS
-from groundrule.pipeline.live import FleetView
+from groundrule.pipeline.live import FleetView, Live
 from groundrule.reasons import CATALOGUE
 from groundrule.records import OUTCOME_WORDS
 
@@ -125,22 +125,26 @@ def terminal_(live: GivenLive, principal: GivenPrincipal, terminal: Id) -> Termi
     name, sight, fleet = id_of(terminal, "terminal"), sight_of(live, principal), live.fleet()
     row = sight.row_of(fleet, name)
     register = register_row(live, name, sight)
-    history: pa.Table | None = None
-    if row < 0 or sight.closed:
-        history = sight.of_decisions(name, decided_rows(live.home, name))
     if row >= 0:
         answer = live.present([name]).result(WAIT_S).to_pylist()[0]
-        held = _row(fleet, row, sight)
-        stored = history if history is not None else decided_rows(live.home, name)
-        known = int(pc.max(stored.column("observed_at")).as_py()) if len(stored) else None
-        return _answered(held, answer, sight, register, stored=known is not None and known >= int(answer["observed_at"]))
-    if history is not None and len(history):
-        last = history.slice(len(history) - 1).to_pylist()[0]
-        return _answered(_of_history(name, last, sight), last, sight, register, stored=True)
+        stored = not live.status().pending_rows or _stored_until(live, name) >= int(answer["observed_at"])
+        return _answered(_row(fleet, row, sight), answer, sight, register, stored=stored)
+    if sight.closed:
+        # What was decided last is not seen; what was before may be.
+        history = sight.of_decisions(name, decided_rows(live.home, name))
+        if len(history):
+            last = history.slice(len(history) - 1).to_pylist()[0]
+            return _answered(_of_history(name, last, sight), last, sight, register, stored=True)
     if register is None:
         raise missing("terminal", name)
     return TerminalAnswer(name, None, None, None, None, None, None, None, [], None, None, None, [], None, False, register)
 
+
+
+def _stored_until(live: Live, name: str) -> int:
+    """Return when the last stored decision about a terminal was observed [ns, UTC]; 0 where there is none."""
+    found = decided_rows(live.home, name)
+    return int(found.column("observed_at")[-1].as_py()) if len(found) else 0
 
 
 def _row(fleet: FleetView, row: int, sight: Sight) -> Terminal:
