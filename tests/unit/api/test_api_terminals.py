@@ -16,7 +16,10 @@ from governed_home import START
 from groundrule.instant import NS_PER_S, format_instant
 from groundrule.ledger.proof import Proof
 from groundrule.ledger.tree import leaf_hash
+from groundrule.pipeline.aggregates import publish_aggregate
+from groundrule.pipeline.ledger_duties import seal
 from groundrule.pipeline.map_view import CATEGORIES, Scene, Window, look
+from groundrule.pipeline.public_view import public_view
 from groundrule.store.home import Home
 from small_home import copy_home, observation
 
@@ -277,8 +280,6 @@ def test_everybody_sees_the_public_page_and_nobody_in_it(reading: Served) -> Non
 
 
 def test_the_public_page_holds_disclosures_with_their_days(writing: Served) -> None:
-    from groundrule.pipeline.ledger_duties import seal
-
     def act(_home, ledger):  # type: ignore[no-untyped-def]  # shapes of Live.act
         made = seal(ledger, {"rule": "secret"}, kind="a rule", disclose_by_ns=START + 20 * 86_400 * NS_PER_S, custodians=["a court"])
         ledger.commit()
@@ -288,6 +289,24 @@ def test_the_public_page_holds_disclosures_with_their_days(writing: Served) -> N
     answer = writing.get("/v1/public")
     assert [(each["kind"], each["opened_at"], each["overdue_days"]) for each in answer.json()["disclosures"]] == [("a rule", None, None)]
     assert "secret" not in answer.text
+
+
+def test_published_aggregates_are_shown_as_the_log_names_them_and_small_groups_are_in_no_row(served_template: Home, tmp_path: Path) -> None:
+    home = copy_home(served_template, tmp_path / "home")
+    with served(home) as service:
+
+        def act(_home, ledger):  # type: ignore[no-untyped-def]  # shapes of Live.act
+            made = publish_aggregate(ledger, "2026-03-02")
+            ledger.commit()
+            return made
+
+        made = service.service.homes["default"].act(act).result(60)
+        (day,) = service.get("/v1/public").json()["aggregates"]
+        assert (day["day"], day["sha256"], day["rows"]) == ("2026-03-02", made.file.digest, [])
+        named = service.get(f"/v1/ledger/entries?from={day['entry']}&limit=1", service.key("viewer")).json()["items"][0]
+        assert named["body"]["sha256"] == day["sha256"]
+    made.path.write_bytes(made.path.read_bytes().replace(b'"rows":[]', b'"rows":[ ]'))
+    assert public_view(home, now_ns=START + 7200 * NS_PER_S).days == ()
 
 
 # --- registers ---------------------------------------------------------------------------------------------------------------
