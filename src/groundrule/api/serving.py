@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -25,6 +26,8 @@ from groundrule.store.access import AccessStore, service_key
 from groundrule.store.home import Home
 
 ACCESS_FILE: Final = "access.sqlite"
+RUNNING_FILE: Final = "service.json"
+"""Says at which address a home is served, while it is."""
 FIRST: Final = {"id": "first-login", "name": "first login", "roles": ["officer", "administrator"], "tenant": DEFAULT_TENANT}
 """What the link of a local first run may do: everything but sign for others, which happens on the signers' devices."""
 
@@ -61,12 +64,25 @@ def open_service(
     return Service(live, desk, settings, jobs, clock=clock)
 
 
-def login_link(service_or_desk: Service | Desk, settings: Settings, *, roles: tuple[str, ...] = ()) -> str:
-    """Return a link that logs its bearer in, once, within ten minutes."""
-    desk = service_or_desk.desk if isinstance(service_or_desk, Service) else service_or_desk
+def login_link(desk: Desk, at: str, *, roles: tuple[str, ...] = ()) -> str:
+    """Return a link that logs its bearer in, once, within ten minutes.
+
+    Args:
+        desk: of the home.
+        at: address of the service.
+        roles: what the session may do; those of a first login if none is named.
+    """
     claims = {**FIRST, "roles": list(roles)} if roles else FIRST
     # Behind the number sign: no server, proxy or log ever sees the secret.
-    return f"{address(settings)}/login#token={desk.give_login(claims)}"
+    return f"{at}/login#token={desk.give_login(claims)}"
+
+
+def running_at(home: Home) -> str | None:
+    """Return the address at which a service says that it serves a home; None where none does."""
+    try:
+        return str(json.loads((home.path / RUNNING_FILE).read_bytes())["address"]) if home.is_being_written() else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def run(app: Litestar, settings: Settings, *, on_start: Callable[[], None] = lambda: None) -> None:
@@ -104,5 +120,9 @@ def serve(homes: Mapping[str, Path], settings: Settings, *, said: Callable[[str]
     with ExitStack() as stack:
         service = open_service({tenant: Home.open(path) for tenant, path in homes.items()}, settings, stack)
         app = make_app(service)
-        link = login_link(service, settings)
-        run(app, settings, on_start=lambda: said(link))
+        at = address(settings)
+        for live in service.homes.values():
+            notice = live.home.path / RUNNING_FILE
+            notice.write_text(json.dumps({"address": at}), encoding="utf-8")
+            stack.callback(notice.unlink, missing_ok=True)
+        run(app, settings, on_start=lambda: said(login_link(service.desk, at)))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_json, print_table, print_text
+from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_json, print_table, print_text, warn
 from groundrule.errors import InputError
 from groundrule.instant import format_instant
 from groundrule.store.home import Home
@@ -36,7 +36,8 @@ def login(
 ) -> None:
     """Print a link that logs its bearer in to the running service, once, within ten minutes."""
     from groundrule.api.credentials import check_grant  # noqa: PLC0415 - the service's libraries are slow to load
-    from groundrule.api.serving import login_link  # noqa: PLC0415
+    from groundrule.api.serving import login_link, running_at  # noqa: PLC0415
+    from groundrule.api.settings import address  # noqa: PLC0415
 
     with _desk(home, settings) as (desk, found):
         if role:
@@ -44,7 +45,10 @@ def login(
                 said = "a login link holds no accounts and no countries"
                 raise InputError(said, help="make a key for owners and regulators", option="--role")
             check_grant(role, [], [])
-        print_text(login_link(desk, found, roles=tuple(role or ())))
+        at = running_at(Home.open(home))
+        if at is None:
+            warn("no service says that it serves this home; the link is for the address of the settings")
+        print_text(login_link(desk, at or address(found), roles=tuple(role or ())))
 
 
 @app.command("roles")
