@@ -259,7 +259,7 @@ class Outages:
         self._issued = self._expires = self._now
         self._saved: dict[str, bytes] = {}
         self._desk: PointDesk | None = None
-        self._seen_at: set[str] = set()
+        self._seen_at: dict[str, int] = {}
         self._deliver()
         self._load()
 
@@ -364,7 +364,7 @@ class Outages:
         for name, place in PLACE.items():
             lat, lon = (None, None) if place is None or (jam and name in JAMMED) else place
             if lat is not None:
-                self._seen_at.add(name)
+                self._seen_at[name] = self._now
             speed = 40.0 if name == "drone" else None
             rows.append({"terminal_id": name, "observed_at": self._now, "lat_deg": lat, "lon_deg": lon, "speed_m_s": speed,
                          "position_source": "none" if lat is None else "gnss", "source": "made"})  # fmt: skip
@@ -398,8 +398,8 @@ class Outages:
 
     def _check(self, row: dict[str, Any], degrees: dict[str, int], held_ns: int, jam: bool) -> None:
         name, report = row["terminal_id"], self.report
-        # Where a terminal is that was never seen since the start nobody knows, nor that it is in a conflict area.
-        lost = name not in self._seen_at
+        # Where a terminal is that was not seen for a day or since the start nobody knows, nor that it is in a conflict area.
+        lost = self._now - self._seen_at.get(name, 0) > DAY
         kind = "ordinary" if lost and CLASS[name] == "conflict" else CLASS[name]
         location = 2 if lost else int(jam and name in JAMMED)
         degree = degrees | {"location_unverifiable": location}

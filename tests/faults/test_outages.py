@@ -30,6 +30,18 @@ def test_weeks_of_outages(published: Published, tmp_path: Path, seed: int, monke
     assert statistics.median(report.loads_ms) < 1000
 
 
+def test_new_snapshots_make_no_point_forget_where_jammed_terminals_are(
+    published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(point_desk, "JournalFile", FullDisk)
+    for part in RATES:
+        monkeypatch.setitem(RATES, part, (0, 1.0))
+    monkeypatch.setitem(RATES, "positions jammed", (3000, 200.0))
+    report = Outages(published, tmp_path / "point", 1).run(4)
+    assert (report.violations, len(report.loads_ms)) == ([], 5)
+    assert report.by_cause["degraded:location_unverifiable"] > report.asked / 4
+
+
 def test_the_same_seed_gives_the_same_run(published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(point_desk, "JournalFile", FullDisk)
     first, second = (Outages(published, tmp_path / name, 7).run(3) for name in ("a", "b"))
