@@ -18,7 +18,8 @@ from groundrule.store.home import Home
 from small_home import copy_home
 
 ROOT = Path(__file__).resolve().parents[3]
-CLOSED = {"no_credentials": 401, "not_allowed": 403}
+CLOSED = {"no_credentials": 401, "not_allowed": 403, "UNAUTHENTICATED": 401, "PERMISSION_DENIED": 403}
+"""Codes of denials, and what stands for them where a specification prescribes the words."""
 ROLES = tuple(shipped_roles())
 ENDLESS = ("/v1/events",)
 """Answers that end when the reader goes."""
