@@ -23,6 +23,7 @@ from litestar.types import (
 )
 
 from groundrule import __version__
+from groundrule.api.camara import by_route
 from groundrule.api.conditional import EntityTags, Idempotency
 from groundrule.api.guard import Door, permission_guard
 from groundrule.api.paths import routable
@@ -73,7 +74,7 @@ def make_app(service: Service, *, handlers: Sequence[ControllerRouterHandler] = 
         guards=[permission_guard],
         middleware=[Door(), EntityTags(), Idempotency()],
         dependencies=_dependencies(),
-        exception_handlers=PROBLEM_HANDLERS,
+        exception_handlers=by_route(PROBLEM_HANDLERS),
         state=State({"service": service}),
         lifespan=[lifespan],
         request_max_body_size=service.settings.max_body_bytes,

@@ -8,6 +8,7 @@ from litestar.types import ControllerRouterHandler
 
 from groundrule.api.routes import (
     areas,
+    camara_location,
     decisions,
     explanations,
     fleet_map,
@@ -41,6 +42,7 @@ HANDLERS: Final[tuple[ControllerRouterHandler, ...]] = (
     *public.HANDLERS,
     *registers.HANDLERS,
     *proposals.HANDLERS,
+    *camara_location.HANDLERS,
     *static.HANDLERS,
 )
 """Every route of the service. What stands here and names no permission stops the service from starting."""

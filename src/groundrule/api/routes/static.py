@@ -12,6 +12,7 @@ from litestar import Response, get
 from litestar.params import FromPath, Parameter
 from litestar.types import ControllerRouterHandler
 
+from groundrule.api.camara import is_facade
 from groundrule.api.given import GivenService
 from groundrule.api.principal import DEFAULT_TENANT
 from groundrule.api.problems import Refused
@@ -76,11 +77,11 @@ async def console(path: FromPath[str] = "") -> Response[bytes]:
     """Give a file of the console; every address that is none is one of its pages."""
     folder = console_folder()
     name = path.lstrip("/")
-    if name.startswith(("v1/", "ogc/")) or name in ("v1", "ogc"):
+    if name.startswith(("v1/", "ogc/")) or name in ("v1", "ogc") or is_facade(f"/{name}"):
         raise Refused(404, "there is no such route", code="missing", help="see /openapi.json")
     file = folder / name if _ASSET.fullmatch(name) and ".." not in name.split("/") else folder / "index.html"
     if not file.is_file():
-        if "." in name.rsplit("/", 1)[-1]:
+        if name.startswith(("assets/", "basemap/")) or ("/" not in name and "." in name):
             raise Refused(404, "there is no such file", code="missing")
         file = folder / "index.html"
     try:
