@@ -10,6 +10,7 @@ import msgspec
 from groundrule.api.governed import View
 from groundrule.api.parties_seen import Parties, PartyView
 from groundrule.api.principal import Principal
+from groundrule.api.screening_view import ListUsed
 from groundrule.api.times import when
 from groundrule.errors import GroundruleError, StoreError
 from groundrule.govern.logged import LoggedProposal
@@ -94,14 +95,6 @@ class ImpactView(msgspec.Struct):
     runs: list[EngineRun]
     policy_before: str
     policy_after: str
-
-
-class ListUsed(msgspec.Struct):
-    """A list as a screening used it."""
-
-    source: str
-    date: str
-    sha256: str
 
 
 class PartyScreening(msgspec.Struct):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,13 +17,13 @@ from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_js
 from groundrule.cli.passphrase import PassphraseFile
 from groundrule.errors import InputError
 from groundrule.govern.emergency import active, overdue_reviews, with_terminals
-from groundrule.govern.objects import Emergency, EmergencyClose, new_id
-from groundrule.govern.signed import COMMITTED, NS_PER_HOUR, format_time, payload_type, whole_ms
+from groundrule.govern.objects import Emergency, EmergencyClose
+from groundrule.govern.signed import COMMITTED, format_time, payload_type, whole_ms
 from groundrule.instant import NS_PER_S, format_instant
+from groundrule.pipeline.emergency_draft import committed_emergency, plain_emergency
 from groundrule.pipeline.emergency_overlay import Clocks, monotonic_of, overlay_for_run
 from groundrule.pipeline.governance_view import read_state
-from groundrule.pipeline.intake import check_fields
-from groundrule.pipeline.parties import commit_terminals, read_openings, write_openings
+from groundrule.pipeline.parties import read_openings, write_openings
 from groundrule.signing import open_envelope, sign_envelope
 from groundrule.store.durable import write_durably
 from groundrule.store.home import Home
@@ -35,7 +33,6 @@ OPENINGS = ".openings"
 """Ends the name of the file beside a draft that names its terminals."""
 MAX_WAIT_S = 900
 """How long `open` waits for the time of opening that both signed [s]."""
-_FIELDS = frozenset({"openers", "condition", "areas", "terminals", "ops", "direction", "ttl_s", "renewal_of"})
 
 
 @app.command()
@@ -50,32 +47,12 @@ def draft(
 ) -> None:
     """Make the exact bytes of an emergency; empty lists mean nothing, never everything."""
     written = read_document(file)
-    check_fields(written, _FIELDS, "the emergency")
     place = Home.open(home)
     state = read_state(place)
     need_charter(state)
-    assert state.charter is not None
-    named = written.get("terminals") or []
-    if not isinstance(named, list) or not all(isinstance(each, str) for each in named):
-        raise InputError("`terminals` is no list of ids", help="terminals: [ID, …]; ids that look like numbers in quotes")
-    opened = whole_ms(time.time_ns() + within_s * NS_PER_S)
-    plain = Emergency.parse(
-        {
-            "id": new_id("emergency", os.urandom(16)),
-            "openers": written.get("openers"),
-            "condition": written.get("condition"),
-            "scope": {name: written.get(name) or [] for name in ("areas", "terminals", "ops")},
-            "direction": written.get("direction"),
-            "opened_at": format_time(opened),
-            "ttl_s": written.get("ttl_s"),
-            "renewal_of": written.get("renewal_of"),
-            "auto_revert_digest": state.policy_digest,
-            "review_due": format_time(opened + state.charter.limits.review_hours * NS_PER_HOUR),
-        }
-    )
+    plain = plain_emergency(state, written, time.time_ns() + within_s * NS_PER_S)
     with place.writer():
-        commitments = commit_terminals(place, plain.scope.terminals)
-        made = replace(plain, scope=replace(plain.scope, terminals=tuple(commitments[each] for each in plain.scope.terminals)))
+        made = committed_emergency(place, plain)
         beside = write_openings(place, made.scope.terminals, out.with_name(out.name + OPENINGS))
     write_durably(out, made.data)
     if as_json:

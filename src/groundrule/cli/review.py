@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -15,11 +14,12 @@ from groundrule.cli.envelopes import merge_envelopes, sign_shown
 from groundrule.cli.governing import chosen, entry_of, governed, need_charter
 from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_json, print_table, print_text
 from groundrule.cli.passphrase import PassphraseFile
-from groundrule.govern.objects import Review, new_id
-from groundrule.govern.signed import NS_PER_HOUR, format_time, whole_ms
+from groundrule.govern.objects import Review
+from groundrule.govern.signed import format_time, whole_ms
 from groundrule.govern.state import State
 from groundrule.instant import format_instant
 from groundrule.pipeline.governance_view import read_state
+from groundrule.pipeline.reviewing import cases, open_review
 from groundrule.store.durable import write_durably
 from groundrule.store.home import Home
 
@@ -136,16 +136,7 @@ def list_(home: HomeOption = DEFAULT_HOME, as_json: OutputJson = False) -> None:
 
 
 def _open_review(state: State, case: str) -> Review:
-    assert state.charter is not None
-    known = [*state.emergencies, *state.contacts, *state.proposals]
-    of = chosen(case, known, "case")
-    emergency = state.emergencies.get(of)
-    now = whole_ms(time.time_ns())
-    due = emergency.emergency.review_due if emergency else now + state.charter.limits.review_hours * NS_PER_HOUR
-    return Review.parse(
-        {"id": new_id("review", os.urandom(16)), "of": of, "reviewers": [], "verdict": None, "findings": "", "remedy": "",
-         "due": format_time(due), "actual": None}
-    )  # fmt: skip
+    return open_review(state, chosen(case, cases(state), "case"), time.time_ns())
 
 
 def _print(made: Review) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from governed_home import Clock, base_home, desk, quick_folder
+from governed_home import START, Clock, base_home, desk, quick_folder
 from governed_world import DAY, HOUR, POLICY_MEMBERS, envelope, party
 from groundrule.api.app import make_app
 from groundrule.api.credentials import Desk
@@ -23,12 +23,19 @@ from groundrule.govern.signed import format_time, whole_ms
 from groundrule.ledger.reader import read_log
 from groundrule.pipeline.governance_view import read_state
 from groundrule.pipeline.home_ledger import log_folder
+from groundrule.pipeline.list_imports import keep_list
 from groundrule.pipeline.live import Live, LiveSettings
+from groundrule.screen.lists import find_lists, read_list
 from groundrule.signing import SigningKey
 from groundrule.store.access import AccessStore
 from groundrule.store.home import Home
-from small_home import copy_home, drive, observation, table
+from groundrule.store.sanctions import SanctionsLists
+from small_home import RECORDED, copy_home, drive, observation, table
 
+SDN = (
+    '1,"EXEMPEL, Gavriil (INVENTED)","individual","INV",-0- ,-0- ,-0- ,-0- ,-0- ,-0- ,-0- ,'
+    '"DOB 12 Mar 1960; nationality Russia; Passport X0001234 (Russia)."\r\n\x1a'
+)
 QUIET = LiveSettings(commit_every_s=3_600, check_every_s=3_600)
 
 
@@ -110,6 +117,12 @@ def template() -> Home:
         home = base_home(quick_folder() / "template")
         with desk(home) as made:
             made.genesis()
+            listed = home.path.parent / "sdn.csv"
+            listed.write_text(SDN)
+            with SanctionsLists.open(home) as lists:
+                (found,), _ = find_lists([listed])
+                snapshot = read_list(found, published_ns=RECORDED)
+                keep_list(lists, made.governance.ledger, snapshot, recorded_ns=START, actor="test")
         _made.append(home)
     return _made[0]
 
