@@ -11,7 +11,6 @@ import pytest
 from groundrule.govern.clock import Asked
 from groundrule.pipeline.causes import (
     BOOTSTRAP,
-    CURRENT,
     NOTHING,
     PREVIOUS,
     Seen,
