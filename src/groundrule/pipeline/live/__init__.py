@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from groundrule.pipeline.causes import Staleness
 from groundrule.pipeline.live.answers import (
     Answered,
     Check,

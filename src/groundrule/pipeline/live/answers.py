@@ -7,6 +7,7 @@ from typing import Final
 
 import pyarrow as pa
 
+from groundrule.pipeline.causes import Staleness
 from groundrule.pipeline.classes import CLASS_WORDS
 from groundrule.records import DECISION_SCHEMA
 
@@ -43,25 +44,6 @@ class Stamp:
     snapshot_seq: int
     evaluator: str
     decided_at_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Staleness:
-    """How old is what answers rest on; None is unknown.
-
-    Attributes:
-        policy_s: since what is in force was last found to be what the log says [s].
-        screening_s: age of the oldest of the newest sanctions lists [s].
-        witness_s: since a quorum of witnesses saw the newest published head [s].
-        location_s: age of the oldest position in the answers [s].
-        clock_offset_ms: our clock minus the quorum of witness times [ms].
-    """
-
-    policy_s: int | None = None
-    screening_s: int | None = None
-    witness_s: int | None = None
-    location_s: int | None = None
-    clock_offset_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

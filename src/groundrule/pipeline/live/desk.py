@@ -340,7 +340,9 @@ class Live:
     def _look(self) -> None:
         """Look at health; on the thread that makes runs, so that the log is used by one thread at a time."""
         try:
-            before, seen = self._degraded, self._health.look(self._bench.judge.basis.rulebook)
+            basis = self._bench.judge.basis
+            seen = self._health.look(basis.rulebook, least_revision=basis.registers.revision)
+            before = self._degraded
         except Exception:  # noqa: BLE001 - a fault in looking must not end the thread that makes runs
             _LOG.exception("health could not be looked at")
             return

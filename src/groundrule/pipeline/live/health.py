@@ -17,18 +17,17 @@ from groundrule.errors import GroundruleError
 from groundrule.govern.clock import Asked
 from groundrule.instant import NS_PER_S
 from groundrule.ledger.policy import existed_before, not_before
-from groundrule.pipeline import causes as parts
-from groundrule.pipeline.causes import Causes, causes_of, see_home
+from groundrule.pipeline.causes import Causes, Staleness, causes_of, see_home
 from groundrule.pipeline.clock_check import ask_time
 from groundrule.pipeline.degraded import Cause
 from groundrule.pipeline.home_ledger import Committed, HomeLedger, has_ledger
-from groundrule.pipeline.live.answers import Check, Staleness
+from groundrule.pipeline.live.answers import Check
 from groundrule.pipeline.policy_check import check_policy
 from groundrule.rules.model import Rulebook
 from groundrule.store.home import Home
 from groundrule.store.policy import in_force
 
-WELL: Final = Causes({}, parts.Staleness())
+WELL: Final = Causes({}, Staleness())
 """Nothing is down."""
 POLICY_CHECK_S: Final = 300.0
 """How often what is in force is compared with the whole log [s]; each run does so as well."""
@@ -118,18 +117,19 @@ class Health:
             self._confirmed_ns = self._checked_ns
             self.seen = replace(self.seen, policy_ns=self._checked_ns)
 
-    def look(self, book: Rulebook) -> Seen:
+    def look(self, book: Rulebook, *, least_revision: int = 0) -> Seen:
         """Look at everything once.
 
         Args:
             book: the rulebook that decides.
+            least_revision: revision of the registers in use; a store that has lost it is not up.
         """
         now = self._clock()
         self._ask(now)
         self._check_policy(now)
         found = see_home(
             self._home, self._ledger, book, now_ns=now, confirmed_ns=self._confirmed_ns, asked=self._asked,
-            witnessed=self._witnessed, log_writable=not self._failed,
+            least_revision=least_revision, witnessed=self._witnessed, log_writable=not self._failed,
         )  # fmt: skip
         if not found.screening_ns and not self._governed():
             found = replace(found, screens=False)
