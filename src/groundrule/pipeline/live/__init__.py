@@ -10,7 +10,6 @@ from groundrule.pipeline.live.answers import (
     LiveSettings,
     LiveStatus,
     Rejected,
-    Staleness,
     Stamp,
 )
 from groundrule.pipeline.live.desk import Live
