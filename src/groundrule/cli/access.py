@@ -23,7 +23,7 @@ app = typer.Typer(
     name="access", help="Who may use the service of a home: login links, keys, roles, and attempts that were denied.", no_args_is_help=True
 )
 key_app = typer.Typer(name="key", help="Keys of machines and people that use the API.", no_args_is_help=True)
-app.add_typer(key_app)
+app.add_typer(key_app, name="key")
 
 SettingsOption = Annotated[Path | None, typer.Option("--settings", help="TOML file of settings that the service uses.")]
 
