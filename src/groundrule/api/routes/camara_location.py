@@ -26,9 +26,10 @@ from groundrule.api.camara import (
     found,
 )
 from groundrule.api.given import GivenLive, GivenPrincipal, GivenService
-from groundrule.areas.overlap import Region, around, cell_of, circle_of, match
+from groundrule.areas.overlap import Region, around, match
 from groundrule.instant import NS_PER_S, format_instant
 from groundrule.pipeline.live import LastPosition, Live
+from groundrule.pipeline.live.regions import region_of
 
 WAIT_S: Final = 30.0
 MaxAge = Annotated[int, msgspec.Meta(ge=0, description="Oldest position that will do [s]; absent is any, 0 is one of this moment.")]
@@ -48,15 +49,25 @@ class Circle(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
     radius: Annotated[float, msgspec.Meta(ge=1)]
 
 
-class Polygon(msgspec.Struct, rename="camel"):
-    """A polygon.
+class FoundCircle(msgspec.Struct, tag_field="areaType", tag="CIRCLE", rename="camel"):
+    """A circle in an answer.
 
     Attributes:
-        area_type: POLYGON.
+        center: of it.
+        radius: of it [m].
+    """
+
+    center: Point
+    radius: Annotated[float, msgspec.Meta(ge=1)]
+
+
+class Polygon(msgspec.Struct, tag_field="areaType", tag="POLYGON", rename="camel"):
+    """A polygon in an answer.
+
+    Attributes:
         boundary: its corners; the last is joined to the first.
     """
 
-    area_type: Literal["POLYGON"]
     boundary: Annotated[list[Point], msgspec.Meta(min_length=3, max_length=15)]
 
 
@@ -114,7 +125,7 @@ class Location(msgspec.Struct, rename="camel", omit_defaults=True):
     """
 
     last_location_time: str
-    area: Circle | Polygon
+    area: FoundCircle | Polygon
     device: Device | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -174,18 +185,11 @@ def _located(
     return position, region
 
 
-def region_of(position: LastPosition) -> Region | None:
-    """Return the region that holds a position with 95 % probability; None where nobody knows how good it is."""
-    if position.cell:
-        return cell_of(position.cell)
-    return circle_of(position.lat_deg, position.lon_deg, position.sigma_m) if position.sigma_m > 0.0 else None
-
-
-def area_of(region: Region) -> Circle | Polygon:
+def area_of(region: Region) -> FoundCircle | Polygon:
     """Put a region into the form of CAMARA."""
     if region.cell:
-        return Polygon("POLYGON", [Point(round(lat, 7), round(lon, 7)) for lat, lon in region.corners])
-    return Circle("CIRCLE", Point(round(region.lat_deg, 7), round(region.lon_deg, 7)), round(region.radius_m, 1))
+        return Polygon([Point(round(lat, 7), round(lon, 7)) for lat, lon in region.corners])
+    return FoundCircle(Point(round(region.lat_deg, 7), round(region.lon_deg, 7)), round(region.radius_m, 1))
 
 
 def _several(device: Device | msgspec.UnsetType, used: Device) -> Device | msgspec.UnsetType:
