@@ -14,20 +14,18 @@ An index is not safe for two threads at once: its list of sets grows.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import shapely
 from numpy.typing import ArrayLike, NDArray
 
 from groundrule.areas import cells, gridfile, lookup, nearest, probability
 from groundrule.areas.compile import compile_grid
 from groundrule.areas.grid import COLUMNS, ROWS, Grid, rings_of
-from groundrule.areas.model import Area
+from groundrule.areas.model import Area, geometry_digest
 from groundrule.areas.sets import AreaSets, Whole
 from groundrule.errors import InputError, OutOfRange
 
@@ -141,8 +139,7 @@ class AreaIndex:
             InputError: a buffer names an unknown area, or has no positive finite width up to 200 km.
         """
         geometries = [area.geometry for area in areas]
-        digests = [hashlib.sha256(wkb).hexdigest() for wkb in _wkb(geometries)] if geometries else []
-        key = gridfile.key_of(digests)
+        key = gridfile.key_of([geometry_digest(area).removeprefix("sha256:") for area in areas])
         path = None if cache_dir is None else gridfile.path_of(cache_dir, key)
         loaded = None if path is None else gridfile.load_grid(path, key)
         if loaded is None:
@@ -436,11 +433,6 @@ class AreaIndex:
             sigma = np.where(known, outlines.sigma_m, 0.0)
             self._add_buffers(outlines.lat, outlines.lon, sigma, edge_probability, codes, edges)
         return edges.location(codes, sort=bool(self._buffers))
-
-
-def _wkb(geometries: list[Any]) -> list[bytes]:
-    out: list[bytes] = shapely.to_wkb(np.array(geometries, dtype=object)).tolist()
-    return out
 
 
 def _members(areas: Sequence[Area], buffers: Sequence[tuple[str, float]]) -> tuple[Member, ...]:

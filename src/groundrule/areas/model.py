@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
+from weakref import WeakKeyDictionary
 
 import shapely
 from shapely.geometry import MultiPolygon, Polygon
@@ -86,7 +87,7 @@ class ServiceRequest:
             raise _not_one_of(self.answer, "an answer to a request", REQUEST_ANSWERS)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Area:
     """One version of an area.
 
@@ -164,7 +165,6 @@ class AreaSet:
 
     areas: tuple[Area, ...]
     _digest: list[str] = field(default_factory=list, init=False, repr=False)
-    _of_area: dict[Area, str] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         last: dict[str, Area] = {}
@@ -184,17 +184,13 @@ class AreaSet:
         return iter(self.areas)
 
     def __add__(self, other: AreaSet) -> AreaSet:
-        both = AreaSet(self.areas + other.areas)
-        both._of_area.update(self._of_area | other._of_area)
-        return both
+        return AreaSet(self.areas + other.areas)
 
     @property
     def digest(self) -> str:
         """`sha256:…` over ids, metadata and geometry, independent of the order of the areas."""
         if not self._digest:
-            # Areas never change, and the shipped world is in many sets: its digests are worked out once.
-            self._of_area.update({area: area_digest(area) for area in self.areas if area not in self._of_area})
-            self._digest.append(digest(sorted(self._of_area[area] for area in self.areas)))
+            self._digest.append(digest(sorted(area_digest(area) for area in self.areas)))
         return self._digest[0]
 
     def versions(self, area_id: str) -> tuple[Area, ...]:
@@ -208,7 +204,6 @@ class AreaSet:
 
 def area_digest(area: Area) -> str:
     """Return the digest of one version of an area: its metadata and the digest of its geometry as 2-D WKB."""
-    wkb: bytes = shapely.to_wkb(area.geometry, byte_order=1, output_dimension=2)
     return digest(
         {
             "id": area.id,
@@ -224,9 +219,21 @@ def area_digest(area: Area) -> str:
             "service_history": [(i.state, str(i.from_ns), str(i.until_ns), i.source) for i in area.service_history],
             "service_requests": [(r.asked, r.answer, str(r.at_ns), r.source, r.note) for r in area.service_requests],
             "properties": area.properties,
-            "geometry": digest_bytes(wkb),
+            "geometry": geometry_digest(area),
         }
     )
+
+
+_GEOMETRY_DIGESTS: WeakKeyDictionary[Area, str] = WeakKeyDictionary()
+
+
+def geometry_digest(area: Area) -> str:
+    """Return the digest of a geometry as 2-D WKB; worked out once, since areas never change and the world is in many sets."""
+    found = _GEOMETRY_DIGESTS.get(area)
+    if found is None:
+        found = digest_bytes(shapely.to_wkb(area.geometry, byte_order=1, output_dimension=2))
+        _GEOMETRY_DIGESTS[area] = found
+    return found
 
 
 @dataclass(frozen=True, slots=True)

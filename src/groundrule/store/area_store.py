@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -160,7 +161,7 @@ def _hex(digest: str) -> str:
 
 
 def _about(area: Area) -> dict[str, Any]:
-    return {name: getattr(area, name) for name in Area.__slots__ if name != "geometry"}
+    return {each.name: getattr(area, each.name) for each in fields(Area) if each.name != "geometry"}
 
 
 def _area(about: dict[str, Any], geometry: Any) -> Area:
