@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -107,6 +108,15 @@ class Edge:
         made: dict[str, Any] = self.post("/v1/proposals", body | fields, "analyst", status=200 if fields.get("dry_run") else 201)
         return made
 
+    def done(self, started: dict[str, Any], *roles: str, **more: Any) -> dict[str, Any]:
+        """Wait for a job; its view once it has ended."""
+        for _ in range(2_400):
+            found: dict[str, Any] = self.get(f"/v1/jobs/{started['id']}", *roles, **more)
+            if found["state"] in ("done", "failed"):
+                return found
+            time.sleep(0.05)
+        raise AssertionError("the job does not end")
+
     def refused(self) -> list[str]:
         return [each.code for each in read_state(self.home).rejections]
 
@@ -132,22 +142,28 @@ _made: list[Home] = []
 
 @contextmanager
 def governed_edge(folder: Path | None = None, *, settings: Settings | None = None) -> Iterator[Edge]:
-    """Open a service over a governed home."""
+    """Open a service over a governed home with a few decisions."""
     folder = folder or quick_folder()
-    home, clock = copy_home(template(), folder / "home"), Clock()
+    home = copy_home(template(), folder / "home")
     try:
-        with ExitStack() as stack:
-            live = stack.enter_context(Live.open(home, clock=clock, settings=QUIET))
+        with edge_over(home, Clock(), settings=settings) as edge:
             rows = [*drive("car", 0, 8, lat=5, lon=1, km_h=100), *(observation("van", 15 * k, 2.5, 2.5) for k in range(3))]
-            live.submit(table([*rows, observation("guest", 0, 2.5, 2.5), observation("train", 0, 5, 5)]), source="test").result()
-            live.commit().result()
-            made = Desk(AccessStore.open(home.path / "access.sqlite"), SigningKey.from_seed("ed25519", bytes(32)), clock)
-            stack.callback(made.store.close)
-            service = Service({"default": live}, made, settings or Settings(), Jobs(clock), clock=clock)
-            client = stack.enter_context(TestClient(make_app(service), raise_server_exceptions=False))
-            yield Edge(home, clock, live, service, client)
+            edge.observe([*rows, observation("guest", 0, 2.5, 2.5), observation("train", 0, 5, 5)])
+            yield edge
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-__all__ = ["POLICY_MEMBERS", "Edge", "governed_edge", "party"]
+@contextmanager
+def edge_over(home: Home, clock: Clock, *, settings: Settings | None = None) -> Iterator[Edge]:
+    """Open a service over a home that exists."""
+    with ExitStack() as stack:
+        live = stack.enter_context(Live.open(home, clock=clock, settings=QUIET))
+        made = Desk(AccessStore.open(home.path / "access.sqlite"), SigningKey.from_seed("ed25519", bytes(32)), clock)
+        stack.callback(made.store.close)
+        service = Service({"default": live}, made, settings or Settings(), Jobs(clock), clock=clock)
+        client = stack.enter_context(TestClient(make_app(service), raise_server_exceptions=False))
+        yield Edge(home, clock, live, service, client)
+
+
+__all__ = ["POLICY_MEMBERS", "Edge", "edge_over", "governed_edge", "party"]

@@ -170,10 +170,12 @@ def emergencies(
     view, now_ns = view_of(live.home), service.clock()
     state = view.state
     shown = _Shown(view, principal, now_ns)
+    # Which contacts wait for a review is for those who read reviews.
+    late = [each for each in overdue_reviews(state, now_ns) if each in state.emergencies or principal.may("reviews:read")]
     page = page_of(list(reversed(state.emergencies.values())), limit, cursor)
     return Emergencies(
         [shown.of(each) for each in page.items], page.next, len(shown.running), opened_in(state, now_ns), frozen(state, now_ns),
-        list(overdue_reviews(state, now_ns)), [] if state.charter is None else list(state.charter.limits.emergency_conditions),
+        late, [] if state.charter is None else list(state.charter.limits.emergency_conditions),
     )  # fmt: skip
 
 

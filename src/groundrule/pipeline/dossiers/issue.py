@@ -48,6 +48,7 @@ def issue(
     log: bool = True,
     pdf: bool = True,
     vouching: Vouching | None = None,
+    check: Callable[[Dossier], None] = lambda _: None,
     step: Callable[[str], None] = lambda _: None,
 ) -> Issued:
     """Make a dossier.
@@ -59,12 +60,14 @@ def issue(
         log: whether the log is to name it.
         pdf: whether to print it as PDF, too.
         vouching: as of `seal`.
+        check: may refuse what would be handed over, before anything is proved or logged.
         step: is told what is being done.
     Raises:
         InputError: no such subject, or no words in this language. IntegrityError: something kept has been changed.
     """
     step("compose")
     made, openings = redacted(bench, compose(bench, kind, subject, as_of_ns=as_of_ns))
+    check(made)
     log = log and bench.log is not None
     step("prove")
     proofs = prove(bench.home, replace(made, in_log=log))
