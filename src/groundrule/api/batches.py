@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import msgspec
@@ -10,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from groundrule.api.problems import Refused
+from groundrule.instant import NS_PER_S
 from groundrule.pipeline.live import Answered
 
 ARROW: Final = "application/vnd.apache.arrow.stream"
@@ -17,6 +19,13 @@ MAX_COLUMNS: Final = 64
 MAX_MEMORY: Final = 1 << 30
 """Longest unpacked Arrow stream that is read [bytes]."""
 
+FEW: Final = 64
+"""Answers that are written value by value [rows]."""
+NS_PER_MS: Final = 1_000_000
+_MILLIS: Final = np.array([f"{each:03d}Z" for each in range(1_000)], object)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_TIMES: Final = ("observed_at", "decided_at", "valid_until")
+_SAID: Final = ("terminal_id", *_TIMES, "outcome", "state", "rule", "class", "reasons", "obligations", "late")
 Scalar = str | int | float | bool | None
 
 
@@ -81,17 +90,42 @@ def answers_as_arrow(answered: Answered) -> bytes:
 
 def answers_as_json(answered: Answered) -> bytes:
     """Return answers as JSON by columns."""
-    table = answered.decisions.combine_chunks()
-    columns: dict[str, Any] = {
-        "row": answered.rows.to_pylist(),
+    table = answered.decisions
+    columns = _few(table) if len(table) <= FEW else _many(table.combine_chunks())
+    return msgspec.json.encode(
+        {"answers": {"row": answered.rows.to_pylist(), **columns}, **stamp_of(answered), **summary_of(answered)}
+    )
+
+
+def words_of(column: pa.ChunkedArray) -> list[str]:
+    """Return a column of few different texts as a list in which equal texts are one object."""
+    found: list[str] = []
+    for chunk in column.chunks:
+        coded = chunk if pa.types.is_dictionary(chunk.type) else chunk.dictionary_encode()
+        words = np.array(coded.dictionary.to_pylist(), object)
+        found += words[coded.indices.to_numpy(zero_copy_only=False)].tolist()
+    return found
+
+
+def _few(table: pa.Table) -> dict[str, Any]:
+    """Columns of answers, value by value: with few rows that costs less than what works by columns."""
+    columns: dict[str, Any] = {name: table.column(name).to_pylist() for name in _SAID}
+    for name in _TIMES:
+        columns[name] = [_instant(each) for each in columns[name]]
+    columns["reasons"] = [[each["code"] for each in row] for row in columns["reasons"]]
+    return columns
+
+
+def _many(table: pa.Table) -> dict[str, Any]:
+    """Columns of answers, by columns."""
+    return {
         "terminal_id": table["terminal_id"].to_pylist(),
-        **{name: _instants(table[name]) for name in ("observed_at", "decided_at", "valid_until")},
-        **{name: table[name].cast(pa.string()).to_pylist() for name in ("outcome", "state", "rule", "class")},
+        **{name: _instants(table[name]) for name in _TIMES},
+        **{name: words_of(table[name]) for name in ("outcome", "state", "rule", "class")},
         "reasons": _lists(table["reasons"], "code"),
         "obligations": _lists(table["obligations"]),
         "late": table["late"].to_pylist(),
     }
-    return msgspec.json.encode({"answers": columns, **stamp_of(answered), **summary_of(answered)})
 
 
 def stamp_of(answered: Answered) -> dict[str, Any]:
@@ -159,19 +193,44 @@ def _array(values: list[Any]) -> pa.Array:
 
 
 def _instants(column: pa.ChunkedArray) -> list[str]:
-    return np.char.add(np.datetime_as_string(column.to_numpy().astype("datetime64[ns]"), unit="ms"), "Z").tolist()
+    values = column.to_numpy()
+    if len(values) and values[0] == values[-1] and (values == values[0]).all():
+        return [_instant(int(values[0]))] * len(values)
+    # A batch holds few different seconds; text is made once for each.
+    seconds, which = np.unique(values // NS_PER_S, return_inverse=True)
+    begins = np.array([_instant(int(each) * NS_PER_S)[:-4] for each in seconds.tolist()], object)
+    texts: list[str] = (begins[which] + _MILLIS[values % NS_PER_S // NS_PER_MS]).tolist()
+    return texts
 
 
 def _instant(ns: int) -> str:
-    return f"{np.datetime_as_string(np.datetime64(ns, 'ns'), unit='ms')}Z"
+    ms = ns // NS_PER_MS
+    second = _EPOCH + timedelta(seconds=ms // 1_000)
+    return f"{second:%Y-%m-%dT%H:%M:%S}.{ms % 1_000:03d}Z"
 
 
-def _lists(column: pa.ChunkedArray, member: str | None = None) -> list[list[Any]]:
-    whole = column.combine_chunks()
-    if isinstance(whole, pa.ChunkedArray):
-        whole = pa.concat_arrays(whole.chunks) if whole.num_chunks else pa.array([], column.type)
-    inner = whole.flatten()
-    values = (inner.field(member) if member else inner).to_pylist()
-    ends = np.cumsum(whole.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)).tolist()
-    starts = [0, *ends][: len(ends)]
-    return [values[first:last] for first, last in zip(starts, ends, strict=True)]
+def _lists(column: pa.ChunkedArray, member: str | None = None) -> list[list[str]]:
+    """Return lists of texts; equal lists are one object, since the rows of a batch have few different ones."""
+    found: list[list[str]] = []
+    for chunk in column.chunks:
+        inner = chunk.flatten()
+        coded = (inner.field(member) if member else inner).dictionary_encode()
+        words, codes = coded.dictionary.to_pylist(), coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+        lengths = chunk.value_lengths().fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+        starts = np.cumsum(lengths) - lengths
+        lists = np.empty(len(lengths), object)
+        for length in np.unique(lengths).tolist():
+            rows = np.flatnonzero(lengths == length)
+            held = codes[starts[rows][:, None] + np.arange(length)]
+            if len(words) ** length < 1 << 62:
+                # The codes of a list as digits of one number: lists are equal where the numbers are.
+                number = held @ (len(words) ** np.arange(length, dtype=np.int64))
+                _, first, which = np.unique(number, return_index=True, return_inverse=True)
+            else:
+                first = which = np.arange(len(rows))
+            different = np.empty(len(first), object)
+            for place, row in enumerate(held[first].tolist()):
+                different[place] = [words[code] for code in row]
+            lists[rows] = different[which]
+        found += lists.tolist()
+    return found

@@ -69,12 +69,11 @@ class Metrics:
 
 def _pairs(table: pa.Table) -> list[tuple[str, str, int]]:
     """Return how many rows have each outcome and state."""
-    outcomes, states = (table.column(name).combine_chunks() for name in ("outcome", "state"))
-    outcomes, states = (each.chunk(0) if isinstance(each, pa.ChunkedArray) else each for each in (outcomes, states))
-    words = states.dictionary.to_pylist()
+    if len(table) == 1:
+        return [(table.column("outcome")[0].as_py(), table.column("state")[0].as_py(), 1)]
+    parts = (table.column(name).unify_dictionaries().combine_chunks() for name in ("outcome", "state"))
+    outcomes, states = (each.chunk(0) if isinstance(each, pa.ChunkedArray) else each for each in parts)
+    names, words = outcomes.dictionary.to_pylist(), states.dictionary.to_pylist()
     codes = outcomes.indices.to_numpy().astype(np.int64) * len(words) + states.indices.to_numpy()
-    found, counts = np.unique(codes, return_counts=True)
-    names = outcomes.dictionary.to_pylist()
-    return [
-        (names[code // len(words)], words[code % len(words)], int(number)) for code, number in zip(found.tolist(), counts, strict=True)
-    ]
+    counts = np.bincount(codes).tolist()
+    return [(names[code // len(words)], words[code % len(words)], number) for code, number in enumerate(counts) if number]

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Any, Final
 
+import pyarrow as pa
 from litestar import Request, Response, post
 from litestar.params import HeaderParameter
 from litestar.types import ControllerRouterHandler
 
-from groundrule.api.batches import ARROW, answers_as_arrow, answers_as_json, read_batch
+from groundrule.api.batches import ARROW, FEW, answers_as_arrow, answers_as_json, read_batch
 from groundrule.api.given import GivenLive, GivenPrincipal, GivenService
 from groundrule.api.state import Service
 from groundrule.pipeline.live import Answered
 
 MAX_BODY: Final = 64 << 20
+SHORT_BODY: Final = 16 << 10
+"""Bodies that are read where they arrive [bytes]."""
 
 _OBSERVATION: Final = {
     "type": "object",
@@ -112,9 +115,9 @@ async def observe(
     Rows that cannot be used are counted and named, and lose nothing beside them. A row that is not later than what is known of
     its terminal is stored and answered with the terminal's present decision.
     """
-    table = await asyncio.to_thread(read_batch, await request.body(), request.headers.get("content-type", ""))
-    waiting = await asyncio.to_thread(live.submit, table, source=principal.id, key=key)
-    return _answer(request, service, await asyncio.wrap_future(waiting))
+    table = await _table(request)
+    waiting = live.submit(table, source=principal.id, key=key)
+    return await _answer(request, service, await asyncio.wrap_future(waiting))
 
 
 @post(
@@ -123,16 +126,22 @@ async def observe(
 )  # fmt: skip
 async def evaluate(request: Request[Any, Any, Any], live: GivenLive, service: GivenService) -> Response[bytes]:
     """Decide observations under what is in force, and leave nothing behind."""
-    table = await asyncio.to_thread(read_batch, await request.body(), request.headers.get("content-type", ""))
-    waiting = await asyncio.to_thread(live.evaluate, table)
-    return _answer(request, service, await asyncio.wrap_future(waiting))
+    table = await _table(request)
+    return await _answer(request, service, await asyncio.wrap_future(live.evaluate(table)))
 
 
-def _answer(request: Request[Any, Any, Any], service: Service, answered: Answered) -> Response[bytes]:
+async def _table(request: Request[Any, Any, Any]) -> pa.Table:
+    """Read what came; what is long is read on another thread, so that nobody waits for it: a thread costs more than a row."""
+    body, kind = await request.body(), request.headers.get("content-type", "")
+    return read_batch(body, kind) if len(body) <= SHORT_BODY else await asyncio.to_thread(read_batch, body, kind)
+
+
+async def _answer(request: Request[Any, Any, Any], service: Service, answered: Answered) -> Response[bytes]:
     service.metrics.count(answered)
-    if ARROW in request.headers.get("accept", ""):
-        return Response(answers_as_arrow(answered), media_type=ARROW)
-    return Response(answers_as_json(answered), media_type="application/json")
+    arrow = ARROW in request.headers.get("accept", "")
+    write = answers_as_arrow if arrow else answers_as_json
+    body = write(answered) if len(answered.decisions) <= FEW else await asyncio.to_thread(write, answered)
+    return Response(body, media_type=ARROW if arrow else "application/json")
 
 
 HANDLERS: Final[tuple[ControllerRouterHandler, ...]] = (observe, evaluate)
