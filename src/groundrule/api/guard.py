@@ -5,9 +5,11 @@ from __future__ import annotations
 import ipaddress
 import logging
 import math
+import re
 import time
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, Final, cast
+from urllib.parse import urlsplit
 
 from litestar.connection import ASGIConnection
 from litestar.enums import ScopeType
@@ -28,6 +30,8 @@ CSP: Final = (
     "worker-src 'self' blob:; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 """What pages of this service may load: its own files, and nothing inline."""
+_LOCAL: Final = ("localhost", "127.0.0.1", "::1")
+_HOST: Final = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 
 _HEADERS: Final = [
     (b"content-security-policy", CSP.encode()),
@@ -61,6 +65,7 @@ class Door(ASGIMiddleware):
 
         headers = dict(scope["headers"])
         try:
+            check_host(service, scope)
             principal = who(service, headers, scope["method"])
             scope["user"] = principal
             kind, asker = ("none", _address(scope)) if principal.by == "none" else (principal.by, principal.id)
@@ -73,12 +78,16 @@ class Door(ASGIMiddleware):
                 )  # fmt: skip
             await next_app(scope, receive, sending)
         except BadCredentials as error:
+            status = 401
             scope["user"] = NOBODY
-            note_denied(service, NOBODY, scope, "", 401)
+            note_denied(service, NOBODY, scope, "", status)
             raise Refused(
-                401, str(error), headers={"WWW-Authenticate": 'Bearer realm="groundrule", error="invalid_token"'},
-                help="log in again, or use a key that is valid", code="bad_credentials",
+                status, str(error), help="log in again, or use a key that is valid", code="bad_credentials",
+                headers={"WWW-Authenticate": 'Bearer realm="groundrule", error="invalid_token"'},
             ) from None  # fmt: skip
+        except Refused as error:
+            status = error.status_code
+            raise
         finally:
             spent = time.perf_counter() - began
             route = route_of(scope)
@@ -87,6 +96,28 @@ class Door(ASGIMiddleware):
             LOG.info(
                 "request", extra={"route": route, "method": scope["method"], "status": status, "ms": round(spent * 1e3, 2)}
             )  # fmt: skip
+
+
+def check_host(service: Service, scope: HTTPScope) -> None:
+    """Refuse names that are not this service's while it listens on this machine alone.
+
+    A foreign page can have its own name lead to 127.0.0.1 (DNS rebinding); the browser then takes the service for that page's
+    own server and lets it read everything. The name that the browser asked for still tells.
+
+    Raises:
+        Refused: 400 for none or several names, 421 for a foreign one.
+    """
+    settings = service.settings
+    if settings.host not in _LOCAL or (settings.behind_proxy and not settings.origin):
+        return  # outside of this machine HTTPS proves the name; a proxy without an origin may call it anything
+    named = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+    if len(named) != 1:
+        raise Refused(400, "a request names one host", code="bad_host", help="send one Host header")
+    found = _HOST.fullmatch(named[0].lower())
+    ours = {*_LOCAL, urlsplit(settings.origin or "").hostname, (scope.get("server") or ("",))[0]}
+    if found is None or found[1].strip("[]") not in ours:
+        note_denied(service, NOBODY, scope, "host", 421)
+        raise Refused(421, "this service has another name", code="bad_host", help="open it as localhost, or set `origin` to its name")
 
 
 def who(service: Service, headers: dict[bytes, bytes], method: str) -> Principal:

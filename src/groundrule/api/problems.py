@@ -39,6 +39,7 @@ _TITLES: Final = {
     412: "It has changed meanwhile",
     413: "The request is too large",
     415: "This media type is not read here",
+    421: "This request was meant for somebody else",
     422: "The request was understood and cannot be done",
     429: "Too many requests",
     500: "Something went wrong here",
@@ -131,11 +132,18 @@ def problem_of(error: GroundruleError) -> Problem:
     )  # fmt: skip
 
 
+_HARMLESS: Final = {
+    "Cache-Control": "no-store", "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin", "X-Content-Type-Options": "nosniff",
+}  # fmt: skip
+"""Headers of every problem, also of those that no route has seen."""
+
+
 def answer(problem: Problem, headers: Mapping[str, str] | None = None) -> Response[bytes]:
     """Return a problem as a response."""
     return Response(
         msgspec.json.encode(problem), status_code=problem.status, media_type=PROBLEM,
-        headers={"Cache-Control": "no-store", **(headers or {})},
+        headers={**_HARMLESS, **(headers or {})},
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ import uvicorn
 from litestar import Litestar
 
 from groundrule.api.app import make_app
+from groundrule.api.connections import Connection
 from groundrule.api.credentials import Desk
 from groundrule.api.jobs import Jobs
 from groundrule.api.logs import configure_logging
@@ -85,20 +86,30 @@ def running_at(home: Home) -> str | None:
         return None
 
 
+def server_of(app: Litestar, settings: Settings, *, connection: type[Connection] = Connection) -> uvicorn.Server:
+    """Return what listens for an application.
+
+    Args:
+        app: it.
+        settings: how it runs.
+        connection: what looks after each connection.
+    """
+    return uvicorn.Server(uvicorn.Config(
+        app, host=settings.host, port=settings.port, http=connection, ws="none", log_config=None, access_log=False,
+        server_header=False, date_header=True, ssl_certfile=settings.certificate, ssl_keyfile=settings.private_key,
+        proxy_headers=settings.behind_proxy, timeout_graceful_shutdown=10, timeout_keep_alive=30,
+    ))  # fmt: skip
+
+
 def run(app: Litestar, settings: Settings, *, on_start: Callable[[], None] = lambda: None) -> None:
     """Listen until the process is told to end (SIGINT, SIGTERM).
 
     Raises:
         StoreError: the port cannot be had.
     """
-    config = uvicorn.Config(
-        app, host=settings.host, port=settings.port, log_config=None, access_log=False, server_header=False,
-        date_header=True, ssl_certfile=settings.certificate, ssl_keyfile=settings.private_key,
-        proxy_headers=settings.behind_proxy, timeout_graceful_shutdown=10, timeout_keep_alive=30, h11_max_incomplete_event_size=65_536,
-    )  # fmt: skip
-    server = uvicorn.Server(config)
+    server = server_of(app, settings)
     try:
-        listening = config.bind_socket()
+        listening = server.config.bind_socket()
     except SystemExit:  # uvicorn ends the process where the port is taken
         raise StoreError(
             f"cannot listen on {settings.host}:{settings.port}: the port is in use, or not allowed",
