@@ -14,6 +14,7 @@ import json
 import secrets
 import urllib.parse
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,8 @@ MAX_LENGTH: Final = 8_192
 LOGIN_NS: Final = 10 * 60 * NS_PER_S
 SESSION_NS: Final = 12 * 3_600 * NS_PER_S
 MAX_KEY_DAYS: Final = 366
+MAX_VERIFIED: Final = 1_000
+"""Keys whose signature was found good and need not be checked again."""
 _ALGORITHMS: Final = ("RS256", "RS384", "RS512", "ES256", "ES384", "EdDSA", "PS256")
 """Signatures of tokens; none that shares a secret, and never `none`."""
 
@@ -78,6 +81,7 @@ class Desk:
     def __init__(self, store: AccessStore, key: SigningKey, clock: Callable[[], int], providers: Iterable[Provider] = ()) -> None:
         self.store, self._key, self._clock = store, key, clock
         self._providers = {each.issuer: (each, _keys_of(each)) for each in providers}
+        self._verified: OrderedDict[str, Principal] = OrderedDict()
 
     # --- giving out -----------------------------------------------------------------------------------------------------
 
@@ -163,6 +167,17 @@ class Desk:
         return principal_of(claims, by="session")
 
     def _of_key(self, text: str) -> Principal:
+        # Whether a signature holds does not change; whether the key was revoked is asked each time.
+        principal = self._verified.get(text)
+        if principal is None:
+            principal = self._verified[text] = self._read_key(text)
+            while len(self._verified) > MAX_VERIFIED:
+                self._verified.popitem(last=False)
+        if not self.store.is_good(principal.id, self._clock()):
+            raise BadCredentials("the key was revoked, or its time is over")
+        return principal
+
+    def _read_key(self, text: str) -> Principal:
         body, _, signature = text.rpartition(".")
         try:
             claims = json.loads(_decode(body.partition(".")[2]))
@@ -171,8 +186,6 @@ class Desk:
             raise BadCredentials("the key is damaged") from None
         if not good:
             raise BadCredentials("the key was not given out here")
-        if not self.store.is_good(claims["id"], self._clock()):
-            raise BadCredentials("the key was revoked, or its time is over")
         return principal_of(claims, by="key")
 
     def _of_token(self, text: str) -> Principal:

@@ -147,8 +147,10 @@ def who(service: Service, headers: dict[bytes, bytes], method: str) -> Principal
         return NOBODY  # an old cookie must not lock anybody out of the login
 
 
-def permission_guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+async def permission_guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Let nobody through who may not: what no role allows is denied.
+
+    It waits for nothing; a plain function would be given a thread of its own for each request.
 
     Raises:
         Refused: 401 for nobody, 403 for somebody without the permission.
