@@ -116,6 +116,7 @@ def test_an_owner_gets_the_own_edition_of_an_own_terminal_and_nothing_else(edge:
         assert edge.client.post("/v1/dossiers", json=body, headers=mine).status_code == status, body
     theirs = edge.as_("owner", accounts=["acc-b"])
     assert edge.client.post("/v1/dossiers", json={"kind": "terminal", "id": TERMINAL}, headers=theirs).status_code == 404
+    assert "/v1/dossiers" in {each.route for each in edge.service.desk.store.denials() if each.status == 403}
 
 
 def test_a_regulator_gets_no_other_edition_and_no_other_country(edge: Edge) -> None:

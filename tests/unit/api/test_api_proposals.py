@@ -65,7 +65,9 @@ def test_a_change_goes_from_draft_to_force_and_is_told_at_each_step(edge: Edge) 
 
 
 def test_a_trial_shows_the_same_and_logs_nothing(edge: Edge) -> None:
-    tried = edge.propose(CHANGE, dry_run=True)
+    body = {"author": party("author"), "rationale": "r", "reversal_plan": "p", "changes": [CHANGE]}
+    tried = edge.post("/v1/proposals/trials", body, "analyst", status=200)
+    assert tried["impact"]["changed"] == 1
     assert tried["log_index"] is None
     assert tried["standing"].startswith("not logged")
     assert edge.get("/v1/proposals")["items"] == []

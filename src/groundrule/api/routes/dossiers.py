@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Request, Response, get, post
 from litestar.params import JSONBody
 from litestar.types import ControllerRouterHandler
 
+from groundrule.api.denials import denials_noted
 from groundrule.api.given import GivenLive, GivenPrincipal, GivenService
 from groundrule.api.jobs import Job
 from groundrule.api.kept_files import FILE_DOCUMENT, KeptFile, answer, fetch, keep, sweep
@@ -104,11 +105,14 @@ class DossierMade(msgspec.Struct, rename={"for_": "for"}):
 
 
 @post("/v1/dossiers", opt={"permission": "dossiers:run"}, status_code=202, summary="Make a dossier")
-async def dossier(data: JSONBody[Wanted], live: GivenLive, principal: GivenPrincipal, service: GivenService) -> JobView:
+async def dossier(
+    request: Request[Any, Any, Any], data: JSONBody[Wanted], live: GivenLive, principal: GivenPrincipal, service: GivenService
+) -> JobView:
     """Start making a dossier. Its job tells what came out; its files are for whoever started it, for a day."""
-    edition = _edition(data, principal)
     as_of_ns = None if data.as_of is None else instant_of(data.as_of, "as_of")
-    await asyncio.to_thread(_check_subject, live, principal, data)
+    with denials_noted(service, principal, request, "dossiers:run"):
+        edition = _edition(data, principal)
+        await asyncio.to_thread(_check_subject, live, principal, data)
     return view_of(service.jobs.start("dossier", principal, lambda job: _make(job, live, service, principal, data, edition, as_of_ns)))
 
 

@@ -6,10 +6,11 @@ import asyncio
 from typing import Any, Final, Literal, TypeVar
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Request, Response, get, post
 from litestar.params import JSONBody
 from litestar.types import ControllerRouterHandler
 
+from groundrule.api.denials import denials_noted
 from groundrule.api.given import GivenLive, GivenPrincipal, GivenService
 from groundrule.api.jobs import Job
 from groundrule.api.kept_files import FILE_DOCUMENT, KeptFile, answer, fetch, folder_of, keep_written, sweep
@@ -72,12 +73,15 @@ class OversightMade(msgspec.Struct):
 
 
 @post("/v1/oversight", opt={"permission": "oversight:run"}, status_code=202, summary="Make an oversight report")
-async def oversight(data: JSONBody[OversightWanted], live: GivenLive, principal: GivenPrincipal, service: GivenService) -> JobView:
+async def oversight(
+    request: Request[Any, Any, Any], data: JSONBody[OversightWanted], live: GivenLive, principal: GivenPrincipal, service: GivenService
+) -> JobView:
     """Start making a report. The full edition is for those who may know persons; a public one that was never made is made by an officer."""
     from_ns, until_ns = instant_of(data.from_, "from"), instant_of(data.until, "until")
     edition = Edition(data.edition)
     check_interval(from_ns, until_ns, edition=edition, now_ns=service.clock())
-    await asyncio.to_thread(_check_edition, live.home, principal, edition, from_ns, until_ns)
+    with denials_noted(service, principal, request, "oversight:run"):
+        await asyncio.to_thread(_check_edition, live.home, principal, edition, from_ns, until_ns)
     return view_of(
         service.jobs.start("oversight", principal, lambda job: _make(job, live, service, principal, data, (from_ns, until_ns)))
     )

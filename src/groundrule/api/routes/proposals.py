@@ -88,7 +88,6 @@ class NewProposal(msgspec.Struct, forbid_unknown_fields=True, rename={"class_": 
         effective, expires: when.
         class_: only to raise it.
         licence, supersedes: where there is one.
-        dry_run: show class and impact, log nothing.
     """
 
     author: Word
@@ -103,7 +102,6 @@ class NewProposal(msgspec.Struct, forbid_unknown_fields=True, rename={"class_": 
     class_: Word | None = None
     licence: Word | None = None
     supersedes: Word | None = None
-    dry_run: bool = False
 
 
 class Proposed(msgspec.Struct):
@@ -220,12 +218,18 @@ def bundle(
 
 
 @post("/v1/proposals", opt={"permission": "proposals:write"}, request_max_body_size=MAX_BODY, status_code=201, summary="Propose a change")
-async def propose(
-    data: JSONBody[NewProposal], live: GivenLive, principal: GivenPrincipal, service: GivenService
-) -> Response[Proposed]:
+async def propose(data: JSONBody[NewProposal], live: GivenLive, principal: GivenPrincipal, service: GivenService) -> Proposed:
     """Draft a change against what is in force, compute for whom it changes what, and log both. Any edit is another proposal."""
-    made = await govern(live, service, lambda governance: _propose(governance, data, principal, service.clock()))
-    return Response(made, status_code=200 if data.dry_run else 201)
+    return await govern(live, service, lambda governance: _propose(governance, data, principal, service.clock(), log=True))
+
+
+@post(
+    "/v1/proposals/trials", opt={"permission": "proposals:write"}, request_max_body_size=MAX_BODY, status_code=200,
+    summary="What would this change do? Nothing is logged",
+)  # fmt: skip
+async def trial(data: JSONBody[NewProposal], live: GivenLive, principal: GivenPrincipal, service: GivenService) -> Proposed:
+    """Show class and impact of a draft as a proposal would have them."""
+    return await govern(live, service, lambda governance: _propose(governance, data, principal, service.clock(), log=False))
 
 
 @post(
@@ -296,24 +300,23 @@ def _known(view: View, part: str) -> str:
     return name
 
 
-def _propose(governance: Governance, given: NewProposal, principal: Principal, now_ns: int) -> Proposed:
+def _propose(governance: Governance, given: NewProposal, principal: Principal, now_ns: int, *, log: bool) -> Proposed:
     home = governance.home
     written = _written(given)
     try:
         change_set = _change_set(home, given)
-        drafted = draft_proposal(governance, written, change_set, now_ns=now_ns, keep=not given.dry_run)
+        drafted = draft_proposal(governance, written, change_set, now_ns=now_ns, keep=log)
     except ConflictError as error:
-        if not given.dry_run:
+        if log:
             governance.refused("proposal", digest_of(msgspec.to_builtins(given)), error)
         raise
     made, impact = drafted.proposal, drafted.preview.impact
-    index = None if given.dry_run else entry_of(governance.propose(made.value, impact.value))
+    index = entry_of(governance.propose(made.value, impact.value)) if log else None
     lines = change_lines(made, contents_of(home, made.change_set).get)
     need = charter_of(governance.state).change_class(made.class_)
-    stands = (
-        f"not logged: it would need {need.min_persons} persons of role {need.role}" if given.dry_run
-        else standing(governance.state, made.id, governance.lists, now_ns)
-    )  # fmt: skip
+    stands = f"not logged: it would need {need.min_persons} persons of role {need.role}"
+    if log:
+        stands = standing(governance.state, made.id, governance.lists, now_ns)
     seen = drafted.preview
     parties = Parties(home, principal)
     return Proposed(
@@ -375,4 +378,4 @@ def _read(path: Path) -> dict[str, Any]:
     return dict(value)
 
 
-HANDLERS: Final[tuple[ControllerRouterHandler, ...]] = (proposals, proposal, bundle, propose, approve, enact, reject)
+HANDLERS: Final[tuple[ControllerRouterHandler, ...]] = (proposals, proposal, bundle, propose, trial, approve, enact, reject)
