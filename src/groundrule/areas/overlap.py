@@ -186,11 +186,10 @@ def circle_ring(lat_deg: float, lon_deg: float, radius_m: float) -> tuple[Floats
 
 def _bounds(region: Region, lat: float, lon: float) -> tuple[float, float]:
     """Return the least and the greatest distance of the points of a region from a point [m]."""
-    lons, lats = region.ring
     centre = float(_distances(lat, lon, np.array([region.lon_deg]), np.array([region.lat_deg]))[0])
     if region.cell:
         edge, outside = region._distance(lat, lon)
-        nearest, farthest = edge if outside else 0.0, float(_distances(lat, lon, lons, lats).max())
+        nearest, farthest = edge if outside else 0.0, float(_distances(lat, lon, *region.ring).max())
     else:
         nearest, farthest = max(0.0, centre - region.radius_m), centre + region.radius_m
     if centre + region.reach_m > _FOLDS_M:
@@ -199,7 +198,7 @@ def _bounds(region: Region, lat: float, lon: float) -> tuple[float, float]:
         if apart <= region.reach_m and (not region.cell or not region._distance(opposite_lat, opposite_lon)[1]):
             farthest = FARTHEST_M
         else:
-            farthest = float(_distances(lat, lon, lons, lats).max())
+            farthest = float(_distances(lat, lon, *region.ring).max())
     return nearest, farthest
 
 

@@ -155,12 +155,17 @@ class _Answer:
     location: str | None = None
 
 
-class _TooMuch(Exception):
+class TooMuch(Exception):
     """More came than is read."""
 
 
-class _Line(io.RawIOBase):
+class BoundedLine(io.RawIOBase):
     """A connection that gives up in time, and after so many bytes.
+
+    Args:
+        used: the connection.
+        until: when it gives up [s, of the clock that never goes back].
+        most: bytes that may come.
 
     `http.client` reads from what `makefile` returns; so every byte of head and body passes here.
     """
@@ -175,11 +180,11 @@ class _Line(io.RawIOBase):
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # the base takes any buffer; a reader gives this one
         """Read what has come."""
-        self._socket.settimeout(_left(self._until))
+        self._socket.settimeout(left_of(self._until))
         count = self._socket.recv_into(buffer)
         self.left -= count
         if self.left < 0:
-            raise _TooMuch
+            raise TooMuch
         return count
 
     def makefile(self, _mode: str) -> io.BufferedReader:
@@ -187,7 +192,12 @@ class _Line(io.RawIOBase):
         return io.BufferedReader(self, _READ_AHEAD)
 
 
-def _left(until: float) -> float:
+def left_of(until: float) -> float:
+    """Return how much time is left [s].
+
+    Raises:
+        TimeoutError: none is.
+    """
     left = until - time.monotonic()
     if left <= 0:
         raise TimeoutError
@@ -206,7 +216,7 @@ def _ask(place: WebAddress, network: Network, bounds: FetchBounds, until: float)
             f"the certificate of `{place.host}` does not hold: {visible(error.verify_message, 120)}",
             help="nothing was sent; a page from an unproved place is no evidence",
         ) from None
-    except _TooMuch:
+    except TooMuch:
         raise InputError(f"`{name}` answers with more than {bounds.body_bytes:,} bytes", help=_SAVE) from None
     except http.client.HTTPException as error:
         said = visible(" ".join(str(error).split()), 120)
@@ -220,11 +230,11 @@ def _ask(place: WebAddress, network: Network, bounds: FetchBounds, until: float)
 def _connection(
     place: WebAddress, network: Network, bounds: FetchBounds, until: float
 ) -> Iterator[tuple[socket.socket, str]]:
-    machines = _machines(place, network, until)
+    machines = machines_of(place.host, place.port, network, until)
     failed: OSError | None = None
     for machine in machines[: bounds.addresses]:
         try:
-            line = network.connect(machine, place.port, min(bounds.connect_seconds, _left(until)))
+            line = network.connect(machine, place.port, min(bounds.connect_seconds, left_of(until)))
         except OSError as error:
             failed = error
             continue
@@ -232,7 +242,7 @@ def _connection(
             if place.scheme == "http":
                 yield line, machine
                 return
-            line.settimeout(_left(until))
+            line.settimeout(left_of(until))
             context = network.tls()
             with context.wrap_socket(line, server_hostname=place.host) as protected:
                 yield protected, machine
@@ -240,46 +250,50 @@ def _connection(
     raise failed or OSError("no address")
 
 
-def _machines(place: WebAddress, network: Network, until: float) -> Sequence[str]:
-    """Addresses of a name, all of them public. One that is not refuses them all: such a name wants something else."""
+def machines_of(host: str, port: int, network: Network, until: float) -> Sequence[str]:
+    """Return the addresses of a name, none of them refused. One that is refuses them all: such a name wants something else.
+
+    Raises:
+        InputError: the name leads nowhere, or to an address that is refused. TimeoutError: nobody knew it in time.
+    """
     found: list[Sequence[str]] = []
     failed: list[BaseException] = []
 
     def work() -> None:
         try:
-            found.append(network.resolve(place.host, place.port))
+            found.append(network.resolve(host, port))
         except (OSError, UnicodeError) as error:
             failed.append(error)
 
     # The system's resolver knows no time-out; it is left behind where it takes too long.
     worker = threading.Thread(target=work, daemon=True)
     worker.start()
-    worker.join(_left(until))
+    worker.join(left_of(until))
     if not found and not failed:
         raise TimeoutError
     machines = found[0] if found else ()
     if not machines:
-        raise InputError(f"the name `{place.host}` leads nowhere", help="check the address")
+        raise InputError(f"the name `{host}` leads nowhere", help="check the address")
     for machine in machines:
         refusal = network.refusal(machine)
         if refusal:
             raise InputError(
-                f"`{place.host}` leads to `{visible(machine, 60)}`, which is not asked: {refusal}",
+                f"`{host}` leads to `{visible(machine, 60)}`, which is not asked: {refusal}",
                 help="if you are meant to read it, save the page in your browser and import the file",
             )
     return machines
 
 
 def _exchange(place: WebAddress, used: socket.socket, machine: str, bounds: FetchBounds, until: float) -> _Answer:
-    used.settimeout(_left(until))
+    used.settimeout(left_of(until))
     used.sendall(_question(place))
-    line = _Line(used, until, bounds.header_bytes + _READ_AHEAD)
+    line = BoundedLine(used, until, bounds.header_bytes + _READ_AHEAD)
     # An answer only asks its socket for a reader; this one counts bytes and time.
     response = http.client.HTTPResponse(cast(socket.socket, line), method="GET")
     try:
         try:
             response.begin()
-        except _TooMuch:
+        except TooMuch:
             raise http.client.HTTPException(f"the head is longer than {bounds.header_bytes:,} bytes") from None
         headers = tuple((name, kept_value(value)) for name in KEPT if (value := response.getheader(name)))
         location = response.getheader("Location") if response.status in _REDIRECTS else None
@@ -301,13 +315,13 @@ def _exchange(place: WebAddress, used: socket.socket, machine: str, bounds: Fetc
 
 def _body(response: http.client.HTTPResponse, bounds: FetchBounds) -> bytes:
     if response.length is not None and response.length > bounds.body_bytes:
-        raise _TooMuch
+        raise TooMuch
     pieces: list[bytes] = []
     size = 0
     while piece := response.read(_PIECE):
         size += len(piece)
         if size > bounds.body_bytes:
-            raise _TooMuch
+            raise TooMuch
         pieces.append(piece)
     if response.length:
         raise http.client.IncompleteRead(b"", response.length)
