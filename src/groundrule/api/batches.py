@@ -60,7 +60,7 @@ def read_batch(body: bytes, content_type: str) -> pa.Table:
         raise Refused(415, f"observations of type `{kind[:60]}`", code="media_type", help=f"application/json or {ARROW}")
     try:
         batch = _BATCH.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise Refused(
             400, f"the body is no batch of observations: {error}", code="malformed",
             help='{"rows": [{"terminal_id": "t-1", "observed_at": "2026-02-01T00:00:00Z", "lat_deg": 50.1, "lon_deg": 30.2}]}',
@@ -169,6 +169,8 @@ def _arrow(body: bytes) -> pa.Table:
                     raise Refused(413, "the Arrow stream unpacks to too much", code="too_large", help="send several batches")
                 batches.append(batch)
             table = pa.Table.from_batches(batches, reader.schema)
+            if len(set(table.column_names)) < table.num_columns:  # also reads the names, which may be no text
+                raise ValueError("two columns of one name")
     except (pa.ArrowException, OSError, ValueError) as error:
         said = f"the body is no Arrow stream: {str(error)[:200]}"
         raise Refused(400, said, code="malformed", help="write it with Arrow's IPC stream format") from None

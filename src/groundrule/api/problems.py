@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+import traceback
 import uuid
 from collections.abc import Mapping
 from typing import Any, Final
@@ -172,6 +173,10 @@ def on_http_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[b
 
 def on_any_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Answer a fault of ours: the trace goes to the log, an id to the caller."""
+    if isinstance(error, RecursionError | UnicodeDecodeError) and _is_of_decoding(error):
+        # The framework knows one way in which JSON can be wrong; nested too deep and not UTF-8 are two more.
+        said = "the body is nested too deep" if isinstance(error, RecursionError) else "the body is not UTF-8 text"
+        return answer(Problem(_TITLES[400], 400, said, code="malformed", help="send JSON (RFC 8259)"))
     instance = f"urn:uuid:{uuid.uuid4()}"
     LOG.error("internal error", exc_info=error, extra={"instance": instance, "route": _route(request)})
     return answer(
@@ -184,6 +189,12 @@ def on_any_error(request: Request[Any, Any, Any], error: Exception) -> Response[
             help="tell the operator the instance",
         )
     )
+
+
+def _is_of_decoding(error: Exception) -> bool:
+    """Did it happen while a body was decoded, and in nothing that this program does?"""
+    frames = list(traceback.walk_tb(error.__traceback__))
+    return bool(frames) and frames[-1][0].f_code.co_name in ("decode_json", "decode_msgpack")
 
 
 def _route(request: Request[Any, Any, Any]) -> str:

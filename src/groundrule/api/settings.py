@@ -96,7 +96,7 @@ def read_settings(path: Path | None) -> Settings:
         return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Settings)
     except OSError as error:
         raise InputError(f"cannot read `{path}`: {error.strerror}", help="name a TOML file of settings", file=str(path)) from error
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"`{path}`: {error}", help="see docs/service.md for every setting", file=str(path)) from error
 
 

@@ -223,7 +223,9 @@ def _unzip(data: bytes, name: str) -> dict[str, bytes]:
                 if left < 0:
                     raise _too_large(name)
             return members
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
+    except InputError:
+        raise
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, ValueError) as error:
         raise InputError(f"`{name}` is a damaged zip file: {error}", help="zip it again") from error
 
 

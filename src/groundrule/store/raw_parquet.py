@@ -25,7 +25,7 @@ class ParquetSource:
         try:
             with pq.ParquetFile(path) as file:
                 self.schema: pa.Schema = file.schema_arrow
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise _damaged(path, error) from error
 
     @property
@@ -47,7 +47,7 @@ class ParquetSource:
                     rows = np.arange(first, first + batch.num_rows, dtype=np.int64)
                     yield RawBatch(dict(zip(batch.schema.names, batch.columns, strict=True)), rows)
                     first += batch.num_rows
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise _damaged(self._path, error, rows_read=first - 1) from error
 
 
