@@ -40,7 +40,7 @@ class Document:
         self.prefix = prefix
         self.tree: dict[str, Any] = yaml.load((folder / "camara" / NAMES[prefix]).read_text("utf-8"), Loader=_Texts)
         self._bases = {
-            f"#/components/schemas/{name}": sorted(set(schema["discriminator"]["mapping"].values()))
+            f"#/components/schemas/{name}": schema["discriminator"]
             for name, schema in self.tree["components"]["schemas"].items()
             if "discriminator" in schema
         }
@@ -54,11 +54,20 @@ class Document:
             return node
         reference = node.get("$ref")
         if isinstance(reference, str) and reference in self._bases and not whole:
-            return {"oneOf": [{"$ref": each} for each in self._bases[reference]]}
+            return self._one_of(reference, "")
         return {
             key: self._plain(value, whole=key == "allOf")
             for key, value in node.items()
             if key not in ("discriminator", "example", "examples")
+        }
+
+    def _one_of(self, base: str, prefix: str) -> dict[str, Any]:
+        field, others = self._bases[base]["propertyName"], self._bases[base]["mapping"]
+        return {
+            "oneOf": [
+                {"allOf": [{"$ref": f"{prefix}{there}"}, {"type": "object", "required": [field], "properties": {field: {"const": value}}}]}
+                for value, there in others.items()
+            ]
         }
 
     def faults(self, pointer: str, value: Any) -> list[str]:
@@ -67,7 +76,7 @@ class Document:
         value = json.loads(json.dumps(value))
         schema = {"$ref": f"urn:document#{pointer}"}
         if (base := f"#{pointer}") in self._bases:
-            schema = {"oneOf": [{"$ref": f"urn:document{each}"} for each in self._bases[base]]}
+            schema = self._one_of(base, "urn:document")
         checker = Draft202012Validator(schema, registry=self._registry, format_checker=FormatChecker())
         return [f"{each.json_path}: {each.message}" for each in checker.iter_errors(value)]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Final, cast
 
 import msgspec
@@ -229,8 +230,23 @@ class Point(msgspec.Struct, forbid_unknown_fields=True):
     longitude: Annotated[float, msgspec.Meta(ge=-180, le=180)]
 
 
-def found(live: Live, principal: Principal, device: Device | msgspec.UnsetType, now_ns: int) -> tuple[str, Device]:
-    """Return the terminal that a device is, and the device by the one identifier that was used.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a device is.
+
+    Attributes:
+        terminal: its id.
+        key: its address in the register.
+        used: the device by the one identifier that was used, as given.
+    """
+
+    terminal: str
+    key: str
+    used: Device
+
+
+def found(live: Live, principal: Principal, device: Device | msgspec.UnsetType, now_ns: int) -> Found:
+    """Return the terminal that a device is.
 
     Of several identifiers the first that is known is used: IPv4, then IPv6, then the telephone number. They are not compared.
 
@@ -256,7 +272,7 @@ def found(live: Live, principal: Principal, device: Device | msgspec.UnsetType, 
         for key in keys:
             name = known.get(key)
             if name and (sight.reader == "operator" or sight.row_of(fleet, name) >= 0 or sight.owns(name, now_ns)):
-                return name, used
+                return Found(name, key, used)
     raise CamaraError(404, "IDENTIFIER_NOT_FOUND", "Device identifier not found.")
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 import uvicorn
@@ -17,6 +18,7 @@ from groundrule.api.connections import Connection
 from groundrule.api.credentials import Desk
 from groundrule.api.jobs import Jobs
 from groundrule.api.logs import configure_logging
+from groundrule.api.outlets import Outlet, Ways
 from groundrule.api.principal import DEFAULT_TENANT
 from groundrule.api.settings import Settings, address, check_settings
 from groundrule.api.state import Service
@@ -39,7 +41,8 @@ def open_desk(home: Home, settings: Settings, *, clock: Callable[[], int] = time
 
 
 def open_service(
-    homes: Mapping[str, Home], settings: Settings, stack: ExitStack, *, clock: Callable[[], int] = time.time_ns
+    homes: Mapping[str, Home], settings: Settings, stack: ExitStack, *, clock: Callable[[], int] = time.time_ns,
+    ways: Ways = Ways(),  # noqa: B008 - frozen
 ) -> Service:
     """Open homes for serving; each is then written by this process alone.
 
@@ -48,8 +51,9 @@ def open_service(
         settings: how the service runs.
         stack: closes everything when it ends.
         clock: the time [ns, UTC].
+        ways: how deliveries leave.
     Raises:
-        ConflictError: another process writes to one of the homes.
+        ConflictError: another process writes to one of the homes. InputError: the settings cannot be used.
     """
     check_settings(settings)
     live = {
@@ -62,7 +66,16 @@ def open_service(
     stack.callback(desk.store.close)
     jobs = Jobs(clock)
     stack.callback(jobs.close)
-    return Service(live, desk, settings, jobs, clock=clock)
+    seed = service_key(keys_folder(next(iter(homes.values())))).seed
+
+    def is_good(owner: str) -> bool:
+        return not owner.startswith("key-") or desk.store.is_good(owner, clock())
+
+    outlets: dict[str, Outlet] = {}
+    for tenant, each in live.items():
+        outlets[tenant] = Outlet.open(each, seed, settings, clock=clock, is_good=is_good, ways=ways)
+        stack.callback(outlets[tenant].close)
+    return Service(live, desk, settings, jobs, clock=clock, outlets=outlets)
 
 
 def login_link(desk: Desk, at: str, *, roles: tuple[str, ...] = ()) -> str:
@@ -86,6 +99,16 @@ def running_at(home: Home) -> str | None:
         return None
 
 
+class _Server(uvicorn.Server):
+    """Tells those who listen to events that it ends, as soon as it is told so itself."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end."""
+        if isinstance(self.config.app, Litestar):
+            self.config.app.state.service.closing = True
+        super().handle_exit(sig, frame)
+
+
 def server_of(app: Litestar, settings: Settings, *, connection: type[Connection] = Connection) -> uvicorn.Server:
     """Return what listens for an application.
 
@@ -94,7 +117,7 @@ def server_of(app: Litestar, settings: Settings, *, connection: type[Connection]
         settings: how it runs.
         connection: what looks after each connection.
     """
-    return uvicorn.Server(uvicorn.Config(
+    return _Server(uvicorn.Config(
         app, host=settings.host, port=settings.port, http=connection, ws="none", log_config=None, access_log=False,
         server_header=False, date_header=True, ssl_certfile=settings.certificate, ssl_keyfile=settings.private_key,
         proxy_headers=settings.behind_proxy, timeout_graceful_shutdown=10, timeout_keep_alive=30,

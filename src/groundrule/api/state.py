@@ -17,6 +17,7 @@ from groundrule.pipeline.log_watch import LogWatch
 
 if TYPE_CHECKING:
     from groundrule.api.jobs import Jobs
+    from groundrule.api.outlets import Outlet
     from groundrule.pipeline.live import Live
 
 COOKIE: Final = "groundrule_session"
@@ -37,8 +38,10 @@ class Service:
         metrics: counters for Prometheus.
         clock: the time [ns, UTC].
         started_ns: when it started [ns, UTC].
+        outlets: tell others what happens in the home of each tenant.
         explainers: explain decisions of the home of each tenant.
         watches: look at the log of the home of each tenant.
+        closing: it ends; whoever waits should leave.
     """
 
     homes: Mapping[str, Live]
@@ -48,9 +51,12 @@ class Service:
     limiter: Limiter = field(init=False)
     metrics: Metrics = field(default_factory=Metrics)
     clock: Callable[[], int] = time.time_ns
+    outlets: Mapping[str, Outlet] = field(default_factory=dict)
     started_ns: int = field(init=False)
     explainers: Mapping[str, ExplainDesk] = field(init=False)
     watches: Mapping[str, LogWatch] = field(init=False)
+
+    closing: bool = False
 
     def __post_init__(self) -> None:
         self.limiter = Limiter(self.settings.rates)
@@ -60,11 +66,25 @@ class Service:
 
     def close(self) -> None:
         """End what works beside the requests."""
+        self.closing = True
         self.jobs.close()
+        for outlet in self.outlets.values():
+            outlet.close()
         for explainer in self.explainers.values():
             explainer.close()
         for watch in self.watches.values():
             watch.close()
+
+    def outlet(self, tenant: str) -> Outlet:
+        """Return what tells others what happens in the home of a tenant.
+
+        Raises:
+            ConflictError: credentials name a tenant that this service does not hold.
+        """
+        try:
+            return self.outlets[tenant]
+        except KeyError:
+            raise ConflictError("your credentials are for another service", help="ask whoever gave them to you") from None
 
     def live(self, tenant: str) -> Live:
         """Return the open home of a tenant.

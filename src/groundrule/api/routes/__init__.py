@@ -9,12 +9,14 @@ from litestar.types import ControllerRouterHandler
 from groundrule.api.routes import (
     appeals,
     areas,
+    camara_geofencing,
     camara_location,
     charter,
     contacts,
     decisions,
     dossiers,
     emergencies,
+    events,
     explanations,
     fleet_map,
     health,
@@ -35,6 +37,7 @@ from groundrule.api.routes import (
     static,
     status,
     terminals,
+    webhooks,
 )
 
 HANDLERS: Final[tuple[ControllerRouterHandler, ...]] = (
@@ -65,6 +68,9 @@ HANDLERS: Final[tuple[ControllerRouterHandler, ...]] = (
     *dossiers.HANDLERS,
     *oversight.HANDLERS,
     *camara_location.HANDLERS,
+    *camara_geofencing.HANDLERS,
+    *events.HANDLERS,
+    *webhooks.HANDLERS,
     *static.HANDLERS,
 )
 """Every route of the service. What stands here and names no permission stops the service from starting."""

@@ -139,11 +139,11 @@ def verify(
 ) -> VerifyLocationResponse:  # fmt: skip
     """Verify whether the region of a device's last position lies in a circle, apart from it, or partly in it."""
     now = service.clock()
-    terminal, used = found(live, principal, data.device, now)
-    position, region = _located(live, terminal, data.max_age, now, "LOCATION_VERIFICATION")
+    device = found(live, principal, data.device, now)
+    position, region = _located(live, device.terminal, data.max_age, now, "LOCATION_VERIFICATION")
     verdict, rate = match(region, data.area.center.latitude, data.area.center.longitude, data.area.radius)
     return VerifyLocationResponse(
-        verdict, format_instant(position.at_ns), msgspec.UNSET if rate is None else rate, _several(data.device, used)
+        verdict, format_instant(position.at_ns), msgspec.UNSET if rate is None else rate, _several(data.device, device.used)
     )
 
 
@@ -157,15 +157,15 @@ def retrieve(
 ) -> Location:  # fmt: skip
     """Give the circle, or the cell, in which a device was last."""
     now = service.clock()
-    terminal, used = found(live, principal, data.device, now)
-    position, region = _located(live, terminal, data.max_age, now, "LOCATION_RETRIEVAL")
+    device = found(live, principal, data.device, now)
+    position, region = _located(live, device.terminal, data.max_age, now, "LOCATION_RETRIEVAL")
     if region.cell and not region.plain:
         region = around(region)
     if not isinstance(data.max_surface, msgspec.UnsetType) and region.area_m2 > data.max_surface:
         raise CamaraError(
             422, "LOCATION_RETRIEVAL.UNABLE_TO_FULFILL_MAX_SURFACE", "Unable to provide accurate acceptable surface for location"
         )
-    return Location(format_instant(position.at_ns), area_of(region), _several(data.device, used))
+    return Location(format_instant(position.at_ns), area_of(region), _several(data.device, device.used))
 
 
 def _located(
