@@ -3,7 +3,8 @@ import { Component, type ComponentChildren, type JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { Choice, Dialog, Empty, Icon, Loading, ProblemNote, Tag } from './components/basic';
 import { loadLanguage, useWords } from './i18n';
-import { MENU, ROUTES, type Route } from './pages';
+import { NotAllowed } from './components/parts';
+import { MENU, ROUTES, suffices, type Needs, type Route } from './pages';
 import { match, navigate, usePlace } from './router';
 import { askSession, logout, useSession } from './session';
 import { change, LANGUAGES, settings, useSettings, type Language } from './settings';
@@ -213,7 +214,7 @@ function Header({ onMenu, onHelp }: { onMenu: () => void; onHelp: () => void }):
 function Navigation({ path, open, onClose }: { path: string; open: boolean; onClose: () => void }): JSX.Element {
   const t = useWords();
   const state = useSession();
-  const may = (needs?: string) => !needs || (state.kind === 'in' && state.session.principal.permissions.includes(needs));
+  const may = (needs?: Needs) => suffices(needs, state.kind === 'in' ? state.session.principal.permissions : []);
   return (
     <nav class={`nav${open ? ' open' : ''}`} aria-label={t('app.navigation')}>
       <button type="button" class="icon-button only-narrow nav-close" aria-label={t('app.close_menu')} onClick={onClose}>
@@ -227,7 +228,7 @@ function Navigation({ path, open, onClose }: { path: string; open: boolean; onCl
             <ul>
               {items.map((item) => (
                 <li>
-                  <a href={item.href} aria-current={path === item.href || path.startsWith(`${item.href}/`) ? 'page' : undefined} onClick={onClose}>
+                  <a href={item.href} aria-current={path === item.href || (item.href !== '/' && path.startsWith(`${item.href}/`)) ? 'page' : undefined} onClick={onClose}>
                     <Icon name={item.icon} />
                     <span>{t(item.title)}</span>
                   </a>
@@ -274,9 +275,6 @@ export function App(): JSX.Element {
   useShortcuts(() => setHelp(true));
 
   useEffect(() => void loadLanguage(prefer.language), [prefer.language]);
-  useEffect(() => {
-    if (place.path === '/') navigate('/map', { replace: true });
-  }, [place.path]);
 
   let route: Route | undefined;
   let params: Record<string, string> = {};
@@ -295,18 +293,18 @@ export function App(): JSX.Element {
   }, [shown, t('app.name')]);
 
   let content: ComponentChildren;
-  if (!route && place.path !== '/') {
+  if (!route) {
     content = (
       <div class="page narrow">
         <Empty title={t('missing.title')}>
           <p>{t('missing.help')}</p>
-          <a class="button" href="/map">
-            {t('missing.home')}
+          <a class="button" href="/">
+            {t('nav.home')}
           </a>
         </Empty>
       </div>
     );
-  } else if (!route || (state.kind === 'asking' && !route.open)) content = <Loading />;
+  } else if (state.kind === 'asking' && !route.open) content = <Loading />;
   else if (state.kind === 'failed' && !route.open) {
     content = (
       <div class="page narrow">
@@ -314,6 +312,7 @@ export function App(): JSX.Element {
       </div>
     );
   } else if (state.kind === 'out' && !route.open) content = <LoggedOut ended={state.ended} />;
+  else if (state.kind === 'in' && !suffices(route.needs, state.session.principal.permissions)) content = <NotAllowed needs={[route.needs ?? []].flat()[0] ?? ''} />;
   else {
     const Page = route.page;
     content = (

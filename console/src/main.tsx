@@ -9,6 +9,7 @@ import './styles/tokens.css';
 import './styles/base.css';
 import './styles/parts.css';
 import './styles/map.css';
+import './styles/pages.css';
 
 applyTheme();
 takeOverLinks();

@@ -80,6 +80,7 @@ export function Copy({ text, label }: { text: string; label?: string }): JSX.Ele
 }
 
 const ICONS = {
+  home: 'M4 11l8-7 8 7M6 10v10h12V10M10 20v-6h4v6',
   map: 'M3 6l6-2 6 2 6-2v14l-6 2-6-2-6 2zM9 4v14M15 6v14',
   terminal: 'M4 17l8-12 8 12M8 11h8M12 17v4M7 21h10',
   rulebook: 'M5 4h11a3 3 0 0 1 3 3v13H8a3 3 0 0 1-3-3zM9 9h6M9 13h6',

@@ -53,7 +53,8 @@ export function useWords(): Translate {
 
 /** A word for a code of the service, if there is one; else the code with its underscores as spaces. */
 export function codeWord(t: Translate, group: string, code: string): string {
-  const key = `${group}.${code}`;
+  // `other` at the end of a key would be the form of a number.
+  const key = `${group}.${code}${/^(zero|one|two|few|many|other)$/.test(code) ? '_' : ''}`;
   const found = t(key as Key);
   return found === key ? code.replaceAll('_', ' ') : found;
 }

@@ -17,35 +17,53 @@ export interface Route {
   readonly full?: boolean;
   /** Needs no login. */
   readonly open?: boolean;
+  /** Permission without which the page would show nothing; of several, one is enough. */
+  readonly needs?: Needs;
+}
+
+export type Needs = string | readonly string[];
+
+/** Whether permissions suffice for a page. */
+export function suffices(needs: Needs | undefined, permissions: readonly string[]): boolean {
+  return needs === undefined || [needs].flat().some((each) => permissions.includes(each));
 }
 
 export interface MenuItem {
   readonly href: string;
   readonly title: Key;
   readonly icon: IconName;
-  /** Permission without which the page would show nothing; then it is not in the menu. */
-  readonly needs?: string;
+  /** Permission without which the page would show nothing; then it is not in the menu. Of several, one is enough. */
+  readonly needs?: Needs;
   /** Letter after `g` that leads there. */
   readonly key: string;
 }
 
-const record = lazy(() => import('./record'));
-
 export const ROUTES: readonly Route[] = [
-  { path: '/map', title: 'nav.map', page: lazy(() => import('./map')), full: true },
-  { path: '/terminals', title: 'nav.terminals', page: lazy(() => import('./terminals')) },
-  { path: '/terminals/:id', title: 'terminal.id', page: lazy(() => import('./terminal')) },
-  { path: '/rulebook', title: 'nav.rulebook', page: record },
-  { path: '/proposals', title: 'nav.proposals', page: record },
-  { path: '/requests', title: 'nav.requests', page: record },
-  { path: '/contacts', title: 'nav.contacts', page: record },
-  { path: '/appeals', title: 'nav.appeals', page: record },
-  { path: '/reports', title: 'nav.reports', page: record },
-  { path: '/dossiers', title: 'nav.dossiers', page: record },
-  { path: '/log', title: 'nav.ledger', page: record },
-  { path: '/lists', title: 'nav.lists', page: record },
-  { path: '/public', title: 'nav.public', page: record, open: true },
-  { path: '/status', title: 'nav.status', page: record },
+  { path: '/', title: 'nav.home', page: lazy(() => import('./home')), open: true },
+  { path: '/map', title: 'nav.map', page: lazy(() => import('./map')), full: true, needs: 'map:read' },
+  { path: '/terminals', title: 'nav.terminals', page: lazy(() => import('./terminals')), needs: 'terminals:read' },
+  { path: '/terminals/:id', title: 'terminal.id', page: lazy(() => import('./terminal')), needs: 'terminals:read' },
+  { path: '/rulebook', title: 'nav.rulebook', page: lazy(() => import('./rulebook')), needs: 'rulebooks:read' },
+  { path: '/proposals', title: 'nav.proposals', page: lazy(() => import('./proposals')), needs: 'proposals:read' },
+  { path: '/proposals/:id', title: 'nav.proposals', page: lazy(() => import('./proposal')), needs: 'proposals:read' },
+  { path: '/requests', title: 'nav.requests', page: lazy(() => import('./requests')), needs: 'requests:read' },
+  { path: '/requests/:id', title: 'nav.requests', page: lazy(() => import('./request')), needs: 'requests:read' },
+  { path: '/contacts', title: 'nav.contacts', page: lazy(() => import('./contacts')), needs: 'contacts:read' },
+  { path: '/contacts/:id', title: 'nav.contacts', page: lazy(() => import('./contact')), needs: 'contacts:read' },
+  { path: '/appeals', title: 'nav.appeals', page: lazy(() => import('./appeals')), needs: ['appeals:read', 'appeals:own'] },
+  { path: '/appeals/:id', title: 'nav.appeals', page: lazy(() => import('./appeal')), needs: ['appeals:read', 'appeals:own'] },
+  { path: '/emergencies', title: 'nav.emergencies', page: lazy(() => import('./emergencies')), needs: 'emergencies:read' },
+  { path: '/screening', title: 'nav.screening', page: lazy(() => import('./screening')), needs: 'screenings:run' },
+  { path: '/lists', title: 'nav.lists', page: lazy(() => import('./lists')), needs: 'lists:read' },
+  { path: '/lists/:id', title: 'nav.lists', page: lazy(() => import('./list')), needs: 'lists:read' },
+  { path: '/reports', title: 'nav.reports', page: lazy(() => import('./reports')), needs: 'reports:read' },
+  { path: '/reports/:id', title: 'nav.reports', page: lazy(() => import('./report')), needs: 'reports:read' },
+  { path: '/propositions/:id', title: 'nav.reports', page: lazy(() => import('./proposition')), needs: 'reports:read' },
+  { path: '/dossiers', title: 'nav.dossiers', page: lazy(() => import('./dossiers')), needs: ['dossiers:run', 'dossiers:read'] },
+  { path: '/log', title: 'nav.ledger', page: lazy(() => import('./log')), needs: 'ledger:read' },
+  { path: '/log/:id', title: 'nav.ledger', page: lazy(() => import('./entry')), needs: 'ledger:read' },
+  { path: '/public', title: 'nav.public', page: lazy(() => import('./public')), open: true },
+  { path: '/status', title: 'nav.status', page: lazy(() => import('./status')), needs: 'status:read' },
   { path: '/verify', title: 'nav.verify', page: lazy(() => import('./verify')), open: true },
   { path: '/login', title: 'login.title', page: lazy(() => import('./login')), open: true },
 ];
@@ -54,6 +72,7 @@ export const MENU: readonly { readonly title: Key; readonly items: readonly Menu
   {
     title: 'nav.group_watch',
     items: [
+      { href: '/', title: 'nav.home', icon: 'home', key: 'h' },
       { href: '/map', title: 'nav.map', icon: 'map', needs: 'map:read', key: 'm' },
       { href: '/terminals', title: 'nav.terminals', icon: 'terminal', needs: 'terminals:read', key: 't' },
     ],
@@ -64,9 +83,11 @@ export const MENU: readonly { readonly title: Key; readonly items: readonly Menu
       { href: '/rulebook', title: 'nav.rulebook', icon: 'rulebook', needs: 'rulebooks:read', key: 'r' },
       { href: '/proposals', title: 'nav.proposals', icon: 'proposal', needs: 'proposals:read', key: 'p' },
       { href: '/lists', title: 'nav.lists', icon: 'list', needs: 'lists:read', key: 'i' },
+      { href: '/screening', title: 'nav.screening', icon: 'search', needs: 'screenings:run', key: 'n' },
       { href: '/requests', title: 'nav.requests', icon: 'request', needs: 'requests:read', key: 'q' },
       { href: '/contacts', title: 'nav.contacts', icon: 'contact', needs: 'contacts:read', key: 'c' },
-      { href: '/appeals', title: 'nav.appeals', icon: 'appeal', needs: 'appeals:read', key: 'a' },
+      { href: '/appeals', title: 'nav.appeals', icon: 'appeal', needs: ['appeals:read', 'appeals:own'], key: 'a' },
+      { href: '/emergencies', title: 'nav.emergencies', icon: 'warn', needs: 'emergencies:read', key: 'e' },
     ],
   },
   {
@@ -75,7 +96,7 @@ export const MENU: readonly { readonly title: Key; readonly items: readonly Menu
       { href: '/log', title: 'nav.ledger', icon: 'ledger', needs: 'ledger:read', key: 'l' },
       { href: '/verify', title: 'nav.verify', icon: 'verify', key: 'v' },
       { href: '/reports', title: 'nav.reports', icon: 'report', needs: 'reports:read', key: 'o' },
-      { href: '/dossiers', title: 'nav.dossiers', icon: 'dossier', needs: 'dossiers:read', key: 'd' },
+      { href: '/dossiers', title: 'nav.dossiers', icon: 'dossier', needs: ['dossiers:run', 'dossiers:read'], key: 'd' },
       { href: '/public', title: 'nav.public', icon: 'public', key: 'u' },
       { href: '/status', title: 'nav.status', icon: 'status', needs: 'status:read', key: 's' },
     ],

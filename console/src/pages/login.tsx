@@ -30,7 +30,7 @@ export default function Login(): JSX.Element {
     setBusy(true);
     setProblem(null);
     login(token).then(
-      () => navigate('/map', { replace: true }),
+      () => navigate('/', { replace: true }),
       (error: unknown) => {
         setBusy(false);
         setProblem(error instanceof Problem ? error : new Problem({ title: String(error), status: 0 }));
