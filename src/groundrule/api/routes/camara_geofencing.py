@@ -142,7 +142,8 @@ class Subscription(msgspec.Struct, rename="camel", omit_defaults=True):
 
 
 @post(
-    "/subscriptions", sync_to_thread=True, summary="Be told when a device enters or leaves a circle (CAMARA geofencing 0.5.0)",
+    "/subscriptions", operation_id="createGeofencingSubscription", sync_to_thread=True,
+    summary="Be told when a device enters or leaves a circle (CAMARA geofencing 0.5.0)",
     opt={"permission": "camara:subscribe", "body": SubscriptionRequest, "errors": "own", "openapi": error_document()},
 )  # fmt: skip
 def subscribe(
@@ -180,7 +181,8 @@ def subscribe(
 
 
 @get(
-    "/subscriptions", sync_to_thread=True, summary="My subscriptions",
+    "/subscriptions", operation_id="retrieveGeofencingSubscriptionList", sync_to_thread=True,
+    summary="My subscriptions",
     opt={"permission": "camara:subscribe", "errors": "own", "openapi": error_document()},
 )  # fmt: skip
 def subscriptions(
@@ -191,7 +193,8 @@ def subscriptions(
 
 
 @get(
-    "/subscriptions/{subscriptionId:str}", sync_to_thread=True, summary="One of my subscriptions",
+    "/subscriptions/{subscriptionId:str}", operation_id="retrieveGeofencingSubscription", sync_to_thread=True,
+    summary="One of my subscriptions",
     opt={"permission": "camara:subscribe", "errors": "own", "openapi": error_document()},
 )  # fmt: skip
 def subscription(
@@ -206,7 +209,8 @@ def subscription(
 
 
 @delete(
-    "/subscriptions/{subscriptionId:str}", status_code=204, sync_to_thread=True, summary="End a subscription",
+    "/subscriptions/{subscriptionId:str}", operation_id="deleteGeofencingSubscription", status_code=204, sync_to_thread=True,
+    summary="End a subscription",
     opt={"permission": "camara:subscribe", "errors": "own", "openapi": error_document()},
 )  # fmt: skip
 def unsubscribe(

@@ -130,7 +130,8 @@ class Location(msgspec.Struct, rename="camel", omit_defaults=True):
 
 
 @post(
-    "/verify", status_code=200, sync_to_thread=True, summary="Is a device within a circle? (CAMARA location-verification 3.0.0)",
+    "/verify", status_code=200, operation_id="verifyLocation", sync_to_thread=True,
+    summary="Is a device within a circle? (CAMARA location-verification 3.0.0)",
     opt={"permission": "camara:verify", "body": VerifyLocationRequest, "errors": "own", "openapi": error_document()},
 )  # fmt: skip
 def verify(
@@ -148,7 +149,8 @@ def verify(
 
 
 @post(
-    "/retrieve", status_code=200, sync_to_thread=True, summary="Where is a device? (CAMARA location-retrieval 0.5.0)",
+    "/retrieve", status_code=200, operation_id="retrieveLocation", sync_to_thread=True,
+    summary="Where is a device? (CAMARA location-retrieval 0.5.0)",
     opt={"permission": "camara:retrieve", "body": RetrievalLocationRequest, "errors": "own", "openapi": error_document()},
 )  # fmt: skip
 def retrieve(

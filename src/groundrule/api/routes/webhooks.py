@@ -122,7 +122,10 @@ class Redelivered(msgspec.Struct):
     redelivered: int
 
 
-@post("/v1/webhooks", sync_to_thread=True, summary="Have an address told what happens", opt={"permission": "webhooks:write"})
+@post(
+    "/v1/webhooks", operation_id="makeWebhook", sync_to_thread=True, summary="Have an address told what happens",
+    opt={"permission": "webhooks:write"},
+)  # fmt: skip
 def make(data: JSONBody[NewWebhook], live: GivenLive, principal: GivenPrincipal, service: GivenService) -> MadeWebhook:
     """Make a webhook; it is told of every event from now on.
 
@@ -152,7 +155,7 @@ def make(data: JSONBody[NewWebhook], live: GivenLive, principal: GivenPrincipal,
     return MadeWebhook(**msgspec.structs.asdict(shown), secret=secret)
 
 
-@get("/v1/webhooks", sync_to_thread=True, summary="Webhooks", opt={"permission": "webhooks:read"})
+@get("/v1/webhooks", operation_id="listWebhooks", sync_to_thread=True, summary="Webhooks", opt={"permission": "webhooks:read"})
 def webhooks(principal: GivenPrincipal, service: GivenService, limit: Limit = 100, cursor: Cursor = None) -> Page[Webhook]:
     """List webhooks, in the order in which they were made."""
     outlet = service.outlet(principal.tenant)
@@ -163,7 +166,10 @@ def webhooks(principal: GivenPrincipal, service: GivenService, limit: Limit = 10
     return Page(items, encode_cursor(items[-1].id) if items and first + limit < len(every) else None)
 
 
-@get("/v1/webhooks/{webhook:str}", sync_to_thread=True, summary="A webhook, and how it goes", opt={"permission": "webhooks:read"})
+@get(
+    "/v1/webhooks/{webhook:str}", operation_id="readWebhook", sync_to_thread=True, summary="A webhook, and how it goes",
+    opt={"permission": "webhooks:read"},
+)  # fmt: skip
 def webhook_(webhook: Id, principal: GivenPrincipal, service: GivenService) -> Webhook:
     """Show a webhook."""
     outlet = service.outlet(principal.tenant)
@@ -171,7 +177,7 @@ def webhook_(webhook: Id, principal: GivenPrincipal, service: GivenService) -> W
 
 
 @delete(
-    "/v1/webhooks/{webhook:str}", status_code=204, sync_to_thread=True, summary="Tell an address no more",
+    "/v1/webhooks/{webhook:str}", operation_id="deleteWebhook", status_code=204, sync_to_thread=True, summary="Tell an address no more",
     opt={"permission": "webhooks:write"},
 )  # fmt: skip
 def remove(webhook: Id, principal: GivenPrincipal, service: GivenService) -> Response[None]:
