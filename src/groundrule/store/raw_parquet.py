@@ -44,6 +44,7 @@ class ParquetSource:
         try:
             with pq.ParquetFile(self._path, memory_map=True, page_checksum_verification=True) as file:
                 for batch in file.iter_batches(self._limits.batch_rows, columns=columns):
+                    batch.validate(full=True)  # the reader takes any bytes for text; what reads the text does not
                     rows = np.arange(first, first + batch.num_rows, dtype=np.int64)
                     yield RawBatch(dict(zip(batch.schema.names, batch.columns, strict=True)), rows)
                     first += batch.num_rows
