@@ -187,7 +187,7 @@ export function Empty({ title, children }: { title: ComponentChildren; children?
 export function ProblemNote({ problem, retry }: { problem: ProblemError; retry?: (() => void) | undefined }): JSX.Element {
   const t = useWords();
   const { status, title, detail, help, instance, field, value, line, errors } = problem.body;
-  const own: Partial<Record<number, Key>> = { 0: 'problem.unreachable', 401: 'problem.401', 403: 'problem.403', 404: 'problem.404', 429: 'problem.429', 503: 'problem.503' };
+  const own: Partial<Record<number, Key>> = { 0: 'problem.unreachable', 401: 'problem.401', 403: 'problem.403', 404: 'problem.404', 409: 'problem.409', 429: 'problem.429', 503: 'problem.503' };
   const sentence = own[status] ? t(own[status]) : title;
   const what = help || (status >= 500 || status === 0 ? t('problem.do_retry') : '');
   return (

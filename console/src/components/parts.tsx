@@ -37,16 +37,21 @@ export function ShortId({ value, href }: { value: string; href?: string }): JSX.
 
 /** `proposal` digests and ids such as `request-8aa7…`, short enough for a table. */
 export function shortId(value: string): string {
-  const found = /^([a-z]+-)?([0-9a-f]{16,})$/.exec(value.replace(/^(sha256|commitment|committed):/, ''));
+  const found = /^([a-z]+[-:])?([0-9a-f]{16,})$/.exec(value.replace(/^sha256:/, ''));
   return found?.[2] ? `${found[1] ?? ''}${found[2].slice(0, 8)}…` : value.length > 40 ? `${value.slice(0, 38)}…` : value;
 }
 
 /** Where in the public log something stands. */
-export function LogLink({ index }: { index: number | null | undefined }): JSX.Element | null {
+export function LogLink({ index, short = false }: { index: number | null | undefined; short?: boolean }): JSX.Element | null {
   const t = useWords();
   const prefer = useSettings();
   if (index === null || index === undefined) return null;
-  return <a href={`/log/${index}`}>{t('log.entry_n', { index: number(index, prefer) })}</a>;
+  const words = t('log.entry_n', { index: number(index, prefer) });
+  return (
+    <a href={`/log/${index}`} aria-label={short ? words : undefined}>
+      {short ? number(index, prefer) : words}
+    </a>
+  );
 }
 
 /** Time left until something is due, or by how much it is late; nothing once it has ended. */

@@ -50,7 +50,7 @@ export function ClaimCard({ claim, chosen, origin, onDone, reportHref }: { claim
         <Tag tone={claim.status === 'confirmed' ? 'good' : claim.status === 'rejected' ? 'bad' : 'plain'}>{codeWord(t, 'claim_status', claim.status)}</Tag>
         {origin ? <Tag tone="info">{origin}</Tag> : null}
       </p>
-      <p class="strong">{claim.statement || claim.text}</p>
+      {claim.statement && claim.statement.trim() !== claim.text.trim() ? <p class="strong">{claim.statement}</p> : null}
       <p class="quiet">
         {t('reports.who')} {claim.who || claim.attribution.outlet || t('common.unknown')}
         {claim.happened ? ` · ${t('reports.happened')} ${claim.happened}` : ''}

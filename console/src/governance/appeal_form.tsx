@@ -5,11 +5,12 @@ import { send } from '../api/client';
 import { useJson } from '../api/resource';
 import type { DecisionRow, Page, TerminalRow } from '../api/types';
 import { ProblemNote, Section } from '../components/basic';
-import { useDoing } from '../components/parts';
+import { useDoing, type Party } from '../components/parts';
 import { time } from '../format';
 import { codeWord, useWords } from '../i18n';
 import { answer } from '../marks';
 import { navigate, setQuery, usePlace } from '../router';
+import { useMay } from '../session';
 import { useSettings } from '../settings';
 import type { AppealNotice } from './types';
 
@@ -36,6 +37,9 @@ export function AppealForm({ own }: { own: boolean }): JSX.Element {
   const doing = useDoing();
   const terminals = useJson<Page<TerminalRow>>(own ? '/v1/terminals' : null, { limit: 200 });
   const decisions = useJson<Page<DecisionRow>>(terminal ? `/v1/terminals/${encodeURIComponent(terminal)}/decisions` : null, { limit: 200 });
+  const mayCharter = useMay('charter:read');
+  const charter = useJson<{ roles?: readonly { name: string; members: readonly Party[] }[] }>(!own && mayCharter ? '/v1/charter' : null);
+  const registrars = charter.data?.roles?.find((role) => role.name === 'registrar')?.members ?? [];
   const offered = turns(decisions.data?.items ?? []);
   return (
     <Section title={t(own ? 'appeals.open' : 'appeals.take')} id="appeal">
@@ -93,7 +97,16 @@ export function AppealForm({ own }: { own: boolean }): JSX.Element {
             <>
               <label class="field">
                 <span>{t('appeals.received_by')}</span>
-                <input required maxLength={400} autocomplete="off" spellcheck={false} placeholder="party-…" value={by} onInput={(event) => setBy(event.currentTarget.value)} />
+                {registrars.some((each) => each.name) ? (
+                  <select required value={by} onChange={(event) => setBy(event.currentTarget.value)}>
+                    <option value="">–</option>
+                    {registrars.map((each) => (
+                      <option value={each.id} selected={each.id === by}>{each.name ?? each.id}</option>
+                    ))}
+                  </select>
+                ) : (
+                  <input required maxLength={400} autocomplete="off" spellcheck={false} placeholder="party-…" value={by} onInput={(event) => setBy(event.currentTarget.value)} />
+                )}
               </label>
               <label class="field">
                 <span>{t('requests.channel')}</span>

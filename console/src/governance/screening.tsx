@@ -64,7 +64,7 @@ export function HitCard({ hit }: { hit: Hit }): JSX.Element {
 export function ScreeningCard({ of }: { of: Screening }): JSX.Element {
   const t = useWords();
   return (
-    <div class="claim">
+    <div class="claim boxed">
       <p class="claim-head">
         <PartyName of={of.subject} />
         <Code group="screening" code={of.listed ? 'listed' : of.unresolved ? 'open' : 'clear'} />

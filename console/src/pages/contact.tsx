@@ -9,12 +9,14 @@ import type { ContactRow } from '../governance/types';
 import { codeWord, useWords } from '../i18n';
 import { ContactNames } from './contacts';
 import type { PageProps } from './index';
+import { useMay } from '../session';
 import { useSettings } from '../settings';
 
 export default function ContactPage({ params }: PageProps): JSX.Element {
   const t = useWords();
   const prefer = useSettings();
   const id = params['id'] ?? '';
+  const mayReports = useMay('reports:read');
   const found = useJson<ContactRow>(`/v1/contacts/${encodeURIComponent(id)}`);
   if (found.problem?.status === 404) {
     return (
@@ -79,7 +81,7 @@ export default function ContactPage({ params }: PageProps): JSX.Element {
                     { head: t('contacts.act'), names: true, cell: (row) => codeWord(t, 'act', row.act) },
                     { head: t('contacts.of'), cell: (row) => <ShortId value={row.of} {...(/^[0-9a-f]{64}$/.test(row.of) ? { href: `/proposals/${row.of}` } : {})} /> },
                     { head: t('contacts.touches'), cell: (row) => <Tag tone={row.touches ? 'warn' : 'plain'}>{t(row.touches ? 'common.yes' : 'common.no')}</Tag> },
-                    { head: t('nav.ledger'), cell: (row) => <LogLink index={row.log_index} /> },
+                    { head: t('nav.ledger'), cell: (row) => <LogLink index={row.log_index} short /> },
                   ]}
                 />
               ) : (
@@ -92,7 +94,7 @@ export default function ContactPage({ params }: PageProps): JSX.Element {
                 <ul>
                   {contact.evidence.map((each) => (
                     <li>
-                      <Digest value={each.sha256} /> {each.url ?? ''} {each.lang ?? ''} {each.machine_translated ? <Tag tone="warn">{t('reports.machine')}</Tag> : null}
+                      {mayReports ? <a href={`/reports/report-${each.sha256.slice(0, 32)}`}>{t('reports.report')}</a> : null} <Digest value={each.sha256} /> {each.url ?? ''} {each.lang ?? ''} {each.machine_translated ? <Tag tone="warn">{t('reports.machine')}</Tag> : null}
                     </li>
                   ))}
                 </ul>

@@ -121,13 +121,17 @@ export default function EntryPage({ params }: PageProps): JSX.Element {
               <>
                 <div class="columns">
                   <Section title={t('log.says')}>
-                    <Value of={entry.body} />
                     {payloadOf(entry.body) ? (
                       <>
-                        <h3>{t('log.signed_inside')}</h3>
                         <Value of={payloadOf(entry.body)} />
+                        <details>
+                          <summary>{t('log.signed_inside')}</summary>
+                          <Value of={entry.body} />
+                        </details>
                       </>
-                    ) : null}
+                    ) : (
+                      <Value of={entry.body} />
+                    )}
                     <Note>{t('log.public_body')}</Note>
                   </Section>
                   <Section title={t('log.place')}>

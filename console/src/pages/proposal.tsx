@@ -36,9 +36,9 @@ function ImpactView({ proposal }: { proposal: Proposal }): JSX.Element {
           keyOf={(row) => `${row.before} ${row.after} ${row.kind}`}
           columns={[
             { head: t('proposals.class_of_terminal'), names: true, cell: (row) => codeWord(t, 'terminal_class', row.kind) },
+            { head: t('proposals.terminals'), figure: true, cell: (row) => number(row.n, prefer) },
             { head: t('whatif.now'), cell: (row) => <Badge outcome={row.before} /> },
-            { head: t('whatif.then'), cell: (row) => <Badge outcome={row.after} /> },
-            { head: t('proposals.terminals'), figure: true, cell: (row) => <>{row.before === row.after ? <span class="quiet">{t('proposals.unchanged')} </span> : null}{number(row.n, prefer)}</> },
+            { head: t('whatif.then'), cell: (row) => (row.before === row.after ? <span class="quiet">{t('proposals.unchanged')}</span> : <Badge outcome={row.after} />) },
           ]}
         />
       ) : null}
@@ -237,7 +237,7 @@ export default function ProposalPage({ params }: PageProps): JSX.Element {
                         { head: t('proposals.group'), cell: (row) => row.group ?? '–' },
                         { head: t('proposals.at'), cell: (row) => <Time at={row.at} detail="minute" /> },
                         { head: t('proposals.counts'), cell: (row) => <Tag tone={row.counts ? 'good' : 'warn'}>{t(row.counts ? 'common.yes' : 'common.no')}</Tag> },
-                        { head: t('nav.ledger'), cell: (row) => <LogLink index={row.log_index} /> },
+                        { head: t('nav.ledger'), cell: (row) => <LogLink index={row.log_index} short /> },
                       ]}
                     />
                   ) : (

@@ -88,7 +88,7 @@ export default function PublicPage(): JSX.Element {
                     { head: t('proposals.state'), cell: (row) => (row.opened_at ? <Tag tone="good">{t('public.opened')}</Tag> : row.overdue_days !== null ? <Tag tone="bad">{t('public.days_overdue', { n: row.overdue_days })}</Tag> : <Tag>{t('public.closed')}</Tag>) },
                     { head: t('public.disclose_by'), cell: (row) => <Time at={row.disclose_by} detail="day" /> },
                     { head: t('appeals.commitment'), cell: (row) => <ShortId value={row.commitment} /> },
-                    { head: t('nav.ledger'), cell: (row) => <LogLink index={row.entry} /> },
+                    { head: t('nav.ledger'), cell: (row) => <LogLink index={row.entry} short /> },
                   ]}
                 />
               ) : (

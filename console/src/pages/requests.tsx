@@ -2,14 +2,14 @@
 import type { JSX } from 'preact';
 import { usePages } from '../api/resource';
 import { Empty, PageHead, Tag, Time } from '../components/basic';
-import { Code, Due, PartyName, ShortId, Tabs } from '../components/parts';
+import { Code, Due, PartyName, shortId, ShortId, Tabs } from '../components/parts';
 import { PagedTable } from '../components/table';
 import type { RequestRow } from '../governance/types';
 import { codeWord, useWords, type Translate } from '../i18n';
 import { usePlace } from '../router';
 
 export function askWords(t: Translate, ask: { op: string; object: string; detail: string }): string {
-  return `${codeWord(t, 'op', ask.op)} ${ask.object}${ask.detail ? `: ${ask.detail}` : ''}`;
+  return `${codeWord(t, 'op', ask.op)} ${shortId(ask.object)}${ask.detail ? `: ${ask.detail}` : ''}`;
 }
 
 export default function Requests(): JSX.Element {
