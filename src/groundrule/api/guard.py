@@ -21,6 +21,7 @@ from groundrule.api.credentials import BadCredentials
 from groundrule.api.principal import NOBODY, Principal
 from groundrule.api.problems import Refused
 from groundrule.api.state import COOKIE, REQUEST_HEADER, Service
+from groundrule.errors import GroundruleError
 
 LOG: Final = logging.getLogger("groundrule.access")
 _SAFE: Final = ("GET", "HEAD", "OPTIONS")
@@ -177,7 +178,11 @@ async def permission_guard(connection: ASGIConnection[Any, Any, Any, Any], handl
 def note_denied(service: Service, principal: Principal, scope: HTTPScope, permission: str, status: int) -> None:
     """Keep that an attempt was denied."""
     service.metrics.denied.labels(permission or "credentials", str(status)).inc()
-    service.desk.store.note_denial(service.clock(), principal.id, scope["method"], route_of(scope), permission, status)
+    try:
+        service.desk.store.note_denial(service.clock(), principal.id, scope["method"], route_of(scope), permission, status)
+    except GroundruleError as error:
+        # On a full disk it stays denied: that it cannot be kept must not become another answer.
+        LOG.warning("a denied attempt could not be kept: %s", error)
 
 
 def route_of(scope: HTTPScope) -> str:
