@@ -85,6 +85,7 @@ def make_app(service: Service, *, handlers: Sequence[ControllerRouterHandler] = 
             description=f"Where and for whom a satellite network serves, why, and the proof. Groundrule {__version__}.",
         ),
         debug=debug,
+        logging_config=None,  # `api.logs` alone says what is logged, and how
         pdb_on_exception=False,
     )  # fmt: skip
     accesses(app)

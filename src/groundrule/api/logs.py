@@ -43,6 +43,8 @@ def configure_logging(*, as_json: bool) -> None:
     logger.handlers[:] = [handler]
     logger.setLevel(logging.INFO if as_json else logging.WARNING)
     logger.propagate = False
+    # The server says that it starts and ends; a person is told by the command, and faults are told by all.
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
 
 def _facts(record: logging.LogRecord) -> dict[str, object]:
