@@ -35,6 +35,7 @@ class Entity:
         one_of: at least one of these must be given.
         required: these must be given.
         key_form: form of the key: text or address.
+        decides: decisions may rest on it.
     """
 
     kind: str
@@ -43,6 +44,7 @@ class Entity:
     one_of: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
     key_form: Literal["text", "address"] = "text"
+    decides: bool = True
 
 
 _TEXT = Attribute()
@@ -141,7 +143,7 @@ _ENTITIES = (
         one_of=IDENTIFIERS,
         required=("list_id", "state", "holder"),
     ),
-    Entity("addresses", "address", {"terminal_id": _TEXT}, required=("terminal_id",), key_form="address"),
+    Entity("addresses", "address", {"terminal_id": _TEXT}, required=("terminal_id",), key_form="address", decides=False),
 )
 
 ENTITIES: Mapping[str, Entity] = {entity.kind: entity for entity in _ENTITIES}

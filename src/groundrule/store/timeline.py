@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from groundrule.canon import SCHEME, canonical_json
 from groundrule.instant import MAX_NS, MIN_NS
 from groundrule.rules.evidence import Profile
+from groundrule.store.entities import ENTITIES
 from groundrule.store.register_view import UNREGISTERED, RegisterView
 from groundrule.store.registers import TABLES, Registers
 from groundrule.store.terminal_index import text_buffers
@@ -100,7 +101,7 @@ class RegisterTimeline:
         cuts: set[int] = set()
         remembered: dict[tuple[object, ...], Any] = {}
         with registers.reading() as connection:
-            for table in TABLES.values():
+            for table in (TABLES[kind] for kind, entity in ENTITIES.items() if entity.decides):
                 known = sa.and_(table.c.recorded_at <= recorded_at_ns, table.c.superseded_at > recorded_at_ns)
                 names = [name for name in ("valid_from", "valid_until", "expires_at") if name in table.c]
                 for name in names:
@@ -121,6 +122,10 @@ class RegisterTimeline:
     def add(self, ids: pa.Array | pa.ChunkedArray) -> NDArray[np.int32]:
         """Return the row of each id; ids never met get new rows in order of appearance."""
         return self._base.add(ids)
+
+    def lookup(self, ids: pa.Array | pa.ChunkedArray) -> NDArray[np.int32]:
+        """Return the row of each id; -1 for ids never met."""
+        return self._base.lookup(ids)
 
     def ids_of(self, rows: NDArray[np.int32]) -> pa.StringArray:
         """Return the terminal ids of rows."""

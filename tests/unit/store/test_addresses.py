@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 
@@ -15,6 +16,7 @@ from groundrule.store.register_import import import_register
 from groundrule.store.register_versions import VERSIONS
 from groundrule.store.registers import Registers
 from groundrule.store.roles import role_statements
+from groundrule.store.timeline import RegisterTimeline
 from register_places import Place
 
 DAY = 86_400_000_000_000
@@ -59,6 +61,8 @@ def test_an_address_is_whose_it_was_then_and_what_is_none_is_set_aside(tmp_path:
         assert terminals_at(registers, [key], first) == {key: "car"}
         assert terminals_at(registers, [key], first + DAY) == {key: "van"}
         assert terminals_at(registers, [key, "192.0.2.1"], first - 1) == {}
+        # Addresses wander often, and no decision rests on them: they do not divide the time that decisions are made in.
+        assert len(set(RegisterTimeline.load(registers, recorded_at_ns=2).epoch_of(np.array([0, first, first + 2 * DAY])))) == 1
 
 
 def test_who_may_use_the_other_registers_may_use_this_one_after_an_upgrade(place: Place, tmp_path: Path) -> None:

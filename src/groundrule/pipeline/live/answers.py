@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
+from groundrule.instant import MIN_NS
 from groundrule.pipeline.causes import Staleness
 from groundrule.pipeline.classes import CLASS_WORDS
 from groundrule.records import DECISION_SCHEMA
@@ -111,6 +115,29 @@ class LastPosition:
     lon_deg: float
     sigma_m: float
     cell: int
+
+
+class LastPositions:
+    """Where terminals were last.
+
+    Args:
+        ids: terminals.
+        fixes: memory of each (FIX_DTYPE, shape (n,)); taken as it is, so that whoever copied it is not kept waiting.
+    """
+
+    def __init__(self, ids: Sequence[str], fixes: NDArray[np.void]) -> None:
+        self._row = {name: row for row, name in enumerate(ids)}
+        self._fixes = fixes
+
+    def get(self, terminal: str) -> LastPosition | None:
+        """Return where a terminal was; None where it never said so."""
+        row = self._row.get(terminal)
+        fix = None if row is None else self._fixes[row]
+        if fix is None or fix["t_pos"] <= MIN_NS:
+            return None
+        return LastPosition(
+            int(fix["t_pos"]), float(fix["lat_pos"]), float(fix["lon_pos"]), float(fix["sigma_pos"]), int(fix["cell"])
+        )
 
 
 @dataclass(frozen=True, slots=True)

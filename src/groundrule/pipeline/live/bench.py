@@ -30,7 +30,7 @@ from groundrule.pipeline.governance_view import read_state
 from groundrule.pipeline.home import basis_of, rulebook_of
 from groundrule.pipeline.judge import Basis, Judge, Judged
 from groundrule.pipeline.live.announcing import Changes
-from groundrule.pipeline.live.answers import ANSWER_SCHEMA, CLASSES, LastPosition, Stamp
+from groundrule.pipeline.live.answers import ANSWER_SCHEMA, CLASSES, LastPositions, Stamp
 from groundrule.pipeline.live.committing import Corrected
 from groundrule.pipeline.live.fleet_view import FleetView, Generation, LastAnswers, answer_codes, columns_of
 from groundrule.pipeline.live.health import WELL
@@ -330,15 +330,12 @@ class Bench:
         coded = pa.DictionaryArray.from_arrays(pa.array(kind.astype(np.int8)), CLASSES)
         return pa.Table.from_arrays([*made.columns, coded, pa.array(np.ones(len(rows), bool))], schema=ANSWER_SCHEMA)
 
-    def last_positions(self, view: FleetView, ids: Sequence[str]) -> dict[str, LastPosition]:
-        """Return where terminals were last, of those that were ever decided."""
-        known = [name for name, row in zip(ids, view.rows_of(ids).tolist(), strict=True) if row >= 0]
-        fixes = self.judge.state.fixes[self.rows_of(pa.chunked_array([pa.array(known, pa.string())]))]
-        return {
-            name: LastPosition(int(fix["t_pos"]), float(fix["lat_pos"]), float(fix["lon_pos"]), float(fix["sigma_pos"]), int(fix["cell"]))
-            for name, fix in zip(known, fixes, strict=True)
-            if fix["t_pos"] > MIN_NS
-        }
+    def last_positions(self, ids: Sequence[str]) -> LastPositions:
+        """Return where terminals were last."""
+        rows = self.judge.basis.registers.lookup(pa.array(list(ids), pa.string()))
+        rows[rows >= len(self.judge.state)] = -1
+        known = rows >= 0
+        return LastPositions([name for name, there in zip(ids, known.tolist(), strict=True) if there], self.judge.state.fixes[rows[known]])
 
     # --- corrections ------------------------------------------------------------------------------------------------------
 

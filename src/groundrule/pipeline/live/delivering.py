@@ -14,6 +14,7 @@ import json
 import logging
 import random
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -106,6 +107,7 @@ class Courier:
         self._lock = threading.Lock()
         self._sending: set[str] = set()
         self._tidied_ns = 0
+        self._look_due = 0.0
         self.ticking: Ticking | None = None
         self._subscribe = subscribe
         self._leave: Callable[[], None] = lambda: None
@@ -164,7 +166,8 @@ class Courier:
         for sink in self._store.sinks("webhook"):
             if sink.state == "active":
                 self._fill(sink)
-        if self.ticking is not None:
+        if self.ticking is not None and time.monotonic() >= self._look_due:
+            self._look_due = time.monotonic() + self._pace.look_s  # not with every event, of which there may be many
             self.ticking.tick()
         if now - self._tidied_ns > 3_600 * NS_PER_S:
             self._tidied_ns = now

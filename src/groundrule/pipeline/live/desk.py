@@ -28,7 +28,7 @@ from groundrule.instant import NS_PER_S
 from groundrule.pipeline.home_ledger import HomeLedger, has_ledger
 from groundrule.pipeline.judge import Basis
 from groundrule.pipeline.live.announcing import Announcer, Subscriber, log_events
-from groundrule.pipeline.live.answers import Answered, Check, LastPosition, LiveSettings, LiveStatus
+from groundrule.pipeline.live.answers import Answered, Check, LastPositions, LiveSettings, LiveStatus
 from groundrule.pipeline.live.bench import Bench
 from groundrule.pipeline.live.commands import Command, ending, failed_future, log_what_is_due, run_command
 from groundrule.pipeline.live.committing import Committer, Done, Work
@@ -139,9 +139,9 @@ class Live:
 
         return self._command(read)
 
-    def last_positions(self, ids: Sequence[str]) -> Future[dict[str, LastPosition]]:
-        """Return where terminals were last; those that never said where they are are left out."""
-        return self._command(lambda: self._bench.last_positions(self.fleet(), ids))
+    def last_positions(self, ids: Sequence[str]) -> Future[LastPositions]:
+        """Return where terminals were last."""
+        return self._command(lambda: self._bench.last_positions(ids))
 
     @property
     def basis(self) -> Basis:

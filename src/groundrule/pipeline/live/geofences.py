@@ -16,10 +16,12 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal
 
+import numpy as np
+
 from groundrule.areas.overlap import match
 from groundrule.errors import ConflictError, GroundruleError
 from groundrule.instant import NS_PER_S, format_instant
-from groundrule.pipeline.live.answers import LastPosition
+from groundrule.pipeline.live.answers import LastPosition, LastPositions
 from groundrule.pipeline.live.desk import Live
 from groundrule.pipeline.live.regions import region_of
 from groundrule.store.addresses import terminals_at
@@ -64,7 +66,6 @@ class Geofences:
         self._live, self._store, self._source, self._clock, self._is_good = live, store, source, clock, is_good
         self._lock = threading.RLock()
         self._sinks = {each.id: each for each in store.sinks("geofence")}
-        self._version = -1
         self._addresses_ns = 0
 
     def create(
@@ -151,10 +152,7 @@ class Geofences:
             if now - self._addresses_ns >= _ADDRESSES_EVERY_NS:
                 self._addresses_ns = now
                 self._look_at_addresses(now)
-            version = self._live.fleet().version
-            if version != self._version:
-                self._look_at_positions(now)
-                self._version = version
+            self._look_at_positions(now)
 
     def given_up(self, sink: Sink) -> None:
         """End a fence whose receiver said that it is no more; nobody can be told."""
@@ -202,7 +200,6 @@ class Geofences:
             if status != sink.spec["status"]:
                 # What happened in between nobody is told; the next position begins anew.
                 spec = {**sink.spec, "status": status, "inside": None, "seen_ns": None}
-                self._version = -1
                 why = {"updateReason": f"SUBSCRIPTION_{status}"}
                 self._keep(sink, spec, [self._event(sink.id, spec, "subscription-updated", now, why)])
 
@@ -250,14 +247,13 @@ class Geofences:
             self._store.remove(sink.id)
             del self._sinks[sink.id]
 
-    def _positions(self, terminals: list[str]) -> dict[str, LastPosition]:
-        if not terminals:
-            return {}
-        try:
-            return self._live.last_positions(terminals).result(_WAIT_S)
-        except (GroundruleError, TimeoutError) as error:
-            _LOG.warning("positions could not be read for geofences: %s", error)
-            return {}
+    def _positions(self, terminals: list[str]) -> LastPositions:
+        if terminals:
+            try:
+                return self._live.last_positions(terminals).result(_WAIT_S)
+            except (GroundruleError, TimeoutError) as error:
+                _LOG.warning("positions could not be read for geofences: %s", error)
+        return LastPositions([], np.zeros(0, np.void))
 
 
 def _inside(position: LastPosition, circle: Any, before: bool | None) -> bool | None:
