@@ -55,6 +55,7 @@ class View:
         return charter_of(self.state)
 
 
+POLICY_DOWN: Final = "degraded:policy_store_down"
 MOST_KEPT: Final = 16
 """Homes whose folds are kept."""
 _EMPTY: Final = State()
@@ -119,6 +120,11 @@ async def govern(live: Live, service: Service, do: Callable[[Governance], T], *,
             # Also what was refused is published: a refusal that nobody sees is none.
             opened.ledger.try_commit()
 
+    if POLICY_DOWN in live.status().degraded:
+        raise Refused(
+            503, "the registers of this home are out of reach, so nothing can be governed; decisions go on", code="policy_store_down",
+            help="see /v1/status, and try again when they are back",
+        )  # fmt: skip
     return await asyncio.wrap_future(live.act(act))
 
 
