@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import signal
+import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -28,6 +31,8 @@ from groundrule.pipeline.live import Live, LiveSettings
 from groundrule.store.access import AccessStore, service_key
 from groundrule.store.home import Home
 
+SWITCH_S: Final = 0.001
+"""How long a thread may keep the interpreter while others wait [s]."""
 ACCESS_FILE: Final = "access.sqlite"
 RUNNING_FILE: Final = "service.json"
 """Says at which address a home is served, while it is."""
@@ -139,7 +144,14 @@ def run(app: Litestar, settings: Settings, *, on_start: Callable[[], None] = lam
             help="name another one with --port",
         ) from None
     on_start()
-    server.run(sockets=[listening])
+    # uvicorn answers what is under way, and then raises the signal once more, which must not end the process: the homes are
+    # still to be closed, and what was acknowledged becomes history.
+    before = {each: signal.signal(each, lambda *_: None) for each in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        server.run(sockets=[listening])
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def serve(homes: Mapping[str, Path], settings: Settings, *, said: Callable[[str], None]) -> None:
@@ -159,4 +171,10 @@ def serve(homes: Mapping[str, Path], settings: Settings, *, said: Callable[[str]
             notice = live.home.path / RUNNING_FILE
             notice.write_text(json.dumps({"address": at}), encoding="utf-8")
             stack.callback(notice.unlink, missing_ok=True)
+        # What was loaded stays: looking for garbage in it would only make requests wait.
+        gc.collect()
+        gc.freeze()
+        stack.callback(gc.unfreeze)
+        # An answer must not wait for long until the thread that judges lets go of the interpreter.
+        sys.setswitchinterval(SWITCH_S)
         run(app, settings, on_start=lambda: said(login_link(service.desk, at)))
