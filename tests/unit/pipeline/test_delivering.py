@@ -121,6 +121,21 @@ def test_events_come_in_order_signed_and_each_once(home: Home, sink: Receiver) -
     assert first.headers["webhook-id"] == first.event["id"]
 
 
+def test_the_documented_way_to_verify_takes_what_is_signed_and_nothing_else() -> None:
+    text = (Path(__file__).resolve().parents[3] / "docs" / "events.md").read_text("utf-8")
+    place: dict[str, Any] = {}
+    exec(text.partition("```python\n")[2].partition("```")[0], place)
+    verified = place["verified"]
+    headers = KEYS.headers("hook-1", "hmac-sha256", "4711", 1_790_000_000, b"{}")
+    assert verified(KEYS.secret("hook-1"), headers, b"{}")
+    for secret, told, body in (
+        (KEYS.secret("hook-2"), headers, b"{}"), (KEYS.secret("hook-1"), headers, b"{ }"),
+        (KEYS.secret("hook-1"), headers | {"webhook-id": "4712"}, b"{}"),
+        (KEYS.secret("hook-1"), headers | {"webhook-timestamp": "1790000001"}, b"{}"),
+    ):  # fmt: skip
+        assert not verified(secret, told, body)
+
+
 def test_a_signature_with_ed25519_holds_under_the_public_key(home: Home, sink: Receiver) -> None:
     with stage(home, sink) as made:
         made.hook(sink, signature="ed25519")
