@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test check campaign bench console world-pack clean
+.PHONY: demo test check campaign bench console wheel sbom world-pack clean
 
 $(VENV)/.ready: pyproject.toml scripts/setup.sh scripts/warm_up.py
 	PYTHON="$(PYTHON)" VENV="$(VENV)" sh scripts/setup.sh
@@ -29,6 +29,12 @@ bench: $(VENV)/.ready         ## every benchmark against its peer; exits 1 where
 
 console: $(VENV)/.ready       ## the web console, built into the package; does nothing when it is built
 	$(BIN)/python scripts/build_console.py || echo "groundrule: the service will run without its console" >&2
+
+wheel: $(VENV)/.ready console ## the same sources give the same bytes; the console is in it
+	$(BIN)/python scripts/build_wheel.py
+
+sbom: $(VENV)/.ready          ## bill of materials of what is installed (CycloneDX)
+	$(BIN)/python scripts/build_sbom.py
 
 world-pack: $(VENV)/.ready    ## rebuild the shipped world areas from the npm package
 	$(BIN)/python scripts/build_world_pack.py

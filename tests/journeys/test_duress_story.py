@@ -138,8 +138,10 @@ def test_a_submitting_body_can_say_so_too(board: Board) -> None:
 
 
 def test_every_key_has_two_files_and_neither_tells_which_passphrase_is_for_duress(board: Board) -> None:
-    seen = set()
-    for _ in range(8):
+    seen: set[str] = set()
+    for _ in range(60):  # chance decides which; all of them alike happens once in 2^59 runs
+        if len(seen) == 2:
+            break
         key = board.key("ada")
         unused = {path.name: path.stat().st_size for path in (key, key.with_name("ada.key.alt"))}
         assert len(set(unused.values())) == 1

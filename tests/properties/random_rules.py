@@ -102,7 +102,7 @@ def rule(rng: random.Random, number: int) -> Rule:
         title="random",
         tier=rng.choice(TIERS),
         outcome=outcome,
-        reason=rng.choice(tuple(reasons.CATALOGUE)),
+        reason=rng.choice(tuple(reasons.RULE_REASONS)),
         where=condition(rng, 2) if rng.random() < 0.7 else All(()),
         who=condition(rng, 2) if rng.random() < 0.5 else All(()),
         what=condition(rng, 2) if rng.random() < 0.5 else All(()),
