@@ -48,7 +48,13 @@ def sample(
         _statement(
             1,
             "request_received",
-            {"who": COMPANY, "channel": "code:channel_letter", "by": ADA},
+            {
+                "who": COMPANY,
+                "channel": "code:channel_letter",
+                "by": ADA,
+                "made": "2026-11-19T23:10:51Z",
+                "received": "2026-11-20T23:10:51Z",
+            },
             Times(AT, recorded_at_ns=AT + HOUR),
             proof,
         ),
@@ -77,7 +83,7 @@ def sample(
         _statement(
             6,
             "enactment_made",
-            {"proposal": CHANGE[:16], "number": 1, "charter": 1},
+            {"proposal": CHANGE[:16], "number": 1, "charter": 1, "needed": 1, "of": 2},
             Times(recorded_at_ns=AT + 33 * HOUR),
             proof,
         ),

@@ -9,7 +9,7 @@ the manifest; every entry that the dossier rests on is in that log, and so is ev
 answered; and every commitment that the bundle opens is that of the party it names. There are three verdicts:
     All of it HOLDS          nothing was changed since an entry of the log named it, by the keys that you gave with --policy
     WHOLE, BUT UNVOUCHED     its parts fit together, and nothing says who made it: no entry of a log names it, or the keys are its own
-    FAILED                   something is not as it was made
+    FAILED                   something does not fit: it was changed, other keys than yours signed it, or it was packed again
 Whoever makes a bundle can make one that is whole. Take the policy from the operator, a witness or the regulator, not from the bundle.
 Exit code 0: all of it holds. 1: failed. 2: wrong usage or a file that cannot be read. 3: whole, but unvouched.
 """
@@ -42,6 +42,8 @@ def members(data):
     """Read member after member, and then compare all bytes with the one form: no other reader of archives can see anything else."""
     check(len(data) <= LARGEST, "the archive is larger than a bundle may be")
     files, at = {}, 0
+    check(data[:4] != b"PK\3\4" or data[4:14] == struct.pack("<5H", 20, 0, 0, 0, 33), "the archive was packed again by another program, so "
+          "it cannot be checked: that says nothing about its files; take the archive as it was given out")  # fmt: skip
     while data[at : at + 4] == b"PK\3\4" and len(data) >= at + 30:
         size, length = struct.unpack_from("<I4xH", data, at + 18)
         name, at = data[at + 30 : at + 30 + length].decode("ascii", "replace"), at + 30 + length + size
@@ -56,10 +58,12 @@ def members(data):
 
 def tree_of(note, policy):
     """A checkpoint of which every signature is known and holds, by all keys of the log and enough witnesses."""
-    tree = open_checkpoint(note, policy)
     _, signatures = parse_note(note)
     owners, order = [owner for owner, _ in signatures], [*policy.logs, *policy.witnesses]
-    check({*owners} <= {*order}, "a signature is by a key that the policy does not name")
+    check({*owners} & {*policy.logs}, "it is not signed by the keys of the policy: this is the wrong policy, or the bundle is a forgery")
+    check({*owners} <= {*order}, "a signature is by a key that the policy does not name: the policy is another than that of the bundle, or "
+          "somebody added to it")  # fmt: skip
+    tree = open_checkpoint(note, policy)
     once = note.rpartition(b"\n\n")[2].count(b"\n") == len(owners)  # parse_note drops repeated lines
     check(once and owners == [each for each in order if each in owners], "the signatures are not in the order of the policy, each once")
     check({key for key in policy.logs if key[0] == tree.origin} <= {*owners}, "a signature of the log is missing")
@@ -104,6 +108,8 @@ def verify(data, policy, facts):
         facts |= {"named_by": f"entry {index} of the log names the manifest", "logged_at": entry["t"]}
     else:
         unvouched.append("no entry of the log names it: whoever made this bundle could have written the text")
+    if not own and trusted == files.get("log/policy"):
+        facts["policy"] = "the same as the bundle's own copy: it counts only if you got it from elsewhere"
     if own:
         unvouched.append("the keys are those in the bundle itself: get the policy from elsewhere, and give it with --policy")
     if 6 not in CHECKED and any(key.type == 6 for key in [*policy.logs.values(), *(key for _, key in policy.witnesses.values())]):
@@ -196,7 +202,9 @@ def main():
         print(f"FAILED: {what}")
     else:
         why = facts.pop("unvouched", [])
-        print("WHOLE, BUT UNVOUCHED." if why else "All of it HOLDS.", *(f"  ! {each}" for each in why),
+        print("WHOLE, BUT UNVOUCHED." if why else "All of it HOLDS.",
+              *([] if why else ["  nothing was changed since the log named it; that does not mean that it is true or complete"]),
+              *(f"  ! {each}" for each in why),
               *(f"  {name}: {json.dumps(value)}" for name, value in facts.items()), sep="\n")  # fmt: skip
     return {"holds": 0, "failed": 1, "unvouched": 3}[verdict]
 

@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 from console import groundrule
+from groundrule.instant import format_instant
 from stories import VERIFIER, play, public_bytes
 
 CHECKER = VERIFIER.parent / "verify_dossier.py"
@@ -56,12 +57,26 @@ def test_the_story_ends_in_a_dossier_that_a_stranger_checks_and_reads(tmp_path: 
     assert {"report_denies", "report_no_reply"} <= {each["phrase"]["key"] for each in read["summary"]}
     others = {each["phrase"]["values"]["other"]: each["phrase"]["values"] for each in statements if each["phrase"]["key"] == "others_there"}
     assert (others["ambulance-3"]["outcome"], others["ambulance-3"]["speed"]) == ("code:deny", 90)
+    # It was denied only after it had been fast for long enough: not from the beginning of the craft's answer.
+    craft = next(row for row in read["decisions"] if row["outcome"] == "serve" and row["count"] > 2)
+    assert others["ambulance-3"]["from"] > format_instant(int(craft["first_ns"]))
+    assert keys["unknown_holder"]["standing"] == "unknown"
+    assert keys["rule_exempts"]["phrase"]["values"]["exempt"] == "with programme survey"
     # The ambulance: the change that follows its denial did not bring it about, and its owner can read what to do.
     said = groundrule("dossier", "terminal", "ambulance-3", "--home", home, "--out", tmp_path / "own", "--no-log", "--no-pdf", "--json")
     assert said.code == 0
     sentences = [each["says"] for each in said.json["summary"]]
     assert any(each.startswith("Change ") and "did not alter what this terminal was answered" in each for each in sentences)
     assert any("was in force before change" in each for each in sentences)
+    # Both denials are told, which of them was appealed against, and that nobody is on record as having asked for them.
+    assert sum("the answer was: deny" in each for each in sentences) == 2
+    assert any(each.startswith("Who approved rulebook") for each in sentences)
+    order = [next(n for n, each in enumerate(sentences) if each.startswith(start)) for start in (
+        "The appeal is against the answer of", "No appeal against the answer of", "No request to deny this terminal",
+        "Registered as protected (hospital), this terminal was denied at 90 km/h", "What stands on record about change",
+        "Steppe Survey Trading (invented) asked to",
+    )]  # fmt: skip
+    assert order == sorted(order)
     sheet = (tmp_path / "own" / "READ-ME.txt").read_text(encoding="utf-8")
     page = (tmp_path / "own" / "dossier.html").read_text(encoding="utf-8")
     assert "This bundle is not entered in the log." in sheet

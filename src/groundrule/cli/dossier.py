@@ -120,6 +120,8 @@ def verify(
 
 def _print_verified(found: Verified) -> None:
     print_text("All of it holds." if found.vouched else "Whole, but unvouched.", style="bold")
+    if found.vouched:
+        print_text("Nothing was changed since the log named it; that does not mean that it is true or complete.")
     kind, subject = found.subject["kind"], visible(str(found.subject["id"]))
     print_text(f"About {kind} {subject}, for {found.reader}, made {found.made_at}; {found.files} files.")
     if found.manifest_entry is None:
@@ -128,6 +130,8 @@ def _print_verified(found: Verified) -> None:
         print_text(f"Entry {found.manifest_entry} of the log names it, {found.logged_at}.")
     opened = f"; {found.openings} commitments are opened" if found.openings else ""
     print_text(f"{len(found.entries)} entries and {len(found.receipts)} receipts lead to the log{opened}.")
+    if found.same_policy:
+        warn("The policy is the same as the bundle's own copy: it counts only if you got it from elsewhere.")
     if not found.own_policy:
         warn("The keys are those in the file: get the policy from elsewhere, and give it with --policy.")
 

@@ -116,6 +116,11 @@ def unpack(data: bytes) -> Opened:
     """
     if len(data) > MAX_BYTES:
         raise ProofFailed(f"a bundle of {len(data):,} bytes", help=f"at most {MAX_BYTES:,}")
+    if data.startswith(_LOCAL) and data[4:14] != struct.pack("<5H", _NEEDS, 0, 0, 0, _DATE):
+        raise ProofFailed(
+            "the archive was packed again by another program, so it cannot be checked: that says nothing about its files",
+            help="take the archive as it was given out",
+        )
     files = _members(data)
     if not files or pack(files) != data:
         raise ProofFailed(

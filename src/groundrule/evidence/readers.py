@@ -44,9 +44,11 @@ LOGGED: Final[Mapping[str, frozenset[str]]] = {
         "rule_younger": "rulebook since from to decided", "change_same": "proposal", "change_other": "proposal",
         "change_not_met": "proposal", "change_too_many": "proposal",
         "preview_differs": "proposal", "rule_kept": "proposal", "rule_reworded": "proposal", "rule_brought": "proposal",
-        "own_contested": "at", "own_contested_at": "at", "own_due": "due", "own_overdue": "due", "sum_appeal_due": "due",
-        "sum_appeal_overdue": "due", "proposal_effective": "since", "proposal_content": "object digest",
-        "request_slow": "made recorded", "sum_answer": "at", "answer_changed": "at",
+        "own_contested": "at", "own_contested_at": "at", "own_due": "due", "own_overdue": "due", "own_not_contested": "at",
+        "judged_at": "from to decided", "unknown_approval": "rulebook when", "change_not_cause": "proposal", "preview_missed": "proposal",
+        "request_received": "made received", "proposal_reversal": "plan",
+        "proposal_effective": "since", "proposal_content": "object digest",
+        "request_slow": "made recorded", "sum_answer": "at rulebook", "answer_changed": "at",
         "nothing_observed": "since", "unknown_contact_true": "contact", "unknown_contact_said": "contact",
     }.items()
 }  # fmt: skip
@@ -63,7 +65,8 @@ LIMIT: Final = re.compile(
 INTERNAL: Final = frozenset(
     {
         "why_finding", "why_not_denied", "why_relief", "why_relief_one", "why_exception", "why_requested", "party_registered",
-        "others_there", "others_there_still", "own_who", "own_ground", "change_answers", "change_moved",
+        "others_there", "others_there_still", "beside_protected", "beside_other",
+        "rule_exempts", "rule_altered", "unknown_holder", "own_who", "own_ground", "change_answers", "change_moved",
     }
 )  # fmt: skip
 """Sentences that only operator and regulator read: margins, limits, what was measured, who holds an account, and other terminals."""
@@ -81,6 +84,7 @@ OF_THE_TRACK: Final = frozenset(
     {
         "answered", "answered_once", "sum_answer", "answer_changed", "nothing_observed", "rule_younger", "decided_by_change",
         "decided_by_before", "decided_by_unknown", "own_contested", "own_contested_at", "own_protected",
+        "own_not_contested", "judged_at", "unknown_approval",
     }
 )  # fmt: skip
 TRACE: Final = frozenset({"nothing_observed"})

@@ -47,6 +47,7 @@ class Verified:
         entries: (index, kind, time) of each entry that is in the log. receipts: (name, fields that it opens).
         own_policy: whether the keys came from the reader, not from the bundle.
         openings: how many commitments the bundle opens.
+        same_policy: whether the reader's keys are, byte for byte, the bundle's own copy.
     """
 
     subject: dict[str, Any]
@@ -59,6 +60,7 @@ class Verified:
     receipts: tuple[tuple[str, dict[str, Any]], ...]
     own_policy: bool
     openings: int = 0
+    same_policy: bool = False
 
     @property
     def vouched(self) -> bool:
@@ -117,8 +119,10 @@ def _verified(opened: Opened, policy: bytes | None) -> Verified:
             receipts[name] = dict(verify_receipt(files[name], keys).fields)
     number = _opened(opened)
     _agree(dossier, opened, receipts)
-    own = policy is not None
-    return Verified(*head, index, logged_at, tuple(entries), tuple(receipts.items()), own_policy=own, openings=number)
+    return Verified(
+        *head, index, logged_at, tuple(entries), tuple(receipts.items()), own_policy=policy is not None, openings=number,
+        same_policy=policy is not None and policy == files.get("log/policy"),
+    )  # fmt: skip
 
 
 def _proved(proof: bytes, entry: bytes, keys: Policy) -> tuple[int, Entry]:
@@ -128,8 +132,13 @@ def _proved(proof: bytes, entry: bytes, keys: Policy) -> tuple[int, Entry]:
     note = Note.parse(parsed.checkpoint)
     order = [*keys.log_keys, *(witness.key for witness in keys.witnesses.values())]
     makers = [next((place for place, key in enumerate(order) if key.made(each)), -1) for each in note.signatures]
+    if not any(0 <= place < len(keys.log_keys) for place in makers):
+        raise ProofFailed(
+            "it is not signed by the keys of the policy: this is the wrong policy, or the bundle is a forgery",
+            help="ask for the policy of the log that the bundle names",
+        )
     if -1 in makers:
-        raise ProofFailed("a signature is by a key that the policy does not name")
+        raise ProofFailed("a signature is by a key that the policy does not name", help="the policy is another, or somebody added to it")
     if makers != sorted(set(makers)):
         raise ProofFailed("the signatures are not in the order of the policy, each once")
     checked = parsed.verify(leaf_hash(entry), keys, strict=True)

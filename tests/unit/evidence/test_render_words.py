@@ -84,6 +84,7 @@ CODES = {
     "op_": ("create", "replace", "delete", "disclose"),
     "outcome_": dealings.OUTCOMES,
     "pattern_": ("single", "regular"),
+    "purpose_": ("military", "law_enforcement", "humanitarian", "commercial", "technical"),
     "role_": ROLES,
     "state_": tuple(ServiceState),
     "status_": dealings.STATUSES,

@@ -245,7 +245,7 @@ def test_a_change_that_is_not_in_force_says_why(case: Case) -> None:
     assert by_key["not_enacted_because"]
     assert by_key["approval_reject"][0].phrase.values["who"] == party("p2")
     assert by_key["approval_recuse"][0].phrase.values["who"] == party("p3")
-    assert {"sum_not_enacted", "sum_no_request"} <= {each.phrase.key for each in found.summary}
+    assert {"sum_not_enacted", "unknown_requester"} <= {each.phrase.key for each in found.summary}
     assert by_key["unknown_requester"]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -17,10 +18,11 @@ from governed_home import base_home, decided
 from groundrule.evidence.bundle import pack
 from groundrule.evidence.dossier import DecisionRow, Dossier, Reader, Standing, SubjectKind, section_order
 from groundrule.evidence.redact import redact
-from groundrule.evidence.render.page import page_html
+from groundrule.evidence.render.page import FAMILIES, page_html
 from groundrule.evidence.render.tables import read_me
 from groundrule.evidence.render.words import LANGUAGES, names_in, words
 from groundrule.evidence.verify_bundle import OPENINGS, verify_bundle
+from groundrule.instant import format_instant
 from groundrule.pipeline.dossiers import findings
 from groundrule.pipeline.dossiers.bench import Bench
 from groundrule.pipeline.dossiers.compose import compose
@@ -212,6 +214,76 @@ def test_other_terminals_of_the_same_place_and_time_are_told_of_to_whom_they_may
         assert not {"van", "guest"} & set(told)
 
 
+def test_another_terminal_has_an_answer_only_while_it_had_it(tmp_path: Path) -> None:
+    home = base_home(tmp_path / "home")
+    rows = [{**row, "speed_m_s": 5.0} for row in drive("car", 0, 8, lat=2.5, lon=2.5, km_h=18)]
+    rows += [{**row, "speed_m_s": 5.0} for row in (drive("van", 0, 8, lat=2.5, lon=2.5, km_h=18))[3:6]]
+    with home.writer():
+        decided(home, table(rows), at_ns=RECORDED)
+    made = compose(Bench.open(home, now_ns=RECORDED), A.TERMINAL, "car")
+    own = [row for row in made.decisions if row.outcome == "deny"][-1]
+    (there,) = by_key(made)["others_there"]
+    times = sorted(row["observed_at"] for row in rows if row["terminal_id"] == "van")
+    assert there.phrase.values["from"] == format_instant(max(times[0], own.first_ns))
+    assert there.phrase.values["to"] == format_instant(times[-1])
+    assert there.phrase.values["to"] != format_instant(own.last_ns)
+    (beside,) = by_key(made)["beside_other"]
+    assert (beside.phrase.values["own"], beside.phrase.values["speed"], beside.phrase.values["other"]) == (18, 18, "van")
+    assert "beside_other" in summary(made)
+    for reader in (Reader.OWNER, Reader.PUBLIC):
+        left, _ = redact(made, reader, lambda: bytes(32))
+        assert not {"beside_other", "others_there"} & {each.phrase.key for each in (*left.statements, *left.summary)}
+
+
+@pytest.mark.parametrize("reader", [Reader.OPERATOR, Reader.REGULATOR])
+@pytest.mark.parametrize("kind", ["terminal", "change", "contact"])
+def test_every_line_of_the_summary_leads_to_a_statement_of_its_standing_and_family(case: Case, kind: str, reader: Reader) -> None:
+    subject = {"terminal": TERMINAL, "change": case.ids["change"], "contact": case.ids["allegation"]}[kind]
+    made, _ = redacted(case.bench(reader), case.dossier(A(kind), subject))
+    page = page_html(made, outlines=NO_COAST).decode()
+    lines = page[page.index('<ol class="summary">') : page.index("</ol>")].split("<li ")[1:]
+    held = {each.id: each for each in made.statements}
+    unlinked = set()
+    for each, line in zip(made.summary, lines, strict=True):
+        links = re.findall(r'class="number" href="#(s[0-9]+)"', line)
+        key = each.phrase.key
+        family = {"sum_answer": ("answered", "answered_once"), "sum_decisions": ("answered", "answered_once")} | FAMILIES
+        for link in links:
+            assert held[link].standing is each.standing, (key, link)
+            assert held[link].phrase.key in family.get(key, (key,)), (key, link)
+            entries = {source.ref for source in each.sources if source.kind == "log_entry"}
+            assert not entries or entries & {source.ref for source in held[link].sources}, (key, link)
+        if not links:
+            unlinked.add(key)
+    assert unlinked <= {"sum_claim", "sum_unknown"}
+
+
+def test_each_distinct_answer_is_told_with_its_rulebook_and_who_approved_it_or_that_this_is_not_known(terminal: Dossier) -> None:
+    told = [each for each in terminal.summary if each.phrase.key == "sum_answer"]
+    assert {each.phrase.values["rulebook"] for each in told} == {row.rulebook.removeprefix("sha256:") for row in terminal.decisions}
+    (unknown,) = [each for each in terminal.summary if each.phrase.key == "unknown_approval"]
+    assert unknown.standing is Standing.UNKNOWN
+    assert unknown.phrase.values["rulebook"] == reigns_first(terminal)
+    runs = by_key(terminal)["judged_at"]
+    assert len(runs) == len({row.run for row in terminal.decisions})
+
+
+def reigns_first(made: Dossier) -> str:
+    return made.decisions[0].rulebook.removeprefix("sha256:")
+
+
+def test_who_is_accused_is_read_beside_the_own_statement(terminal: Dossier) -> None:
+    keys = summary(terminal)
+    stated = [each for each in by_key(terminal).get("approval_no_conflict", ()) if each.phrase.values["who"] == COVERED]
+    if stated:
+        assert keys.index("approval_no_conflict") > next(n for n, key in enumerate(keys) if key.startswith("contact_"))
+
+
+def test_receipts_are_of_the_answer_that_begins_a_stretch() -> None:
+    for language, said_ in (("en", "first answer"), ("de", "erste Antwort"), ("uk", "першу відповідь")):
+        assert said_ in words(language)("page", "receipts_note")
+
+
 # --- what the owner can do --------------------------------------------------------------------------------------------
 
 
@@ -225,7 +297,10 @@ def test_the_appeal_is_told_with_answer_ground_due_time_and_owner(case: Case, te
     who = found["own_who"][0].phrase.values
     assert who["account"] == "canary-account-72"
     assert who["holder"] == "canary-register-party"
-    assert {"sum_appeal_due", "sum_appeal_overdue"} & set(summary(terminal))
+    assert {"own_due", "own_overdue"} & set(summary(terminal))
+    assert summary(terminal).index("own_contested") < summary(terminal).index("sum_request")
+    # The entry of the appeal itself names the day: it is on record, and not computed.
+    assert {each.standing for each in found.get("own_due", ())} <= {Standing.RECORDED}
     left, _ = redacted(case.bench(Reader.OWNER), terminal)
     text = json.dumps([each.phrase.values for each in left.statements])
     assert "canary-register-party" not in text
@@ -344,7 +419,9 @@ def test_a_bundle_that_no_log_names_says_so_on_its_first_page_and_sheet(change: 
 
 def test_the_page_says_for_whom_and_that_nothing_was_left_out(change: Dossier) -> None:
     page = page_html(change, outlines=NO_COAST).decode()
-    assert "Nothing was left out." in page
+    assert "No sentence was withheld from this reader." in page
+    assert "the entries in the bundle hold the rest" in page
+    assert "Nothing was left out" not in page
 
 
 def test_the_whole_case_is_called_invented_where_the_operator_is(change: Dossier, case: Case) -> None:

@@ -91,6 +91,21 @@ def page_html(
     return made.encode()
 
 
+FAMILIES = {
+    "sum_approve": ("approval_approve",),
+    "sum_reject": ("approval_reject",),
+    "sum_recuse": ("approval_recuse",),
+    "sum_request": ("request_received",),
+    "sum_outcome": ("request_outcome",),
+    "sum_proposed": ("proposal_made",),
+    "sum_enacted": ("enactment_made",),
+    "sum_not_enacted": ("not_enacted_because",),
+    "sum_contact_status": ("contact_recorded",),
+    "sum_meanwhile": ("decided_meanwhile_near", "decided_meanwhile"),
+}
+"""Sentences in which a section says what one of the summary says shortly."""
+
+
 class _View:
     """What the template asks for: sentences with their links, times and sources."""
 
@@ -201,16 +216,15 @@ class _View:
         return [found] if found else []
 
     def _evidence(self, each: Statement) -> str:
-        refs = {source.ref for source in each.sources if source.kind in ("log_entry", "receipt", "report")}
-        values = {pair for pair in each.phrase.values.items() if isinstance(pair[1], str)}
-        near = [held for held in self.dossier.statements if refs & {source.ref for source in held.sources}]
-        same = next((held.id for held in self.dossier.statements if held.phrase == each.phrase), "")
-        if same or not values:
+        # Only a statement of the same standing, that says the same or is of the same family and rests on the same entry.
+        stand = [held for held in self.dossier.statements if held.standing is each.standing]
+        same = next((held.id for held in stand if held.phrase == each.phrase), "")
+        if same:
             return same
-        shared = [len(values & set(held.phrase.values.items())) for held in self.dossier.statements]
-        if shared and max(shared) >= min(2, len(values)):
-            return self.dossier.statements[shared.index(max(shared))].id
-        return near[0].id if near and refs and "decisions" not in refs else ""
+        refs = {source.ref for source in each.sources if source.kind in ("log_entry", "report")}
+        family = FAMILIES.get(each.phrase.key, (each.phrase.key,))
+        near = [held for held in stand if held.phrase.key in family and refs & {source.ref for source in held.sources}]
+        return near[0].id if near else ""
 
 
 def timeline(dossier: Dossier) -> list[tuple[int, Statement]]:

@@ -38,13 +38,15 @@ _OWN_ENGLISH = frozenset({
     ("why_not_denied", "gaps"), ("why_relief", "relief"), ("why_relief_one", "relief"), ("why_exception", "exception"),
     ("why_not_explained", "error"), ("report_problem", "problem"),
     ("report_contradiction", "detail"), ("terminal_registered", "what"), ("account_registered", "what"), ("party_registered", "what"),
+    ("rule_exempts", "limit"), ("rule_exempts", "exempt"), ("rule_altered", "before"), ("rule_altered", "after"),
 })  # fmt: skip
 """Values that Groundrule itself says in English: (phrase, value). They stay so in every language, and are marked."""
 _NAMES_INSIDE = frozenset({("act_refused", "sentence"), ("entry_no_effect", "sentence"), ("not_enacted_because", "why")})
 """Of these, sentences that name parties and objects by their ids."""
 _TO_THE_SECOND = frozenset({
     "answered", "answered_once", "answer_changed", "sum_answer", "why_answer", "own_contested", "own_contested_at", "others_there",
-    "others_there_still", "rule_younger", "decided_by_change", "decided_by_before", "decided_by_unknown",
+    "others_there_still", "own_not_contested", "judged_at", "unknown_approval", "beside_protected", "beside_other",
+    "rule_younger", "decided_by_change", "decided_by_before", "decided_by_unknown",
     "proposal_effective", "sum_proposed", "sum_enacted", "sum_not_enacted",
 })  # fmt: skip
 """Phrases about single answers and about acts, which may follow each other within a minute."""

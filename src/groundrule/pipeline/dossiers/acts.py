@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from groundrule.canon import parse_base64, parse_canonical
 from groundrule.evidence.dossier import Phrase, Standing, Times, Value
-from groundrule.govern.contacts import is_late, lateness
+from groundrule.govern.contacts import BUSINESS_DAYS, OFFICIAL_KINDS, is_late, lateness
 from groundrule.govern.logged import (
     LoggedApproval,
     LoggedContact,
@@ -108,7 +108,9 @@ def _request(bench: Bench, logged: LoggedRequest) -> Act:
     at = Times(observed_at_ns=request.received_at, recorded_at_ns=logged.t_ns)
     if request.appeal_of:
         return _appeal(logged, at)
-    said = [_said("request_received", {"who": who, "channel": f"code:channel_{request.channel}", "by": request.received_by}, at)]
+    dated: dict[str, Value] = {"made": format_instant(request.occurred_at), "received": format_instant(request.received_at)}
+    values: dict[str, Value] = {"who": who, "channel": f"code:channel_{request.channel}", "by": request.received_by}
+    said = [_said("request_received", values | dated, at)]
     parts = [(who, "requester"), (request.received_by, "registrar")]
     for each in request.on_behalf_of:
         if each == UNKNOWN:
@@ -124,6 +126,7 @@ def _request(bench: Bench, logged: LoggedRequest) -> Act:
     for ask in request.ask:
         values = {"what": f"code:ask_{ask.op}", "object": ask.object, "detail": ask.detail}
         said.append(_said("request_asks" if ask.detail else "request_asks_plainly", values, at))
+    said.append(_said("request_purpose", {"purpose": f"code:purpose_{request.purpose}"}, at))
     basis = request.legal_basis
     if basis.kind == "none_stated":
         said.append(_said("request_basis_none", {}, at, flags=("no_basis",)))
@@ -209,6 +212,7 @@ def _proposal(bench: Bench, logged: LoggedProposal) -> Act:
         said.append(_said("proposal_request", {"request": request}, when))
     if not proposal.requests:
         said.append(_said("proposal_no_request", {}, when))
+    said.append(_said("proposal_reversal", {"plan": proposal.reversal_plan}, when))
     said += _impact(impact.counts, impact.protected_changed, when)
     refs = {proposal.id, *proposal.requests, *(change.object for change in proposal.change_set), *proposal.screenings}
     refs |= {party for party, _ in parts}
@@ -255,7 +259,16 @@ def _enactment(bench: Bench, logged: LoggedEnactment) -> Act:
         effective_from_ns=made.enacted_at,
         effective_until_ns=proposal.effective.until,
     )
-    values: dict[str, Value] = {"proposal": made.proposal_digest[:16], "number": len(made.approvals), "charter": made.charter_version}
+    charter = bench.state.charters[max(index for index in bench.state.charters if index <= logged.index)]
+    wanted = charter.change_class(proposal.class_)
+    role = charter.role(wanted.role)
+    values: dict[str, Value] = {
+        "proposal": made.proposal_digest[:16],
+        "number": len(made.approvals),
+        "charter": made.charter_version,
+        "needed": max(wanted.min_persons, role.minimum),
+        "of": len(role.parties),
+    }
     refs = frozenset({made.proposal_digest})
     said = (_said("enactment_made", values, at),)
     return Act(logged.index, logged.t_ns, "enactment", made.proposal_digest, refs, said)
@@ -307,7 +320,10 @@ def _late(bench: Bench, logged: LoggedContact, at: Times) -> Said:
     late = lateness(logged.contact, charter.limits, candidate=listed)
     if late.took_ns is None:
         return _said("contact_late_unknown", {}, at, Standing.INFERENCE, ("late",))
-    return _said("contact_late", {"days": late.took_ns // (24 * NS_PER_HOUR)}, at, Standing.INFERENCE, ("late",))
+    days: dict[str, Value] = {"days": late.took_ns // (24 * NS_PER_HOUR)}
+    if listed or logged.contact.counterparty_kind in OFFICIAL_KINDS:
+        return _said("contact_late_hours", days | {"hours": charter.limits.contact_hours}, at, Standing.INFERENCE, ("late",))
+    return _said("contact_late", days | {"within": BUSINESS_DAYS}, at, Standing.INFERENCE, ("late",))
 
 
 def _contact_update(bench: Bench, index: int, t_ns: int, update: ContactUpdate) -> Act:

@@ -47,6 +47,11 @@ def changed_answers(bench: Bench, proposals: Container[str], *, max_rows: int = 
         moved = Counter((was[each], became[each]) for each in both if was[each] != became[each])
         values = {"proposal": short, "terminals": len(both), "moved": moved.total()}
         yield after.brought_by, Said(Phrase("change_answers", values), Standing.INFERENCE, at)
+        counts = bench.state.proposals[after.brought_by].impact.counts
+        foreseen = any(first != then and sum(cells.values()) for first, row in counts.items() for then, cells in row.items())
+        if moved and not foreseen:
+            values = {"proposal": short, "number": moved.total()}
+            yield after.brought_by, Said(Phrase("preview_missed", values), Standing.INFERENCE, at, ("contradiction",))
         for (old_answer, new_answer), number in moved.most_common(MAX_KINDS):
             values = {"proposal": short, "number": number, "before": f"code:{old_answer}", "after": f"code:{new_answer}"}
             yield after.brought_by, Said(Phrase("change_moved", values), Standing.INFERENCE, at)

@@ -29,18 +29,18 @@ from groundrule.evidence.dossier import (
     Value,
     section_order,
 )
-from groundrule.govern.requests import clock
 from groundrule.instant import format_instant
 from groundrule.pipeline.dossiers import findings
 from groundrule.pipeline.dossiers.acts import Act, Said, acts
 from groundrule.pipeline.dossiers.bench import Bench
 from groundrule.pipeline.dossiers.changed import changed_answers
 from groundrule.pipeline.dossiers.gather import Gathered, gather, resolve
-from groundrule.pipeline.dossiers.others import others
+from groundrule.pipeline.dossiers.others import beside, others
 from groundrule.pipeline.dossiers.outside import Outside, outside_reports, report_ref
 from groundrule.pipeline.dossiers.owner import appeals_of, owners_way
 from groundrule.pipeline.dossiers.reigns import reigns
 from groundrule.pipeline.dossiers.service import Service, area_version, rule_text, service_of
+from groundrule.pipeline.dossiers.why import not_approved, told
 from groundrule.pipeline.home import rulebook_of
 from groundrule.store.area_store import current_areas_digest, load_areas
 
@@ -55,6 +55,18 @@ _SECTION_OF = {
 AGAINST = ("report_denies", "report_cannot_corroborate", "report_unaware", "report_no_reply", "report_declines")
 """Claims that do not bear out what others claim: they stand in the summary beside it."""
 MAX_AGAINST = 6
+IN_SHORT = frozenset(
+    {
+        "request_asks", "request_asks_plainly", "request_behalf", "request_behalf_unknown", "request_conveyed", "request_basis_none",
+    }
+)  # fmt: skip
+"""Sentences of a request that its summary repeats."""
+OWN_IN_SHORT = frozenset(
+    {
+        "own_contested", "own_contested_at", "own_due", "own_overdue", "own_ended", "own_not_contested", "own_no_appeal",
+        "no_request_to_deny",
+    }
+)  # fmt: skip
 MAX_AREAS = 20
 INVENTED = "(invented)"
 
@@ -128,6 +140,8 @@ def compose(bench: Bench, kind: SubjectKind, given: str, *, as_of_ns: int | None
     every = acts(bench)
     also = (*service.proposals, *(each.request.id for each in appeals_of(bench, subject))) if service else ()
     gathered = gather(bench, every, kind, subject, also=also)
+    changed = () if service is not None else tuple(changed_answers(bench, gathered.proposals))
+    rules_said = tuple(findings.about_rules(bench, gathered.proposals))
     sheet = Sheet(bench, kind)
     for act in gathered.acts:
         _write(sheet, act)
@@ -136,7 +150,10 @@ def compose(bench: Bench, kind: SubjectKind, given: str, *, as_of_ns: int | None
         _serve(bench, sheet, service)
         _own(bench, sheet, subject, service)
     else:
-        _change(bench, sheet, gathered)
+        _change(bench, sheet, changed)
+    for id_, said in rules_said:
+        rule = Source("rule", str(said.phrase.values["rule"]))
+        sheet.write("findings", said, (*sheet.entry(bench.state.proposals[id_].index), rule), (id_,))
     outside = outside_reports(bench, _refs(kind, subject, gathered, service))
     for said, report, claim in outside.said:
         sheet.write("reports", said, (Source("report", report_ref(report, claim)),), (report,))
@@ -151,7 +168,7 @@ def compose(bench: Bench, kind: SubjectKind, given: str, *, as_of_ns: int | None
         bench.reader,
         bench.home.id,
         bench.head,
-        tuple(_summary(bench, gathered, service, outside, sections)),
+        tuple(_summary(bench, gathered, service, outside, sections, (*rules_said, *changed))),
         sections,
         as_of_ns,
         parties,
@@ -238,9 +255,15 @@ def _serve(bench: Bench, sheet: Sheet, service: Service) -> None:
     for said in service.why:
         sheet.write("why", said, (Source("rule", str(said.phrase.values.get("rule") or "decision")),))
     decisions = (Source("receipt", "decisions"),)
+    for run, said in findings.judged_times(service.rows):
+        sheet.write("findings", said, (Source("receipt", f"run:{run}"),))
+    for said in beside(bench, service.rows, service.protected):
+        sheet.write("findings", said, decisions)
     for said in (*findings.about_track(service.rows), *findings.younger(bench, service.rows), *others(bench, service.rows)):
         sheet.write("findings", said, decisions)
     for id_, said in findings.about_changes(bench, service.rows):
+        sheet.write("findings", said, (*sheet.entry(bench.state.proposals[id_].index), *decisions), (id_,))
+    for id_, said in findings.not_the_cause(bench, service.rows, service.proposals):
         sheet.write("findings", said, (*sheet.entry(bench.state.proposals[id_].index), *decisions), (id_,))
 
 
@@ -249,8 +272,8 @@ def _own(bench: Bench, sheet: Sheet, terminal_id: str, service: Service) -> None
         sheet.write("appeal", said, (*(() if index is None else sheet.entry(index)), *sources), about)
 
 
-def _change(bench: Bench, sheet: Sheet, gathered: Gathered) -> None:
-    for id_, said in changed_answers(bench, gathered.proposals):
+def _change(bench: Bench, sheet: Sheet, changed: Iterable[tuple[str, Said]]) -> None:
+    for id_, said in changed:
         sheet.write("findings", said, (*sheet.entry(bench.state.proposals[id_].index), Source("receipt", "decisions")), (id_,))
 
 
@@ -280,6 +303,15 @@ def _unknown(bench: Bench, sheet: Sheet, gathered: Gathered, service: Service | 
     if service is not None and service.refused and not gathered.proposals:
         ask("unknown_rule_origin")
     if service is not None:
+        for _, said in not_approved(bench, service.rows):
+            sheet.write("unknown", said)
+        # Whose answer a change altered may be who asked for it; whose it left as it was cannot.
+        altered = any(said.phrase.key == "change_other" for _, said in findings.about_changes(bench, service.rows))
+        if service.holder and altered:
+            asking = {bench.of(state.requests[each].request.requester) for each in gathered.requests}
+            appealing = {bench.of(each.request.requester) for each in appeals_of(bench, gathered.id)}
+            for party in sorted(asking - appealing - {service.holder}):
+                ask("unknown_holder", holder=service.holder, who=party)
         ask("unknown_measured")
     if bench.log is None:
         ask("unknown_no_log")
@@ -302,10 +334,15 @@ def _rules(bench: Bench, gathered: Gathered) -> Iterator[RuleText]:
 
 
 def _summary(
-    bench: Bench, gathered: Gathered, service: Service | None, outside: Outside, sections: tuple[Section, ...]
+    bench: Bench,
+    gathered: Gathered,
+    service: Service | None,
+    outside: Outside,
+    sections: tuple[Section, ...],
+    found: tuple[tuple[str, Said], ...],
 ) -> Iterator[Statement]:
     """Say first what a stranger asks first: what happened, on whose request, who decided, and what is only claimed."""
-    made = list(_heads(bench, gathered, service, outside))
+    made = list(_heads(bench, gathered, service, outside, found))
     everything = [each for section in sections for each in section.statements]
     for standing in (Standing.CLAIM, Standing.UNKNOWN):
         number = sum(each.standing is standing for each in everything)
@@ -316,40 +353,54 @@ def _summary(
 
 
 def _heads(
-    bench: Bench, gathered: Gathered, service: Service | None, outside: Outside
+    bench: Bench, gathered: Gathered, service: Service | None, outside: Outside, found: tuple[tuple[str, Said], ...]
 ) -> Iterator[tuple[Said, tuple[Source, ...]]]:
     state = bench.state
     sheet = Sheet(bench, gathered.kind)
     if service is not None:
         yield from _service_heads(bench, sheet, service)
+        yield from _appeal_heads(bench, sheet, gathered, service)
     about_contact = gathered.kind in (SubjectKind.CONTACT, SubjectKind.PERSON)
     if about_contact:
         yield from _contact_heads(bench, sheet, gathered, outside)
     for id_ in sorted(gathered.requests, key=lambda each: state.requests[each].index):
         asked = state.requests[id_]
         if asked.request.appeal_of:
-            where = clock(state, asked, bench.now_ns)
-            values: dict[str, Value] = {"outcome": f"code:outcome_{asked.outcome}", "due": format_instant(where.due_ns)}
-            key = "sum_appeal" if where.ended else "sum_appeal_overdue" if where.overdue else "sum_appeal_due"
-            yield Said(Phrase(key, values), Standing.RECORDED), sheet.entry(asked.index)
+            if service is None:  # of a terminal they stand above, beside the answers
+                act = next(each for each in gathered.acts if each.index == asked.index)
+                yield from ((said, sheet.entry(asked.index)) for said in act.said)
             continue
         first = asked.request.ask[0]
-        values = {"who": bench.of(asked.request.requester), "what": f"code:ask_{first.op}", "object": first.object}
+        values: dict[str, Value] = {"who": bench.of(asked.request.requester), "what": f"code:ask_{first.op}", "object": first.object}
         yield Said(Phrase("sum_request", values), Standing.RECORDED), sheet.entry(asked.index)
         act = next(each for each in gathered.acts if each.index == asked.index)
         for said in act.said:
-            if said.phrase.key in ("request_behalf", "request_behalf_unknown", "request_conveyed", "request_basis_none"):
+            if said.phrase.key in IN_SHORT:
                 yield said, sheet.entry(asked.index)
         if asked.outcomes:
             last = asked.outcomes[-1]
             values = {"outcome": f"code:outcome_{last.outcome}", "reason": last.outcome_reason}
             yield Said(Phrase("sum_outcome", values), Standing.RECORDED), sheet.entry(_outcome_index(gathered, id_, asked.index))
     for id_ in sorted(gathered.proposals, key=lambda each: state.proposals[each].index):
-        yield from _proposal_heads(bench, sheet, id_)
+        yield from _proposal_heads(bench, sheet, id_, found)
     if not about_contact:
         yield from _contact_heads(bench, sheet, gathered, outside)
     if gathered.proposals and not gathered.requests:
-        yield Said(Phrase("sum_no_request", {}), Standing.UNKNOWN), ()
+        yield Said(Phrase("unknown_requester", {}), Standing.UNKNOWN), ()
+
+
+def _appeal_heads(bench: Bench, sheet: Sheet, gathered: Gathered, service: Service) -> Iterator[tuple[Said, tuple[Source, ...]]]:
+    """Which answers were appealed against, what is due, who was served there, and that what follows did not bring the refusals about."""
+    for act in gathered.acts:
+        if act.kind == "request" and act.said[0].phrase.key == "appeal_received":
+            yield act.said[0], sheet.entry(act.index)
+    for index, (said, sources, _) in owners_way(bench, gathered.id, service.rows):
+        if said.phrase.key in OWN_IN_SHORT:
+            yield said, (*(() if index is None else sheet.entry(index)), *sources)
+    for said in beside(bench, service.rows, service.protected):
+        yield said, (Source("receipt", "decisions"),)
+    for id_, said in findings.not_the_cause(bench, service.rows, service.proposals):
+        yield said, (*sheet.entry(bench.state.proposals[id_].index), Source("receipt", "decisions"))
 
 
 def _outcome_index(gathered: Gathered, request: str, otherwise: int) -> int:
@@ -369,16 +420,26 @@ def _contact_heads(bench: Bench, sheet: Sheet, gathered: Gathered, outside: Outs
             yield Said(Phrase("sum_meanwhile", {"number": number}), Standing.INFERENCE), sheet.entry(logged.index)
     if gathered.contacts:
         # Whoever reads of an accusation reads in the same place who denies it, and who said nothing.
+        persons = {bench.of(bench.state.contacts[each].contact.covered_person) for each in gathered.contacts}
+        for act in gathered.acts:
+            if act.kind == "approval" and any(said.phrase.key == "approval_no_conflict" for said in act.said):
+                stated = [said for said in act.said if said.phrase.key == "approval_no_conflict"]
+                yield from ((said, sheet.entry(act.index)) for said in stated if said.phrase.values["who"] in persons)
         against = [each for each in outside.said if each[2] and each[0].phrase.key in AGAINST]
         for said, report, claim in sorted(against, key=lambda each: AGAINST.index(each[0].phrase.key))[:MAX_AGAINST]:
             yield said, (Source("report", report_ref(report, claim)),)
 
 
-def _proposal_heads(bench: Bench, sheet: Sheet, id_: str) -> Iterator[tuple[Said, tuple[Source, ...]]]:
+def _proposal_heads(
+    bench: Bench, sheet: Sheet, id_: str, found: tuple[tuple[str, Said], ...]
+) -> Iterator[tuple[Said, tuple[Source, ...]]]:
     state = bench.state
     logged = state.proposals[id_]
     values: dict[str, Value] = {"who": logged.proposal.author, "id": id_[:16], "at": format_instant(logged.t_ns)}
     yield Said(Phrase("sum_proposed", values), Standing.RECORDED), sheet.entry(logged.index)
+    for of, said in found:
+        if of == id_ and said.phrase.key in ("rule_exempts", "rule_altered"):
+            yield said, (*sheet.entry(logged.index), Source("rule", str(said.phrase.values["rule"])))
     verdicts = {each.approval.person: each for each in state.approvals.get(id_, ())}
     for person, each in verdicts.items():
         yield Said(Phrase(f"sum_{each.approval.verdict}", {"who": person}), Standing.RECORDED), sheet.entry(each.index)
@@ -387,26 +448,31 @@ def _proposal_heads(bench: Bench, sheet: Sheet, id_: str) -> Iterator[tuple[Said
         at: dict[str, Value] = {"at": format_instant(enacted.enactment.enacted_at), "id": id_[:16]}
         yield Said(Phrase("sum_enacted", at), Standing.RECORDED), sheet.entry(enacted.index)
     else:
-        yield Said(Phrase("sum_not_enacted", {"id": id_[:16]}), Standing.RECORDED), sheet.entry(logged.index)
+        yield Said(Phrase("sum_not_enacted", {"id": id_[:16]}), Standing.INFERENCE), sheet.entry(logged.index)
+    for of, said in found:
+        if of == id_ and said.phrase.key in ("preview_missed", "change_moved"):
+            yield said, (*sheet.entry(logged.index), Source("receipt", "decisions"))
 
 
 def _service_heads(bench: Bench, sheet: Sheet, service: Service) -> Iterator[tuple[Said, tuple[Source, ...]]]:
     if not service.rows:
         yield Said(Phrase("sum_no_decision", {}), Standing.RECORDED), ()
         return
-    last = service.rows[-1]
-    shown = [row for row in service.refused[-1:] if row is not last] + [last]
-    for row in shown:
+    unknown = dict(not_approved(bench, service.rows))
+    decided = {str(each.phrase.values["when"]): each for each in service.why if each.phrase.key.startswith("decided_by")}
+    for row in told(service.rows):
         values: dict[str, Value] = {
             "outcome": f"code:{row.outcome}",
             "at": format_instant(row.last_ns),
             "rule": row.rule,
+            "rulebook": row.rulebook.removeprefix("sha256:"),
             "reason": f"reason:{row.reasons[0]}" if row.reasons else None,
         }
         yield Said(Phrase("sum_answer", values), Standing.RECORDED), (Source("receipt", f"run:{row.run}"),)
-    for each in service.why:
-        if each.phrase.key.startswith("decided_by"):
+        if (each := decided.get(format_instant(row.last_ns))) is not None:
             yield each, (Source("rule", str(each.phrase.values["rule"])),)
+        if row in unknown:
+            yield unknown[row], ()
     for each in findings.younger(bench, service.rows):
         yield each, (Source("receipt", "decisions"),)
     for id_, each in findings.about_changes(bench, service.rows):

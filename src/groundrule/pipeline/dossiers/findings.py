@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 
 from groundrule.evidence.dossier import DecisionRow, Phrase, Standing, Times, Value
@@ -22,10 +23,14 @@ from groundrule.pipeline.dossiers.bench import Bench
 from groundrule.pipeline.dossiers.gather import Gathered
 from groundrule.pipeline.dossiers.reigns import GENESIS, reigns
 from groundrule.pipeline.home import rulebook_of
+from groundrule.records import OUTCOME_WORDS
+from groundrule.rules.model import All, Rule
+from groundrule.rules.wording import describe
 
 SILENT_HOURS = 6
 """Hours without an observation from which on a gap is flagged."""
 _DAY_NS = 24 * NS_PER_HOUR
+MAX_RUNS = 20
 
 
 def inferred(key: str, values: dict[str, Value], *flags: str, at_ns: int | None = None) -> Said:
@@ -153,6 +158,49 @@ def younger(bench: Bench, rows: tuple[DecisionRow, ...]) -> Iterator[Said]:
         yield Said(Phrase("rule_younger", values), Standing.INFERENCE, times, ("younger",))
 
 
+def judged_times(rows: tuple[DecisionRow, ...]) -> Iterator[tuple[int, Said]]:
+    """Yield (run, sentence) about when a run computed its answers, which is not the time that a receipt calls `decided_at`."""
+    for run in list(dict.fromkeys(row.run for row in rows))[-MAX_RUNS:]:
+        mine = [row for row in rows if row.run == run and row.decided_ns is not None]
+        if mine:
+            first, last, decided = mine[0].first_ns, mine[-1].last_ns, mine[-1].decided_ns or 0
+            values: dict[str, Value] = {"from": format_instant(first), "to": format_instant(last), "decided": format_instant(decided)}
+            times = Times(observed_at_ns=first, decided_at_ns=decided, recorded_at_ns=mine[-1].logged_ns)
+            yield run, Said(Phrase("judged_at", values), Standing.INFERENCE, times)
+
+
+def not_the_cause(bench: Bench, rows: tuple[DecisionRow, ...], proposals: frozenset[str]) -> Iterator[tuple[str, Said]]:
+    """Yield (proposal, sentence) for each change after which a terminal was denied by the same rule as before it."""
+    for before, after in pairwise(reigns(bench.home)):
+        old = next((row for row in reversed(rows) if row.rulebook == before.rulebook), None)
+        new = next((row for row in reversed(rows) if row.rulebook == after.rulebook), None)
+        if old is None or new is None or after.brought_by not in proposals:
+            continue
+        if old.outcome == new.outcome == "deny" and old.rule == new.rule:
+            yield after.brought_by, inferred("change_not_cause", {"proposal": after.brought_by[:16], "rule": new.rule})
+
+
+def about_rules(bench: Bench, proposals: frozenset[str]) -> Iterator[tuple[str, Said]]:
+    """Yield (proposal, sentence) about what a change does to each rule that it rewords, in the words of the conditions."""
+    for before, after in pairwise(reigns(bench.home)):
+        if after.brought_by not in proposals:
+            continue
+        old = {rule.id: rule for rule in rulebook_of(bench.home, before.rulebook).rules}
+        for rule in rulebook_of(bench.home, after.rulebook).rules:
+            was = old.get(rule.id)
+            if was is None or was == rule:
+                continue
+            values: dict[str, Value] = {"proposal": after.brought_by[:16], "rule": rule.id}
+            more = [each for each in rule.unless if each not in was.unless]
+            bare = plain_rule(replace(was, unless=()))
+            if more and replace(was, unless=rule.unless) == rule and not [each for each in was.unless if each not in rule.unless]:
+                values |= {"exempt": " or ".join(describe(each, nested=True) for each in more), "limit": bare}
+                yield after.brought_by, inferred("rule_exempts", values)
+            elif plain_rule(was) != plain_rule(rule):
+                values |= {"before": plain_rule(was), "after": plain_rule(rule)}
+                yield after.brought_by, inferred("rule_altered", values)
+
+
 def about_changes(bench: Bench, rows: tuple[DecisionRow, ...]) -> Iterator[tuple[str, Said]]:
     """Yield (proposal, sentence) about whether a terminal was answered otherwise under a change than under what was before."""
     for before, after in pairwise(reigns(bench.home)):
@@ -183,3 +231,10 @@ def _rule_before(bench: Bench, before: str, after: str, rule_id: str) -> str | N
     if new is None:
         return None
     return "rule_brought" if old is None else "rule_kept" if old == new else "rule_reworded"
+
+
+def plain_rule(rule: Rule) -> str:
+    """Return the conditions of a rule and its exceptions in words."""
+    parts = [describe(each, nested=True) for each in (rule.where, rule.who, rule.what) if each != All(())]
+    said = f"{OUTCOME_WORDS[rule.outcome]} {' and '.join(parts) or 'always'}"
+    return f"{said}; except {' or '.join(describe(each, nested=True) for each in rule.unless)}" if rule.unless else said

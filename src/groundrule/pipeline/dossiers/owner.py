@@ -13,8 +13,12 @@ from groundrule.instant import format_instant
 from groundrule.pipeline.appealing import UNPROTECTED, get_appeal
 from groundrule.pipeline.dossiers.acts import Said
 from groundrule.pipeline.dossiers.bench import Bench
+from groundrule.pipeline.dossiers.why import told
 from groundrule.store.policy import get_object
 from groundrule.store.registers import Registers
+
+REQUESTS = (Source("register", "requests"),)
+LESS = ("restrict", "deny", "refrain", "list_add", "other")
 
 Cited = tuple[Said, tuple[Source, ...], tuple[str, ...]]
 """A sentence, what it rests on beside its entry of the log, and the ids that it is about."""
@@ -34,7 +38,7 @@ def appeals_of(bench: Bench, terminal_id: str) -> list[LoggedRequest]:
 def owners_way(bench: Bench, terminal_id: str, rows: tuple[DecisionRow, ...]) -> Iterator[tuple[int | None, Cited]]:
     """Yield (entry of the log or None, sentence) about appeals, and about the way to one where none is on record."""
     refused = any(row.outcome in ("deny", "restrict") for row in rows)
-    protected, account, holder = _registered(bench, terminal_id)
+    protected, account, holder = registered(bench, terminal_id)
     if refused and protected:
         last = next(row for row in reversed(rows) if row.outcome in ("deny", "restrict"))
         values: dict[str, Value] = {"class": protected, "rule": last.rule, "outcome": f"code:{last.outcome}"}
@@ -46,8 +50,27 @@ def owners_way(bench: Bench, terminal_id: str, rows: tuple[DecisionRow, ...]) ->
             yield logged.index, (said, (), (logged.request.id,))
         values = {"party": bench.of(logged.request.requester), "account": account or "–", "holder": holder or "–"}
         yield logged.index, (Said(Phrase("own_who", values)), (Source("register", "accounts"),), (logged.request.id,))
+    # That none is on record is known; that none was written is not said.
     if refused and not appealed:
-        yield None, (Said(Phrase("own_no_appeal"), Standing.UNKNOWN), (), ())
+        yield None, (Said(Phrase("own_no_appeal"), Standing.INFERENCE), REQUESTS, ())
+    if appealed:
+        against = [appeal.observed_at_ns for logged in appealed if (appeal := get_appeal(bench.home, logged)) is not None]
+        for row in told(rows):
+            if row.outcome in ("deny", "restrict") and not any(row.first_ns <= at <= row.last_ns for at in against):
+                said = Said(Phrase("own_not_contested", {"at": format_instant(row.last_ns)}), Standing.INFERENCE)
+                yield None, (said, REQUESTS, ())
+    if any(row.outcome == "deny" for row in rows) and not _asked_to_deny(bench, terminal_id, rows):
+        yield None, (Said(Phrase("no_request_to_deny"), Standing.INFERENCE), REQUESTS, ())
+
+
+def _asked_to_deny(bench: Bench, terminal_id: str, rows: tuple[DecisionRow, ...]) -> bool:
+    """Tell whether a request on record asks to answer this terminal, or where it was refused, less than it would be."""
+    objects = {f"terminal/{terminal_id}"}
+    for row in rows:
+        if row.outcome == "deny":
+            objects |= {f"{kind}/{area.removeprefix('country:')}" for area in row.areas for kind in ("area", "service", "country")}
+    asks = (ask for logged in bench.state.requests.values() if not logged.request.appeal_of for ask in logged.request.ask)
+    return any(ask.op in LESS and (ask.object in objects or ask.object.partition("/")[0] in ("rulebook", "list")) for ask in asks)
 
 
 def _appeal(bench: Bench, logged: LoggedRequest, rows: tuple[DecisionRow, ...]) -> Iterator[Said]:
@@ -71,7 +94,8 @@ def _appeal(bench: Bench, logged: LoggedRequest, rows: tuple[DecisionRow, ...]) 
     elif where.overdue:
         yield Said(Phrase("own_overdue", due), Standing.INFERENCE, at, ("overdue",))
     else:
-        yield Said(Phrase("own_due", due), Standing.INFERENCE, at, ("open",))
+        recorded = any(ask.until == where.due_ns for ask in request.ask)  # the entry itself may name the day
+        yield Said(Phrase("own_due", due), Standing.RECORDED if recorded else Standing.INFERENCE, at, ("open",))
 
 
 def _letter(bench: Bench, digest: str | None) -> str:
@@ -85,8 +109,8 @@ def _letter(bench: Bench, digest: str | None) -> str:
     return str(value.get("text", "")).strip()[:600] if isinstance(value, dict) else ""
 
 
-def _registered(bench: Bench, terminal_id: str) -> tuple[str, str, str]:
-    """Protected class, account and holder of a terminal as registered last; empty where there is none."""
+def registered(bench: Bench, terminal_id: str) -> tuple[str, str, str]:
+    """Return protected class, account and holder of a terminal as registered last; empty where there is none."""
     with Registers.open(bench.home) as registers:
         rows = registers.versions("terminals", terminal_id)
         if not rows:

@@ -26,13 +26,13 @@ from groundrule.evidence.dossier import (
 from groundrule.instant import MAX_NS, MIN_NS
 from groundrule.pipeline.dossiers.acts import Said
 from groundrule.pipeline.dossiers.bench import Bench
+from groundrule.pipeline.dossiers.findings import plain_rule
+from groundrule.pipeline.dossiers.owner import registered as registered_as
 from groundrule.pipeline.dossiers.reigns import Reign, Runs, reigns
 from groundrule.pipeline.dossiers.why import why_of
 from groundrule.pipeline.home import rulebook_of
 from groundrule.pipeline.manifests import runs
-from groundrule.records import OUTCOME_WORDS
-from groundrule.rules.model import All, Rule, Rulebook
-from groundrule.rules.wording import describe
+from groundrule.rules.model import Rulebook
 from groundrule.store.area_store import load_areas
 from groundrule.store.history import read_terminals
 from groundrule.store.policy import history
@@ -59,6 +59,7 @@ class Service:
         areas: versions of the areas that decisions named. track: positions.
         proposals: enacted proposals that brought the rulebooks of these decisions into force.
         observations, decisions: how many rows there are.
+        protected: class that it is registered as, where that is a protected one. holder: party that holds its account. Else empty.
         refused: stretches that were refused.
     """
 
@@ -71,6 +72,8 @@ class Service:
     proposals: frozenset[str]
     observations: int
     decisions: int
+    protected: str = ""
+    holder: str = ""
 
     @property
     def refused(self) -> tuple[DecisionRow, ...]:
@@ -96,6 +99,7 @@ def service_of(bench: Bench, terminal_id: str, *, until_ns: int | None = None) -
     names = {area for row in rows for area in row.areas}
     versions = {version for _, version in used}
     track = tuple(_track(terminal_id, seen, rows))
+    protected, _, holder = registered_as(bench, terminal_id)
     why, cited = why_of(bench, terminal_id, rows, until_ns)
     return Service(
         rows,
@@ -107,6 +111,8 @@ def service_of(bench: Bench, terminal_id: str, *, until_ns: int | None = None) -
         frozenset(each.proposal for each in history(home) if each.proposal and each.rulebook in {book for book, _ in used}),
         len(seen),
         len(decided),
+        protected=protected,
+        holder=holder,
     )
 
 
@@ -217,15 +223,8 @@ def rule_text(book: Rulebook, rule_id: str, held: Reign | None = None) -> RuleTe
         None if held is None else held.from_ns,
         None if held is None else held.until_ns,
         sha256(book.text.encode()).hexdigest(),
-        _plain(rule),
+        plain_rule(rule),
     )
-
-
-def _plain(rule: Rule) -> str:
-    """The conditions of a rule and its exceptions in words."""
-    parts = [describe(each, nested=True) for each in (rule.where, rule.who, rule.what) if each != All(())]
-    said = f"{OUTCOME_WORDS[rule.outcome]} {' and '.join(parts) or 'always'}"
-    return f"{said}; except {' or '.join(describe(each, nested=True) for each in rule.unless)}" if rule.unless else said
 
 
 def _written(text: str, rule_id: str) -> str:

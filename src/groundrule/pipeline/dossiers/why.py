@@ -14,6 +14,8 @@ from groundrule.pipeline.explain import Found, explain_terminal
 
 _EXCEPTION = "an exception would apply: "
 DEFAULT = "default"
+MAX_TOLD = 5
+"""Answers that a summary tells of."""
 
 
 def why_of(
@@ -31,6 +33,9 @@ def why_of(
     said: list[Said] = []
     cited: set[tuple[str, str]] = set()
     held = {each.rulebook: each for each in reigns(bench.home)}
+    for row in told(rows):
+        if row not in moments:
+            said.append(decided_by(row, held.get(row.rulebook)))
     for row in moments:
         try:
             found = explain_terminal(bench.home, terminal_id, at_ns=row.last_ns)
@@ -45,6 +50,29 @@ def why_of(
     if until_ns is None and not rows:
         said.append(Said(Phrase("no_decision"), Standing.UNKNOWN))
     return tuple(said), cited
+
+
+def told(rows: Sequence[DecisionRow]) -> list[DecisionRow]:
+    """Return the answers that a summary tells of: of each rulebook the last refusal, and the last answer; of many the first and last."""
+    chosen = [row for place, row in enumerate(rows) if place == len(rows) - 1 or _last_refusal(rows, place)]
+    return chosen if len(chosen) <= MAX_TOLD else [chosen[0], *chosen[1 - MAX_TOLD :]]
+
+
+def _last_refusal(rows: Sequence[DecisionRow], place: int) -> bool:
+    row = rows[place]
+    return row.outcome == "deny" and not any(each.outcome == "deny" and each.rulebook == row.rulebook for each in rows[place + 1 :])
+
+
+def not_approved(bench: Bench, rows: Sequence[DecisionRow]) -> list[tuple[DecisionRow, Said]]:
+    """Return, for answers that are told of, that who approved their rulebook is not known, where that is so."""
+    held = {each.rulebook: each for each in reigns(bench.home)}
+    found = []
+    for row in told(rows):
+        reign = held.get(row.rulebook)
+        if reign is None or reign.brought_by == GENESIS:
+            values: dict[str, Value] = {"rulebook": row.rulebook.removeprefix("sha256:"), "when": format_instant(row.last_ns)}
+            found.append((row, Said(Phrase("unknown_approval", values), Standing.UNKNOWN)))
+    return found
 
 
 def _explained(found: Found, row: DecisionRow, held: Reign | None) -> Iterator[Said]:
