@@ -131,11 +131,10 @@ function Acts({ proposal, onDone }: { proposal: Proposal; onDone: () => void }):
           ))}
         </div>
       ) : (
-        <button type="button" class="button primary" onClick={() => setAsking(true)}>
+        <button type="button" class="button primary" onClick={() => (doing.clear(), setAsking(true))}>
           {t('enact.button')}
         </button>
       )}
-      {doing.problem && !asking ? <ProblemNote problem={doing.problem} /> : null}
       {asking ? (
         <Dialog title={t('enact.confirm')} onClose={() => setAsking(false)}>
           <p>{proposal.rationale}</p>
