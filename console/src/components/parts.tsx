@@ -6,7 +6,7 @@ import { ago, number } from '../format';
 import { codeWord, useWords } from '../i18n';
 import { rolesThatMay } from '../roles';
 import { useSettings } from '../settings';
-import { useSession } from '../session';
+import { useMay, useSession } from '../session';
 import { Copy, Empty, Icon, Tag, Time, type Tone } from './basic';
 
 export interface Party {
@@ -45,8 +45,11 @@ export function shortId(value: string): string {
 export function LogLink({ index, short = false }: { index: number | null | undefined; short?: boolean }): JSX.Element | null {
   const t = useWords();
   const prefer = useSettings();
+  const may = useMay('ledger:read');
   if (index === null || index === undefined) return null;
   const words = t('log.entry_n', { index: number(index, prefer) });
+  // Who may not read the ledger's pages still learns where in the public log to look.
+  if (!may) return <span>{short ? number(index, prefer) : words}</span>;
   return (
     <a href={`/log/${index}`} aria-label={short ? words : undefined}>
       {short ? number(index, prefer) : words}
