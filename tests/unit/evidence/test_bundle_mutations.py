@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import subprocess
 import sys
+import zipfile
 from collections import Counter
 
 import pytest
@@ -30,6 +32,8 @@ from dossier_mutants import (
 from groundrule.errors import ProofFailed
 from groundrule.evidence.bundle import pack, unpack
 from groundrule.evidence.verify_bundle import verify_bundle
+from groundrule.ledger.note import ED25519, NoteSigner
+from groundrule.signing import SigningKey
 from investigated_home import Case, make_case
 
 WANTED = 500
@@ -106,6 +110,34 @@ def test_a_changed_byte_names_the_file_and_packing_again_is_explained(made: Bund
             tool().verify(data, made.policy, {})
         with pytest.raises(ProofFailed, match=wanted.replace("dossier.html", "`dossier.html`")):
             verify_bundle(data, made.policy)
+
+
+def test_other_keys_and_another_packer_are_not_called_a_change(made: Bundles) -> None:
+    """Who checks with the wrong policy, or got an archive that was packed again, is told that and not that somebody changed it."""
+    log = next(line for line in made.policy.decode().splitlines() if line.startswith("log "))
+    other = NoteSigner(log.split()[1].split("+")[0], ED25519, SigningKey.from_seed("ed25519", bytes([7]) * 32)).verifier
+    foreign = f"log {other}\nquorum none\n".encode()
+    again = io.BytesIO()
+    with zipfile.ZipFile(again, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members(made.data).items():
+            archive.writestr(name, data)
+    for data, policy, wanted in (
+        (made.data, foreign, "not signed by the keys of the policy: this is the wrong policy, or the bundle is a forgery"),
+        (again.getvalue(), made.policy, "packed again by another program, so it cannot be checked"),
+    ):
+        with pytest.raises(Exception, match=wanted):
+            tool().verify(data, policy, {})
+        with pytest.raises(ProofFailed, match=wanted):
+            verify_bundle(data, policy)
+
+
+def test_a_policy_that_is_the_bundles_own_copy_is_called_that(made: Bundles) -> None:
+    own = members(made.data)["log/policy"]
+    for policy, same in ((own, True), (b"# from the regulator (invented)\n" + own, False)):
+        facts: dict[str, object] = {}
+        tool().verify(made.data, policy, facts)
+        assert ("the same as the bundle's own copy" in str(facts.get("policy"))) is same
+        assert verify_bundle(made.data, policy).same_policy is same
 
 
 def test_a_proof_renewed_under_a_later_head_of_the_same_log_is_as_good(made: Bundles) -> None:
