@@ -8,6 +8,8 @@ import { Loading, ProblemNote, Progress } from './basic';
 export function JobView<T>({ id, children }: { id: string; children: (result: T) => ComponentChildren }): JSX.Element {
   const t = useWords();
   const job = useJob(id);
+  // Jobs are forgotten after a day, and when the service starts anew.
+  if (job.problem?.status === 404) return <p class="note warn">{t('job.gone')}</p>;
   if (job.problem) return <ProblemNote problem={job.problem} retry={job.reload} />;
   if (!job.data) return <Loading />;
   const { state, progress, problem, result } = job.data;
