@@ -61,7 +61,7 @@ export function ClaimCard({ claim, chosen, origin, onDone, reportHref }: { claim
           {t('reports.about')} <Refs of={claim.about} />
         </p>
       ) : null}
-      {claim.proposition ? (
+      {claim.proposition && !reportHref ? (
         <p>
           <a href={`/propositions/${claim.proposition}`}>{t('reports.compare')}</a>
         </p>

@@ -44,7 +44,7 @@ export default function PropositionPage({ params }: PageProps): JSX.Element {
                       </span>
                     </div>
                     <p class="quiet">
-                      {t('reports.joined')} {origin.joined_by.map((each) => each.replaceAll('_', ' ')).join(', ') || '–'}
+                      {origin.joined_by.length ? `${t('reports.joined')} ${origin.joined_by.map((each) => each.replaceAll('_', ' ')).join(', ')}` : ''}
                       {origin.named.length ? ` · ${origin.named.join(', ')}` : ''}
                       {origin.unnamed_at_least ? ` · ${t('reports.unnamed', { n: origin.unnamed_at_least })}` : ''}
                     </p>
