@@ -7,6 +7,7 @@ with a smaller fleet, and `make test` is this suite.
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import io
 import json
@@ -26,6 +27,7 @@ from types import ModuleType
 
 import pytest
 
+from groundrule import cli
 from groundrule.cli import main
 from groundrule.reasons import CATALOGUE
 from groundrule.records import DECISION_SCHEMA, OUTCOME_WORDS, ServiceState
@@ -216,9 +218,16 @@ def test_the_attribution_of_the_world_areas_is_shown() -> None:
     assert "Apache-2.0" in text
 
 
-def test_the_console_script_is_what_the_blocks_ran() -> None:
+def test_the_console_script_is_what_the_blocks_ran(monkeypatch: pytest.MonkeyPatch) -> None:
     (found,) = entry_points(group="console_scripts", name="groundrule")
-    assert found.load() is main
+    ran: list[bool] = []
+    monkeypatch.setattr(cli, "main", lambda: ran.append(True))
+    kept = gc.get_threshold()
+    try:
+        found.load()()
+    finally:
+        gc.set_threshold(*kept)
+    assert ran == [True]
 
 
 # --- nothing is left out ----------------------------------------------------------------------------------------------

@@ -182,7 +182,7 @@ def note_denied(service: Service, principal: Principal, scope: HTTPScope, permis
         service.desk.store.note_denial(service.clock(), principal.id, scope["method"], route_of(scope), permission, status)
     except GroundruleError as error:
         # On a full disk it stays denied: that it cannot be kept must not become another answer.
-        LOG.warning("a denied attempt could not be kept: %s", error)
+        LOG.warning("a denied attempt could not be kept", exc_info=error)
 
 
 def route_of(scope: HTTPScope) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from groundrule.api.principal import Principal
-from groundrule.api.problems import Problem, problem_of
+from groundrule.api.problems import Problem, problem_of, problem_of_fault
 from groundrule.errors import ConflictError, GroundruleError
 
 MAX_JOBS: Final = 500
@@ -119,10 +119,8 @@ class Jobs:
             job.state = "done"
         except GroundruleError as error:
             job.problem, job.state = problem_of(error), "failed"
-        except Exception:
-            job.problem = Problem("Something went wrong here", 500, "an error of this program; it was logged", code="internal")
-            job.state = "failed"
-            raise
+        except Exception as error:  # noqa: BLE001 - the pool would keep it to itself, and the job would run for ever
+            job.problem, job.state = problem_of_fault(error, job.kind), "failed"
         finally:
             job.ended_ns = self._clock()
 

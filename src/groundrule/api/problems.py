@@ -177,18 +177,22 @@ def on_any_error(request: Request[Any, Any, Any], error: Exception) -> Response[
         # The framework knows one way in which JSON can be wrong; nested too deep and not UTF-8 are two more.
         said = "the body is nested too deep" if isinstance(error, RecursionError) else "the body is not UTF-8 text"
         return answer(Problem(_TITLES[400], 400, said, code="malformed", help="send JSON (RFC 8259)"))
+    return answer(problem_of_fault(error, _route(request)))
+
+
+def problem_of_fault(error: Exception, where: str) -> Problem:
+    """Log a fault of ours, and return what is told of it: the id under which it is found.
+
+    Args:
+        error: what nobody foresaw.
+        where: the route, or the kind of job.
+    """
     instance = f"urn:uuid:{uuid.uuid4()}"
-    LOG.error("internal error", exc_info=error, extra={"instance": instance, "route": _route(request)})
-    return answer(
-        Problem(
-            _TITLES[500],
-            500,
-            "an error of this program; it was logged",
-            instance=instance,
-            code="internal",
-            help="tell the operator the instance",
-        )
-    )
+    LOG.error("internal error", exc_info=error, extra={"instance": instance, "route": where})
+    return Problem(
+        _TITLES[500], 500, "an error of this program; it was logged", instance=instance, code="internal",
+        help="tell the operator the instance",
+    )  # fmt: skip
 
 
 def _is_of_decoding(error: Exception) -> bool:

@@ -21,7 +21,7 @@ class FakeLive:
         self.home = Home(self.path, self.name)
 
     def status(self) -> Any:
-        return SimpleNamespace(checks=self.checks)
+        return SimpleNamespace(checks=self.checks, ready=all(each.ok for each in self.checks if each.vital))
 
     def measure(self, _metrics: Any) -> None:
         return None

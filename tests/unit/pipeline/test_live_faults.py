@@ -14,6 +14,7 @@ import pytest
 import small_home as sh
 from governed_home import Clock, base_home, desk
 from governed_world import envelope, ident, party
+from groundrule.api.logs import Lines
 from groundrule.errors import InputError, StoreError
 from groundrule.govern.signed import format_time, whole_ms
 from groundrule.instant import NS_PER_S
@@ -79,6 +80,30 @@ def test_a_run_that_differs_from_the_answers_is_counted_and_told(live: Live) -> 
     (event,) = live.events.after(0, types=["answers.differ"])
     assert event.data == {"run": 1, "answers": 1}
     assert event.public
+
+
+def test_a_run_that_fails_in_any_way_does_not_end_the_intake(
+    live: Live, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device", named)
+
+    named = "car.segment"
+    submit(live, sh.observation("car", 0, 5, 1))
+    with monkeypatch.context() as broken:
+        broken.setattr(live._committer, "commit", fail)
+        with pytest.raises(OSError, match="No space left"):
+            live.commit().result(30)
+        live._commit_due = 0.0  # and of its own accord
+        while live.status().counters.get("failed_runs", 0) < 2:
+            assert submit(live, sh.observation("van", live.status().counters.get("accepted", 0), 5, 1)).accepted == 1
+        assert not next(check for check in live.status().checks if check.name == "commit").ok
+    assert named not in "".join(Lines().format(record) for record in caplog.records)
+    assert caplog.records
+    run = live.commit().result(30)
+    assert run is not None
+    assert run.counts.decided == live.status().counters["accepted"]
+    assert live.status().counters["differences"] == 0
 
 
 def test_after_a_crash_what_was_acknowledged_is_committed_and_known(home: Home) -> None:

@@ -98,10 +98,9 @@ async def areas(
 ) -> Page[AreaRow]:
     """List areas by id, each in the version that holds at the instant, or else in its last one."""
     now = instant_of(at, "at") if at else service.clock()
-    found = _listed(live.basis.areas)
-    chosen = [(versions, position) for versions, position in found if kind is None or versions[-1].kind == kind]
+    chosen = [versions for versions in _listed(live.basis.areas) if kind is None or versions[-1].kind == kind]
     page = page_of(chosen, limit, cursor)
-    return Page([_row(versions, now) for versions, _ in page.items], page.next)
+    return Page([_row(versions, now) for versions in page.items], page.next)
 
 
 @get("/v1/areas/{area_id:str}/versions", opt={"permission": "areas:read"}, summary="Every version of an area, and its record of service")
@@ -224,12 +223,12 @@ async def item(live: GivenLive, service: GivenService, collection: FromPath[str]
 
 
 @lru_cache(maxsize=4)
-def _listed(areas: AreaSet) -> list[tuple[tuple[Area, ...], int]]:
+def _listed(areas: AreaSet) -> list[tuple[Area, ...]]:
+    """Return the versions of each area in order of time, by id."""
     by_id: dict[str, list[Area]] = {}
     for area in areas:
         by_id.setdefault(area.id, []).append(area)
-    ordered = sorted(by_id.items())
-    return [(tuple(sorted(found, key=lambda a: a.valid_from_ns)), position) for position, (_, found) in enumerate(ordered)]
+    return [tuple(sorted(found, key=lambda a: a.valid_from_ns)) for _, found in sorted(by_id.items())]
 
 
 def _row(versions: Sequence[Area], now_ns: int) -> AreaRow:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from importlib.resources import files
 from typing import Annotated, Any, Final
 
 import msgspec
-import yaml
 from litestar import get, post
 from litestar.params import JSONBody
 from litestar.types import ControllerRouterHandler
@@ -34,6 +32,7 @@ from groundrule.rules.compare import compare
 from groundrule.rules.model import Rule, Rulebook
 from groundrule.rules.nodes import RulebookErrors
 from groundrule.rules.text import load_rulebook, read_rulebook
+from groundrule.rules.written import written_rules
 from groundrule.store.home import Home
 from groundrule.store.policy import history
 
@@ -347,7 +346,7 @@ def _sees_limits(principal: Principal) -> bool:
 
 
 def _book(book: Rulebook, in_force: str, *, whole: bool) -> Book:
-    written = _written(book.text) if whole else {}
+    written = written_rules(book.text) if whole else {}
     return Book(
         book.id, book.version, book.title, book.operator, book.digest, book.digest == in_force, book.notice, book.default_outcome.word,
         book.default_reason, list(book.precedence), [_rule(rule, written.get(rule.id, ("", 0))) for rule in book.rules],
@@ -364,21 +363,6 @@ def _rule(rule: Rule, written: tuple[str, int]) -> RuleView:
         when(rule.effective_until_ns), stands.basis, stands.requested_by, stands.source, stands.date, stands.illustrative, rule.appeal,
         *written,
     )  # fmt: skip
-
-
-@lru_cache(maxsize=8)
-def _written(text: str) -> Mapping[str, tuple[str, int]]:
-    """Return the lines of each rule and where they begin."""
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
-    found: dict[str, tuple[str, int]] = {}
-    for key, value in root.value if root is not None else ():
-        if key.value == "rules":
-            for node in value.value:
-                name = next((item.value for label, item in node.value if label.value == "id"), None)
-                if name is not None:
-                    start, end = node.start_mark, node.end_mark
-                    found[name] = (f"{' ' * start.column}{text[start.index : end.index]}".rstrip(), start.line + 1)
-    return found
 
 
 HANDLERS: Final[tuple[ControllerRouterHandler, ...]] = (rulebooks, rulebook, diff, check, analyse_, whatif)

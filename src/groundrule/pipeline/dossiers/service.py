@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import shapely
-import yaml
 
 from groundrule.areas.model import Area
 from groundrule.errors import InputError
@@ -33,6 +32,7 @@ from groundrule.pipeline.dossiers.why import why_of
 from groundrule.pipeline.home import rulebook_of
 from groundrule.pipeline.manifests import runs
 from groundrule.rules.model import Rulebook
+from groundrule.rules.written import Written, written_rules
 from groundrule.store.area_store import load_areas
 from groundrule.store.history import read_terminals
 from groundrule.store.policy import history
@@ -214,7 +214,7 @@ def rule_text(book: Rulebook, rule_id: str, held: Reign | None = None) -> RuleTe
         book.digest,
         rule.id,
         rule.title,
-        _written(book.text, rule_id),
+        written_rules(book.text).get(rule_id, Written("", 0)).text,
         rule.authority.basis,
         rule.authority.requested_by or "",
         _bounded(rule.effective_from_ns),
@@ -225,20 +225,6 @@ def rule_text(book: Rulebook, rule_id: str, held: Reign | None = None) -> RuleTe
         sha256(book.text.encode()).hexdigest(),
         plain_rule(rule),
     )
-
-
-def _written(text: str, rule_id: str) -> str:
-    """The lines of one rule, cut out of the rulebook's text."""
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
-    for key, value in root.value if root is not None else ():
-        if key.value != "rules":
-            continue
-        for node in value.value:
-            fields = {each.value: found for each, found in node.value}
-            if "id" in fields and fields["id"].value == rule_id:
-                start, end = node.start_mark, node.end_mark
-                return str(" " * start.column + text[start.index : end.index]).rstrip()
-    return ""
 
 
 def _areas(

@@ -170,7 +170,7 @@ class Announcer:
                 self._log.prune(before_ns=self._clock() - kept_ns, most=self._settings.event_rows)
         except GroundruleError as error:
             self.failed += len(events)
-            _LOG.warning("events could not be stored: %s", error.message)
+            _LOG.warning("events could not be stored", exc_info=error)
             return
         with self._ready:
             subscribers = list(self._subscribers)

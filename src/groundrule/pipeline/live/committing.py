@@ -110,14 +110,12 @@ class Done:
         run: it.
         work: what it was made of.
         differences: answers that the run decided otherwise, without a late row being the cause.
-        examples: a few of them, for the log of the service: terminal, instant, answered, decided.
         corrected: None if no row was late.
     """
 
     run: Run
     work: Work
     differences: int
-    examples: list[tuple[str, int, str, str]]
     corrected: Corrected | None
 
 
@@ -152,8 +150,7 @@ class Committer:
             self._basis = basis_of(self._home, recorded_at_ns=now)
         watcher = _Watcher(self._basis, work, self._names)
         run = self._decide(work, self._basis, now, watcher)
-        differences, examples = watcher.compare()
-        return Done(run, work, differences, examples, watcher.corrected())
+        return Done(run, work, watcher.compare(), watcher.corrected())
 
     def recover(self, frames: Sequence[Frame], segments: Sequence[Segment]) -> Run:
         """Commit what a crash left, under the basis that the frames name.
@@ -246,8 +243,8 @@ class _Watcher:
             for place in np.flatnonzero(chosen).tolist():
                 self._held[int(judged.rows[place])] = (judged, place)
 
-    def compare(self) -> tuple[int, list[tuple[str, int, str, str]]]:
-        """Hold what was answered against what the run decided, terminal by terminal in order of time."""
+    def compare(self) -> int:
+        """Return how many answers the run decided otherwise, terminal by terminal in order of time."""
         answered: list[tuple[NDArray[Any], ...]] = []
         for chunk in self._work.chunks:
             rows = self._basis.registers.add(chunk.rows.column("terminal_id"))
@@ -258,17 +255,12 @@ class _Watcher:
             answered.append(columns if excused is None else tuple(column[~excused] for column in columns))
         ours, theirs = _sorted(answered), _sorted(self._decided)
         if ours is None or theirs is None:
-            return abs((0 if ours is None else len(ours[0])) - (0 if theirs is None else len(theirs[0]))), []
+            return abs((0 if ours is None else len(ours[0])) - (0 if theirs is None else len(theirs[0])))
         if len(ours[0]) != len(theirs[0]) or (ours[0] != theirs[0]).any() or (ours[1] != theirs[1]).any():
             pairs = [set(zip(each[0].tolist(), each[1].tolist(), strict=True)) for each in (ours, theirs)]
-            return len(pairs[0] ^ pairs[1]), []
+            return len(pairs[0] ^ pairs[1])
         differ = np.flatnonzero((ours[2] != theirs[2]) | (ours[3] != theirs[3]) | (ours[4] != theirs[4]))
-        ids = self._basis.registers.ids_of(ours[0][differ[:5]].astype(np.int32)).to_pylist()
-        examples = [
-            (name, int(ours[1][row]), *("/".join(str(side[k][row]) for k in (2, 3, 4)) for side in (ours, theirs)))
-            for name, row in zip(ids, differ[:5], strict=True)
-        ]
-        return len(differ), examples
+        return len(differ)
 
     def corrected(self) -> Corrected | None:
         """Return the memory and the last decisions of terminals with late rows."""

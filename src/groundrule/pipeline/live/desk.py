@@ -250,7 +250,7 @@ class Live:
         try:
             return self._stack.enter_context(HomeLedger.open(self.home, clock=self._clock)), ""
         except GroundruleError as error:
-            _LOG.error("the log is out of reach: %s", error)
+            _LOG.error("the log is out of reach", exc_info=error)
             return None, str(error)
 
     # --- the intake thread --------------------------------------------------------------------------------------------------
@@ -259,7 +259,7 @@ class Live:
         try:
             while self._step():
                 pass
-            with suppress(GroundruleError):
+            with suppress(Exception):  # kept as fault; the segments stay for the next start
                 self._commit_and_wait()
         finally:
             with self._ready:
@@ -320,7 +320,7 @@ class Live:
             if self._ledger is not None and not self._closing:
                 self._command(lambda: self._act(log_what_is_due))
         if self._committing is not None and self._committing.done():
-            with suppress(GroundruleError):  # kept as fault
+            with suppress(Exception):  # kept as fault and tried again: whatever a run met, the intake goes on
                 self._finish()
         full = self._writer.rows >= self.settings.commit_rows and self._commit_fault is None
         if self._committing is None and self._taker.pending and (full or now >= self._commit_due):
@@ -386,7 +386,8 @@ class Live:
             self._commit_due = time.monotonic() + RETRY_S
             self._taker.take_back(work)
             self._taker.count(failed_runs=1)
-            _LOG.warning("pending observations could not be committed: %s", error)
+            # `status` says why, to those who may know: a message can name a terminal, and a log must not.
+            _LOG.warning("pending observations could not be committed", exc_info=error)
             raise
         self._committing = self._in_run = None
         self._commit_fault = None
@@ -401,7 +402,7 @@ class Live:
         now = self._clock()
         self._announcer.say(Event("run.committed", now, "run", data, public=True, once=f"run:{run.number}"))
         if done.differences:
-            _LOG.error("%d answers differ from what run %d decided, for instance %s", done.differences, run.number, done.examples[:1])
+            _LOG.error("%d answers differ from what run %d decided", done.differences, run.number)
             self._announcer.say(
                 Event("answers.differ", now, "run", {"run": run.number, "answers": done.differences}, public=True)
             )
@@ -446,7 +447,7 @@ class Live:
         except GroundruleError as error:
             self._committer.forget()
             self._reload_fault = str(error)
-            _LOG.warning("what is in force cannot be read: %s", error)
+            _LOG.warning("what is in force cannot be read", exc_info=error)
             return
         self._reload_fault = ""
         now, after = self._clock(), self._bench.stamp
@@ -464,7 +465,7 @@ class Live:
         try:
             found, self._log_size = log_events(self._ledger, self._log_size)
         except GroundruleError as error:
-            _LOG.warning("the log could not be read for its events: %s", error)
+            _LOG.warning("the log could not be read for its events", exc_info=error)
             return
         self._announcer.say(*found)
 

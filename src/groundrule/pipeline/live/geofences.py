@@ -252,7 +252,7 @@ class Geofences:
             try:
                 return self._live.last_positions(terminals).result(_WAIT_S)
             except (GroundruleError, TimeoutError) as error:
-                _LOG.warning("positions could not be read for geofences: %s", error)
+                _LOG.warning("positions could not be read for geofences", exc_info=error)
         return LastPositions([], np.zeros(0, np.void))
 
 
