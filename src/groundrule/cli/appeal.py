@@ -13,6 +13,7 @@ from groundrule.cli.governing import chosen, governed, need_charter
 from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_json, print_table, print_text
 from groundrule.cli.rules import instant_option
 from groundrule.errors import InputError
+from groundrule.evidence.render.words import vocabulary
 from groundrule.govern.appeals import appeals
 from groundrule.govern.objects import RequestOutcome
 from groundrule.govern.signed import format_time, whole_ms
@@ -122,7 +123,7 @@ def list_(
 def notice_(
     appeal: Annotated[str, typer.Argument(help="Id of the appeal, or how it begins.")],
     home: HomeOption = DEFAULT_HOME,
-    language: Annotated[str, typer.Option("--language", help="Language of the message.")] = "en",
+    language: Annotated[str, typer.Option("--language", help="Language of all that is said: en, de or uk.")] = "en",
     as_json: OutputJson = False,
 ) -> None:
     """Write what the owner is told: the reason, where the appeal stands, until when, and what comes next. No thresholds."""
@@ -132,17 +133,19 @@ def notice_(
     if as_json:
         print_json(told)
         return
-    print_text(f"Terminal {told['terminal']}", style="bold")
+    say = vocabulary(language)
+    print_text(say("notice_terminal", terminal=told["terminal"]), style="bold")
     for line in told["decision"]:
         print_text(f"  {line}")
-    print_text(f"Your appeal {told['appeal']}, log entry {told['entry']}", style="bold")
+    print_text(say("notice_appeal", appeal=told["appeal"], entry=str(told["entry"])), style="bold")
     for line in told["stages"]:
         print_text(f"  {line}")
-    print_text(f"  {'OVERDUE since' if told['overdue'] else 'an answer is due by'} {told['due']}")
+    print_text("  " + say("notice_overdue" if told["overdue"] else "notice_due", due=told["due"]))
     for line in told["next"]:
         print_text(f"  {line}")
     opening = told["opening"]
-    print_text(f"  {opening['commitment']}: entry {opening['batch_index']}, leaf {opening['leaf_index']}, salt {opening['salt']}")
+    values = {"commitment": opening["commitment"], "entry": str(opening["batch_index"]), "leaf": str(opening["leaf_index"])}
+    print_text("  " + say("notice_opening", **values, salt=opening["salt"]))
 
 
 def _chosen(state: State, appeal: str) -> str:

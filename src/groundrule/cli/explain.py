@@ -31,7 +31,9 @@ def explain(
     audience: Annotated[
         For, typer.Option("--for", help="Owners see reason, basis, message and appeal; no thresholds.")
     ] = For.OPERATOR,
-    language: Annotated[str, typer.Option("--language", help="Language of the message.")] = "en",
+    language: Annotated[
+        str, typer.Option("--language", help="Language of all that is said: en, de or uk; a message may have others.")
+    ] = "en",
     as_json: OutputJson = False,
 ) -> None:
     """Say why a terminal is or is not served, and which rule came nearest to a denial."""
@@ -48,7 +50,8 @@ def explain(
             }
         )
         return
-    print_text(f"{found.terminal_id} at {format_instant(found.observed_at_ns)}")
+    say = found.explanation.say
+    print_text(say("at_place", terminal=found.terminal_id, at=format_instant(found.observed_at_ns)))
     if audience is For.OPERATOR:
         print_text(place_sentence(found))
     print_text(found.explanation.as_text())
@@ -65,7 +68,9 @@ def place_dict(found: Found) -> dict[str, object]:
 
 def place_sentence(found: Found) -> str:
     """Position and areas in one line."""
+    say = found.explanation.say
     if math.isnan(found.lat_deg):
-        return "position unknown"
-    names = [name if word == "inside" else f"{name} (edge, {p:.0%})" for name, word, p in found.areas]
-    return f"{found.lat_deg:.5f}, {found.lon_deg:.5f} in {', '.join(names) or 'no area'}"
+        return say("position_unknown")
+    names = [name if word == "inside" else say("edge_of", area=name, share=f"{p:.0%}") for name, word, p in found.areas]
+    where = f"{found.lat_deg:.5f}, {found.lon_deg:.5f}"
+    return say("position_in", position=where, areas=", ".join(names) or say("no_area"))

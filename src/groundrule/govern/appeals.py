@@ -33,14 +33,6 @@ CORRECTED: Final = "corrected"
 """Outcome of an appeal: the evidence was wrong, is mended, and the terminal has another answer now."""
 SALT_BYTES: Final = 32
 _DOMAIN: Final = b"groundrule/appeal/v1\x00"
-_WHAT: Final = {
-    "pending": "it waits for an answer",
-    "proposed": "a change is proposed, and persons of the operator decide about it together",
-    "refused": "the decision stands",
-    "withdrawn": "it was withdrawn",
-    CORRECTED: "the decision was corrected",
-    "informally_followed": "it was followed without a decision of those who may decide; a review is due",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +93,6 @@ def appeals(state: State) -> tuple[LoggedRequest, ...]:
     return tuple(logged for logged in state.requests.values() if is_appeal(logged.request))
 
 
-def stages(logged: LoggedRequest) -> Sequence[str]:
-    """Return in plain words what became of an appeal, one sentence for each step."""
-    told = [_WHAT["pending"]]
-    told += [f"{_WHAT[each.outcome]}, because {each.outcome_reason}" for each in logged.outcomes]
-    return told
+def steps(logged: LoggedRequest) -> Sequence[tuple[str, str]]:
+    """Return what became of an appeal: each outcome with its reason, that it waits first; `pipeline.appealing` says it in words."""
+    return [("pending", ""), *((each.outcome, each.outcome_reason) for each in logged.outcomes)]

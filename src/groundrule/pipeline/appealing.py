@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from groundrule.canon import canonical_json, format_base64, parse_base64, parse_canonical
 from groundrule.errors import ConflictError, InputError, IntegrityError
-from groundrule.govern.appeals import Appealed, is_appeal, limit_ns, stages
+from groundrule.govern.appeals import Appealed, is_appeal, limit_ns, steps
 from groundrule.govern.logged import LoggedRequest
 from groundrule.govern.objects import Request, new_id
 from groundrule.govern.refusal import refuse
@@ -26,6 +26,7 @@ from groundrule.pipeline.explain import explain_terminal
 from groundrule.pipeline.home_ledger import policy_of
 from groundrule.pipeline.manifests import runs
 from groundrule.pipeline.parties import names_of, party_record, put_party
+from groundrule.rules.vocabulary import ENGLISH, Vocabulary
 from groundrule.store.durable import write_durably
 from groundrule.store.home import Home
 from groundrule.store.policy import put_object
@@ -33,11 +34,8 @@ from groundrule.store.records import Record, RecordStore
 from groundrule.store.registers import Registers
 
 UNPROTECTED: Final = frozenset({"", "none"})
-NEXT: Final = (
-    "Check in the public log that the appeal is there and when an answer is due: decision and salt give what the entry says.",
-    "Without an answer in time every copy of the log shows it as overdue.",
-    "A regulator or a court can ask for the fields of the decision; the operator's review board opens them by a disclosure.",
-)
+NEXT: Final = ("appeal_next_check", "appeal_next_overdue", "appeal_next_court")
+"""What an owner can do, by the keys of its sentences."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +159,9 @@ def check_correction(home: Home, logged: LoggedRequest) -> None:
 def notice(home: Home, state: State, logged: LoggedRequest, now_ns: int, *, language: str = "en") -> dict[str, Any]:
     """Return what the owner is told: reason, state, due time, way on. No threshold, no rule, no detector.
 
+    Args:
+        language: BCP 47 tag of what is said; English where there are no words.
+
     Raises:
         ConflictError: nothing is kept of the appeal.
     """
@@ -168,20 +169,29 @@ def notice(home: Home, state: State, logged: LoggedRequest, now_ns: int, *, lang
     if appeal is None:
         raise ConflictError("nothing is kept of this appeal", help="it was erased, or opened at another home")
     found = explain_terminal(home, appeal.terminal_id, at_ns=appeal.observed_at_ns, audience="owner", language=language)
-    where = clock(state, logged, now_ns)
+    where, say = clock(state, logged, now_ns), found.explanation.say
     what = appeal.appealed
     return {
         "appeal": logged.request.id,
         "entry": logged.index,
         "terminal": appeal.terminal_id,
         "decision": found.explanation.as_text().splitlines(),
-        "stages": list(stages(logged)),
+        "stages": stages(logged, say),
         "due": format_instant(where.due_ns),
         "overdue": where.overdue,
-        "next": list(NEXT),
+        "next": [say(key) for key in NEXT],
         "opening": {"batch_index": what.batch_index, "leaf_index": what.leaf_index, "leaf": what.leaf,
                     "salt": format_base64(appeal.salt), "commitment": logged.request.appeal_of},
     }  # fmt: skip
+
+
+def stages(logged: LoggedRequest, say: Vocabulary = ENGLISH) -> list[str]:
+    """Return in plain words what became of an appeal, one sentence for each step."""
+    told = []
+    for outcome, reason in steps(logged):
+        what = say(f"appeal_{outcome}")
+        told.append(say("appeal_because", what=what, reason=reason) if reason else what)
+    return told
 
 
 def rows(home: Home | None, state: State, now_ns: int) -> list[dict[str, Any]]:

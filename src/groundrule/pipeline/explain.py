@@ -10,6 +10,7 @@ import numpy as np
 
 from groundrule.areas.index import AreaIndex
 from groundrule.errors import InputError, IntegrityError
+from groundrule.evidence.render.words import vocabulary
 from groundrule.instant import format_instant
 from groundrule.pipeline.emergency_overlay import overlay_of_run
 from groundrule.pipeline.history import observations_of
@@ -71,7 +72,7 @@ def explain_terminal(
             that decided it.
         at_ns: the instant [ns, UTC]; None is the last observation.
         audience: operator or owner.
-        language: preferred language of the message.
+        language: BCP 47 tag of what is said; what there are no words for is said in English.
         bases: gives what a run rested on, by its manifest, to whoever keeps that; None reads it.
     Raises:
         InputError: the home holds no observation of this terminal up to then.
@@ -146,8 +147,9 @@ def explain_row(
     situation = situation_of(judge, judged, row)
     lat, lon = float(judged.motion.lat_deg[row]), float(judged.motion.lon_deg[row])
     explanation = explainer.explain(
-        situation, audience=audience, distances=distances_from(judge.basis.index, lat, lon), language=language
-    )
+        situation, audience=audience, distances=distances_from(judge.basis.index, lat, lon), language=language,
+        say=vocabulary(language),
+    )  # fmt: skip
     outcome = OUTCOME_WORDS[int(judged.decided.outcome[row])]
     ordinary, measure = outcome, None
     if isinstance(judged.decided.classes, OverlaidClasses):
@@ -177,13 +179,14 @@ def under_emergency(ordinary: Explanation, measure: Measure, found: DecisionClas
         measure: the emergency.
         found: what it made of the decision.
     """
-    owner = ordinary.audience == "owner"
+    owner, say = ordinary.audience == "owner", ordinary.say
     until, due = format_instant(measure.until_ns), format_instant(measure.review_due_ns)
-    by = ordinary.rule_id or "the rulebook's default"
+    without = say(f"outcome_{ordinary.outcome.word}")
+    by = ordinary.rule_id or say("default_rule")
     applied = Applied(
-        measure.id, f"emergency because of {measure.condition}, {'permits only' if measure.permits else 'denies only'}", "emergency",
+        measure.id, say("emergency_permits" if measure.permits else "emergency_denies", condition=measure.condition), "emergency",
         measure.reason, found.outcome, found.outcome, True,
-        (f"in force from {format_instant(measure.from_ns)} until {until}, review due by {due}",),
+        (say("emergency_in_force", from_=format_instant(measure.from_ns), until=until, due=due),),
     )  # fmt: skip
     return replace(
         ordinary,
@@ -191,18 +194,17 @@ def under_emergency(ordinary: Explanation, measure: Measure, found: DecisionClas
         state=found.state,
         reason=measure.reason,
         rule_id=measure.id,
-        basis="An emergency of the operator's charter: two persons declared it, it is short, and others review it.",
+        basis=say("emergency_basis"),
         requested_by=None,
         source=None,
         message=None,
         language=None,
-        appeal="Write to the operator: whoever reviews the emergency reads it."
-        if found.outcome > Outcome.SERVE else None,
+        appeal=say("emergency_appeal") if found.outcome > Outcome.SERVE else None,
         obligations=found.obligations,
         retry=None,
         applied=() if owner else (applied, *(replace(each, decisive=False) for each in ordinary.applied)),
         nearest=(),
-        relief=() if owner else (f"when the emergency is over, at {until}: {ordinary.outcome.word} by {by}, {ordinary.reason}",),
+        relief=() if owner else (say("emergency_relief", until=until, outcome=without, rule=by, reason=ordinary.reason),),
         also=(),
     )  # fmt: skip
 

@@ -8,12 +8,11 @@ would teach whoever misuses a terminal how to stay just below a limit.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from groundrule.instant import format_instant
-from groundrule.reasons import CATALOGUE
 from groundrule.records import Outcome, ServiceState
 from groundrule.rules import wording
 from groundrule.rules.evidence import AreaFact, Profile, Truth
@@ -33,25 +32,13 @@ from groundrule.rules.nearest import (
 from groundrule.rules.normal import leaves_of
 from groundrule.rules.selectors import NO, Place, landing_of
 from groundrule.rules.situation import Judge, Number, Situation, Strength, deciding
+from groundrule.rules.vocabulary import ENGLISH, Vocabulary
 
 Audience = Literal["operator", "owner"]
 NEAREST = 3
 """How many near misses an explanation names."""
 MAX_PLACES = 100_000
 """Places that an explainer remembers."""
-
-_OWNER_OUTCOMES = {
-    Outcome.SERVE: "Your terminal is served.",
-    Outcome.RESTRICT: "Your terminal is served with limits.",
-    Outcome.REVIEW: "Your terminal is served, and a person looks at its case.",
-    Outcome.DENY: "Your terminal is not served here and now.",
-}
-_OWNER_STATES = {
-    ServiceState.NORMAL: "",
-    ServiceState.DEGRADED: "The network is degraded; this is a fault and not a decision about you.",
-    ServiceState.PENDING_REGISTRATION: "A registration is being processed; this is not a denial.",
-    ServiceState.NEVER_SERVED: "The network has never served this area; this is not a denial.",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +80,7 @@ class Explanation:
         relief: for anything but plain service, what would have to differ for the deciding rule not to apply.
         also: ids of the other rules that would still deny if the deciding one did not.
         at: the instant explained (RFC 3339).
+        say: the words of the language in which findings, gaps and relief were written.
     """
 
     audience: Audience
@@ -113,12 +101,12 @@ class Explanation:
     relief: tuple[str, ...]
     also: tuple[str, ...]
     at: str
+    say: Vocabulary = ENGLISH
 
     @property
     def reason_sentence(self) -> str:
-        """The catalogue's sentence for the reason."""
-        found = CATALOGUE.get(self.reason)
-        return found.sentence if found is not None else self.reason
+        """The catalogue's sentence for the reason, in the language of the reader."""
+        return self.say.reason(self.reason)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the explanation as JSON values; an owner's has no operator's fields."""
@@ -175,48 +163,55 @@ class Explanation:
         return self._owner_text() if self.audience == "owner" else self._operator_text()
 
     def _owner_text(self) -> str:
-        lines = [_OWNER_OUTCOMES[self.outcome], f"Why: {self.reason_sentence}", f"Basis: {self.basis}"]
+        say = self.say
+        lines = [say(f"owner_{self.outcome.word}"), say("owner_why", reason=self.reason_sentence), say("owner_basis", basis=self.basis)]
         if self.state is ServiceState.NEVER_SERVED:
-            lines[0] = "There is no service here."
-        if _OWNER_STATES[self.state]:
-            lines.insert(1, _OWNER_STATES[self.state])
+            lines[0] = say("owner_no_service")
+        if self.state is not ServiceState.NORMAL:
+            lines.insert(1, say(f"owner_state_{self.state.value}"))
         if self.message:
-            lines.append(f"Message: {self.message}")
+            lines.append(say("owner_message", message=self.message))
         if self.obligations:
-            lines.append(f"What binds you: {', '.join(item.replace('_', ' ').replace('=', ': ') for item in self.obligations)}")
+            bound = ", ".join(item.replace("_", " ").replace("=", ": ") for item in self.obligations)
+            lines.append(say("owner_obligations", obligations=bound))
         if self.appeal:
-            lines.append(f"Appeal: {self.appeal}")
+            lines.append(say("owner_appeal", appeal=self.appeal))
         return "\n".join(lines)
 
     def _operator_text(self) -> str:
-        state = "" if self.state is ServiceState.NORMAL else f", state {self.state.value}"
-        by = self.rule_id or "the rulebook's default"
-        lines = [f"{self.outcome.word}{state} at {self.at}: {self.reason} ({by})", f"  {self.reason_sentence}"]
+        say, normal = self.say, self.state is ServiceState.NORMAL
+        values = {"outcome": self._word(self.outcome), "at": self.at, "reason": self.reason, "rule": self.rule_id or say("default_rule")}
+        head = say("head", **values) if normal else say("head_state", **values, state=say(f"state_{self.state.value}"))
+        lines = [head, f"  {self.reason_sentence}"]
         if self.basis:
-            asked = f", asked for by {self.requested_by}" if self.requested_by else ""
-            lines.append(f"  basis: {self.basis.rstrip('.')}{asked}")
+            basis, by = self.basis.rstrip("."), self.requested_by
+            lines.append("  " + (say("basis_asked", basis=basis, by=by) if by else say("basis", basis=basis)))
         if self.applied:
-            lines.append("rules that apply:")
+            lines.append(say("rules_that_apply"))
         for item in self.applied:
-            mark = "=>" if item.decisive else "  "
-            stated = "" if item.outcome is item.stated else f" (states {item.stated.word}, in doubt)"
-            lines.append(f"{mark} {item.rule_id}: {item.outcome.word}{stated}, {item.reason}; {item.title}")
+            values = {"rule": item.rule_id, "outcome": self._word(item.outcome), "reason": item.reason, "title": item.title}
+            doubted = item.outcome is not item.stated
+            line = say("rule_line_doubt", **values, stated=self._word(item.stated)) if doubted else say("rule_line", **values)
+            lines.append(f"{'=>' if item.decisive else '  '} {line}")
             lines += [f"     {found}" for found in item.findings]
         if self.nearest:
-            lines.append("nearest rules that would have denied it:")
+            lines.append(say("nearest"))
         for miss in self.nearest:
-            lines.append(f"   {miss.rule_id}: {miss.outcome.word}; {miss.title}")
-            lines.append(f"     did not hold: {miss.sentence()}" if not miss.note else f"     {miss.note}")
+            lines.append("   " + say("nearest_line", rule=miss.rule_id, outcome=self._word(miss.outcome), title=miss.title))
+            lines.append("     " + (miss.note or say("did_not_hold", gaps=miss.sentence())))
         if self.relief:
-            lines.append("what would have to differ:")
+            lines.append(say("relief"))
             lines += [f"   {item}" for item in self.relief]
         if self.also:
-            lines.append(f"   and these would still deny: {', '.join(self.also)}")
+            lines.append("   " + say("also", rules=", ".join(self.also)))
         if self.obligations:
-            lines.append(f"obligations: {', '.join(self.obligations)}")
+            lines.append(say("obligations", obligations=", ".join(self.obligations)))
         if self.retry:
-            lines.append(f"retry: {self.retry}")
+            lines.append(say("retry", retry=self.retry))
         return "\n".join(lines)
+
+    def _word(self, outcome: Outcome) -> str:
+        return self.say(f"outcome_{outcome.word}")
 
 
 class Explainer:
@@ -243,6 +238,7 @@ class Explainer:
         audience: Audience = "operator",
         distances: Distances | None = None,
         language: str = "en",
+        say: Vocabulary = ENGLISH,
     ) -> Explanation:
         """Explain what is decided in a situation.
 
@@ -252,6 +248,7 @@ class Explainer:
             distances: signed metres to the edge of an area (negative inside) by area id or selector, or a function
                 of it that returns None where it knows none.
             language: preferred language of the message; English is the second choice.
+            say: words for everything else.
         """
         if len(self._places) > MAX_PLACES:
             self._places.clear()
@@ -274,10 +271,10 @@ class Explainer:
             language=spoken,
             appeal=None if rule is None else rule.appeal,
             obligations=() if rule is None else rule.obligations,
-            retry=None if rule is None else _retry(rule),
-            applied=self._applied(judge, outcomes, rule) if operator else (),
-            nearest=self._nearest(judge, outcomes, rule, distances) if operator and outcome != Outcome.DENY else (),
-            relief=self._relief(judge, rule) if operator and rule is not None and outcome != Outcome.SERVE else (),
+            retry=None if rule is None else _retry(rule, say),
+            applied=self._applied(judge, outcomes, rule, say) if operator else (),
+            nearest=self._nearest(judge, outcomes, rule, distances, say) if operator and outcome != Outcome.DENY else (),
+            relief=self._relief(judge, rule, say) if operator and rule is not None and outcome != Outcome.SERVE else (),
             also=tuple(
                 sorted(
                     rule_id
@@ -286,6 +283,7 @@ class Explainer:
                 )
             ),
             at=format_instant(situation.now_ns),
+            say=say,
         )
 
     def _outcomes(self, judge: Judge) -> dict[str, Outcome]:
@@ -299,7 +297,9 @@ class Explainer:
                     outcomes[rule.id] = rule.outcome if certain else Outcome(int(strength))
         return outcomes
 
-    def _applied(self, judge: Judge, outcomes: Mapping[str, Outcome], decisive: Rule | None) -> tuple[Applied, ...]:
+    def _applied(
+        self, judge: Judge, outcomes: Mapping[str, Outcome], decisive: Rule | None, say: Vocabulary
+    ) -> tuple[Applied, ...]:
         order = sorted(
             outcomes,
             key=lambda rule_id: (
@@ -318,14 +318,14 @@ class Explainer:
                 outcomes[rule_id],
                 rule.outcome,
                 decisive is not None and rule_id == decisive.id,
-                _findings(judge, rule),
+                _findings(judge, rule, say),
             )
             for rule_id in order
             for rule in (self._rules[rule_id],)
         )
 
     def _nearest(
-        self, judge: Judge, outcomes: Mapping[str, Outcome], decisive: Rule | None, distances: Distances | None
+        self, judge: Judge, outcomes: Mapping[str, Outcome], decisive: Rule | None, distances: Distances | None, say: Vocabulary
     ) -> tuple[NearMiss, ...]:
         reached = self.rulebook.default_outcome if decisive is None else outcomes[decisive.id]
         ranked: list[tuple[int, float, bytes, Rule, tuple[Need, ...], int]] = []
@@ -343,16 +343,16 @@ class Explainer:
             ranked += sorted(level, key=lambda item: item[:3])
         misses = []
         for _, margin, _, rule, needs, out_of_force in ranked[:NEAREST]:
-            gaps: tuple[Gap, ...] = tuple(gap(judge, need, distances) for need in needs)
+            gaps: tuple[Gap, ...] = tuple(gap(judge, need, distances, say) for need in needs)
             if out_of_force:
-                gaps = (*gaps, time_gap(rule, judge.situation.now_ns))
+                gaps = (*gaps, time_gap(rule, judge.situation.now_ns, say))
             note = ""
             if not gaps and decisive is not None:
-                note = f"it applied, and {decisive.id} in the earlier tier {decisive.tier} decided"
+                note = say("overridden", rule=decisive.id, tier=decisive.tier)
             misses.append(NearMiss(rule.id, rule.title, rule.outcome, gaps, round(margin, 9), note))
         return tuple(misses)
 
-    def _relief(self, judge: Judge, rule: Rule) -> tuple[str, ...]:
+    def _relief(self, judge: Judge, rule: Rule, say: Vocabulary) -> tuple[str, ...]:
         """Say what would have to differ for a rule not to apply: its conditions first, then its exceptions."""
         lines = []
         for part in (rule.where, rule.who, rule.what):
@@ -360,12 +360,11 @@ class Explainer:
                 continue
             needs = missing(judge, part, None, negated=True)
             if needs:
-                lines.append(" and ".join(wording.leaf(need.leaf, negated=need.negated) for need in needs))
+                lines.append(_together(needs, say))
         for part in rule.unless:
             needs = missing(judge, part, None)
             if needs:
-                lacking = " and ".join(wording.leaf(need.leaf, negated=need.negated) for need in needs)
-                lines.append(f"an exception would apply: {lacking}")
+                lines.append(say("exception_would_apply", what=_together(needs, say)))
         return tuple(lines)
 
 
@@ -381,6 +380,7 @@ def explain(
     audience: Audience = "operator",
     distances: Distances | None = None,
     language: str = "en",
+    say: Vocabulary = ENGLISH,
 ) -> Explanation:
     """Explain one decision; for many, keep an `Explainer`.
 
@@ -395,9 +395,10 @@ def explain(
         audience: operator or owner.
         distances: signed metres to the edge by area id or selector, or a function of it.
         language: preferred language of the message.
+        say: words for everything else.
     """
     situation = Situation(now_ns, facts, profile, numbers, categories, latches)
-    return Explainer(rulebook).explain(situation, audience=audience, distances=distances, language=language)
+    return Explainer(rulebook).explain(situation, audience=audience, distances=distances, language=language, say=say)
 
 
 def _share(condition: Condition, shared: dict[Condition, Condition]) -> Condition:
@@ -409,18 +410,18 @@ def _share(condition: Condition, shared: dict[Condition, Condition]) -> Conditio
     return shared.setdefault(condition, condition)
 
 
-def _findings(judge: Judge, rule: Rule) -> tuple[str, ...]:
+def _findings(judge: Judge, rule: Rule, say: Vocabulary) -> tuple[str, ...]:
     """Write what carries a rule: leaves of its conditions that hold or are in doubt, and doubtful exceptions."""
     lines = []
     for part in (rule.where, rule.who, rule.what):
         lines += [
-            finding(judge, leaf, negated=negated)
+            finding(judge, leaf, negated=negated, say=say)
             for leaf, negated in _signed_leaves(part)
             if judge.leaf(leaf).truth not in ((NO,) if not negated else (2,))
         ]
     for part in rule.unless:
         lines += [
-            f"exception in doubt: {finding(judge, leaf)}"
+            say("exception_in_doubt", what=finding(judge, leaf, say=say))
             for leaf in leaves_of(part)
             if judge.leaf(leaf).doubt is not None
         ]
@@ -446,10 +447,14 @@ def _message(rule: Rule | None, language: str) -> tuple[str | None, str | None]:
     return None, None
 
 
-def _retry(rule: Rule) -> str | None:
+def _together(needs: Iterable[Need], say: Vocabulary) -> str:
+    return f" {say('and')} ".join(wording.leaf(need.leaf, negated=need.negated, say=say) for need in needs)
+
+
+def _retry(rule: Rule, say: Vocabulary) -> str | None:
     parts = []
     if rule.retry_wait_s is not None:
-        parts.append(f"after {rule.retry_wait_s} s")
+        parts.append(say("retry_after", time=wording.seconds(rule.retry_wait_s, say)))
     if rule.retry_move_m is not None:
-        parts.append(f"after moving {wording.distance(rule.retry_move_m)}")
-    return " or ".join(parts) or None
+        parts.append(say("retry_moved", distance=wording.distance(rule.retry_move_m, say)))
+    return f" {say('or')} ".join(parts) or None

@@ -19,6 +19,7 @@ from groundrule.rules.evidence import Truth
 from groundrule.rules.model import All, AnyOf, Compare, Condition, In, Latch, ListIn, Not, Relation, Rule, Where
 from groundrule.rules.selectors import PERHAPS, YES
 from groundrule.rules.situation import Judge
+from groundrule.rules.vocabulary import ENGLISH, Vocabulary
 
 Distances = Mapping[str, float] | Callable[[str], float | None]
 HALF_DISTANCE_M = 10_000.0
@@ -104,9 +105,9 @@ def missing(
     return (Need(condition, negated, margin),)
 
 
-def gap(judge: Judge, need: Need, distances: Distances | None) -> Gap:
+def gap(judge: Judge, need: Need, distances: Distances | None, say: Vocabulary = ENGLISH) -> Gap:
     """Write one missing leaf in words, with the value found and the value needed."""
-    return Gap(_gap_words(judge, need.leaf, need.negated, distances), need.margin)
+    return Gap(_gap_words(judge, need.leaf, need.negated, distances, say), need.margin)
 
 
 def near_miss(
@@ -120,28 +121,23 @@ def near_miss(
     return needs, 0 if in_force else 1
 
 
-def time_gap(rule: Rule, now_ns: int) -> Gap:
+def time_gap(rule: Rule, now_ns: int, say: Vocabulary = ENGLISH) -> Gap:
     """Write that a rule is not in force now."""
     if now_ns < rule.effective_from_ns:
-        return Gap(f"not in force before {format_instant(rule.effective_from_ns)}", TIME_MARGIN)
-    return Gap(f"expired at {format_instant(rule.effective_until_ns)}", TIME_MARGIN)
+        return Gap(say("not_in_force_before", at=format_instant(rule.effective_from_ns)), TIME_MARGIN)
+    return Gap(say("expired_at", at=format_instant(rule.effective_until_ns)), TIME_MARGIN)
 
 
-def finding(judge: Judge, leaf: Condition, *, negated: bool = False) -> str:
+def finding(judge: Judge, leaf: Condition, *, negated: bool = False, say: Vocabulary = ENGLISH) -> str:
     """Write what was found about a leaf that holds or is in doubt, with numbers where there are any."""
-    found = judge.leaf(leaf)
+    found, said = judge.leaf(leaf), wording.leaf(leaf, negated=negated, say=say)
     if found.doubt is not None:
-        reason = {
-            "edge": "the position may be on either side",
-            "stale": "the position is too old",
-            "error": "the fact has a type that it cannot have",
-        }.get(found.doubt, "")
-        reason = reason or f"{wording.attribute_name(found.attribute)} is not known"
-        return f"perhaps {wording.leaf(leaf, negated=negated)}: {reason}"
-    if isinstance(leaf, Compare | Latch):
-        value = _value(judge, leaf.attribute)
-        return wording.leaf(leaf, negated=negated) + (f", found {value}" if value else "")
-    return wording.leaf(leaf, negated=negated)
+        if found.doubt in ("edge", "stale", "error"):
+            return say("perhaps", what=said, why=say(f"doubt_{found.doubt}"))
+        return say("perhaps", what=said, why=say("doubt_unknown", name=wording.attribute_name(found.attribute, say)))
+    if isinstance(leaf, Compare | Latch) and (value := _value(judge, leaf.attribute, say)):
+        return say("found", what=said, value=value)
+    return said
 
 
 def _together(
@@ -191,46 +187,50 @@ def _distance(leaf: Where, distances: Distances | None) -> float | None:
     return None
 
 
-def _gap_words(judge: Judge, leaf: Condition, negated: bool, distances: Distances | None) -> str:
+def _gap_words(judge: Judge, leaf: Condition, negated: bool, distances: Distances | None, say: Vocabulary) -> str:
     found = judge.leaf(leaf)
     match leaf:
         case Where() if found.truth != PERHAPS:
             metres = _distance(leaf, distances)
             if metres is None:
-                return wording.leaf(leaf, negated=not negated)
-            side = "inside" if negated else "outside"
-            around = f"the {wording.distance(leaf.buffer_m)} around " if leaf.buffer_m else ""
-            return f"{wording.distance(metres)} {side} {around}{leaf.selector}"
+                return wording.leaf(leaf, negated=not negated, say=say)
+            key, away = f"distance_{'inside' if negated else 'outside'}", wording.distance(metres, say)
+            if leaf.buffer_m:
+                return say(f"{key}_around", distance=away, buffer=wording.distance(leaf.buffer_m, say), place=leaf.selector)
+            return say(key, distance=away, place=leaf.selector)
         case Latch() if not negated and found.doubt is None:
-            return _limit_words(judge, leaf)
+            return _limit_words(judge, leaf, say)
         case Compare() if found.doubt is None and leaf.attribute != "software":
-            value = _value(judge, leaf.attribute)
-            limit = wording.quantity(leaf.attribute, leaf.value)
-            bare = value.partition(" ")[0] if value.partition(" ")[2] == limit.partition(" ")[2] else value
-            return f"{wording.attribute_name(leaf.attribute)} {bare} of {limit}"
+            return _of_limit(judge, leaf.attribute, leaf.value, say)
         case In() if found.doubt is None and not negated and leaf.attribute not in ("programme", "signals"):
-            word = judge.situation.word(leaf.attribute)
-            return f"{wording.attribute_name(leaf.attribute)} is {word}, not {wording.words(leaf.values)}"
+            word, name = say.word(judge.situation.word(leaf.attribute)), wording.attribute_name(leaf.attribute, say)
+            return say("is_other", name=name, value=word, values=say.listed(leaf.values))
         case ListIn() if found.doubt is None and not negated:
-            return wording.leaf(leaf, negated=True)
+            return wording.leaf(leaf, negated=True, say=say)
         case Relation() | In() | ListIn() | Latch() if found.doubt is None:
-            return wording.leaf(leaf, negated=not negated)
-    return finding(judge, leaf, negated=negated)
+            return wording.leaf(leaf, negated=not negated, say=say)
+    return finding(judge, leaf, negated=negated, say=say)
 
 
-def _limit_words(judge: Judge, leaf: Latch) -> str:
-    name, limit = wording.attribute_name(leaf.attribute), wording.quantity(leaf.attribute, leaf.above)
+def _limit_words(judge: Judge, leaf: Latch, say: Vocabulary) -> str:
+    name, limit = wording.attribute_name(leaf.attribute, say), wording.quantity(leaf.attribute, leaf.above, say=say)
     bounds = judge.situation.interval(leaf.attribute)
     if bounds is None:
-        return f"{name} not above {limit}"
+        return say("not_above", name=name, limit=limit)
     if bounds[0] > leaf.above and judge.situation.latches.get(leaf) == Truth.FALSE:
-        return f"{name} {_value(judge, leaf.attribute)} is above {limit}, but not yet for {leaf.for_s:g} s"
-    value = _value(judge, leaf.attribute)
-    bare = value.partition(" ")[0] if value.partition(" ")[2] == limit.partition(" ")[2] else value
-    return f"{name} {bare} of {limit}"
+        value = _value(judge, leaf.attribute, say)
+        return say("not_yet_for", name=name, value=value, limit=limit, time=wording.seconds(leaf.for_s, say))
+    return _of_limit(judge, leaf.attribute, leaf.above, say)
 
 
-def _value(judge: Judge, attribute: str) -> str:
+def _of_limit(judge: Judge, attribute: str, value: float, say: Vocabulary) -> str:
+    """Write what was found of a limit; the unit once, where both have the same."""
+    found, limit = _value(judge, attribute, say), wording.quantity(attribute, value, say=say)
+    bare = found.partition(" ")[0] if found.partition(" ")[2] == limit.partition(" ")[2] else found
+    return say("value_of_limit", name=wording.attribute_name(attribute, say), value=bare, limit=limit)
+
+
+def _value(judge: Judge, attribute: str, say: Vocabulary) -> str:
     if attribute == "software":
         return str(judge.situation.word("software") or "")
     bounds = judge.situation.interval(attribute)
@@ -238,9 +238,9 @@ def _value(judge: Judge, attribute: str) -> str:
         return ""
     low, high = bounds
     if low == high:
-        return wording.quantity(attribute, low)
+        return wording.quantity(attribute, low, say=say)
     if not math.isfinite(low) or math.isnan(low):
-        return f"at most {wording.quantity(attribute, high)}"
+        return say("at_most_value", value=wording.quantity(attribute, high, say=say))
     if not math.isfinite(high) or math.isnan(high):
-        return f"at least {wording.quantity(attribute, low)}"
-    return f"{wording.quantity(attribute, low, unit=False)} to {wording.quantity(attribute, high)}"
+        return say("at_least_value", value=wording.quantity(attribute, low, say=say))
+    return say("range", low=wording.quantity(attribute, low, unit=False, say=say), high=wording.quantity(attribute, high, say=say))

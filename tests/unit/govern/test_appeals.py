@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 import governed_world as gw
 from governed_world import DAY, HOUR
 from groundrule.errors import ConflictError, InputError
+from groundrule.evidence.render.words import LANGUAGES, vocabulary
 from groundrule.govern import requests
-from groundrule.govern.appeals import ORDINARY_NS, PROTECTED_NS, Appealed, appeals, due_ns, limit_ns, stages
+from groundrule.govern.appeals import ORDINARY_NS, PROTECTED_NS, Appealed, appeals, due_ns, limit_ns, steps
 from groundrule.govern.refusal import code_of
 from groundrule.ledger.audit.appeals import Appeals
+from groundrule.pipeline.appealing import stages
 
 WHAT = Appealed(7, 3, "ab" * 32).commit(bytes(32))
 
@@ -57,9 +59,11 @@ def test_an_answer_ends_it(outcome: str) -> None:
     assert requests.overdue(world.state, world.now) == (request,)
     world.log("request", gw.outcome_value("appeal", outcome))
     assert requests.overdue(world.state, world.now + 90 * DAY) == ()
-    told = stages(world.state.requests[request])
-    assert len(told) == 2
-    assert told[1].endswith("because (invented)")
+    assert steps(world.state.requests[request]) == [("pending", ""), (outcome, "because (invented)")]
+    for language in LANGUAGES:
+        told = stages(world.state.requests[request], vocabulary(language))
+        assert len(told) == 2
+        assert told[1].endswith("(invented)")
 
 
 def test_what_is_committed_to_cannot_be_guessed_or_exchanged() -> None:

@@ -6,8 +6,8 @@ import asyncio
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from litestar import get, post
-from litestar.params import JSONBody, Parameter
+from litestar import Response, get, post
+from litestar.params import JSONBody
 from litestar.types import ControllerRouterHandler
 
 from groundrule.api.given import GivenLive, GivenPrincipal, GivenService
@@ -19,20 +19,21 @@ from groundrule.api.paths import Id, id_of, missing
 from groundrule.api.principal import Principal
 from groundrule.api.routes.requests import OutcomeLogged, OutcomeView, Overdue, outcome_of, outcomes_of
 from groundrule.api.seen import Sight, sight_of
+from groundrule.api.spoken import Accepted, Language, language_of, told
 from groundrule.api.terminal_facts import moment
 from groundrule.api.times import instant_of, when
 from groundrule.errors import ConflictError
-from groundrule.govern.appeals import appeals, is_appeal, stages
+from groundrule.evidence.render.words import vocabulary
+from groundrule.govern.appeals import appeals, is_appeal
 from groundrule.govern.logged import LoggedRequest
 from groundrule.govern.requests import clock
 from groundrule.instant import NS_PER_S
-from groundrule.pipeline.appealing import check_correction, get_appeal, notice, take_appeal
+from groundrule.pipeline.appealing import check_correction, get_appeal, notice, stages, take_appeal
 from groundrule.pipeline.governing import Governance
 from groundrule.pipeline.live import Live
 from groundrule.pipeline.parties import names_of
 
 MAX_TEXT: Final = 200_000
-Language = Annotated[Literal["en", "de", "uk"], Parameter(description="Of the sentences about the decision.")]
 
 
 class AppealRow(msgspec.Struct):
@@ -131,28 +132,34 @@ class AppealAnswer(msgspec.Struct, forbid_unknown_fields=True):
 
 @get("/v1/appeals", opt={"permission": "appeals:read"}, summary="Appeals of all owners, the newest first", sync_to_thread=True)
 def all_appeals(
-    live: GivenLive, principal: GivenPrincipal, service: GivenService, limit: Limit = 100, cursor: Cursor = None, overdue: Overdue = False
-) -> Page[AppealRow]:
+    live: GivenLive, principal: GivenPrincipal, service: GivenService, limit: Limit = 100, cursor: Cursor = None, overdue: Overdue = False,
+    language: Language = None, accepted: Accepted = None,
+) -> Response[Page[AppealRow]]:  # fmt: skip
     """List appeals with their clock and outcome."""
-    view, now_ns = view_of(live.home), service.clock()
-    rows = [_row(view, each, principal, now_ns) for each in reversed(appeals(view.state))]
-    return page_of([AppealRow(**each) for each in rows if each["overdue"] or not overdue], limit, cursor)
+    view, now_ns, wanted = view_of(live.home), service.clock(), language_of(language, accepted)
+    rows = [_row(view, each, principal, now_ns, wanted) for each in reversed(appeals(view.state))]
+    return told(page_of([AppealRow(**each) for each in rows if each["overdue"] or not overdue], limit, cursor), wanted)
 
 
 @get("/v1/appeals/{appeal_id:str}", opt={"permission": "appeals:read"}, summary="One appeal, as its owner is told", sync_to_thread=True)
 def one_appeal(
-    live: GivenLive, principal: GivenPrincipal, service: GivenService, appeal_id: Id, language: Language = "en"
-) -> Notice:
+    live: GivenLive, principal: GivenPrincipal, service: GivenService, appeal_id: Id, language: Language = None, accepted: Accepted = None
+) -> Response[Notice]:
     """Give what the owner is told: the reason, where the appeal stands, until when, and what comes next."""
     view = view_of(live.home)
-    return _notice(view, _known(view, appeal_id), principal, service.clock(), language)
+    wanted = language_of(language, accepted)
+    return told(_notice(view, _known(view, appeal_id), principal, service.clock(), wanted), wanted)
 
 
 @post("/v1/appeals", opt={"permission": "appeals:write"}, status_code=201, summary="Take in an appeal")
-async def take(data: JSONBody[TakenAppeal], live: GivenLive, principal: GivenPrincipal, service: GivenService) -> Notice:
+async def take(
+    data: JSONBody[TakenAppeal], live: GivenLive, principal: GivenPrincipal, service: GivenService,
+    language: Language = None, accepted: Accepted = None,
+) -> Response[Notice]:  # fmt: skip
     """Record an appeal that came by letter, call or mail. The log holds a commitment and the due time."""
     at_ns = None if data.at is None else instant_of(data.at, "at")
-    return await _opened(live, principal, service, data, at_ns, received_by=data.received_by, channel=data.channel)
+    wanted = language_of(language, accepted)
+    return await _opened(live, principal, service, data, at_ns, wanted, received_by=data.received_by, channel=data.channel)
 
 
 @post("/v1/appeals/{appeal_id:str}/outcomes", opt={"permission": "appeals:write"}, status_code=201, summary="Answer an appeal")
@@ -171,41 +178,47 @@ async def answer(data: JSONBody[AppealAnswer], live: GivenLive, service: GivenSe
 
 @get("/v1/own/appeals", opt={"permission": "appeals:own"}, summary="Appeals about the own terminals", sync_to_thread=True)
 def own_appeals(
-    live: GivenLive, principal: GivenPrincipal, service: GivenService, limit: Limit = 100, cursor: Cursor = None
-) -> Page[AppealRow]:
+    live: GivenLive, principal: GivenPrincipal, service: GivenService, limit: Limit = 100, cursor: Cursor = None,
+    language: Language = None, accepted: Accepted = None,
+) -> Response[Page[AppealRow]]:  # fmt: skip
     """List the appeals about decisions that were made while a terminal was the reader's own."""
-    view, now_ns = view_of(live.home), service.clock()
+    view, now_ns, wanted = view_of(live.home), service.clock(), language_of(language, accepted)
     sight = sight_of(live, principal)
-    rows = [_row(view, each, principal, now_ns) for each in reversed(appeals(view.state)) if _is_own(sight, view, each)]
-    return page_of([AppealRow(**each) for each in rows], limit, cursor)
+    rows = [_row(view, each, principal, now_ns, wanted) for each in reversed(appeals(view.state)) if _is_own(sight, view, each)]
+    return told(page_of([AppealRow(**each) for each in rows], limit, cursor), wanted)
 
 
 @get("/v1/own/appeals/{appeal_id:str}", opt={"permission": "appeals:own"}, summary="One appeal about an own terminal", sync_to_thread=True)
 def own_appeal(
-    live: GivenLive, principal: GivenPrincipal, service: GivenService, appeal_id: Id, language: Language = "en"
-) -> Notice:
+    live: GivenLive, principal: GivenPrincipal, service: GivenService, appeal_id: Id, language: Language = None, accepted: Accepted = None
+) -> Response[Notice]:
     """Give what the owner is told."""
     view = view_of(live.home)
     logged = _known(view, appeal_id)
     if not _is_own(sight_of(live, principal), view, logged):
         raise missing("appeal", id_of(appeal_id, "appeal"))
-    return _notice(view, logged, principal, service.clock(), language)
+    wanted = language_of(language, accepted)
+    return told(_notice(view, logged, principal, service.clock(), wanted), wanted)
 
 
 @post("/v1/own/appeals", opt={"permission": "appeals:own"}, status_code=201, summary="Appeal against a decision about an own terminal")
-async def appeal(data: JSONBody[NewAppeal], live: GivenLive, principal: GivenPrincipal, service: GivenService) -> Notice:
+async def appeal(
+    data: JSONBody[NewAppeal], live: GivenLive, principal: GivenPrincipal, service: GivenService,
+    language: Language = None, accepted: Accepted = None,
+) -> Response[Notice]:  # fmt: skip
     """Say that a decision is wrong. An answer is due within 72 hours for a protected terminal, within 14 days for others."""
     sight = await asyncio.to_thread(sight_of, live, principal)
     if sight.held is None:
         raise missing("terminal", data.terminal)
     # Also "the latest" is the latest of those that were made while it was theirs.
     at_ns = await asyncio.to_thread(moment, live, data.terminal, sight, data.at)
-    return await _opened(live, principal, service, data, at_ns, received_by=None, channel="api")
+    return await _opened(live, principal, service, data, at_ns, language_of(language, accepted), received_by=None, channel="api")
 
 
 async def _opened(
-    live: Live, principal: Principal, service: Any, data: NewAppeal, at_ns: int | None, *, received_by: str | None, channel: str
-) -> Notice:
+    live: Live, principal: Principal, service: Any, data: NewAppeal, at_ns: int | None, language: str, *,
+    received_by: str | None, channel: str,
+) -> Response[Notice]:  # fmt: skip
     def act(governance: Governance) -> str:
         request = take_appeal(
             governance.home, data.terminal, at_ns=at_ns, text=data.text.encode(), name=data.name,
@@ -216,7 +229,8 @@ async def _opened(
 
     name = await govern(live, service, act)
     view = await asyncio.to_thread(view_of, live.home)
-    return await asyncio.to_thread(_notice, view, view.state.requests[name], principal, service.clock(), "en")
+    made = await asyncio.to_thread(_notice, view, view.state.requests[name], principal, service.clock(), language)
+    return told(made, language, status_code=201)
 
 
 def _registrar(governance: Governance) -> str:
@@ -240,7 +254,7 @@ def _is_own(sight: Sight, view: View, logged: LoggedRequest) -> bool:
     return kept is not None and sight.owns(kept.terminal_id, kept.observed_at_ns)
 
 
-def _row(view: View, logged: LoggedRequest, principal: Principal, now_ns: int) -> dict[str, Any]:
+def _row(view: View, logged: LoggedRequest, principal: Principal, now_ns: int, language: str) -> dict[str, Any]:
     request, where = logged.request, clock(view.state, logged, now_ns)
     kept = get_appeal(view.home, logged)
     named = principal.may(NAMES) or "owner" in principal.roles
@@ -249,13 +263,14 @@ def _row(view: View, logged: LoggedRequest, principal: Principal, now_ns: int) -
         "decided_at": None if kept is None else when(kept.observed_at_ns), "protected": None if kept is None else kept.protected,
         "who": names_of(view.home, [request.requester]).get(request.requester) if named else None, "opened_at": when(request.received_at),
         "due": when(where.due_ns), "remaining_s": (where.due_ns - now_ns) // NS_PER_S, "overdue": where.overdue, "ended": where.ended,
-        "outcome": logged.outcome, "outcomes": outcomes_of(logged), "stages": list(stages(logged)),
+        "outcome": logged.outcome, "outcomes": outcomes_of(logged), "stages": stages(logged, vocabulary(language)),
     }  # fmt: skip
 
 
 def _notice(view: View, logged: LoggedRequest, principal: Principal, now_ns: int, language: str) -> Notice:
-    told = notice(view.home, view.state, logged, now_ns, language=language)
-    return Notice(**_row(view, logged, principal, now_ns), decision=told["decision"], next=told["next"], opening=Opening(**told["opening"]))
+    made = notice(view.home, view.state, logged, now_ns, language=language)
+    row = _row(view, logged, principal, now_ns, language)
+    return Notice(**row, decision=made["decision"], next=made["next"], opening=Opening(**made["opening"]))
 
 
 HANDLERS: Final[tuple[ControllerRouterHandler, ...]] = (

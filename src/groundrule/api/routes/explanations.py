@@ -9,13 +9,14 @@ from urllib.parse import quote
 
 import msgspec
 from litestar import MediaType, Response, get
-from litestar.params import Parameter, QueryParameter
+from litestar.params import QueryParameter
 from litestar.types import ControllerRouterHandler
 
 from groundrule.api.given import GivenLive, GivenPrincipal, GivenService
 from groundrule.api.paths import Id, id_of, missing
 from groundrule.api.problems import Refused
 from groundrule.api.seen import sight_of
+from groundrule.api.spoken import Accepted, Language, language_of, told
 from groundrule.api.terminal_facts import AreaHit, At, OutcomeWord, StateWord, area_names, moment
 from groundrule.errors import InputError
 from groundrule.instant import format_instant
@@ -87,7 +88,7 @@ class Explanation(msgspec.Struct, omit_defaults=True):
         audience: `operator` or `owner`; what an owner reads, a regulator reads, too.
         outcome, state, reason, sentence: what was answered, and why in words.
         basis: legal basis.
-        message, language: to the owner.
+        message, language: of the rule to the owner, and in which language it is; all else is in `Content-Language`.
         appeal: the way to appeal.
         obligations: what binds whoever is served.
         receipt: where the proof is.
@@ -138,17 +139,19 @@ def explanation(
     service: GivenService,
     terminal: Id,
     at: At = None,
-    language: Annotated[str, Parameter(pattern="^[a-z]{2,3}$", description="Preferred language of the message.")] = "en",
+    language: Language = None,
+    accepted: Accepted = None,
     audience: For = None,
-) -> Explanation:
-    """Explain a stored decision from the stored observations."""
+) -> Response[Explanation]:
+    """Explain a stored decision from the stored observations, in the language of its reader."""
+    wanted = language_of(language, accepted)
     name, sight = id_of(terminal, "terminal"), sight_of(live, principal)
     if sight.closed and audience == "operator":
         raise Refused(403, "your roles do not read the operator's explanation", code="not_allowed", help="leave `for` out")
     at_ns = moment(live, name, sight, at)
     reader: Audience = "owner" if sight.closed else audience or "operator"
     try:
-        found = service.explainers[principal.tenant].explain(name, at_ns=at_ns, audience=reader, language=language).result(EXPLAIN_S)
+        found = service.explainers[principal.tenant].explain(name, at_ns=at_ns, audience=reader, language=wanted).result(EXPLAIN_S)
     except InputError as error:
         if live.fleet().rows_of([name])[0] >= 0 and at is None:
             raise Refused(
@@ -156,7 +159,7 @@ def explanation(
                 help="ask again when the next run was made; /v1/status says how often", headers={"Retry-After": "30"},
             ) from error  # fmt: skip
         raise missing("terminal", name) from error
-    return _explained(found, reader, live)
+    return told(_explained(found, reader, live), wanted)
 
 
 @get(

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from litestar import get
+from litestar import Response, get
 from litestar.params import Parameter, QueryParameter
 from litestar.types import ControllerRouterHandler
 
@@ -17,15 +17,17 @@ from groundrule.api.given import GivenLive, GivenPrincipal
 from groundrule.api.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
 from groundrule.api.paths import Id, id_of, missing
 from groundrule.api.seen import Sight, decisive, sight_of
+from groundrule.api.spoken import Accepted, Language, language_of, told
 from groundrule.api.terminal_facts import OutcomeWord, StateWord, number, register_row
 from groundrule.api.times import when
+from groundrule.evidence.render.words import vocabulary
 from groundrule.instant import format_instant
 from groundrule.pipeline.classes import CLASS_WORDS
 from groundrule.pipeline.decided_rows import decided_rows
 from groundrule.pipeline.decisions import STATE_WORDS
 from groundrule.pipeline.live import FleetView, Live
-from groundrule.reasons import CATALOGUE
 from groundrule.records import OUTCOME_WORDS
+from groundrule.rules.vocabulary import Vocabulary
 
 WAIT_S: Final = 30.0
 """How long an answer may wait for the intake [s]."""
@@ -120,21 +122,28 @@ def terminals(
 
 
 @get("/v1/terminals/{terminal:str}", opt={"permission": "terminals:read"}, sync_to_thread=True, summary="One terminal")
-def terminal_(live: GivenLive, principal: GivenPrincipal, terminal: Id) -> TerminalAnswer:
+def terminal_(
+    live: GivenLive, principal: GivenPrincipal, terminal: Id, language: Language = None, accepted: Accepted = None
+) -> Response[TerminalAnswer]:
     """Give the last answer of a terminal, and its row in the register as far as the reader may see it."""
-    name, sight, fleet = id_of(terminal, "terminal"), sight_of(live, principal), live.fleet()
+    wanted = language_of(language, accepted)
+    return told(_one(live, id_of(terminal, "terminal"), sight_of(live, principal), vocabulary(wanted)), wanted)
+
+
+def _one(live: Live, name: str, sight: Sight, say: Vocabulary) -> TerminalAnswer:
+    fleet = live.fleet()
     row = sight.row_of(fleet, name)
     register = register_row(live, name, sight)
     if row >= 0:
         answer = live.present([name]).result(WAIT_S).to_pylist()[0]
         stored = not live.status().pending_rows or _stored_until(live, name) >= int(answer["observed_at"])
-        return _answered(_row(fleet, row, sight), answer, sight, register, stored=stored)
+        return _answered(_row(fleet, row, sight), answer, sight, register, say, stored=stored)
     if sight.closed:
         # What was decided last is not seen; what was before may be.
         history = sight.of_decisions(name, decided_rows(live.home, name))
         if len(history):
             last = history.slice(len(history) - 1).to_pylist()[0]
-            return _answered(_of_history(name, last, sight), last, sight, register, stored=True)
+            return _answered(_of_history(name, last, sight), last, sight, register, say, stored=True)
     if register is None:
         raise missing("terminal", name)
     return TerminalAnswer(name, None, None, None, None, None, None, None, [], None, None, None, [], None, False, register)
@@ -172,14 +181,13 @@ def _of_history(name: str, row: Mapping[str, Any], sight: Sight) -> Terminal:
 
 
 def _answered(
-    held: Terminal, row: Mapping[str, Any], sight: Sight, register: dict[str, Any] | None, *, stored: bool
+    held: Terminal, row: Mapping[str, Any], sight: Sight, register: dict[str, Any] | None, say: Vocabulary, *, stored: bool
 ) -> TerminalAnswer:
     reason = held.reason or ""
-    found = CATALOGUE.get(reason)
     kind = row.get("class")
     return TerminalAnswer(
         held.id, held.outcome, held.state, held.rule, held.reason, held.observed_at, held.lat, held.lon, held.areas,
-        found.sentence if found else reason, format_instant(row["decided_at"]), when(row["valid_until"]), list(row["obligations"]),
+        say.reason(reason), format_instant(row["decided_at"]), when(row["valid_until"]), list(row["obligations"]),
         kind if kind in CLASS_WORDS and not sight.closed else None, stored, register,
     )  # fmt: skip
 

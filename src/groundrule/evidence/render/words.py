@@ -21,6 +21,7 @@ from groundrule.evidence.dossier import Dossier, Phrase, Value
 from groundrule.evidence.render.forms import Forms
 from groundrule.instant import parse_instant
 from groundrule.reasons import CATALOGUE
+from groundrule.rules.vocabulary import ENGLISH, Vocabulary
 
 LANGUAGES = ("en", "de", "uk")
 _VISIBLE = {code: f"[U+{code:04X}]" for code in (*range(0x20), 0x7F, *range(0x80, 0xA0), 0xAD, 0x061C, 0x180E, *range(0x200B, 0x2010),
@@ -74,7 +75,7 @@ class Words:
 
     Attributes:
         language: BCP 47 tag.
-        tables: titles, page, standings, standing_help, times, roles, phrases, codes, reasons, forms and others.
+        tables: titles, page, standings, standing_help, times, roles, phrases, codes, reasons, conditions, forms and others.
     """
 
     language: str
@@ -133,6 +134,11 @@ class Words:
                 yield from self._value(key, name, value, names)
         if at < len(template):
             yield Piece(template[at:])
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The words in which rules and answers are said."""
+        return Vocabulary(self.language, self.tables["conditions"], self.tables["reasons"])
 
     def value(self, value: Value, names: Mapping[str, str]) -> str:
         """Return one value as text."""
@@ -222,6 +228,16 @@ def words(language: str = "en") -> Words:
         raise InputError(f"no words in `{language[:20]}`", help=f"one of {', '.join(LANGUAGES)}")
     tables: dict[str, Any] = tomllib.loads((files(__package__) / "words" / f"{language}.toml").read_text(encoding="utf-8"))
     return Words(language, tables)
+
+
+def vocabulary(language: str) -> Vocabulary:
+    """Return the words of rules and answers in a language; English for a language that has none.
+
+    Args:
+        language: BCP 47 tag; of `de-AT` the `de` counts.
+    """
+    bare = language.partition("-")[0].lower()
+    return words(bare).vocabulary if bare in LANGUAGES else ENGLISH
 
 
 def names_in(dossier: Dossier) -> dict[str, str]:
