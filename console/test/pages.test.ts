@@ -1,18 +1,25 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { Problem } from '../src/api/client';
+import { concerns, given, instantOf, linesOf, wrongIn } from '../src/components/form';
 import { holds, shortId } from '../src/components/parts';
 import { stairs } from '../src/evidence/chart';
 import { hrefOf } from '../src/evidence/claim';
 import { cut, span } from '../src/evidence/spans';
 import { payloadOf } from '../src/evidence/value';
 import { turns } from '../src/governance/appeal_form';
-import { readEnvelope } from '../src/governance/envelope';
+import { kindOf, readEnvelope } from '../src/governance/envelope';
+import { changeOf, ENTRY, idsIn, newChange } from '../src/governance/changes';
+import { NOBODY, partyOf } from '../src/governance/people';
 import { around } from '../src/map/spots';
+import { standingOf } from '../src/pages/charter';
 import { editionsFor } from '../src/pages/dossiers';
 import { telling } from '../src/pages/home';
 import { MENU, ROUTES, suffices } from '../src/pages';
 import { gist } from '../src/pages/log';
-import { impactRows } from '../src/pages/proposal';
+import { impactRows } from '../src/governance/impact';
+import { monthBefore } from '../src/pages/oversight';
+import { caseHref } from '../src/pages/reviews';
 import { namesIn } from '../src/pages/screening';
 import { ASKED, rolesThatMay } from '../src/roles';
 import { answerOf, lower, matching, speedLimits, spotsOf, tryLimit, withSpeed } from '../src/rulebook/words';
@@ -90,12 +97,52 @@ describe('rules', () => {
   });
 });
 
+describe('forms', () => {
+  const problem = (body: object) => new Problem({ title: 'no', status: 422, ...body });
+  it('find the field that a refusal names', () => {
+    expect(wrongIn(problem({ field: 'request.ask[0].op', detail: 'request.ask[0].op is `x`', help: 'one of a, b' }))).toEqual([{ at: 'ask.0.op', says: 'request.ask[0].op is `x`. one of a, b' }]);
+    expect(wrongIn(problem({ detail: '`requester` is `nobody`' }))).toMatchObject([{ at: 'requester' }]);
+    expect(wrongIn(problem({ errors: [{ key: 'text', message: 'too short' }, { key: 'ask', message: 'too few' }] })).map((each) => each.at)).toEqual(['text', 'ask']);
+    expect(wrongIn(problem({ detail: 'nothing is named' }))).toEqual([]);
+    expect([concerns('ask.0.op', 'ask.0.op'), concerns('requester', 'requester.names.0'), concerns('ask.1.op', 'ask.0.op'), concerns('text', 'texts')]).toEqual([true, true, false, false]);
+  });
+  it('send instants in UTC, and only what is given', () => {
+    expect(instantOf('2026-02-10T06:00', 'utc')).toBe('2026-02-10T06:00:00.000Z');
+    expect(Date.parse(instantOf('2026-02-10T06:00', 'local'))).toBe(new Date('2026-02-10T06:00').getTime());
+    expect([instantOf('', 'utc'), instantOf('soon', 'utc')]).toEqual(['', 'soon']);
+    expect(given({ a: '', b: null, c: 0, d: 'x' })).toEqual({ c: 0, d: 'x' });
+    expect(linesOf(' a \n\nb\na')).toEqual(['a', 'b']);
+  });
+  it('make changes as the service takes them', () => {
+    const entry = { ...ENTRY, holder: 'A (invented)', device: 't-1', expires: '2027-01-01T00:00' };
+    expect(changeOf({ ...newChange('list'), id: 'pass', add: [entry], remove: 'entry-1\n' }, 'utc')).toEqual({
+      object: 'list/pass', value: { list: null, add: [{ holder: 'A (invented)', terminal_id: 't-1', legal_class: 'individual', state: 'active', expires_at_ns: '1798761600000000000' }], remove: ['entry-1'] },
+    });
+    expect(changeOf({ ...newChange('delete'), id: 'area/x ' }, 'utc')).toEqual({ object: 'area/x', delete: true });
+    expect(changeOf({ ...newChange('area'), areas: { name: 'f', value: { type: 'Feature' }, ids: ['x'] } }, 'utc')).toEqual({ object: 'area', value: { type: 'Feature' } });
+    expect(idsIn({ type: 'FeatureCollection', features: [{ properties: { id: 'a' } }, { id: 'b' }] })).toEqual(['a', 'b']);
+    expect([idsIn([]), idsIn({ type: 'Point' }), idsIn(null)]).toEqual([null, null, null]);
+  });
+  it('ask who it is in the ways that the service knows', () => {
+    expect(partyOf({ ...NOBODY, names: 'Harbour (invented)\nГавань (invented)', jurisdiction: 'AT' })).toEqual({ kind: 'legal_entity', names: ['Harbour (invented)', 'Гавань (invented)'], jurisdiction: 'AT' });
+    expect([partyOf({ ...NOBODY, how: 'none' }), partyOf({ ...NOBODY, how: 'self' }), partyOf({ ...NOBODY, how: 'known', id: ' party-1 ' })]).toEqual([null, 'self', 'party-1']);
+  });
+  it('know how a charter stands, and the month before', () => {
+    const now = Date.parse('2026-11-23T05:00:00Z');
+    expect([standingOf({ expired: true, expires_at: null }, now), standingOf({ expired: false, expires_at: '2026-12-24T00:00:00Z' }, now), standingOf({ expired: false, expires_at: '2027-06-01T00:00:00Z' }, now)]).toEqual(['expired', 'soon', 'in_force']);
+    expect(monthBefore(now)).toEqual({ from: '2026-10-01', until: '2026-11-01' });
+    expect(monthBefore(Date.parse('2026-01-02T00:00:00Z'))).toEqual({ from: '2025-11-01', until: '2025-12-01' });
+    expect([caseHref({ of: 'emergency-1', kind: 'emergency' }), caseHref({ of: 'contact-1', kind: 'contact' }), caseHref({ of: 'ab', kind: 'proposal' })]).toEqual(['/emergencies#emergency-1', '/contacts/contact-1', '/proposals/ab']);
+  });
+});
+
 describe('governance', () => {
   const inside = { proposal_digest: 'ab', verdict: 'approve', person: 'party-ї' };
   const payload = toBase64(utf8(JSON.stringify(inside)));
   it('reads what somebody signed, and hands in only what an envelope has', () => {
     const read = readEnvelope(JSON.stringify({ payload, payloadType: 'application/x', signatures: [{ sig: 's', keyid: 'k', extra: 1 }], more: 2 }));
-    expect(read).toEqual({ envelope: { payload, payloadType: 'application/x', signatures: [{ sig: 's', keyid: 'k' }] }, proposal: 'ab', verdict: 'approve', person: 'party-ї' });
+    expect(read).toEqual({ envelope: { payload, payloadType: 'application/x', signatures: [{ sig: 's', keyid: 'k' }] }, proposal: 'ab', verdict: 'approve', person: 'party-ї', of: null });
+    expect([kindOf({ payload, payloadType: 'application/vnd.groundrule.emergency-close+json', signatures: [] }), kindOf({ payload, payloadType: 'text/plain', signatures: [] })]).toEqual(['emergency-close', '']);
     expect(readEnvelope(JSON.stringify({ payload: '!', payloadType: 'x', signatures: [{ sig: 's' }] }))).toMatchObject({ proposal: null, verdict: null });
     for (const bad of ['', 'null', '[]', '{}', '{"payload":"","payloadType":"","signatures":[]}', '{"payload":"a","payloadType":"b","signatures":[null]}']) expect(readEnvelope(bad)).toBeNull();
     expect(payloadOf({ envelope: { payload } })).toEqual(inside);

@@ -56,6 +56,18 @@ it('says numbers by the rules of the language', () => {
   expect(say(en, 'en', 'map.only', { what: '{n} <b>' })).toBe('Only {n} <b>');
 });
 
+it('says of an oversight report what the report itself says', () => {
+  for (const language of ['en', 'de', 'uk']) {
+    const text = readFileSync(join(SRC, '..', '..', 'src', 'groundrule', 'evidence', 'render', 'words', `oversight_${language}.toml`), 'utf8');
+    for (const [section, group] of [['questions', 'question'], ['figures', 'figure']] as const) {
+      const part = text.slice(text.indexOf(`[${section}]`)).split(/\n\[/)[0]!;
+      const said = [...part.matchAll(/^([a-z_]+) = (".*")$/gm)].map((found) => [found[1]!, JSON.parse(found[2]!) as string] as const);
+      expect(said.length).toBeGreaterThan(30);
+      for (const [key, sentence] of said) expect(words(language)[`${group}.${key}`] ?? words(language)[`${group}.${key}_`], `${language} ${key}`).toBe(sentence);
+    }
+  }
+});
+
 describe('sources', () => {
   const texts = sources(SRC).filter((path) => /\.tsx?$/.test(path)).map((path) => [path, readFileSync(path, 'utf8')] as const);
   it('put no outside text into the page as HTML, and hold no inline style or script', () => {

@@ -109,6 +109,8 @@ const ICONS = {
   download: 'M12 4v11M7 11l5 5 5-5M4 20h16',
   table: 'M3 5h18v14H3zM3 10h18M9 10v9',
   warn: 'M12 4l9 16H3zM12 10v5M12 17.300v.2',
+  charter: 'M6 3h12v14l-6 4-6-4zM9 8h6M9 12h6',
+  refusal: 'M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18zM5.800 5.800l12.400 12.400',
   clock: 'M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18zM12 7v5l3.500 2',
 } as const;
 export type IconName = keyof typeof ICONS;

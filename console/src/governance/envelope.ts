@@ -7,6 +7,13 @@ export interface Read {
   readonly proposal: string | null;
   readonly verdict: string | null;
   readonly person: string | null;
+  /** Id of the object that was signed, or of what it ends. */
+  readonly of: string | null;
+}
+
+/** Kind of object of an envelope: `emergency` of `application/vnd.groundrule.emergency+json`. */
+export function kindOf(envelope: Envelope): string {
+  return /^application\/vnd\.groundrule\.([a-z-]+)\+json$/.exec(envelope.payloadType)?.[1] ?? '';
 }
 
 function decode(text: string): unknown {
@@ -39,5 +46,6 @@ export function readEnvelope(text: string): Read | null {
     proposal: text_of('proposal_digest'),
     verdict: text_of('verdict'),
     person: text_of('person'),
+    of: text_of('id') ?? text_of('emergency'),
   };
 }

@@ -1,78 +1,17 @@
 /** Sign on an own device: the bundle goes out, the signed envelope comes in. The service holds no key of a person. */
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
-import { Problem, send } from '../api/client';
-import { Icon, ProblemNote, Section } from '../components/basic';
-import { DownloadButton, Note, shortId, useDoing } from '../components/parts';
+import { send, type Problem } from '../api/client';
+import { ProblemNote, Section } from '../components/basic';
+import { DownloadButton, Note, shortId } from '../components/parts';
 import { codeWord, useWords } from '../i18n';
 import { useMay } from '../session';
-import { readEnvelope, type Read } from './envelope';
+import { Command, HandIn } from './hand_in';
 import type { Proposal } from './types';
 
 interface Taken {
   readonly log_index: number | null;
   readonly standing: string;
-}
-
-function HandIn({ proposal, onDone }: { proposal: Proposal; onDone: () => void }): JSX.Element {
-  const t = useWords();
-  const [given, setGiven] = useState<{ name: string; read: Read | null } | null>(null);
-  const [taken, setTaken] = useState<Taken | null>(null);
-  const doing = useDoing();
-  const take = (file: File | undefined) => {
-    if (!file) return;
-    setTaken(null);
-    doing.clear();
-    void file.text().then((text) => setGiven({ name: file.name, read: readEnvelope(text) }));
-  };
-  const read = given?.read;
-  const other = read?.proposal !== null && read?.proposal !== undefined && read.proposal !== proposal.id;
-  return (
-    <div
-      onDragOver={(event) => event.preventDefault()}
-      onDrop={(event) => {
-        event.preventDefault();
-        take(event.dataTransfer?.files[0]);
-      }}
-    >
-      <p class="row">
-        <label class="button">
-          <Icon name="dossier" />
-          {t('sign.choose')}
-          <input type="file" class="unseen" aria-label={t('sign.choose')} onChange={(event) => take(event.currentTarget.files?.[0])} />
-        </label>
-        {given ? <span>{given.name}</span> : <span class="quiet">{t('sign.drop')}</span>}
-      </p>
-      {given && !read ? <p class="note warn">{t('sign.no_envelope')}</p> : null}
-      {read ? (
-        <>
-          <p>
-            {t('sign.says', { verdict: read.verdict ? codeWord(t, 'verdict', read.verdict) : t('common.unknown'), proposal: read.proposal ? shortId(read.proposal) : t('common.unknown') })}
-          </p>
-          {other ? <p class="note warn">{t('sign.another')}</p> : null}
-          <button
-            type="button"
-            class="button primary"
-            disabled={doing.busy || other}
-            onClick={() =>
-              doing.run(async () => {
-                setTaken(await send<Taken>(`/v1/proposals/${proposal.id}/approvals`, read.envelope));
-                onDone();
-              })
-            }
-          >
-            {doing.busy ? t('common.loading') : t('sign.hand_in')}
-          </button>
-        </>
-      ) : null}
-      {doing.problem ? <ProblemNote problem={doing.problem} /> : null}
-      {taken ? (
-        <p class="note" role="status">
-          {t(taken.log_index === null ? 'sign.known' : 'sign.taken')} {taken.standing}
-        </p>
-      ) : null}
-    </div>
-  );
 }
 
 export function Signing({ proposal, onDone }: { proposal: Proposal; onDone: () => void }): JSX.Element | null {
@@ -117,14 +56,23 @@ export function Signing({ proposal, onDone }: { proposal: Proposal; onDone: () =
         </li>
         <li>
           <p class="strong">{t('sign.step_2')}</p>
-          <pre class="command">
-            groundrule approve {name} --key MY.key --policy POLICY --out MY.approval
-          </pre>
+          <Command text={`groundrule approve ${name} --key MY.key --policy POLICY --out MY.approval`} />
           <p class="quiet">{t('sign.step_2_help')}</p>
         </li>
         <li>
           <p class="strong">{t('sign.step_3')}</p>
-          {mayHand ? <HandIn proposal={proposal} onDone={onDone} /> : <p class="quiet">{t('sign.no_hand')}</p>}
+          {mayHand ? (
+            <HandIn
+              kind="approval"
+              says={(read) => t('sign.says', { verdict: read.verdict ? codeWord(t, 'verdict', read.verdict) : t('common.unknown'), proposal: read.proposal ? shortId(read.proposal) : t('common.unknown') })}
+              wrong={(read) => (read.proposal !== null && read.proposal !== proposal.id ? t('sign.another') : null)}
+              onSend={async ([first]) => {
+                const taken = await send<Taken>(`/v1/proposals/${proposal.id}/approvals`, first);
+                onDone();
+                return taken ? `${t(taken.log_index === null ? 'sign.known' : 'sign.taken')} ${taken.standing}` : '';
+              }}
+            />
+          ) : <p class="quiet">{t('sign.no_hand')}</p>}
         </li>
       </ol>
       <Note>{t('sign.note')}</Note>

@@ -258,3 +258,87 @@ export interface ListsAnswer {
     readonly governed: boolean;
   }[];
 }
+
+export interface Charter {
+  readonly governed: boolean;
+  readonly policy_digest: string | null;
+  readonly version: number | null;
+  readonly digest: string | null;
+  readonly log_index: number | null;
+  readonly issued_at: string | null;
+  readonly expires_at: string | null;
+  readonly expired: boolean;
+  readonly persons: readonly { readonly party: Party; readonly unit: string; readonly group: string; readonly keys: readonly { readonly vkey: string; readonly from: string | null; readonly until: string | null; readonly custody: string }[]; readonly roles: readonly string[] }[];
+  readonly roles: readonly { readonly name: string; readonly expression: string; readonly minimum: number; readonly members: readonly Party[]; readonly substitutes: readonly Party[] }[];
+  readonly classes: readonly { readonly name: string; readonly role: string; readonly persons: number; readonly of_persons: number; readonly groups: number; readonly notice_hours: number }[];
+  readonly covered: readonly { readonly party: Party; readonly as: string }[];
+  readonly limits: Readonly<Record<string, number | readonly string[]>>;
+  readonly history: readonly { readonly version: number; readonly digest: string; readonly log_index: number; readonly issued_at: string | null; readonly expires_at: string | null }[];
+  readonly violations: readonly string[];
+}
+
+export interface Proposed {
+  readonly id: string;
+  readonly log_index: number | null;
+  readonly class: string;
+  readonly changes: readonly string[];
+  readonly impact: Impact;
+  readonly by: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  readonly terminals: number;
+  readonly without_position: number;
+  readonly contacts_in_scope: readonly string[];
+  readonly standing: string;
+}
+
+/** Exact bytes that persons sign on their own devices. */
+export interface ToSign {
+  readonly id: string;
+  readonly digest: string;
+  readonly payload: string;
+  readonly payload_type: string;
+}
+
+export interface Emergency {
+  readonly id: string;
+  readonly log_index: number;
+  readonly witnessed: boolean;
+  readonly condition: string;
+  readonly direction: string;
+  readonly areas: readonly string[];
+  readonly terminals: readonly string[];
+  readonly ops: readonly string[];
+  readonly openers: readonly Party[];
+  readonly opened_at: string | null;
+  readonly ttl_s: number;
+  readonly ends_at: string | null;
+  readonly remaining_s: number;
+  readonly state: 'active' | 'expired' | 'reverted' | 'closed';
+  readonly closed_at: string | null;
+  readonly renewal_of: string | null;
+  readonly returns_to: string;
+  readonly review: { readonly verdict: string | null; readonly due: string | null; readonly remaining_s: number; readonly overdue: boolean };
+}
+
+export interface EmergencyOverview {
+  readonly active: number;
+  readonly opened_in_30_days: number;
+  readonly frozen: boolean;
+  readonly overdue_reviews: readonly string[];
+  readonly conditions: readonly string[];
+}
+
+export interface Review {
+  readonly id: string;
+  readonly log_index: number;
+  readonly of: string;
+  readonly kind: 'emergency' | 'contact' | 'proposal';
+  readonly due: string | null;
+  readonly remaining_s: number;
+  readonly overdue: boolean;
+  readonly state: string;
+  readonly reviewers: readonly Party[];
+  readonly findings: string;
+  readonly remedy: string;
+  readonly concluded_at: string | null;
+  readonly concluded_index: number | null;
+}

@@ -1,11 +1,10 @@
 /** One appeal, as its owner is told: the reason, where it stands, until when, and what comes next. */
 import type { JSX } from 'preact';
-import { useState } from 'preact/hooks';
-import { send } from '../api/client';
 import { useJson } from '../api/resource';
-import { Digest, Empty, Facts, Fetched, PageHead, ProblemNote, Section, Time } from '../components/basic';
-import { Code, Due, LogLink, Note, ShortId, useDoing } from '../components/parts';
+import { Digest, Empty, Facts, Fetched, PageHead, Section, Time } from '../components/basic';
+import { Code, Due, LogLink, Note, ShortId } from '../components/parts';
 import { Timeline } from '../components/table';
+import { Answer } from '../governance/answer';
 import type { AppealNotice } from '../governance/types';
 import { codeWord, useWords } from '../i18n';
 import type { PageProps } from './index';
@@ -13,45 +12,6 @@ import { useMay } from '../session';
 import { useSettings } from '../settings';
 
 const ANSWERS = ['refused', 'corrected', 'proposed', 'withdrawn'] as const;
-
-function Answer({ id, onDone }: { id: string; onDone: () => void }): JSX.Element {
-  const t = useWords();
-  const [reason, setReason] = useState('');
-  const [outcome, setOutcome] = useState<string>('refused');
-  const doing = useDoing();
-  return (
-    <Section title={t('requests.answer')} id="answer">
-      <form
-        class="form"
-        onSubmit={(event) => {
-          event.preventDefault();
-          doing.run(async () => {
-            await send(`/v1/appeals/${encodeURIComponent(id)}/outcomes`, { outcome, reason });
-            onDone();
-          });
-        }}
-      >
-        <label class="field">
-          <span>{t('requests.outcome')}</span>
-          <select value={outcome} onChange={(event) => setOutcome(event.currentTarget.value)}>
-            {ANSWERS.map((each) => (
-              <option value={each}>{codeWord(t, 'appeal_answer', each)}</option>
-            ))}
-          </select>
-        </label>
-        <label class="field wide">
-          <span>{t('requests.reason')}</span>
-          <input required maxLength={400} value={reason} onInput={(event) => setReason(event.currentTarget.value)} />
-        </label>
-        <button type="submit" class="button primary" disabled={doing.busy}>
-          {t('requests.record')}
-        </button>
-        <p class="quiet">{t('appeals.corrected_help')}</p>
-      </form>
-      {doing.problem ? <ProblemNote problem={doing.problem} /> : null}
-    </Section>
-  );
-}
 
 export default function AppealPage({ params }: PageProps): JSX.Element {
   const t = useWords();
@@ -95,7 +55,7 @@ export default function AppealPage({ params }: PageProps): JSX.Element {
                   ))}
                 </ul>
               </Section>
-              {may && !appeal.ended ? <Answer id={id} onDone={found.reload} /> : null}
+              {may && !appeal.ended ? <Answer path={`/v1/appeals/${encodeURIComponent(id)}/outcomes`} group="appeal_answer" outcomes={ANSWERS} help={t('appeals.corrected_help')} onDone={found.reload} /> : null}
               <Section title={t('appeals.opening')}>
                 <p class="quiet">{t('appeals.opening_help')}</p>
                 <Facts

@@ -17,6 +17,7 @@ export default function ContactPage({ params }: PageProps): JSX.Element {
   const prefer = useSettings();
   const id = params['id'] ?? '';
   const mayReports = useMay('reports:read');
+  const mayReviews = useMay('reviews:read');
   const found = useJson<ContactRow>(`/v1/contacts/${encodeURIComponent(id)}`);
   if (found.problem?.status === 404) {
     return (
@@ -63,7 +64,7 @@ export default function ContactPage({ params }: PageProps): JSX.Element {
                   of={[
                     [t('contacts.due'), <Time at={contact.due} detail="minute" />],
                     [t('contacts.reported'), <Time at={contact.reported_at} detail="minute" />],
-                    [t('contacts.review'), contact.review ? <ShortId value={contact.review} /> : null],
+                    [t('contacts.review'), contact.review ? <ShortId value={contact.review} {...(mayReviews ? { href: `/reviews#${contact.review}` } : {})} /> : null],
                     [t('proposals.verdict'), contact.verdict ? codeWord(t, 'verdict', contact.verdict) : null],
                     [t('nav.ledger'), <LogLink index={contact.log_index} />],
                   ]}

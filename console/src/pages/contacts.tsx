@@ -2,25 +2,41 @@
 import type { JSX } from 'preact';
 import { useJson, usePages } from '../api/resource';
 import { Empty, PageHead, Section, Tag, Time } from '../components/basic';
-import { Code, Interval, Note, PartyName, Tabs } from '../components/parts';
+import { Code, Interval, NotAllowedHere, Note, PartyName, Tabs } from '../components/parts';
 import { PagedTable } from '../components/table';
 import { span } from '../evidence/spans';
+import { ContactForm, NilForm } from '../governance/contact_form';
 import type { ContactRow, ContactsPage } from '../governance/types';
 import { codeWord, useWords } from '../i18n';
 import { usePlace } from '../router';
+import { useMay } from '../session';
 import { useSettings } from '../settings';
 
 export default function Contacts(): JSX.Element {
   const t = useWords();
   const prefer = useSettings();
   const { query } = usePlace();
+  const may = useMay('contacts:write');
   const late = query.get('late') === '1';
+  const writing = query.get('new') === '1' ? 'new' : query.get('nil') === '1' ? 'nil' : '';
   const pages = usePages<ContactRow>('/v1/contacts', { limit: 50, late: late || null });
   const first = useJson<ContactsPage>('/v1/contacts', { limit: 1 });
+  const tabs: [string, string, string][] = [['', t('common.all'), '/contacts'], ['late', t('contacts.late_only'), '/contacts?late=1']];
+  if (may) tabs.push(['new', t('contacts.new'), '/contacts?new=1'], ['nil', t('contacts.nil_new'), '/contacts?nil=1']);
+  if (writing) {
+    return (
+      <div class="page">
+        <PageHead title={t('nav.contacts')} intro={t('contacts.intro')} />
+        <Tabs label={t('nav.contacts')} current={writing} of={tabs} />
+        {!may ? <NotAllowedHere needs="contacts:write" /> : writing === 'new' ? <ContactForm /> : <NilForm onDone={first.reload} />}
+        {writing === 'nil' ? <Returns of={first.data} /> : null}
+      </div>
+    );
+  }
   return (
     <div class="page">
       <PageHead title={t('nav.contacts')} intro={t('contacts.intro')} />
-      <Tabs label={t('nav.contacts')} current={late ? 'late' : ''} of={[['', t('common.all'), '/contacts'], ['late', t('contacts.late_only'), '/contacts?late=1']]} />
+      <Tabs label={t('nav.contacts')} current={late ? 'late' : ''} of={tabs} />
       <PagedTable<ContactRow>
         pages={pages}
         caption={t('nav.contacts')}
@@ -28,7 +44,13 @@ export default function Contacts(): JSX.Element {
         empty={
           <Empty title={t(late ? 'contacts.none_late' : 'contacts.none')}>
             <p>{t('contacts.none_help')}</p>
-            <pre class="command">groundrule contact add FILE</pre>
+            {may ? (
+              <a class="button" href="/contacts?new=1">
+                {t('contacts.new')}
+              </a>
+            ) : (
+              <pre class="command">groundrule contact add FILE</pre>
+            )}
           </Empty>
         }
         columns={[
@@ -42,24 +64,31 @@ export default function Contacts(): JSX.Element {
         ]}
       />
       <Note>{t('contacts.note')}</Note>
-      {first.data?.nil_returns?.length || first.data?.nil_overdue?.length ? (
-        <Section title={t('contacts.nil')}>
-          <p class="quiet">{t('contacts.nil_help')}</p>
-          {first.data.nil_overdue?.length ? (
-            <p>
-              <Tag tone="bad">{t('contacts.nil_overdue')}</Tag> {first.data.nil_overdue.map((each, i) => <>{i ? ', ' : ''}<PartyName of={each} /></>)}
-            </p>
-          ) : null}
-          <ul>
-            {first.data.nil_returns?.map((each) => (
-              <li>
-                <PartyName of={each.person} />: <Interval from={each.from} until={each.until} />
-              </li>
-            ))}
-          </ul>
-        </Section>
-      ) : null}
+      <Returns of={first.data} />
     </div>
+  );
+}
+
+/** Who said expressly that there was no contact, and who said nothing. */
+function Returns({ of }: { of: ContactsPage | null }): JSX.Element | null {
+  const t = useWords();
+  if (!of?.nil_returns?.length && !of?.nil_overdue?.length) return null;
+  return (
+    <Section title={t('contacts.nil')}>
+      <p class="quiet">{t('contacts.nil_help')}</p>
+      {of.nil_overdue?.length ? (
+        <p>
+          <Tag tone="bad">{t('contacts.nil_overdue')}</Tag> {of.nil_overdue.map((each, i) => <>{i ? ', ' : ''}<PartyName of={each} /></>)}
+        </p>
+      ) : null}
+      <ul>
+        {of.nil_returns?.map((each) => (
+          <li>
+            <PartyName of={each.person} />: <Interval from={each.from} until={each.until} />
+          </li>
+        ))}
+      </ul>
+    </Section>
   );
 }
 

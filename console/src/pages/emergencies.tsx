@@ -1,44 +1,20 @@
 /** Emergencies: two persons, one direction, a narrow scope, a clock that runs out, and a review that must follow. */
 import type { JSX } from 'preact';
-import { useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { useInterval, useJson, usePages } from '../api/resource';
 import { Empty, Facts, PageHead, ProblemNote, Section, Tag, Time } from '../components/basic';
-import { Due, LogLink, Note, PartyName, ShortId, type Party } from '../components/parts';
+import { Due, LogLink, NotAllowedHere, Note, PartyName, ShortId, Tabs } from '../components/parts';
 import { span } from '../evidence/spans';
+import { CloseEmergency, EmergencyForm } from '../governance/emergency_form';
+import type { Emergency, EmergencyOverview } from '../governance/types';
 import { codeWord, useWords } from '../i18n';
+import { usePlace } from '../router';
+import { useMay } from '../session';
 import { useSettings } from '../settings';
 
-interface Emergency {
-  readonly id: string;
-  readonly log_index: number;
-  readonly witnessed: boolean;
-  readonly condition: string;
-  readonly direction: string;
-  readonly areas: readonly string[];
-  readonly terminals: readonly string[];
-  readonly ops: readonly string[];
-  readonly openers: readonly Party[];
-  readonly opened_at: string | null;
-  readonly ttl_s: number;
-  readonly ends_at: string | null;
-  readonly remaining_s: number;
-  readonly state: 'active' | 'expired' | 'reverted' | 'closed';
-  readonly closed_at: string | null;
-  readonly renewal_of: string | null;
-  readonly returns_to: string;
-  readonly review: { readonly verdict: string | null; readonly due: string | null; readonly remaining_s: number; readonly overdue: boolean };
-}
-
-interface Overview {
-  readonly active: number;
-  readonly opened_in_30_days: number;
-  readonly frozen: boolean;
-  readonly overdue_reviews: readonly string[];
-  readonly conditions: readonly string[];
-}
-
-function Card({ of }: { of: Emergency }): JSX.Element {
+function Card({ of, onDone }: { of: Emergency; onDone: () => void }): JSX.Element {
   const t = useWords();
+  const may = useMay('emergencies:write');
   const prefer = useSettings();
   const [now, setNow] = useState(Date.now());
   useInterval(() => setNow(Date.now()), of.state === 'active' ? 1_000 : null);
@@ -74,19 +50,32 @@ function Card({ of }: { of: Emergency }): JSX.Element {
           [t('emergencies.renews'), of.renewal_of ? <ShortId value={of.renewal_of} href={`/emergencies#${of.renewal_of}`} /> : null],
         ]}
       />
+      {may && of.state === 'active' ? <CloseEmergency of={of} onDone={onDone} /> : null}
     </Section>
   );
 }
 
 export default function Emergencies(): JSX.Element {
   const t = useWords();
+  const may = useMay('emergencies:write');
+  const { query, hash } = usePlace();
+  const writing = query.get('new') === '1';
   const pages = usePages<Emergency>('/v1/emergencies', { limit: 20 });
-  const overview = useJson<Overview>('/v1/emergencies', { limit: 1 });
+  const overview = useJson<EmergencyOverview>('/v1/emergencies', { limit: 1 });
   const o = overview.data;
-  useInterval(pages.reload, 30_000);
+  const again = () => (pages.reload(), overview.reload());
+  useInterval(pages.reload, writing ? null : 30_000);
+  // Cards come after the address was opened: what it points to is brought into view when it is there.
+  const there = pages.data?.some((each) => `#${each.id}` === hash);
+  useEffect(() => {
+    if (there) document.getElementById(hash.slice(1))?.scrollIntoView();
+  }, [there, hash]);
+  const tabs: [string, string, string][] = [['', t('common.all'), '/emergencies']];
+  if (may) tabs.push(['new', t('emergencies.new'), '/emergencies?new=1']);
   return (
     <div class="page">
       <PageHead title={t('nav.emergencies')} intro={t('emergencies.intro')} />
+      <Tabs label={t('nav.emergencies')} of={tabs} current={writing ? 'new' : ''} />
       {o ? (
         <Section title={t('emergencies.power')}>
           <dl class="figures">
@@ -98,15 +87,22 @@ export default function Emergencies(): JSX.Element {
           {o.conditions.length ? <p class="quiet">{t('emergencies.conditions')} {o.conditions.map((each) => codeWord(t, 'condition', each)).join(', ')}</p> : null}
         </Section>
       ) : null}
+      {writing ? may ? o ? <EmergencyForm conditions={o.conditions} /> : null : <NotAllowedHere needs="emergencies:write" /> : null}
       {pages.problem ? <ProblemNote problem={pages.problem} retry={pages.reload} /> : null}
-      {pages.data?.length === 0 ? (
+      {!writing && pages.data?.length === 0 ? (
         <Empty title={t('emergencies.none')}>
           <p>{t('emergencies.none_help')}</p>
-          <pre class="command">groundrule emergency --help</pre>
+          {may ? (
+            <a class="button" href="/emergencies?new=1">
+              {t('emergencies.new')}
+            </a>
+          ) : (
+            <pre class="command">groundrule emergency --help</pre>
+          )}
         </Empty>
       ) : null}
-      {pages.data?.map((each) => <Card key={each.id} of={each} />)}
-      {pages.more ? (
+      {writing ? null : pages.data?.map((each) => <Card key={each.id} of={each} onDone={again} />)}
+      {pages.more && !writing ? (
         <button type="button" class="button" onClick={pages.more}>
           {t('common.more')}
         </button>

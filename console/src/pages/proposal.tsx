@@ -3,69 +3,15 @@ import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { send } from '../api/client';
 import { useJson } from '../api/resource';
-import { Badge, Dialog, Digest, Empty, Facts, Fetched, Icon, PageHead, ProblemNote, Section, Tag, Time } from '../components/basic';
+import { Dialog, Digest, Empty, Facts, Fetched, Icon, PageHead, ProblemNote, Section, Tag, Time } from '../components/basic';
 import { Code, Due, Interval, LogLink, Note, PartyName, ShortId, useDoing } from '../components/parts';
 import { Table } from '../components/table';
-import { number } from '../format';
+import { ImpactFacts } from '../governance/impact';
 import { Signing } from '../governance/signing';
 import type { PartyScreening, Proposal, Signed } from '../governance/types';
 import { codeWord, useWords } from '../i18n';
 import type { PageProps } from './index';
 import { useMay } from '../session';
-import { useSettings } from '../settings';
-
-/** Counts of an impact as rows: outcome before, after, class, how many; what changes comes first. */
-export function impactRows(counts: Proposal['impact']['counts']): { before: string; after: string; kind: string; n: number }[] {
-  const rows = Object.entries(counts).flatMap(([before, afters]) => Object.entries(afters).flatMap(([after, kinds]) => Object.entries(kinds).map(([kind, n]) => ({ before, after, kind, n }))));
-  return rows.sort((a, b) => Number(a.before === a.after) - Number(b.before === b.after) || b.n - a.n || a.kind.localeCompare(b.kind));
-}
-
-function ImpactView({ proposal }: { proposal: Proposal }): JSX.Element {
-  const t = useWords();
-  const prefer = useSettings();
-  const { impact } = proposal;
-  const rows = impactRows(impact.counts);
-  const list = (values: readonly string[]) => (values.length ? values.join(', ') : null);
-  return (
-    <Section title={t('proposals.impact')} id="impact">
-      <p class="sentence">{impact.lines.join('; ')}</p>
-      {rows.length ? (
-        <Table
-          caption={t('proposals.impact_table')}
-          rows={rows}
-          keyOf={(row) => `${row.before} ${row.after} ${row.kind}`}
-          columns={[
-            { head: t('proposals.class_of_terminal'), names: true, cell: (row) => codeWord(t, 'terminal_class', row.kind) },
-            { head: t('proposals.terminals'), figure: true, cell: (row) => number(row.n, prefer) },
-            { head: t('whatif.now'), cell: (row) => <Badge outcome={row.before} /> },
-            { head: t('whatif.then'), cell: (row) => (row.before === row.after ? <span class="quiet">{t('proposals.unchanged')}</span> : <Badge outcome={row.after} />) },
-          ]}
-        />
-      ) : null}
-      <Facts
-        of={[
-          [t('proposals.protected'), list(impact.protected_changed)],
-          [t('proposals.countries'), list(impact.countries)],
-          [t('proposals.conflict_areas'), list(impact.conflict_areas)],
-          [t('proposals.exceptions'), list(impact.sanctions_exceptions)],
-          [t('proposals.wartime'), impact.wartime_denials || null],
-          [t('proposals.suppressed'), impact.suppressed || null],
-          [t('proposals.computed'), impact.runs.map((run) => run.engine).join(', ')],
-        ]}
-      />
-      {impact.not_seen.length ? (
-        <>
-          <h3>{t('proposals.not_seen')}</h3>
-          <ul>
-            {impact.not_seen.map((each) => (
-              <li>{each}</li>
-            ))}
-          </ul>
-        </>
-      ) : null}
-    </Section>
-  );
-}
 
 function Standing({ proposal }: { proposal: Proposal }): JSX.Element {
   const t = useWords();
@@ -222,7 +168,9 @@ export default function ProposalPage({ params }: PageProps): JSX.Element {
                     {t('proposals.reversal')} {proposal.reversal_plan}
                   </p>
                 </Section>
-                <ImpactView proposal={proposal} />
+                <Section title={t('proposals.impact')} id="impact">
+                  <ImpactFacts impact={proposal.impact} />
+                </Section>
                 <Section title={t('proposals.signatures')} id="signed">
                   <p>{t('proposals.needs', { persons: proposal.needs.persons, groups: proposal.needs.groups, role: proposal.needs.role, hours: proposal.needs.notice_hours })}</p>
                   {proposal.signed.length ? (

@@ -2,12 +2,14 @@
 import type { JSX } from 'preact';
 import { usePages } from '../api/resource';
 import { Empty, PageHead, Time } from '../components/basic';
-import { Code, Note, PartyName, ShortId, Tabs } from '../components/parts';
+import { Code, NotAllowedHere, Note, PartyName, ShortId, Tabs } from '../components/parts';
 import { PagedTable } from '../components/table';
 import { number } from '../format';
+import { ProposalForm } from '../governance/proposal_form';
 import type { ProposalRow } from '../governance/types';
 import { codeWord, useWords } from '../i18n';
 import { usePlace } from '../router';
+import { useMay } from '../session';
 import { useSettings } from '../settings';
 
 const STATES = ['open', 'ready', 'enacted', 'rejected', 'expired'] as const;
@@ -16,16 +18,25 @@ export default function Proposals(): JSX.Element {
   const t = useWords();
   const prefer = useSettings();
   const { query } = usePlace();
+  const may = useMay('proposals:write');
   const state = query.get('state') ?? '';
+  const writing = query.get('new') === '1';
   const pages = usePages<ProposalRow>('/v1/proposals', { state, limit: 50 });
+  const tabs: [string, string, string][] = [['', t('common.all'), '/proposals'], ...STATES.map((each): [string, string, string] => [each, codeWord(t, 'proposal_state', each), `/proposals?state=${each}`])];
+  if (may) tabs.push(['new', t('propose.new'), '/proposals?new=1']);
+  if (writing) {
+    return (
+      <div class="page">
+        <PageHead title={t('nav.proposals')} intro={t('proposals.intro')} />
+        <Tabs label={t('proposals.by_state')} current="new" of={tabs} />
+        {may ? <ProposalForm /> : <NotAllowedHere needs="proposals:write" />}
+      </div>
+    );
+  }
   return (
     <div class="page">
       <PageHead title={t('nav.proposals')} intro={t('proposals.intro')} />
-      <Tabs
-        label={t('proposals.by_state')}
-        current={state}
-        of={[['', t('common.all'), '/proposals'], ...STATES.map((each) => [each, codeWord(t, 'proposal_state', each), `/proposals?state=${each}`] as const)]}
-      />
+      <Tabs label={t('proposals.by_state')} current={state} of={tabs} />
       <PagedTable<ProposalRow>
         pages={pages}
         caption={t('nav.proposals')}
@@ -33,7 +44,13 @@ export default function Proposals(): JSX.Element {
         empty={
           <Empty title={t('proposals.none')}>
             <p>{t('proposals.none_help')}</p>
-            <pre class="command">groundrule propose --help</pre>
+            {may ? (
+              <a class="button" href="/proposals?new=1">
+                {t('propose.new')}
+              </a>
+            ) : (
+              <pre class="command">groundrule propose --help</pre>
+            )}
             {state ? (
               <a class="button" href="/proposals">
                 {t('common.all')}

@@ -1,11 +1,10 @@
 /** One request: the chain to whoever is behind it, how late it was recorded, and what became of it. */
 import type { JSX } from 'preact';
-import { useState } from 'preact/hooks';
-import { send } from '../api/client';
 import { useJson } from '../api/resource';
-import { Digest, Empty, Facts, Fetched, Icon, PageHead, ProblemNote, Section, Tag, Time } from '../components/basic';
-import { Code, Due, Interval, LogLink, Note, PartyName, ShortId, useDoing } from '../components/parts';
+import { Digest, Empty, Facts, Fetched, Icon, PageHead, Section, Tag, Time } from '../components/basic';
+import { Code, Due, Interval, LogLink, Note, PartyName, ShortId } from '../components/parts';
 import { Timeline } from '../components/table';
+import { Answer } from '../governance/answer';
 import { ScreeningCard } from '../governance/screening';
 import type { RequestView } from '../governance/types';
 import { codeWord, useWords } from '../i18n';
@@ -17,50 +16,12 @@ import { useSettings } from '../settings';
 
 const ENDINGS = ['refused', 'proposed', 'withdrawn', 'informally_followed'] as const;
 
-function Answer({ id, onDone }: { id: string; onDone: () => void }): JSX.Element {
-  const t = useWords();
-  const [reason, setReason] = useState('');
-  const [outcome, setOutcome] = useState<string>('refused');
-  const doing = useDoing();
-  return (
-    <Section title={t('requests.answer')} id="answer">
-      <form
-        class="form"
-        onSubmit={(event) => {
-          event.preventDefault();
-          doing.run(async () => {
-            await send(`/v1/requests/${encodeURIComponent(id)}/outcomes`, { outcome, reason });
-            onDone();
-          });
-        }}
-      >
-        <label class="field">
-          <span>{t('requests.outcome')}</span>
-          <select value={outcome} onChange={(event) => setOutcome(event.currentTarget.value)}>
-            {ENDINGS.map((each) => (
-              <option value={each}>{codeWord(t, 'outcome', each)}</option>
-            ))}
-          </select>
-        </label>
-        <label class="field wide">
-          <span>{t('requests.reason')}</span>
-          <input required maxLength={400} value={reason} onInput={(event) => setReason(event.currentTarget.value)} />
-        </label>
-        <button type="submit" class="button primary" disabled={doing.busy}>
-          {t('requests.record')}
-        </button>
-        <p class="quiet">{t('requests.record_help')}</p>
-      </form>
-      {doing.problem ? <ProblemNote problem={doing.problem} /> : null}
-    </Section>
-  );
-}
-
 export default function RequestPage({ params }: PageProps): JSX.Element {
   const t = useWords();
   const prefer = useSettings();
   const id = params['id'] ?? '';
   const may = useMay('requests:write');
+  const mayPropose = useMay('proposals:write');
   const found = useJson<RequestView>(`/v1/requests/${encodeURIComponent(id)}`);
   if (found.problem?.status === 404) {
     return (
@@ -75,6 +36,12 @@ export default function RequestPage({ params }: PageProps): JSX.Element {
     <div class="page">
       <PageHead title={found.data ? found.data.asks.map((ask) => askWords(t, ask)).join('; ') : t('nav.requests')} intro={<><a href="/requests">{t('nav.requests')}</a> · <ShortId value={id} /></>}>
         {found.data ? <Code group="outcome" code={found.data.outcome} /> : null}
+        {mayPropose && found.data && !found.data.ended && !found.data.appeal ? (
+          <a class="button" href={`/proposals?new=1&request=${encodeURIComponent(id)}`}>
+            <Icon name="proposal" />
+            {t('requests.propose')}
+          </a>
+        ) : null}
         <a class="button" href={`/dossiers?kind=request&id=${encodeURIComponent(id)}`}>
           <Icon name="dossier" />
           {t('terminal.dossier')}
@@ -126,7 +93,7 @@ export default function RequestPage({ params }: PageProps): JSX.Element {
                   <Note>{t('screening.no_finding')}</Note>
                 </Section>
               ) : null}
-              {may && !request.ended && !request.appeal ? <Answer id={id} onDone={found.reload} /> : null}
+              {may && !request.ended && !request.appeal ? <Answer path={`/v1/requests/${encodeURIComponent(id)}/outcomes`} group="outcome" outcomes={ENDINGS} help={t('requests.record_help')} conflicting={request.conflicting} onDone={found.reload} /> : null}
             </div>
             <div>
               <Section title={t('requests.clock')}>

@@ -62,7 +62,7 @@ export function LinedText({ label, value, marked, onChange, focusLine }: { label
   );
 }
 
-function CheckedView({ found, onLine }: { found: Checked; onLine: (line: number) => void }): JSX.Element {
+export function CheckedView({ found, onLine }: { found: Checked; onLine: (line: number) => void }): JSX.Element {
   const t = useWords();
   return (
     <>
@@ -109,6 +109,7 @@ function CheckedView({ found, onLine }: { found: Checked; onLine: (line: number)
 export function CheckView({ book }: { book: Book }): JSX.Element {
   const t = useWords();
   const may = useMay('rulebooks:check');
+  const mayPropose = useMay('proposals:write');
   const [text, setText] = useDraft(book);
   const [cases, setCases] = useState('');
   const [found, setFound] = useState<Checked | null>(null);
@@ -154,6 +155,12 @@ export function CheckView({ book }: { book: Book }): JSX.Element {
         <a class="button" href="/rulebook?tab=whatif">
           {t('rulebook.tab_whatif')}
         </a>
+        {mayPropose ? (
+          <a class="button" href="/proposals?new=1&change=rulebook">
+            <Icon name="proposal" />
+            {t('propose.this_text')}
+          </a>
+        ) : null}
       </p>
       {doing.problem ? <ProblemNote problem={doing.problem} /> : null}
       {found ? <CheckedView found={found} onLine={(at) => (setLine(null), window.setTimeout(() => setLine(at), 0))} /> : null}

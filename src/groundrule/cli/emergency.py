@@ -10,7 +10,7 @@ import typer
 
 from groundrule.canon import parse_canonical
 from groundrule.cli.documents import read_document
-from groundrule.cli.envelopes import merge_envelopes, sign_shown
+from groundrule.cli.envelopes import merge_envelopes, sign_shown, write_envelope
 from groundrule.cli.governing import chosen, entry_of, governed, need_charter
 from groundrule.cli.key import read_key
 from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_json, print_table, print_text, warn
@@ -120,11 +120,22 @@ def close(
     emergency: Annotated[str, typer.Argument(help="Id of the emergency, or how it begins.")],
     key: Annotated[Path, typer.Option("--key", help="Private key of a person of role emergency.")],
     home: HomeOption = DEFAULT_HOME,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Only sign, without a home: the signed end goes here, to be handed in; needs the whole id.")
+    ] = None,
     passphrase_file: PassphraseFile = None,
     as_json: OutputJson = False,
 ) -> None:
     """End an emergency before its time."""
     signer = read_key(key, passphrase_file)
+    if out is not None:
+        made = EmergencyClose.parse({"emergency": emergency, "end": "closed", "at": format_time(whole_ms(time.time_ns()))})
+        write_envelope(out, sign_envelope(made.data, payload_type("emergency-close"), [signer]))
+        if as_json:
+            print_json({"signature": str(out), **made.value})
+            return
+        print_text(f"Signed: {out}; it ends {emergency} once it is handed in")
+        return
     with governed(home) as governance:
         found = chosen(emergency, governance.state.emergencies, "emergency")
         made = EmergencyClose.parse({"emergency": found, "end": "closed", "at": format_time(whole_ms(time.time_ns()))})

@@ -46,6 +46,21 @@ def test_what_is_built_is_known(builder: ModuleType, tmp_path: Path, monkeypatch
     assert not builder.is_built(wanted)
 
 
+def test_what_is_built_changes_places_with_what_was_there(builder: ModuleType, tmp_path: Path) -> None:
+    place, fresh = tmp_path / "dist", tmp_path / "work" / "dist"
+    for folder, word in ((place, "old"), (fresh, "new")):
+        folder.mkdir(parents=True)
+        (folder / "index.html").write_text(word, encoding="utf-8")
+    builder.put_in_place(fresh, place)
+    assert (place / "index.html").read_text(encoding="utf-8") == "new"
+    shutil.rmtree(tmp_path / "work")
+    assert [each.name for each in tmp_path.iterdir()] == ["dist"]
+    fresh.mkdir(parents=True)
+    shutil.rmtree(place)
+    builder.put_in_place(fresh, place)
+    assert place.is_dir()
+
+
 def test_without_node_one_sentence_says_what_to_do(
     builder: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
