@@ -4,6 +4,9 @@
     ├ InputError(ValueError)   bad input: file, line, field, value and what would be right
     │ ├ MalformedRule          a rulebook error with line and column
     │ ├ MalformedArea          a feature that cannot be used, with the reason
+    │ ├ MalformedElements      an orbital element set that cannot be used, or a file without a usable one
+    │ ├ UnknownSatellite       a catalogue number that no loaded element set has
+    │ ├ StaleElements          elements whose epoch is too far from the instant of use, before or after
     │ ├ NaiveTime              a time without a zone
     │ └ OutOfRange             a number outside its interval
     ├ ConflictError            the state already held contradicts the request
@@ -84,6 +87,24 @@ class MalformedArea(InputError):
     """A polygon feature that cannot be used."""
 
     code = "malformed_area"
+
+
+class MalformedElements(InputError):
+    """An orbital element set that cannot be used, or a file without a usable one."""
+
+    code = "malformed_elements"
+
+
+class UnknownSatellite(InputError):
+    """A catalogue number that no loaded element set has."""
+
+    code = "unknown_satellite"
+
+
+class StaleElements(InputError):
+    """Elements whose epoch is too far from the instant of use, before it or after it; the context has age and limit."""
+
+    code = "stale_elements"
 
 
 class NaiveTime(InputError):

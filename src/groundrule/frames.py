@@ -171,6 +171,11 @@ def _turn_many(r: Floats, v: Floats, gmst: Floats, r_out: Floats, v_out: Floats)
         v_out[i, 2] = v[i, 2]
 
 
+def _own(values: NDArray) -> NDArray:
+    """Copy to one flat array: numba compiles again for arrays that may not be written, as broadcast ones are."""
+    return np.array(values).ravel()
+
+
 def geodetic_to_ecef(lat_deg: ArrayLike, lon_deg: ArrayLike, h_m: ArrayLike = 0.0) -> Floats:
     """Turn geodetic points into ECEF.
 
@@ -184,7 +189,7 @@ def geodetic_to_ecef(lat_deg: ArrayLike, lon_deg: ArrayLike, h_m: ArrayLike = 0.
     lat, lon, h = np.broadcast_arrays(
         np.asarray(lat_deg, np.float64), np.asarray(lon_deg, np.float64), np.asarray(h_m, np.float64)
     )
-    flat = _ecef_many(lat.ravel(), lon.ravel(), h.ravel())
+    flat = _ecef_many(_own(lat), _own(lon), _own(h))
     return flat.reshape(*lat.shape, 3)
 
 
@@ -239,7 +244,7 @@ def gmst82_rad(t_ns: ArrayLike, dut1_s: ArrayLike = 0.0) -> Floats:
         angle [rad, 0 to 2 pi], of the shape of t_ns.
     """
     t, dut1 = np.broadcast_arrays(np.asarray(t_ns, np.int64), np.asarray(dut1_s, np.float64))
-    return _gmst_many(np.ascontiguousarray(t).ravel(), np.ascontiguousarray(dut1).ravel()).reshape(t.shape)
+    return _gmst_many(_own(t), _own(dut1)).reshape(t.shape)
 
 
 def teme_to_ecef(r_m: ArrayLike, v_m_s: ArrayLike, gmst_rad: ArrayLike) -> tuple[Floats, Floats]:
@@ -259,7 +264,7 @@ def teme_to_ecef(r_m: ArrayLike, v_m_s: ArrayLike, gmst_rad: ArrayLike) -> tuple
     _turn_many(
         r.reshape(-1, 3),
         v.reshape(-1, 3),
-        np.ascontiguousarray(gmst).ravel(),
+        _own(gmst),
         r_out.reshape(-1, 3),
         v_out.reshape(-1, 3),
     )
