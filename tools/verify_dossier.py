@@ -1,7 +1,7 @@
 # ruff: noqa: D103, E401, I001, T201 - to be read in one sitting, with groundrule_verify.py beside it
 """Check a dossier of Groundrule without any code of Groundrule.
 
-    python verify_dossier.py DOSSIER.zip [--policy FILE] [--json]
+    python verify_dossier.py DOSSIER.zip [--policy FILE] [--with OTHER.zip] [--json]
 
 Needs Python 3.11, `cryptography` 50 and groundrule_verify.py in the same folder. Nothing is unpacked to disk. What is checked: the
 archive has the one form of a bundle; its manifest names every file with its digest, and no other; an entry of the public log names
@@ -11,13 +11,20 @@ answered; and every commitment that the bundle opens is that of the party it nam
     WHOLE, BUT UNVOUCHED     its parts fit together, and nothing says who made it: no entry of a log names it, or the keys are its own
     FAILED                   something does not fit: it was changed, other keys than yours signed it, or it was packed again
 Whoever makes a bundle can make one that is whole. Take the policy from the operator, a witness or the regulator, not from the bundle.
-Exit code 0: all of it holds. 1: failed. 2: wrong usage or a file that cannot be read. 3: whole, but unvouched.
+With --with, a second bundle of the same log is checked, too, and both are held against each other. A log grows: another number of entries
+and another root alone prove nothing. What is compared: heads of one size, entries of one index, and whether the tree of the longer bundle
+begins with the shorter's (log/hashes; RFC 6962, 2.1). Three answers:
+    ONE HISTORY              the longer log begins with the shorter one; not that it is true, complete, or what others were shown
+    NOT SHOWN                these two files do not suffice: hold both heads against a copy of the log (groundrule_verify.py --log --pinned)
+    TWO HISTORIES            the keys of one log signed two that exclude each other: one of them is forged, and which is not told
+Exit code 0: all of it holds. 1: failed, or two histories. 2: wrong usage or a file that cannot be read. 3: unvouched, or not shown.
+Entries are numbered from 0: a log of 25 entries ends with entry 24.
 """
 import argparse, hashlib, json, re, struct, sys, zlib
 from pathlib import Path
 try:
     from groundrule_verify import Failed, check, open_checkpoint, parse_entry, parse_json, parse_note, parse_policy, reached, receipt_steps
-    from groundrule_verify import CHECKED, b64, number, root_by_path, sha256
+    from groundrule_verify import CHECKED, b64, number, root_by_path, sha256, tree_root
 except ImportError as error:
     print(f"cannot begin: {error}", "put groundrule_verify.py, which is in the bundle, into the folder of this program;",
           "and install the one package that it needs: pip install 'cryptography>=50'", sep="\n  ", file=sys.stderr)  # fmt: skip
@@ -81,7 +88,30 @@ def proved_entry(proof, entry, policy):
     check(len(path) <= 63 and root_by_path(index, tree.size, sha256(b"\0", entry), path) == tree.root, "the path does not lead to the root")
     return index, parse_entry(entry), note
 
+def tree_of_proof(note):
+    """What a checkpoint says that was verified before: origin, size, root."""
+    origin, size, root = note.split(b"\n")[:3]
+    return origin.decode(), int(size), b64(root.decode(), "a root", 32)
+
+WHOLE, LAST, WIDTH = 16_384, 8_192, 256
+
+def laid_out(data, size):
+    """Of log/hashes: up to where only every 256 entries have a hash, these hashes, and the leaf hashes from there on (format 7)."""
+    start = 0 if size <= WHOLE else (size - LAST) // WIDTH * WIDTH
+    check(len(data) == 32 * (start // WIDTH + size - start), "log/hashes has another length than a log of this size gives")
+    hashes = [data[at : at + 32] for at in range(0, len(data), 32)]
+    return start, hashes[: start // WIDTH], hashes[start // WIDTH :]
+
+def root_at(hashes, size):
+    """Root of the first entries of a log, from its hashes; None where they do not suffice."""
+    start, tiles, leaves = hashes
+    if (size < start and size % WIDTH) or size > start + len(leaves):
+        return None
+    rest = leaves[: max(0, size - start)]
+    return tree_root(tiles[: size // WIDTH] + [tree_root(rest[at : at + WIDTH]) for at in range(0, len(rest), WIDTH)])
+
 def verify(data, policy, facts):
+    """Check one bundle; return what holds it against another: its own head, all its heads, its hashes, and its entries by index."""
     files = members(data)
     check("manifest.json" in files, "there is no manifest")
     manifest = parse_json(files["manifest.json"], "the manifest")
@@ -98,18 +128,22 @@ def verify(data, policy, facts):
     if trusted is None:
         check(not OUTSIDE & files.keys() - {"manifest.json"}, "there are proofs and no policy")
         facts["unvouched"] = ["it rests on no log: whoever made this bundle could have written anything"]
-        return
-    policy = parse_policy(trusted)
+        return None
+    policy, heads, leaves = parse_policy(trusted), [], {}
     check(present in (OUTSIDE, {"manifest.json"}), "half of the proof of the manifest is missing")
     if present == OUTSIDE:
-        index, entry, _ = proved_entry(files["manifest.tlog-proof"], files["manifest.entry.json"], policy)
+        index, entry, note = proved_entry(files["manifest.tlog-proof"], files["manifest.entry.json"], policy)
+        heads, leaves[index] = [tree_of_proof(note)], sha256(b"\0", files["manifest.entry.json"])
         wanted = {"what": "dossier", "sha256": hashlib.sha256(files["manifest.json"]).hexdigest()}
         check(entry["kind"] == "evidence" and entry["body"] == wanted, "the entry of the log names another manifest")
-        facts |= {"named_by": f"entry {index} of the log names the manifest", "logged_at": entry["t"]}
+        facts |= {"named_by": f"entry {index} of the log (counted from 0) names the manifest", "logged_at": entry["t"]}
     else:
         unvouched.append("no entry of the log names it: whoever made this bundle could have written the text")
     if not own and trusted == files.get("log/policy"):
         facts["policy"] = "the same as the bundle's own copy: it counts only if you got it from elsewhere"
+    if "log/checkpoint" in files:
+        tree_of(files["log/checkpoint"], policy)
+        heads.insert(0, tree_of_proof(files["log/checkpoint"]))
     if own:
         unvouched.append("the keys are those in the bundle itself: get the policy from elsewhere, and give it with --policy")
     if 6 not in CHECKED and any(key.type == 6 for key in [*policy.logs.values(), *(key for _, key in policy.witnesses.values())]):
@@ -121,10 +155,12 @@ def verify(data, policy, facts):
             index, entry, note = proved_entry(files[name], files.get(name[:-10] + "json", b""), policy)
             check(index == int(match[1]) and note == files.get("log/checkpoint"), f"{name} is about another entry or checkpoint")
             facts["entries"].append([index, entry["kind"], entry["t"]])
+            leaves[index] = sha256(b"\0", files[name[:-10] + "json"])
         elif re.fullmatch(r"proofs/receipt-[0-9]+\.tlog-proof", name):
             found = {"fields": {}}
             for _ in receipt_steps(files[name], policy, found):
                 pass
+            heads.append(tree_of_proof(files[name].partition(b"\n\n")[2]))
             opened[name] = found["fields"]
             facts["receipts"].append([name, found["fields"].get("terminal_id"), found["fields"].get("outcome")])
     if unvouched:
@@ -136,6 +172,47 @@ def verify(data, policy, facts):
         for field in ("terminal_id", "outcome", "state") if row["receipt"] else ():
             says = opened[row["receipt"]].get(field, row[field])
             check(says == row[field], f"the dossier says {field} {row[field]!a}, and {row['receipt']} opens {says!a}")
+    hashes = None
+    if "log/hashes" in files:
+        check("log/checkpoint" in files, "there are hashes of a log and no head of it")
+        hashes = laid_out(files["log/hashes"], heads[0][1])
+        check(root_at(hashes, heads[0][1]) == heads[0][2], "log/hashes are not those of the log")
+    seen = heads[0] if "log/checkpoint" in files else None, heads, hashes, leaves
+    forks = [*told_apart(seen, seen)]
+    check(not forks, f"within this bundle: {forks and forks[0]}")
+    return seen
+
+def told_apart(one, other):
+    """What excludes each other: two roots at one size, two entries of one index, a head with which the other's tree does not begin."""
+    _, heads, _, leaves = one
+    _, others, hashes, theirs = other
+    for origin, size, root in heads:
+        for name, length, their in others:
+            if (origin, size) == (name, length) and root != their:
+                yield f"at {size} entries one head has the root {root.hex()}, another {their.hex()}"
+        begun = hashes and others[0][0] == origin and size <= others[0][1] and root_at(hashes, size)
+        if begun and begun != root:
+            yield f"the log of {others[0][1]} entries does not begin with the one of {size} entries whose root is {root.hex()}"
+    for index in leaves.keys() & theirs.keys() if heads and others and heads[0][0] == others[0][0] else ():
+        if leaves[index] != theirs[index]:
+            yield f"entry {index} is another in each"
+
+def compare(one, other):
+    """Hold what two bundles show of a log against each other: (verdict, what it rests on)."""
+    if one is None or other is None or one[0] is None or other[0] is None:
+        return "not_shown", "one of them rests on no log"
+    if one[0][0] != other[0][0]:
+        return "not_shown", f"they are of two logs, {one[0][0]!a} and {other[0][0]!a}: nothing follows from one for the other"
+    forks = [*told_apart(one, other), *told_apart(other, one)]
+    if forks:
+        return "two_histories", forks[0]
+    short, long = sorted((one, other), key=lambda each: each[0][1])
+    sizes = f"{short[0][1]} and {long[0][1]} entries"
+    if short[0][1] == long[0][1]:
+        return "one_history", f"both have the same head, of {short[0][1]} entries"
+    if long[2] is not None and root_at(long[2], short[0][1]) is not None:
+        return "one_history", f"of {sizes}; the longer log begins with the shorter one"
+    return "not_shown", f"of {sizes}; the longer bundle does not hold the hashes that it takes"
 
 def texts(value):
     """Every text in an entry, also in what was signed in an envelope."""
@@ -183,30 +260,68 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dossier")
     parser.add_argument("--policy", help="the keys and the quorum that you trust; from the bundle itself if not given")
+    parser.add_argument("--with", dest="other", metavar="OTHER", help="another bundle of the same log, to hold against the first")
     parser.add_argument("--json", action="store_true")
-    args, facts, what = parser.parse_args(), {}, None
+    args = parser.parse_args()
     try:
         data, policy = read(args.dossier), read(args.policy) if args.policy else None
+        other = read(args.other) if args.other else None
     except OSError as error:
         parser.error(str(error))
+    facts, verdict, what, seen = judged(data, policy)
+    answer = {"holds": verdict == "holds", "verdict": verdict, "failed": what} | ({} if what else facts)
+    codes = {"holds": 0, "failed": 1, "unvouched": 3, "one_history": 0, "two_histories": 1, "not_shown": 3}
+    results, compared = [verdict], None
+    if other is not None and not what:
+        # Both are checked by the same keys: two logs of other keys would prove nothing against each other.
+        keys = policy if policy is not None else members(data).get("log/policy")
+        facts2, verdict2, what2, seen2 = judged(other, keys)
+        compared = ("not_shown", f"the other bundle FAILED: {what2}") if what2 else compare(seen, seen2)
+        results += [verdict2, compared[0]]
+        more = {"verdict": verdict2, "failed": what2, "unvouched": facts2.get("unvouched", [])}
+        answer |= {"with": more, "history": compared[0], "history_why": compared[1]}
+    if args.json:
+        print(json.dumps(answer))
+    else:
+        tell(facts, what)
+        if compared is not None:
+            tell_history(*compared, verdict2, facts2)
+    return 1 if any(codes[each] == 1 for each in results) else max(codes[each] for each in results)
+
+def judged(data, policy):
+    """Facts, verdict and what failed of one bundle, and what holds it against another."""
+    facts, what, seen = {}, None, None
     try:
-        verify(data, policy, facts)
+        seen = verify(data, policy, facts)
     except Exception as error:  # noqa: BLE001 - whatever stops the check is no pass
         named = "" if isinstance(error, Failed) else f"{type(error).__name__}: "
         what = f"{named}{error}".encode("ascii", "backslashreplace").decode()
-    facts["keys"] = "yours" if args.policy else "those in the bundle itself"
-    verdict = "failed" if what else "unvouched" if facts.get("unvouched") else "holds"
-    if args.json:
-        print(json.dumps({"holds": verdict == "holds", "verdict": verdict, "failed": what} | ({} if what else facts)))
-    elif what:
+    facts["keys"] = "yours" if policy is not None else "those in the bundle itself"
+    return facts, "failed" if what else "unvouched" if facts.get("unvouched") else "holds", what, seen
+
+def tell(facts, what):
+    """The verdict, and beside it at once what it hangs on."""
+    if what:
         print(f"FAILED: {what}")
-    else:
-        why = facts.pop("unvouched", [])
-        print("WHOLE, BUT UNVOUCHED." if why else "All of it HOLDS.",
-              *([] if why else ["  nothing was changed since the log named it; that does not mean that it is true or complete"]),
-              *(f"  ! {each}" for each in why),
-              *(f"  {name}: {json.dumps(value)}" for name, value in facts.items()), sep="\n")  # fmt: skip
-    return {"holds": 0, "failed": 1, "unvouched": 3}[verdict]
+        return
+    facts, why = dict(facts), facts.get("unvouched", [])
+    facts.pop("unvouched", None)
+    same = facts.pop("policy", None)
+    print("WHOLE, BUT UNVOUCHED." if why else "All of it HOLDS.",
+          *(f"  ! {each}" for each in ([f"the policy you gave is {same}"] if same else [])),
+          *([] if why else ["  nothing was changed since the log named it; that does not mean that it is true or complete"]),
+          *(f"  ! {each}" for each in why),
+          *(f"  {name}: {json.dumps(value)}" for name, value in facts.items()), sep="\n")  # fmt: skip
+
+def tell_history(verdict, why, verdict2, facts2):
+    print({"one_history": "ONE HISTORY", "two_histories": "TWO HISTORIES", "not_shown": "NOT SHOWN"}[verdict] + f": {why}.",
+          f"  the other bundle by itself: {verdict2}",
+          *(f"  ! {each}" for each in facts2.get("unvouched", [])),
+          *{"one_history": ["  whoever holds these two was shown one log; not that it is true or complete, or what others were shown"],
+            "two_histories": ["  the keys of this log signed both; which of them is forged is not told: ask others for their heads"],
+            "not_shown": ["  that proves nothing, in either direction: a log grows, so other numbers of entries have other roots",
+                          "  hold both heads (log/checkpoint in each) against a copy of the log, that is a folder DIR of it:",
+                          "  groundrule_verify.py --policy FILE --log DIR --pinned HEAD --pinned HEAD"]}[verdict], sep="\n")  # fmt: skip
 
 if __name__ == "__main__":
     sys.exit(main())

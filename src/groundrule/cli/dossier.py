@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,9 +15,10 @@ import typer
 from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_json, print_text, warn
 from groundrule.cli.rules import instant_option
 from groundrule.errors import InputError
-from groundrule.evidence.bundle import read_bounded
+from groundrule.evidence.bundle import read_bounded, unpack
 from groundrule.evidence.dossier import Dossier, Reader, SubjectKind
 from groundrule.evidence.dossier_json import plain
+from groundrule.evidence.histories import ONE_HISTORY, TWO_HISTORIES, Compared, compare
 from groundrule.evidence.redact import digest_of
 from groundrule.evidence.render.words import names_in, visible, words
 from groundrule.evidence.verify_bundle import Verified, verify_bundle
@@ -101,25 +103,60 @@ def _make(
 def verify(
     file: Annotated[Path, typer.Argument(help="The ZIP file of a dossier.")],
     policy: Annotated[Path | None, typer.Option("--policy", help="The keys that you trust; otherwise those in the file itself.")] = None,
+    other: Annotated[Path | None, typer.Option("--with", help="Another dossier of the same log, to hold against it.")] = None,
     as_json: OutputJson = False,
 ) -> None:
     """Check a dossier: nothing was changed, the log names it, and every entry and receipt is in the log.
 
     Nothing is unpacked. Exit code 0: it holds, by keys that you gave with --policy. 3: whole, but unvouched: no log names it, or the keys
     are its own, so whoever made it could have written anything. 1: it was changed.
+
+    With --with, both are checked and held against each other. A log grows: another number of entries and another root alone prove
+    nothing. Both show one history (0), or two that exclude each other, so that the log was forged (1), or too little to tell (3).
     """
     keys = None if policy is None else read_bounded(policy)
-    found = verify_bundle(read_bounded(file), keys)
+    data = read_bounded(file)
+    found = verify_bundle(data, keys)
+    # Both by the same keys: two logs of other keys would prove nothing against each other.
+    second = None if other is None else verify_bundle(read_bounded(other), keys or unpack(data).files.get("log/policy"))
+    compared = None if second is None else compare(found.history, second.history)
     if as_json:
-        print_json({"holds": found.vouched, "verdict": "holds" if found.vouched else "unvouched", **plain(found)})
+        told = {} if compared is None else {"with": _named(second), "history": compared.verdict, "history_why": compared.why}
+        print_json({"holds": found.vouched, "verdict": "holds" if found.vouched else "unvouched", **_named(found), **told})
     else:
         _print_verified(found)
-    if not found.vouched:
+        if second is not None and compared is not None:
+            _print_compared(second, compared)
+    if compared is not None and compared.verdict == TWO_HISTORIES:
+        raise typer.Exit(1)
+    # By which keys the second was checked is said of the first.
+    if not found.vouched or (second is not None and second.manifest_entry is None) or (compared and compared.verdict != ONE_HISTORY):
         raise typer.Exit(UNVOUCHED)
+
+
+def _named(found: Verified | None) -> dict[str, Any]:
+    """What was verified, without the hashes of the log."""
+    return {} if found is None else plain(replace(found, history=None))
+
+
+def _print_compared(second: Verified, compared: Compared) -> None:
+    title = {ONE_HISTORY: "One history.", TWO_HISTORIES: "Two histories: a log was forged."}.get(compared.verdict, "Not shown.")
+    print_text(title, style="bold")
+    print_text(f"The other is about {second.subject['kind']} {visible(str(second.subject['id']))}, made {second.made_at}: {compared.why}.")
+    if compared.verdict == ONE_HISTORY:
+        print_text("Whoever holds these two was shown one log; not that it is true or complete, or what others were shown.")
+    elif compared.verdict == TWO_HISTORIES:
+        warn("The keys of this log signed both; which of them is forged is not told: ask others for their heads.")
+    else:
+        warn("That proves nothing, in either direction: hold both heads (log/checkpoint) against a copy of the log.")
+    if second.manifest_entry is None:
+        warn("No entry of a log names the other: whoever made it could have written the text.")
 
 
 def _print_verified(found: Verified) -> None:
     print_text("All of it holds." if found.vouched else "Whole, but unvouched.", style="bold")
+    if found.same_policy:
+        warn("The policy is the same as the bundle's own copy: it counts only if you got it from elsewhere.")
     if found.vouched:
         print_text("Nothing was changed since the log named it; that does not mean that it is true or complete.")
     kind, subject = found.subject["kind"], visible(str(found.subject["id"]))
@@ -127,11 +164,9 @@ def _print_verified(found: Verified) -> None:
     if found.manifest_entry is None:
         warn("No entry of a log names it: whoever made it could have written the text.")
     else:
-        print_text(f"Entry {found.manifest_entry} of the log names it, {found.logged_at}.")
+        print_text(f"Entry {found.manifest_entry} of the log (counted from 0) names it, {found.logged_at}.")
     opened = f"; {found.openings} commitments are opened" if found.openings else ""
     print_text(f"{len(found.entries)} entries and {len(found.receipts)} receipts lead to the log{opened}.")
-    if found.same_policy:
-        warn("The policy is the same as the bundle's own copy: it counts only if you got it from elsewhere.")
     if not found.own_policy:
         warn("The keys are those in the file: get the policy from elsewhere, and give it with --policy.")
 

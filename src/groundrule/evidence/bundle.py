@@ -8,6 +8,7 @@
     openings.json                                                          who stands behind commitments in these entries
     rulebooks/….yaml                                                       rulebooks as they were proposed
     log/policy, log/checkpoint                                             whom to ask for signatures, and the head
+    log/hashes                                                             of the log's tree, to hold two bundles against each other
     verify_dossier.py, groundrule_verify.py, READ-ME.txt                   how to check all this without our programs
 
 The archive itself is in one form only: members stored without compression, in the order of their names, with one fixed date and no

@@ -5,6 +5,8 @@
 - entries: each that the dossier rests on is in that log, under one checkpoint
 - receipts: each leads to the log, and opens what the dossier says was answered
 - openings: each commitment that the bundle opens is that of what it names, and stands in an entry of it
+- history: its heads, its entries and the hashes of the log's tree (`log/hashes`) fit together; and, where two bundles are compared, with
+  those of the other: then whoever holds both was shown one log
 
 What holds so is whole. It is vouched for only where an entry of the log names its manifest, by keys that the reader brought: whoever
 makes a bundle can make one that is whole.
@@ -13,15 +15,17 @@ makes a bundle can make one that is whole.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
 from groundrule.canon import canonical_json, parse_base64, parse_canonical
 from groundrule.errors import GroundruleError, ProofFailed
 from groundrule.evidence.bundle import MANIFEST, MANIFEST_ENTRY, MANIFEST_PROOF, OUTSIDE, Opened, unpack
+from groundrule.evidence.histories import CHECKPOINT, HASHES, Head, History, hashes_of, head_of, told_apart
 from groundrule.ledger.audit.receipts import verify_receipt
+from groundrule.ledger.checkpoint import Checkpoint
 from groundrule.ledger.entry import Entry
 from groundrule.ledger.note import Note
 from groundrule.ledger.policy import Policy
@@ -48,6 +52,7 @@ class Verified:
         own_policy: whether the keys came from the reader, not from the bundle.
         openings: how many commitments the bundle opens.
         same_policy: whether the reader's keys are, byte for byte, the bundle's own copy.
+        history: what it shows of the log; None where it rests on none.
     """
 
     subject: dict[str, Any]
@@ -61,6 +66,7 @@ class Verified:
     own_policy: bool
     openings: int = 0
     same_policy: bool = False
+    history: History | None = field(default=None, repr=False)
 
     @property
     def vouched(self) -> bool:
@@ -102,34 +108,62 @@ def _verified(opened: Opened, policy: bytes | None) -> Verified:
     if present not in (OUTSIDE, {MANIFEST}):
         raise ProofFailed("half of the proof of the manifest is missing")
     index, logged_at = None, ""
+    heads, leaves = list[Head](), dict[int, bytes]()
     if present == OUTSIDE:
-        index, entry = _proved(files[MANIFEST_PROOF], files[MANIFEST_ENTRY], keys)
+        index, entry, head_ = _proved(files[MANIFEST_PROOF], files[MANIFEST_ENTRY], keys)
+        heads, leaves[index] = [head_], leaf_hash(files[MANIFEST_ENTRY])
         if entry.kind != "evidence" or entry.body != {"what": "dossier", "sha256": opened.manifest_sha256}:
             raise ProofFailed("the entry of the log names another manifest")
         logged_at = entry.t
+    if CHECKPOINT in files:
+        _signed(Note.parse(files[CHECKPOINT]), keys)
+        keys.require(files[CHECKPOINT], strict=True)
+        heads.insert(0, head_of(files[CHECKPOINT]))
     entries, receipts = [], {}
     dossier = parse_canonical(files.get("dossier.json", b""))
     for name in sorted(manifest["files"]):
         if match := _ENTRY_PROOF.fullmatch(name):
-            place, entry = _proved(files[name], files.get(f"{name[:-10]}json", b""), keys)
+            place, entry, _ = _proved(files[name], files.get(f"{name[:-10]}json", b""), keys)
             if place != int(match[1]) or Proof.parse(files[name]).checkpoint != files.get("log/checkpoint"):
                 raise ProofFailed(f"`{name}` is about another entry or checkpoint")
             entries.append((place, entry.kind, entry.t))
+            leaves[place] = leaf_hash(files[f"{name[:-10]}json"])
         elif _RECEIPT.fullmatch(name):
             receipts[name] = dict(verify_receipt(files[name], keys).fields)
+            heads.append(head_of(Proof.parse(files[name]).checkpoint))
     number = _opened(opened)
     _agree(dossier, opened, receipts)
+    history = _history(files, heads, leaves)
     return Verified(
         *head, index, logged_at, tuple(entries), tuple(receipts.items()), own_policy=policy is not None, openings=number,
-        same_policy=policy is not None and policy == files.get("log/policy"),
+        same_policy=policy is not None and policy == files.get("log/policy"), history=history,
     )  # fmt: skip
 
 
-def _proved(proof: bytes, entry: bytes, keys: Policy) -> tuple[int, Entry]:
+def _history(files: Mapping[str, bytes], heads: list[Head], leaves: dict[int, bytes]) -> History:
+    """What a bundle shows of its log; within one bundle nothing of it may exclude anything else."""
+    if HASHES in files and CHECKPOINT not in files:
+        raise ProofFailed("there are hashes of a log and no head of it")
+    hashes = hashes_of(files[HASHES], heads[0].size) if HASHES in files else None
+    if hashes is not None and hashes.root_at(heads[0].size) != heads[0].root:
+        raise ProofFailed(f"`{HASHES}` are not those of the log")
+    history = History(heads[0] if CHECKPOINT in files else None, tuple(heads), hashes, leaves)
+    for each in told_apart(history, history):
+        raise ProofFailed(f"within this bundle: {each}")
+    return history
+
+
+def _proved(proof: bytes, entry: bytes, keys: Policy) -> tuple[int, Entry, Head]:
     parsed = Proof.parse(proof)
     if parsed.extra is not None or parsed.format() != proof:
         raise ProofFailed("a proof of an entry holds more than the proof")
-    note = Note.parse(parsed.checkpoint)
+    _signed(Note.parse(parsed.checkpoint), keys)
+    checked = parsed.verify(leaf_hash(entry), keys, strict=True)
+    return parsed.index, Entry.decode(entry), Head(checked.checkpoint.origin, checked.checkpoint.size, checked.checkpoint.root)
+
+
+def _signed(note: Note, keys: Policy) -> None:
+    """By whom a head is signed, and in which order; whether the signatures hold is asked elsewhere."""
     order = [*keys.log_keys, *(witness.key for witness in keys.witnesses.values())]
     makers = [next((place for place, key in enumerate(order) if key.made(each)), -1) for each in note.signatures]
     if not any(0 <= place < len(keys.log_keys) for place in makers):
@@ -141,11 +175,9 @@ def _proved(proof: bytes, entry: bytes, keys: Policy) -> tuple[int, Entry]:
         raise ProofFailed("a signature is by a key that the policy does not name", help="the policy is another, or somebody added to it")
     if makers != sorted(set(makers)):
         raise ProofFailed("the signatures are not in the order of the policy, each once")
-    checked = parsed.verify(leaf_hash(entry), keys, strict=True)
-    own = {place for place, key in enumerate(keys.log_keys) if key.name == checked.checkpoint.origin}
+    own = {place for place, key in enumerate(keys.log_keys) if key.name == Checkpoint.parse(note.text).origin}
     if not own <= set(makers):
         raise ProofFailed("a signature of the log is missing")
-    return parsed.index, Entry.decode(entry)
 
 
 def _opened(bundle: Opened) -> int:
@@ -191,9 +223,9 @@ def _agree(dossier: Any, opened: Opened, receipts: dict[str, dict[str, Any]]) ->
         if not row["receipt"]:
             continue
         found = receipts[row["receipt"]]
-        for field in _FIELDS:
-            if found.get(field, row[field]) != row[field]:
-                raise ProofFailed(f"the dossier says {field} `{row[field]}`, and `{row['receipt']}` opens another")
+        for name in _FIELDS:
+            if found.get(name, row[name]) != row[name]:
+                raise ProofFailed(f"the dossier says {name} `{row[name]}`, and `{row['receipt']}` opens another")
 
 
 def _cited(value: Any) -> Iterator[str]:

@@ -20,6 +20,7 @@ from groundrule.errors import ConflictError, GroundruleError, StoreError
 from groundrule.evidence.bundle import MANIFEST, MANIFEST_ENTRY, MANIFEST_PROOF, compose_manifest, pack
 from groundrule.evidence.dossier import Dossier, Reader
 from groundrule.evidence.dossier_json import dossier_json
+from groundrule.evidence.histories import HASHES, log_hashes
 from groundrule.evidence.readers import CLOSED_READERS
 from groundrule.evidence.verify_bundle import OPENINGS, texts_of
 from groundrule.govern.signed import COMMITTED
@@ -89,6 +90,7 @@ def prove(home: Home, dossier: Dossier) -> Proofs:
     files = {"log/checkpoint": checkpoint, "log/policy": policy}
     trouble: list[str] = []
     tree = log.tree()
+    files[HASHES] = log_hashes(tree)
     for index in sorted(_entries(dossier)):
         if index >= head.size:
             trouble.append(f"entry {index} is not covered by the published checkpoint of size {head.size}")
