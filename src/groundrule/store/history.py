@@ -11,12 +11,15 @@ run. Committed files are never changed.
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from pathlib import Path
+from threading import Lock
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -29,6 +32,7 @@ from groundrule.errors import IntegrityError, StoreError
 from groundrule.instant import NS_PER_S
 from groundrule.store.durable import sync_folder
 from groundrule.store.home import Home
+from groundrule.store.shelves import Shelf, State, discard, shelves_for, state_of
 
 PART_ROWS = 262_144
 """Most rows of one file; bounds the memory of a reader and of the writer."""
@@ -37,6 +41,9 @@ HOUR_ROWS = 20_000
 """A day's rows get one file an hour from this many rows an hour on; below, files would cost more than they order."""
 
 SYNC_THREADS = 16
+
+MAX_ROWS: Final = 1 << 62
+"""More rows than there are."""
 
 _NS_PER_HOUR = 3_600 * NS_PER_S
 _NAME = re.compile(r"run-(\d{6,})(-c)?-(\d{4,})\.parquet")
@@ -182,63 +189,208 @@ def read_terminals(
     Raises:
         IntegrityError: a file cannot be read as Parquet any more.
     """
-    files = tuple(_files_of(home, kind, runs))
     if columns is None and len(terminal_ids) == 1:
-        whole = _of_one_terminal(str(pa.scalar(terminal_ids[0]).as_py()), tuple((path, _state(path)) for path in files))
-        if not len(whole):
-            return pa.table({})
-        if until_ns is not None:
-            whole = whole.filter(pc.field("observed_at") <= until_ns)
-        if at_ns is not None:
-            whole = whole.filter(pc.field("observed_at").isin(pa.array(at_ns)))
-        return whole if len(whole) else pa.table({})
+        name = str(pa.scalar(terminal_ids[0]).as_py())
+        held = _History(home, kind, runs)
+        found = held.whole(name) if at_ns is None else held.at(name, at_ns)
+        if until_ns is not None and len(found):
+            found = found.filter(pc.field("observed_at") <= until_ns)
+        return found if len(found) else pa.table({})
     condition = pc.field("terminal_id").isin(pa.array(terminal_ids, pa.string()))
     if until_ns is not None:
         condition &= pc.field("observed_at") <= until_ns
     if at_ns is not None:
         condition &= pc.field("observed_at").isin(pa.array(at_ns))
-    return _sorted_rows(files, condition, columns)
+    return _sorted_rows(_files_of(home, kind, runs), condition, columns)
 
 
-def _state(path: Path) -> tuple[int, int, int]:
-    """What differs when a file was written again."""
-    found = path.stat()
-    return found.st_size, found.st_mtime_ns, found.st_ino
+def read_newest(
+    home: Home, kind: str, terminal_id: str, *, runs: Sequence[int], rows: int, from_ns: int | None = None, until_ns: int | None = None,
+    columns: Sequence[str] | None = None,
+) -> tuple[pa.Table, int | None]:  # fmt: skip
+    """Read the newest rows of one terminal, sorted by time and run, without reading what is older.
+
+    Args:
+        runs: numbers of committed runs.
+        rows: so many of them at least, where there are so many.
+        from_ns, until_ns: of the observations, half-open [ns, UTC]; None is without end.
+        columns: only these, and those of which each row has some: `terminal_id`, `observed_at`, `run`, `correction`.
+    Returns:
+        The rows, as `read_terminals` gives them, and from which instant on they are all that there are [ns, UTC]; None
+        where they are all of the interval.
+    Raises:
+        IntegrityError: a file cannot be read as Parquet any more.
+    """
+    return _History(home, kind, runs).newest(terminal_id, rows, from_ns, until_ns, columns)
 
 
-@lru_cache(maxsize=8)
-def _of_one_terminal(terminal_id: str, files: tuple[tuple[Path, tuple[int, int, int]], ...]) -> pa.Table:
-    """Every row of one terminal: a dossier asks for them again and again, and each time all files would be searched."""
-    condition = pc.field("terminal_id") == terminal_id
-    return _sorted_rows(tuple(path for path, _ in files), condition, None)
+_WHOLE: OrderedDict[tuple[object, ...], pa.Table] = OrderedDict()
+"""Every row of a terminal: a dossier asks for them again and again."""
+_WHOLE_KEPT: Final = 8
+_WHOLE_LOCK = Lock()
+
+
+class _History:
+    """The files of some runs, and the shelves that stand for them."""
+
+    def __init__(self, home: Home, kind: str, runs: Sequence[int]) -> None:
+        self._home, self._kind = home, kind
+        self._root = home.history / kind
+        self._files: Mapping[str, State] = history_files(home, kind, runs)
+
+    def at(self, name: str, at_ns: NDArray[np.int64]) -> pa.Table:
+        """Return the rows of a terminal at some instants."""
+        with _WHOLE_LOCK:
+            found = _WHOLE.get(self._key(name))
+        if found is None and len(at_ns):
+            found = self.newest(name, MAX_ROWS, int(at_ns.min()), int(at_ns.max()) + 1)[0]
+        return pa.table({}) if found is None or not len(found) else found.filter(pc.field("observed_at").isin(pa.array(at_ns)))
+
+    def whole(self, name: str) -> pa.Table:
+        """Return all rows of a terminal."""
+        key = self._key(name)
+        with _WHOLE_LOCK:
+            if key in _WHOLE:
+                _WHOLE.move_to_end(key)
+                return _WHOLE[key]
+        found = self.newest(name, MAX_ROWS)[0]
+        with _WHOLE_LOCK:
+            _WHOLE[key] = found
+            while len(_WHOLE) > _WHOLE_KEPT:
+                _WHOLE.popitem(last=False)
+        return found
+
+    def newest(
+        self, name: str, rows: int, from_ns: int | None = None, until_ns: int | None = None, columns: Sequence[str] | None = None
+    ) -> tuple[pa.Table, int | None]:
+        """See `read_newest`."""
+        chosen = None if columns is None else list(dict.fromkeys(["terminal_id", "observed_at", *columns]))
+        found: list[tuple[int, pa.Table]] = []
+        times: list[NDArray[np.int64]] = []
+        cut = None
+        for last_ns, first_ns, place, piece in self._pieces():
+            if (until_ns is not None and first_ns >= until_ns) or (from_ns is not None and last_ns < from_ns):
+                continue
+            # What is newer than all that is still to be read is complete.
+            if sum(int((each > last_ns).sum()) for each in times) >= rows:
+                cut = last_ns + 1
+                break
+            table = self._read(piece, name, from_ns, until_ns, chosen)
+            if len(table):
+                found.append((place, table))
+                times.append(table.column("observed_at").to_numpy())
+        table = _joined([table for _, table in sorted(found, key=lambda each: each[0])], ["observed_at", "terminal_id", "run"])
+        return (table if cut is None or not len(table) else table.filter(pc.field("observed_at") >= cut)), cut
+
+    def _pieces(self) -> list[tuple[int, int, int, Shelf | Path]]:
+        """Latest and earliest observation, place in history, and what holds it; the newest first."""
+        place = {name: number for number, name in enumerate(self._files)}
+        shelves = shelves_for(self._home, self._kind, self._files)
+        held = {source.name for shelf in shelves for source in shelf.sources}
+        pieces: list[tuple[int, int, int, Shelf | Path]] = [
+            (shelf.last_ns, shelf.first_ns, place[shelf.sources[0].name], shelf) for shelf in shelves
+        ]
+        for name, number in place.items():
+            if name not in held:
+                first_ns, end_ns = _hours_of(name)
+                pieces.append((end_ns - 1, first_ns, number, self._root / name))
+        return sorted(pieces, key=lambda each: (-each[0], -each[2]))
+
+    def _read(
+        self, piece: Shelf | Path, name: str, from_ns: int | None, until_ns: int | None, columns: list[str] | None
+    ) -> pa.Table:
+        if isinstance(piece, Path):
+            return _in_span(_marked(_of_file(piece, name, columns), piece), from_ns, until_ns)
+        try:
+            table = piece.read(name, None if columns is None else [*columns, "run", "correction"])
+        except (OSError, ValueError):
+            # Damaged since it was opened: the files themselves are read.
+            discard(piece.path)
+            parts = [self._read(self._root / source.name, name, from_ns, until_ns, columns) for source in piece.sources]
+            parts = [each for each in parts if len(each)]
+            return pa.concat_tables(parts, promote_options="permissive") if parts else pa.table({})
+        return _in_span(table, from_ns, until_ns)
+
+    def _key(self, name: str) -> tuple[object, ...]:
+        return self._root, name, tuple(self._files.items())
+
+
+def _hours_of(name: str) -> tuple[int, int]:
+    """Return a half-open span of time that holds every row of a file [ns, UTC]; corrections of a day may lie in any hour."""
+    date, hour, file = name.split("/")
+    day = (datetime.strptime(date.removeprefix("date="), "%Y-%m-%d").replace(tzinfo=UTC) - _EPOCH).days * 24
+    hours = ["00", "23"] if marks_of(Path(file))[1] else hour.removeprefix("hour=").split("-")
+    return (day + int(hours[0])) * _NS_PER_HOUR, (day + int(hours[-1]) + 1) * _NS_PER_HOUR
 
 
 def _sorted_rows(files: Sequence[Path], condition: pc.Expression, columns: list[str] | None) -> pa.Table:
-    parts: list[pa.Table] = []
-    for path in files:
-        try:
-            table = ds.dataset(str(path), format="parquet").to_table(
-                filter=condition,
-                columns=columns,
-                use_threads=False,  # a damaged file must end in an error, not in a thread
-            )
-        except (OSError, pa.ArrowException) as error:
-            raise IntegrityError(
-                f"history file `{path}` cannot be read", help="restore it from a backup", path=str(path)
-            ) from error
-        if not len(table):
-            continue
-        if columns is None:
-            match = _NAME.fullmatch(path.name)
-            assert match is not None
-            table = table.append_column("run", pa.array(np.full(len(table), int(match.group(1)), np.int32)))
-            table = table.append_column("correction", pa.array(np.full(len(table), match.group(2) is not None)))
-        parts.append(table)
+    found = ((path, _filtered(path, condition, columns)) for path in files)
+    parts = [table if columns is not None else _marked(table, path) for path, table in found if len(table)]
+    return _joined(parts, ["observed_at", "terminal_id", *(["run"] if columns is None else [])])
+
+
+def _filtered(path: Path, condition: pc.Expression, columns: list[str] | None) -> pa.Table:
+    try:
+        table = ds.dataset(str(path), format="parquet").to_table(
+            filter=condition,
+            columns=columns,
+            use_threads=False,  # a damaged file must end in an error, not in a thread
+        )
+    except (OSError, pa.ArrowException) as error:
+        raise IntegrityError(
+            f"history file `{path}` cannot be read", help="restore it from a backup", path=str(path)
+        ) from error
+    return table
+
+
+def _of_file(path: Path, name: str, columns: list[str] | None) -> pa.Table:
+    """Rows of one terminal in a file, as they stand; where there are none, its ids alone are read."""
+    try:
+        file = pq.ParquetFile(path)
+        parts: list[pa.Table] = []
+        for group in range(file.num_row_groups):
+            ids = file.read_row_group(group, columns=["terminal_id"], use_threads=False).column("terminal_id")
+            mine = np.flatnonzero(pc.equal(ids, name).to_numpy(zero_copy_only=False))
+            if len(mine):
+                whole = file.read_row_group(group, columns=columns, use_threads=False)
+                parts.append(whole.take(pa.array(mine)).replace_schema_metadata(None))
+    except (OSError, pa.ArrowException) as error:
+        raise IntegrityError(
+            f"history file `{path}` cannot be read", help="restore it from a backup", path=str(path)
+        ) from error
+    return pa.concat_tables(parts) if parts else pa.table({})
+
+
+def _in_span(table: pa.Table, from_ns: int | None, until_ns: int | None) -> pa.Table:
+    if len(table) and from_ns is not None:
+        table = table.filter(pc.greater_equal(table.column("observed_at"), from_ns))
+    if len(table) and until_ns is not None:
+        table = table.filter(pc.less(table.column("observed_at"), until_ns))
+    return table
+
+
+def _marked(table: pa.Table, path: Path) -> pa.Table:
+    """Say of each row which run wrote it."""
+    if not len(table):
+        return table
+    run, correction = marks_of(path)
+    table = table.append_column("run", pa.array(np.full(len(table), run, np.int32)))
+    return table.append_column("correction", pa.array(np.full(len(table), correction)))
+
+
+def _joined(parts: Sequence[pa.Table], keys: list[str]) -> pa.Table:
+    """Rows in order; equal ones stay as they are."""
     if not parts:
         return pa.table({})
     whole = pa.concat_tables(parts, promote_options="permissive")
-    keys = ["observed_at", "terminal_id", *(["run"] if columns is None else [])]
     return whole.take(pc.sort_indices(whole.select(keys), [(key, "ascending") for key in keys]))
+
+
+def marks_of(path: Path) -> tuple[int, bool]:
+    """Return the number of the run that wrote a file, and whether it holds corrections."""
+    match = _NAME.fullmatch(path.name)
+    assert match is not None
+    return int(match.group(1)), match.group(2) is not None
 
 
 def count_terminals(home: Home, kind: str, terminal_ids: pa.Array, *, runs: Sequence[int]) -> NDArray[np.int64]:
@@ -261,6 +413,32 @@ def remove_uncommitted(home: Home, committed: Sequence[int]) -> int:
             path.unlink()
             removed += 1
     return removed
+
+
+def history_files(home: Home, kind: str, runs: Sequence[int]) -> dict[str, State]:
+    """Return the state of each file of some runs, by its path below the folder of its kind, in the order of history.
+
+    That is: by run, decisions before their corrections, by part.
+    """
+    wanted = set(runs)
+    found: list[tuple[int, bool, int, str, State]] = []
+    root = home.history / kind
+    for date in _entries(root, "date="):
+        for hour in _entries(date.path, "hour="):
+            for entry in _entries(hour.path, "run-"):
+                match = _NAME.fullmatch(entry.name)
+                if match is not None and int(match.group(1)) in wanted:
+                    name = f"{date.name}/{hour.name}/{entry.name}"
+                    found.append((int(match.group(1)), match.group(2) is not None, int(match.group(3)), name, state_of(entry.stat())))
+    return {name: state for *_, name, state in sorted(found)}
+
+
+def _entries(folder: Path | str, prefix: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return [each for each in entries if each.name.startswith(prefix)]
+    except FileNotFoundError:
+        return []
 
 
 def _files_of(home: Home, kind: str, runs: Sequence[int], *, corrections: bool | None = None) -> list[Path]:
