@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -15,7 +15,7 @@ from groundrule.api.seen import Sight
 from groundrule.api.times import instant_of, when
 from groundrule.areas.model import AreaSet
 from groundrule.evidence.readers import OWN_FIELDS
-from groundrule.pipeline.decided_rows import decided_rows
+from groundrule.pipeline.decided_rows import newest_decided
 from groundrule.pipeline.live import Live
 from groundrule.store.registers import Registers
 
@@ -49,25 +49,58 @@ class AreaHit(msgspec.Struct):
     probability: float
 
 
-def visible(live: Live, name: str, sight: Sight, since: str | None, until: str | None) -> pa.Table:
-    """Return the decisions about a terminal that are seen, in order of time; `NO_ROWS` where none is in the interval.
+def newest_seen(
+    live: Live, name: str, sight: Sight, rows: int, *, from_ns: int | None = None, until_ns: int | None = None,
+    columns: Sequence[str] | None = None,
+) -> tuple[pa.Table, bool]:  # fmt: skip
+    """Return the newest decisions about a terminal that are seen, in order of time, and whether there may be older ones.
 
+    Args:
+        rows: so many at least, where so many are seen: what is older than they is not read.
+        from_ns, until_ns: of the observations, half-open [ns, UTC]; None is without end.
+        columns: only these, and those that say whether a row is seen; None is all.
+    """
+    wanted = None if columns is None else [*columns, *(["areas"] if sight.areas is not None else [])]
+    enough = rows
+    while True:
+        found, more = newest_decided(live.home, name, enough, from_ns=from_ns, until_ns=until_ns, columns=wanted)
+        seen = sight.of_decisions(name, found)
+        if not more or len(seen) >= rows:
+            return seen, more
+        enough = max(enough, len(found)) * 4
+
+
+def visible(
+    live: Live, name: str, sight: Sight, rows: int, since: str | None, until: str | None, *, before_ns: int | None = None,
+    columns: Sequence[str] | None = None,
+) -> tuple[pa.Table, bool]:  # fmt: skip
+    """Return the newest decisions about a terminal that are seen; `NO_ROWS` where none is in the interval.
+
+    Args:
+        rows: so many at least, where so many are seen.
+        since, until: of the observations, as they were asked for.
+        before_ns: only observations before this instant, for pages [ns, UTC].
+        columns: see `newest_seen`.
+    Returns:
+        The decisions in order of time, and whether there may be older ones.
     Raises:
         Refused: 404, nothing about such a terminal is seen at all.
     """
     begin = None if since is None else instant_of(since, "from")
     end = None if until is None else instant_of(until, "until")
-    table = sight.of_decisions(name, decided_rows(live.home, name, from_ns=begin, until_ns=end))
+    if before_ns is not None:
+        end = before_ns if end is None else min(end, before_ns)
+    table, more = newest_seen(live, name, sight, rows, from_ns=begin, until_ns=end, columns=columns)
     if len(table):
-        return table
+        return table, more
     known = (
-        len(sight.of_decisions(name, decided_rows(live.home, name))) > 0
-        or sight.row_of(live.fleet(), name) >= 0
+        sight.row_of(live.fleet(), name) >= 0
+        or len(newest_seen(live, name, sight, 1)[0]) > 0
         or register_row(live, name, sight) is not None
     )
     if not known:
         raise missing("terminal", name)
-    return NO_ROWS
+    return NO_ROWS, False
 
 
 NO_ROWS: Final = pa.table(
@@ -88,7 +121,7 @@ def moment(live: Live, name: str, sight: Sight, at: str | None) -> int | None:
     at_ns = None if at is None else instant_of(at, "at")
     if not sight.closed:
         return at_ns
-    table = sight.of_decisions(name, decided_rows(live.home, name, until_ns=None if at_ns is None else at_ns + 1))
+    table, _ = newest_seen(live, name, sight, 1, until_ns=None if at_ns is None else at_ns + 1)
     if not len(table):
         raise missing("terminal", name)
     return int(table.column("observed_at")[-1].as_py())
@@ -105,7 +138,7 @@ def register_row(live: Live, name: str, sight: Sight) -> dict[str, Any] | None:
     if not rows:
         return None
     seen_now = sight.areas is None or sight.row_of(live.fleet(), name) >= 0
-    if not seen_now and not len(sight.of_decisions(name, decided_rows(live.home, name))):
+    if not seen_now and not len(newest_seen(live, name, sight, 1)[0]):
         return None
     shown = OWN_COLUMNS if sight.held is not None else REGULATOR_COLUMNS if sight.closed else tuple(rows[0])
     return {

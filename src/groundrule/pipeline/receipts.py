@@ -25,7 +25,7 @@ from groundrule.ledger.receipt import make_receipt, owner_fields
 from groundrule.pipeline.home_ledger import keys_folder, log_folder, policy_of
 from groundrule.pipeline.manifests import runs
 from groundrule.rules.classes import DECISIVE
-from groundrule.store.history import read_terminals
+from groundrule.store.history import read_newest
 from groundrule.store.home import Home
 from groundrule.store.keys import KeyService
 from groundrule.store.policy import in_force
@@ -197,7 +197,7 @@ def _agrees(
         IntegrityError: it does not, or there is none. ConflictError: no record says what holds.
     """
     name = str(record.terminal_id)
-    stored = read_terminals(home, "decisions", [name], runs=runs(home), until_ns=at_ns)
+    stored, _ = read_newest(home, "decisions", name, runs=runs(home), rows=1, until_ns=None if at_ns is None else at_ns + 1)
     if not len(stored):
         raise IntegrityError(
             f"the log holds a record of terminal `{name[:80]}`, and no decision of it is stored",

@@ -240,11 +240,10 @@ class _History:
 
     def at(self, name: str, at_ns: NDArray[np.int64]) -> pa.Table:
         """Return the rows of a terminal at some instants."""
-        with _WHOLE_LOCK:
-            found = _WHOLE.get(self._key(name))
-        if found is None and len(at_ns):
-            found = self.newest(name, MAX_ROWS, int(at_ns.min()), int(at_ns.max()) + 1)[0]
-        return pa.table({}) if found is None or not len(found) else found.filter(pc.field("observed_at").isin(pa.array(at_ns)))
+        if not len(at_ns):
+            return pa.table({})
+        found = self.newest(name, MAX_ROWS, int(at_ns.min()), int(at_ns.max()) + 1)[0]
+        return found if not len(found) else found.filter(pc.field("observed_at").isin(pa.array(at_ns)))
 
     def whole(self, name: str) -> pa.Table:
         """Return all rows of a terminal."""
@@ -253,7 +252,7 @@ class _History:
             if key in _WHOLE:
                 _WHOLE.move_to_end(key)
                 return _WHOLE[key]
-        found = self.newest(name, MAX_ROWS)[0]
+        found = self._search(name, MAX_ROWS, None, None, None)[0]
         with _WHOLE_LOCK:
             _WHOLE[key] = found
             while len(_WHOLE) > _WHOLE_KEPT:
@@ -264,7 +263,18 @@ class _History:
         self, name: str, rows: int, from_ns: int | None = None, until_ns: int | None = None, columns: Sequence[str] | None = None
     ) -> tuple[pa.Table, int | None]:
         """See `read_newest`."""
-        chosen = None if columns is None else list(dict.fromkeys(["terminal_id", "observed_at", *columns]))
+        with _WHOLE_LOCK:
+            held = _WHOLE.get(self._key(name))
+        if held is None:
+            return self._search(name, rows, from_ns, until_ns, columns)
+        if columns is not None and len(held):
+            held = held.select([*_chosen(columns), "run", "correction"])
+        return _in_span(held, from_ns, until_ns), None
+
+    def _search(
+        self, name: str, rows: int, from_ns: int | None, until_ns: int | None, columns: Sequence[str] | None
+    ) -> tuple[pa.Table, int | None]:
+        chosen = None if columns is None else _chosen(columns)
         found: list[tuple[int, pa.Table]] = []
         times: list[NDArray[np.int64]] = []
         cut = None
@@ -313,6 +323,10 @@ class _History:
 
     def _key(self, name: str) -> tuple[object, ...]:
         return self._root, name, tuple(self._files.items())
+
+
+def _chosen(columns: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(["terminal_id", "observed_at", *columns]))
 
 
 def _hours_of(name: str) -> tuple[int, int]:

@@ -21,6 +21,7 @@ from groundrule.api.terminal_facts import AreaHit, From, OutcomeWord, StateWord,
 from groundrule.instant import format_instant
 
 MAX_POINTS: Final = 10_000
+_OF_A_TRACK: Final = ("outcome", "state")
 
 
 class ReasonLine(msgspec.Struct):
@@ -105,9 +106,14 @@ def decisions(
 ) -> Page[Decision]:
     """List stored decisions with those that corrected them; what was acknowledged a moment ago follows with the next run."""
     name, sight = id_of(terminal, "terminal"), sight_of(live, principal)
-    table = visible(live, name, sight, since, until)
     place = decode_cursor(cursor, _is_place)
-    page, following = _page(table, limit, place)
+    enough = limit + 1 + (0 if place is None else place[2])
+    while True:
+        table, more = visible(live, name, sight, enough, since, until, before_ns=None if place is None else place[0] + 1)
+        page, following = _page(table, limit, place)
+        if following is not None or not more:
+            break
+        enough = max(enough, len(table)) * 4
     names = area_names(live.basis.areas) if not sight.closed else {}
     items = [_decision(each, sight, names) for each in page.to_pylist()]
     return Page(items, None if following is None else encode_cursor(following))
@@ -127,8 +133,13 @@ def track(
 ) -> Track:
     """Give the places of a terminal in order of time."""
     name, sight = id_of(terminal, "terminal"), sight_of(live, principal)
-    table = visible(live, name, sight, since, until)
-    table = table.filter(pc.invert(table.column("superseded")))
+    enough = limit + 1
+    while True:
+        table, more = visible(live, name, sight, enough, since, until, columns=_OF_A_TRACK)
+        enough = max(enough, len(table)) * 4
+        table = table.filter(pc.invert(table.column("superseded")))
+        if not more or len(table) > limit:
+            break
     kept = table.slice(max(0, len(table) - limit)).select(["observed_at", "lat_deg", "lon_deg", "outcome", "state"])
     items = [
         Point(format_instant(each["observed_at"]), number(each["lat_deg"]), number(each["lon_deg"]), each["outcome"], each["state"])

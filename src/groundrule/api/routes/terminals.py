@@ -18,12 +18,12 @@ from groundrule.api.paging import Cursor, Limit, Page, decode_cursor, encode_cur
 from groundrule.api.paths import Id, id_of, missing
 from groundrule.api.seen import Sight, decisive, sight_of
 from groundrule.api.spoken import Accepted, Language, language_of, told
-from groundrule.api.terminal_facts import OutcomeWord, StateWord, number, register_row
+from groundrule.api.terminal_facts import OutcomeWord, StateWord, newest_seen, number, register_row
 from groundrule.api.times import when
 from groundrule.evidence.render.words import vocabulary
 from groundrule.instant import format_instant
 from groundrule.pipeline.classes import CLASS_WORDS
-from groundrule.pipeline.decided_rows import decided_rows
+from groundrule.pipeline.decided_rows import newest_decided
 from groundrule.pipeline.decisions import STATE_WORDS
 from groundrule.pipeline.live import FleetView, Live
 from groundrule.records import OUTCOME_WORDS
@@ -140,7 +140,7 @@ def _one(live: Live, name: str, sight: Sight, say: Vocabulary) -> TerminalAnswer
         return _answered(_row(fleet, row, sight), answer, sight, register, say, stored=stored)
     if sight.closed:
         # What was decided last is not seen; what was before may be.
-        history = sight.of_decisions(name, decided_rows(live.home, name))
+        history, _ = newest_seen(live, name, sight, 1)
         if len(history):
             last = history.slice(len(history) - 1).to_pylist()[0]
             return _answered(_of_history(name, last, sight), last, sight, register, say, stored=True)
@@ -152,7 +152,7 @@ def _one(live: Live, name: str, sight: Sight, say: Vocabulary) -> TerminalAnswer
 
 def _stored_until(live: Live, name: str) -> int:
     """Return when the last stored decision about a terminal was observed [ns, UTC]; 0 where there is none."""
-    found = decided_rows(live.home, name)
+    found, _ = newest_decided(live.home, name, 1, columns=())
     return int(found.column("observed_at")[-1].as_py()) if len(found) else 0
 
 
