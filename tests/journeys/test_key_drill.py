@@ -11,7 +11,7 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +23,17 @@ from groundrule.cli.envelopes import merge_envelopes
 from groundrule.errors import ProofFailed
 from groundrule.ledger.audit.fsck import fsck
 from groundrule.ledger.checkpoint import open_checkpoint
-from groundrule.ledger.disk import PosixDisk
-from groundrule.ledger.log import Item, Log
-from groundrule.ledger.note import COSIGNATURE_ML_DSA_44, ED25519, NoteSigner
+from groundrule.ledger.log import Log
 from groundrule.ledger.policy import Policy
 from groundrule.ledger.proof import Proof
-from groundrule.ledger.state import POLICY
 from groundrule.ledger.tree import leaf_hash, verify_consistency
-from groundrule.pipeline.home_ledger import LedgerSetup
+from groundrule.pipeline.home_ledger import LedgerSetup, log_folder, policy_of
 from groundrule.store.home import Home
 from small_home import make_home
 
-sys.path[:0] = [str(Path(__file__).parents[1] / "unit" / name) for name in ("api", "ledger")]
+sys.path[:0] = [str(Path(__file__).parents[1] / "unit" / name) for name in ("api",)]
 
 from homes import Served, make_served_home, served
-from known_signers import ORIGIN, signer
 
 WITHIN_S = 60.0
 """Until every point that is online refuses a revoked key [s]."""
@@ -154,54 +150,43 @@ def test_a_replaced_key_signs_nothing_for_any_point_after_its_next_snapshot(boar
 # --- the key of the log ---------------------------------------------------------------------------------------------------------
 
 
-def generation(seed: str) -> list[NoteSigner]:
-    """Both keys of a log: Ed25519 and ML-DSA-44."""
-    return [signer(ORIGIN, ED25519, seed), signer(ORIGIN, COSIGNATURE_ML_DSA_44, seed)]
+def grown(home: Home, folder: Path, count: int) -> bytes:
+    """Let the log of a home grow, and return its checkpoint."""
+    lines = [json.dumps({"kind": "evidence", "body": {"number": number}}) for number in range(count)]
+    (folder / "entries").write_text("\n".join(lines) + "\n")
+    for command in (("append", folder / "entries"), ("checkpoint",)):
+        answer = groundrule("ledger", *command, "--home", home.path)
+        assert answer.code == 0, answer
+    return (log_folder(home) / "checkpoint").read_bytes()
 
 
-def policy_of(*generations: Sequence[NoteSigner]) -> str:
-    return Policy.format_simple([str(each.verifier) for keys in generations for each in keys], [], None)
-
-
-def grown(folder: Path, signers: Sequence[NoteSigner], first: int, count: int) -> bytes:
-    """Let a log grow, and return its checkpoint."""
-    with Log.open(folder, signers=signers, clock=lambda: 1_790_000_000 * 10**9) as log:
-        log.append([Item("manifest", "governance", {"run": first + number, "commitment": "c"}) for number in range(count)])
-        return log.sign()
-
-
-def proofs(folder: Path, checkpoint: bytes, indexes: range) -> list[tuple[bytes, bytes]]:
+def proofs(home: Home, checkpoint: bytes, indexes: range) -> list[tuple[bytes, bytes]]:
     """Return leaf and proof of entries under a checkpoint."""
-    with Log.open(folder, clock=lambda: 1_790_000_000 * 10**9) as log:
+    with Log.open(log_folder(home), clock=time.time_ns) as log:
         tree, size = log.tree(), log.size
         return [(leaf_hash(tree.entry(index)), Proof(index, tuple(tree.inclusion_path(index, size)), checkpoint, None).format())
                 for index in indexes]  # fmt: skip
 
 
 def test_a_log_gets_new_keys_and_every_old_proof_holds(tmp_path: Path) -> None:
-    old, new, folder = generation("old"), generation("new"), tmp_path / "log"
-    readers = {"old": Policy.parse(policy_of(old)), "both": Policy.parse(policy_of(old, new)), "new": Policy.parse(policy_of(new))}
-    Log.create(folder, signers=old, policy=policy_of(old), clock=lambda: 1_790_000_000 * 10**9).close()
-    before = grown(folder, old, 0, 300)
-    kept = proofs(folder, before, range(300))
+    home = make_home(tmp_path / "home", ledger=LedgerSetup())
+    readers = {"old": policy_of(home)}
+    before = grown(home, tmp_path, 300)
+    kept = proofs(home, before, range(300))
     assert len(kept) == 300
 
     # 1. The policy names both generations, and both sign: whoever knows either key reads on.
-    PosixDisk(folder).replace(POLICY, policy_of(old, new).encode())
-    with Log.open(folder, signers=[*old, *new], clock=lambda: 1_790_000_000 * 10**9) as log:
-        for each in new:
-            log.append([Item("key-event", "governance", _event("rotated", str(each.verifier)))])
-        log.sign()
-    during = grown(folder, [*old, *new], 300, 50)
+    made = groundrule("ledger", "key", "rotate", "--home", home.path, "--json").json
+    readers |= {"both": policy_of(home), "new": Policy.parse(Policy.format_simple(made["new"], [], None))}
+    during = grown(home, tmp_path, 50)
     for reader in readers.values():
         assert reader.check(during).quorum_met
-    assert len(open_checkpoint(during, readers["both"].log_keys, origin=ORIGIN).log_keys_verified) == 4
+    origin = made["origin"]
+    assert len(open_checkpoint(during, readers["both"].log_keys, origin=origin).log_keys_verified) == 4
     # 2. The old keys are put away; what they signed stays signed.
-    with Log.open(folder, signers=new, clock=lambda: 1_790_000_000 * 10**9) as log:
-        for each in old:
-            log.append([Item("key-event", "governance", _event("revoked", str(each.verifier)))])
-        log.sign()
-    after = grown(folder, new, 350, 50)
+    ended = groundrule("ledger", "key", "retire", "--reason", "revoked", "--yes", "--home", home.path, "--json").json
+    assert (ended["old"], ended["ended"]) == ([], made["old"])
+    after = grown(home, tmp_path, 50)
     assert readers["both"].check(after).quorum_met
     assert readers["new"].check(after).quorum_met
     with pytest.raises(ProofFailed):
@@ -214,19 +199,12 @@ def test_a_log_gets_new_keys_and_every_old_proof_holds(tmp_path: Path) -> None:
         except ProofFailed:
             invalid += 1
     assert invalid == 0
-    with Log.open(folder, clock=lambda: 1_790_000_000 * 10**9) as log:
-        heads = [open_checkpoint(each, readers["both"].log_keys, origin=ORIGIN).checkpoint for each in (before, during, after)]
+    with Log.open(log_folder(home), clock=time.time_ns) as log:
+        heads = [open_checkpoint(each, readers["both"].log_keys, origin=origin).checkpoint for each in (before, during, after)]
         for first, second in ((heads[0], heads[1]), (heads[1], heads[2]), (heads[0], heads[2])):
             path = log.tree().consistency_path(first.size, second.size)
             verify_consistency(first.size, second.size, first.root, second.root, path)
-    (folder / "checkpoint").write_bytes(after)
-    assert fsck(folder, readers["both"], strict=True).faults == ()
+    assert fsck(log_folder(home), policy_of(home), strict=True).faults == ()
     # Entries of before are proved under the new keys, too, for whoever trusts only them.
-    for leaf, proof in proofs(folder, after, range(0, 300, 7)):
+    for leaf, proof in proofs(home, after, range(0, 300, 7)):
         Proof.parse(proof).verify(leaf, readers["new"])
-
-
-def _event(event: str, vkey: str) -> dict[str, Any]:
-    return {"event": event, "from": "2026-09-21T14:13:20.000Z", "to": None, "vkey": vkey}
-
-

@@ -14,7 +14,7 @@ import typer
 import yaml
 
 from groundrule.canon import canonical_json
-from groundrule.cli import ledger_aggregate, ledger_audit, ledger_log, ledger_witness
+from groundrule.cli import ledger_aggregate, ledger_audit, ledger_key, ledger_log, ledger_witness
 from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_json, print_table, print_text, warn
 from groundrule.cli.rules import instant_option
 from groundrule.errors import ConflictError, InputError, StoreError
@@ -45,6 +45,7 @@ app.command(name="monitor")(ledger_audit.monitor)
 app.command(name="witness")(ledger_witness.witness)
 app.command(name="conform")(ledger_witness.conform)
 app.command(name="aggregate")(ledger_aggregate.aggregate)
+app.add_typer(ledger_key.app, name="key")
 
 MINUTE_S = 60
 

@@ -311,6 +311,41 @@ class KeyService:
             raise InputError(f"`{path}` holds no keys of a log", help="restore it from a backup", path=str(path))
         return texts
 
+    def replace_log_signers(self, origin: str, texts: Sequence[str]) -> None:
+        """Put other private keys in the place of those of a log, in one step: a reader finds the old ones or the new ones.
+
+        Args:
+            texts: as of `put_log_signers`; a key that is not among them is gone from here for ever.
+        """
+        self.log_signers(origin)  # raises where there are none
+        path = self._signer_file(origin)
+        fresh = path.with_suffix(".new")
+        fresh.unlink(missing_ok=True)
+        _write_secret(fresh, "".join(f"{text}\n" for text in texts).encode())
+        fresh.replace(path)
+        sync_folder(path.parent)
+
+    def put_turn(self, origin: str, data: bytes) -> None:
+        """Keep what a change of a log's keys has begun; it holds private keys.
+
+        Raises:
+            ConflictError: another change was begun.
+        """
+        _write_secret(self._turn_file(origin), data)
+
+    def turn(self, origin: str) -> bytes | None:
+        """Return what a change of a log's keys has begun and not ended; None where there is none."""
+        path = self._turn_file(origin)
+        return _read_secret(path) if path.exists() else None
+
+    def end_turn(self, origin: str) -> None:
+        """Forget what a change of keys had begun."""
+        self._turn_file(origin).unlink(missing_ok=True)
+        sync_folder(self.folder / "signers")
+
+    def _turn_file(self, origin: str) -> Path:
+        return self._signer_file(origin).with_suffix(".turn")
+
     def _signer_file(self, origin: str) -> Path:
         # An origin holds slashes and may hold anything else that a file name must not.
         return self.folder / "signers" / f"{sha256(origin.encode()).hexdigest()}.key"
