@@ -55,7 +55,7 @@ def shelve(home: Home, runs: Sequence[int], *, stop: Callable[[], bool] = lambda
     Args:
         home: whose; its write lock is not needed. Where somebody else makes shelves of it, nothing is done.
         runs: numbers of the committed runs.
-        stop: asked before each piece of work.
+        stop: asked all the time; what is under way is then given up.
     Raises:
         OSError, StoreError: the cache cannot be written.
         IntegrityError: a file of history cannot be read.
@@ -76,7 +76,8 @@ def shelve(home: Home, runs: Sequence[int], *, stop: Callable[[], bool] = lambda
                 wanted = _next(home, kind, runs, rows_of)
                 if wanted is None:
                     break
-                _make(home, kind, wanted)
+                if not _make(home, kind, wanted, stop):
+                    break
                 _tidy(home, kind, runs)
                 made += 1
     return made
@@ -133,10 +134,25 @@ def _fill(units: Sequence[_Unit], first: int, fits: Callable[[_Unit], bool]) -> 
     return taken
 
 
-def _make(home: Home, kind: str, sources: Sequence[Source]) -> None:
-    """Copy files to a shelf."""
+class _Stopped(Exception):  # noqa: N818 - it is no error
+    """Somebody said to stop."""
+
+
+def _make(home: Home, kind: str, sources: Sequence[Source], stop: Callable[[], bool]) -> bool:
+    """Copy files to a shelf; False where it was told to stop first, and then there is none."""
+    try:
+        _write(home, kind, sources, stop)
+    except _Stopped:
+        return False
+    return True
+
+
+def _write(home: Home, kind: str, sources: Sequence[Source], stop: Callable[[], bool]) -> None:
     root = home.history / kind
-    tables = [_copied(root / each.name) for each in sources]
+    tables = []
+    for each in sources:
+        _heed(stop)
+        tables.append(_copied(root / each.name))
     table = pa.concat_tables(tables, promote_options="permissive").unify_dictionaries()
     observed = table.column("observed_at").to_numpy()
     said = {
@@ -155,7 +171,13 @@ def _make(home: Home, kind: str, sources: Sequence[Source]) -> None:
     ):
         # Dictionaries are unpacked a group at a time: whole, they would take four times the memory.
         for low in range(0, len(order), GROUP_ROWS):
+            _heed(stop)
             writer.write_table(table.take(pa.array(order[low : low + GROUP_ROWS])).cast(plain), row_group_size=GROUP_ROWS)
+
+
+def _heed(stop: Callable[[], bool]) -> None:
+    if stop():
+        raise _Stopped
 
 
 def _copied(path: Path) -> pa.Table:

@@ -24,6 +24,7 @@ from groundrule.pipeline.home import basis_of
 from groundrule.pipeline.home_ledger import HomeLedger
 from groundrule.pipeline.judge import Basis, Judge
 from groundrule.pipeline.lateness import DecidedBatch
+from groundrule.pipeline.live.second_look import SecondLook
 from groundrule.pipeline.manifests import read_manifest, runs
 from groundrule.pipeline.runs import Inputs, Run, decide
 from groundrule.rules.classes import DecisionClass
@@ -110,6 +111,7 @@ class Done:
         run: it.
         work: what it was made of.
         differences: answers that the run decided otherwise, without a late row being the cause.
+        doubted: decisions that the second evaluator did not come to.
         corrected: None if no row was late.
     """
 
@@ -117,6 +119,7 @@ class Done:
     work: Work
     differences: int
     corrected: Corrected | None
+    doubted: int = 0
 
 
 class Committer:
@@ -127,12 +130,15 @@ class Committer:
         ledger: its log, or None where it has none or it is out of reach.
         clock: gives the time [ns, UTC].
         names: gives the number of a rule's name.
+        second: decides a share again.
     """
 
     def __init__(
-        self, home: Home, ledger: HomeLedger | None, clock: Callable[[], int], names: Callable[[Sequence[str]], NDArray[np.int32]]
-    ) -> None:
+        self, home: Home, ledger: HomeLedger | None, clock: Callable[[], int], names: Callable[[Sequence[str]], NDArray[np.int32]],
+        second: SecondLook | None = None,
+    ) -> None:  # fmt: skip
         self._home, self.ledger, self._clock, self._names = home, ledger, clock, names
+        self.second = second or SecondLook()
         self._basis: Basis | None = None
 
     def forget(self) -> None:
@@ -149,8 +155,12 @@ class Committer:
         if self._basis is None:
             self._basis = basis_of(self._home, recorded_at_ns=now)
         watcher = _Watcher(self._basis, work, self._names)
-        run = self._decide(work, self._basis, now, watcher)
-        return Done(run, work, watcher.compare(), watcher.corrected())
+        before = self.second.different
+        try:
+            run = self._decide(work, self._basis, now, watcher)
+        finally:
+            self.second.forget()
+        return Done(run, work, watcher.compare(), watcher.corrected(), self.second.different - before)
 
     def recover(self, frames: Sequence[Frame], segments: Sequence[Segment]) -> Run:
         """Commit what a crash left, under the basis that the frames name.
@@ -167,7 +177,7 @@ class Committer:
             basis = basis_of(self._home, recorded_at_ns=recorded, rulebook=named["rulebook"], areas=named["areas"])
         described = [each.described() for each in segments]
         inputs = Inputs(merged(frames), files=lambda: described, rejected=dict)
-        return decide(self._home, inputs, recorded_at_ns=recorded, basis=basis, ledger=self.ledger)
+        return decide(self._home, inputs, recorded_at_ns=recorded, basis=basis, ledger=self.ledger, watch=self.second.watch)
 
     def _decide(self, work: Work, basis: Basis, now: int, watcher: _Watcher) -> Run:
         described = [each.described() for each in work.segments]
@@ -176,7 +186,7 @@ class Committer:
             files=lambda: described,
             rejected=lambda: dict(sorted(work.rejected.items())),
         )
-        return decide(self._home, inputs, recorded_at_ns=now, basis=basis, ledger=self.ledger, watch=watcher)
+        return decide(self._home, inputs, recorded_at_ns=now, basis=basis, ledger=self.ledger, watch=self.second.following(watcher))
 
 
 def merged(frames: Iterator[Frame] | Sequence[Frame]) -> Iterator[pa.Table]:

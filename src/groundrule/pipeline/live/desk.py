@@ -37,6 +37,8 @@ from groundrule.pipeline.live.health import Health
 from groundrule.pipeline.live.intake import Submission, hand_in
 from groundrule.pipeline.live.recovery import commit_others, found_after_crash
 from groundrule.pipeline.live.restoring import restore_answers
+from groundrule.pipeline.live.second_look import difference_event
+from groundrule.pipeline.live.shelver import Shelver
 from groundrule.pipeline.live.taking import Taker
 from groundrule.pipeline.manifests import runs
 from groundrule.pipeline.runs import Run
@@ -171,11 +173,13 @@ class Live:
             Check("commit", not failed, failed),
             Check("basis", not self._reload_fault, self._reload_fault),
             Check("events", not lost, lost),
+            self._committer.second.check(),
             *seen.checks,
         )
         taker = self._taker
         with taker.lock:
             counters = dict(taker.counters)
+        counters |= self._committer.second.counters()
         counters |= {"events_dropped": self._announcer.dropped, "events_failed": self._announcer.failed}
         now = self._clock()
         pending = taker.pending + (0 if self._in_run is None else self._in_run.stored)
@@ -210,6 +214,8 @@ class Live:
         stack.callback(self._announcer.close)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="commit")
         stack.callback(self._pool.shutdown)
+        self._shelver = Shelver(home)
+        stack.callback(self._shelver.close)
         self._health = Health(home, self._ledger, self._clock, why)
         self._committer = Committer(home, self._ledger, self._clock, self._rule_numbers)
         self._bench = Bench(home, self._clock)
@@ -236,6 +242,7 @@ class Live:
         self._overlay_due = self._bench.next_boundary(self._clock())
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
         self._thread.start()
+        self._shelver.wake()
         if crash.left:
             with suppress(GroundruleError):  # said by `status`, and tried again
                 self.commit().result()
@@ -406,6 +413,10 @@ class Live:
             self._announcer.say(
                 Event("answers.differ", now, "run", {"run": run.number, "answers": done.differences}, public=True)
             )
+        if done.doubted:
+            _LOG.error("%d decisions of run %d are not what the second evaluator comes to", done.doubted, run.number)
+            self._announcer.say(difference_event(run.number, done.doubted, now))
+        self._shelver.wake()
         if done.corrected is not None:
             changes, again = self._bench.correct(done.corrected, [chunk.rows for chunk in self._taker.work.chunks])
             self._taker.work.excused.update(again)
