@@ -24,6 +24,7 @@ from litestar.types import (
 
 from groundrule import __version__
 from groundrule.api.camara import by_route
+from groundrule.api.collector import Traced
 from groundrule.api.conditional import EntityTags, Idempotency
 from groundrule.api.guard import Door, permission_guard
 from groundrule.api.paths import routable
@@ -40,10 +41,22 @@ API_VERSION = "1"
 class Application(Litestar):
     """An application in whose paths an id may hold a slash, written `%2F`."""
 
+    tracing: Traced | None = None
+    """Makes a span of each request, where traces are wanted."""
+
     async def __call__(
         self, scope: Scope | LifeSpanScope, receive: Receive | LifeSpanReceive, send: Send | LifeSpanSend
     ) -> None:
-        """Take a request; before any route is looked for, a slash within an id gets another form (`api.paths`)."""
+        """Take a request."""
+        if self.tracing is not None and scope["type"] == ScopeType.HTTP:
+            await self.tracing(cast("HTTPScope", scope), cast("Receive", receive), cast("Send", send), self._take)
+        else:
+            await self._take(scope, receive, send)
+
+    async def _take(
+        self, scope: Scope | LifeSpanScope, receive: Receive | LifeSpanReceive, send: Send | LifeSpanSend
+    ) -> None:
+        """Answer; before any route is looked for, a slash within an id gets another form (`api.paths`)."""
         if scope["type"] == ScopeType.HTTP:
             request = cast("HTTPScope", scope)
             if (path := routable(request.get("raw_path") or b"")) is not None:
@@ -51,7 +64,7 @@ class Application(Litestar):
         await super().__call__(scope, receive, send)
 
 
-def make_app(service: Service, *, handlers: Sequence[ControllerRouterHandler] = HANDLERS, debug: bool = False) -> Litestar:
+def make_app(service: Service, *, handlers: Sequence[ControllerRouterHandler] = HANDLERS, debug: bool = False) -> Application:
     """Make the application of a service.
 
     Args:

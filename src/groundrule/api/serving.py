@@ -17,6 +17,7 @@ import uvicorn
 from litestar import Litestar
 
 from groundrule.api.app import make_app
+from groundrule.api.collector import tracing_to
 from groundrule.api.connections import Connection
 from groundrule.api.credentials import Desk
 from groundrule.api.jobs import Jobs
@@ -166,6 +167,8 @@ def serve(homes: Mapping[str, Path], settings: Settings, *, said: Callable[[str]
     with ExitStack() as stack:
         service = open_service({tenant: Home.open(path) for tenant, path in homes.items()}, settings, stack)
         app = make_app(service)
+        if settings.traces is not None:
+            app.tracing = stack.enter_context(tracing_to(settings.traces))
         at = address(settings)
         for live in service.homes.values():
             notice = live.home.path / RUNNING_FILE

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from groundrule.api.collector import check_collector
 from groundrule.api.credentials import Provider
 from groundrule.errors import InputError
 
@@ -51,7 +52,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         commit_rows: a run is made earlier when so many observations wait.
         webhook_hosts: hosts that webhooks and notifications may go to; none unless named.
         event_type_prefix: reversed domain that types of events begin with.
-        traces: address of an OpenTelemetry collector; none unless named.
+        traces: address of an OpenTelemetry collector (OTLP over HTTP); none unless named. Needs the extra `telemetry`.
         log_json: write logs as JSON lines.
     """
 
@@ -104,7 +105,7 @@ def check_settings(settings: Settings) -> None:
     """Refuse what would open the service to a network without protection.
 
     Raises:
-        InputError: it would listen outside of this machine without HTTPS.
+        InputError: it would listen outside of this machine without HTTPS, or send traces to what is no address.
     """
     secure = settings.certificate and settings.private_key
     if settings.host not in (LOOPBACK, "localhost", "::1") and not secure and not settings.behind_proxy:
@@ -113,6 +114,7 @@ def check_settings(settings: Settings) -> None:
             help="set certificate and private_key, or behind_proxy where a proxy ends HTTPS, or listen on 127.0.0.1",
             field="host",
         )
+    check_collector(settings.traces)
     if bool(settings.certificate) != bool(settings.private_key):
         raise InputError("certificate and private_key belong together", help="set both", field="certificate")
 
