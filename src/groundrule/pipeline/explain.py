@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+import pyarrow as pa
 
 from groundrule.areas.index import AreaIndex
 from groundrule.errors import InputError, IntegrityError
@@ -43,6 +44,7 @@ class Found:
         lat_deg, lon_deg: resolved position [degree; NaN if unknown].
         areas: id, membership and probability of each area.
         outcome: the outcome as decided by the compiled rules; always the explanation's.
+        stored: the decision is in a run; False for what was answered a moment ago.
     """
 
     explanation: Explanation
@@ -52,6 +54,14 @@ class Found:
     lon_deg: float
     areas: tuple[tuple[str, str, float], ...]
     outcome: str
+    stored: bool = True
+
+
+class Pending(Protocol):
+    """Observations that were answered and are in no run yet."""
+
+    def of(self, terminal_id: str, *, after_ns: int | None, until_ns: int | None) -> tuple[pa.Table | None, int]:
+        """Return those of a terminal in a span of time, and the outcome that the last was answered with."""
 
 
 def explain_terminal(
@@ -63,6 +73,8 @@ def explain_terminal(
     audience: Audience = "operator",
     language: str = "en",
     bases: Callable[[Home, Mapping[str, Any]], Basis] | None = None,
+    pending: Pending | None = None,
+    live: Callable[[], Basis] | None = None,
 ) -> Found:
     """Explain the last decision of a terminal up to an instant.
 
@@ -74,11 +86,19 @@ def explain_terminal(
         audience: operator or owner.
         language: BCP 47 tag of what is said; what there are no words for is said in English.
         bases: gives what a run rested on, by its manifest, to whoever keeps that; None reads it.
+        pending: what a service has answered since the last run.
+        live: gives what that was decided under.
     Raises:
         InputError: the home holds no observation of this terminal up to then.
         IntegrityError: the stored decision is not what the observations give.
     """
     table = observations_of(home, terminal_id, until_ns=at_ns)
+    answered = None
+    if pending is not None and live is not None:
+        after_ns = table.column("observed_at")[-1].as_py() if len(table) else None
+        more, outcome = pending.of(terminal_id, after_ns=after_ns, until_ns=at_ns)
+        if more is not None:
+            table, answered, basis = pa.concat_tables([table, more]).combine_chunks(), OUTCOME_WORDS[outcome], live()
     if not len(table):
         when = "" if at_ns is None else f" up to {format_instant(at_ns)}"
         raise InputError(
@@ -104,7 +124,13 @@ def explain_terminal(
             f"{said}, and its observations give {given[0]} by {given[1]}",
             help="run `groundrule replay` to see what was changed",
         )
-    return found
+    if answered is not None and found.outcome != answered:
+        raise IntegrityError(
+            f"terminal `{terminal_id[:80]}` was answered {answered} at {format_instant(found.observed_at_ns)}, and its observations give "
+            f"{given[0]} by {given[1]}",
+            help="the next run decides it again and says whether answers differ: groundrule replay",
+        )
+    return replace(found, stored=answered is None)
 
 
 def basis_of_run(home: Home, manifest: Mapping[str, Any], registers: RegisterTimeline | None = None) -> Basis:

@@ -8,10 +8,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from groundrule.pipeline.explain import Found, basis_of_run, explain_terminal
+from groundrule.pipeline.home import basis_of
 from groundrule.pipeline.judge import Basis
+from groundrule.pipeline.live.unstored import Unstored
 from groundrule.rules.explain import Audience
 from groundrule.store.home import Home
 from groundrule.store.registers import Registers
@@ -32,15 +36,23 @@ class ExplainDesk:
         self._home = home
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="explain")
         self._bases: OrderedDict[int, Basis] = OrderedDict()
+        self._now: OrderedDict[tuple[str, str, str], Basis] = OrderedDict()
         self._registers: OrderedDict[str, RegisterTimeline] = OrderedDict()
 
     def explain(
-        self, terminal_id: str, *, at_ns: int | None = None, audience: Audience = "operator", language: str = "en"
-    ) -> Future[Found]:
-        """Explain the last stored decision of a terminal up to an instant; see `explain_terminal`."""
+        self, terminal_id: str, *, at_ns: int | None = None, audience: Audience = "operator", language: str = "en",
+        unstored: Unstored | None = None,
+    ) -> Future[Found]:  # fmt: skip
+        """Explain the last decision of a terminal up to an instant; see `explain_terminal`.
+
+        Args:
+            terminal_id, at_ns, audience, language: as there.
+            unstored: what a service has answered since the last run.
+        """
         return self._pool.submit(
-            explain_terminal, self._home, terminal_id, at_ns=at_ns, audience=audience, language=language, bases=self._basis
-        )
+            explain_terminal, self._home, terminal_id, at_ns=at_ns, audience=audience, language=language, bases=self._basis,
+            pending=unstored, live=None if unstored is None else partial(self._live, unstored),
+        )  # fmt: skip
 
     def close(self) -> None:
         """Explain nothing more."""
@@ -51,6 +63,16 @@ class ExplainDesk:
         if run not in self._bases:
             self._bases[run] = basis_of_run(home, manifest, self._known(home, int(manifest["recorded_at_ns"])))
         return _kept(self._bases, run)
+
+    def _live(self, now: Unstored) -> Basis:
+        """What a service decides under, read apart: what it has in memory serves its own thread."""
+        key = (now.rulebook, now.areas, now.registers)
+        if key not in self._now:
+            registers = self._known(self._home, now.recorded_at_ns)
+            self._now[key] = basis_of(
+                self._home, rulebook=now.rulebook, areas=now.areas, recorded_at_ns=now.recorded_at_ns, registers=registers
+            )
+        return replace(_kept(self._now, key), overlay=now.overlay)
 
     def _known(self, home: Home, recorded_at_ns: int) -> RegisterTimeline:
         """Registers as known at an instant; those of one revision are the same."""

@@ -134,7 +134,7 @@ def _fill(units: Sequence[_Unit], first: int, fits: Callable[[_Unit], bool]) -> 
     return taken
 
 
-class _Stopped(Exception):  # noqa: N818 - it is no error
+class _Stopped(Exception):
     """Somebody said to stop."""
 
 

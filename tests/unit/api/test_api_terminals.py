@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 from homes import LONG, STRANGE, T0, Served, served
 
+import small_home
 from governed_home import START
 from groundrule.instant import NS_PER_S, format_instant
 from groundrule.ledger.proof import Proof
@@ -127,11 +128,33 @@ def test_what_is_acknowledged_and_not_in_a_run_says_so(writing: Served) -> None:
     answer = writing.get("/v1/terminals/brand%20new", who).json()
     assert answer["observed_at"] == format_instant(T0 + 900 * NS_PER_S)
     assert answer["stored"] is False
-    assert writing.get("/v1/terminals/brand%20new/explanation", who).status_code == 409
+    said = writing.get("/v1/terminals/brand%20new/explanation", who).json()
+    assert said.pop("not_in_history_yet") is True
+    assert said["outcome"] == answer["outcome"]
+    receipt = writing.get("/v1/terminals/brand%20new/receipt", who)
+    assert (receipt.status_code, receipt.json()["code"], receipt.headers["retry-after"]) == (409, "pending", "30")
     assert writing.get("/v1/terminals/brand%20new/decisions", who).json() == {"items": [], "next": None}
     live.commit().result(60)
     assert writing.get("/v1/terminals/brand%20new", who).json()["stored"] is True
-    assert writing.get("/v1/terminals/brand%20new/explanation", who).status_code == 200
+    assert writing.get("/v1/terminals/brand%20new/explanation", who).json() == said
+
+
+def test_the_latest_answer_is_explained_with_all_that_came_before_it(writing: Served) -> None:
+    who, owner = writing.key("officer"), writing.key("owner", accounts=["acc-a"])
+    live = writing.service.homes["default"]
+    before = {reader: writing.get("/v1/terminals/car/explanation", key).json() for reader, key in (("officer", who), ("owner", owner))}
+    more = small_home.table(small_home.drive("car", 13 * 30, 6, lat=5, lon=5.4, km_h=30)).drop_columns(["source", "source_row"])
+    answered = live.submit(more, source="test").result(60).decisions
+    for reader, key in (("officer", who), ("owner", owner)):
+        now = writing.get("/v1/terminals/car/explanation", key).json()
+        assert now["not_in_history_yet"] is True
+        assert now["observed_at"] == format_instant(answered["observed_at"][-1].as_py())
+        assert now["outcome"] == answered["outcome"][-1].as_py()
+        earlier = writing.get(f"/v1/terminals/car/explanation?at={before[reader]['observed_at']}", key).json()
+        assert earlier == before[reader]
+        live.commit().result(60) if reader == "owner" else None
+    after = writing.get("/v1/terminals/car/explanation", owner).json()
+    assert after == {name: value for name, value in now.items() if name != "not_in_history_yet"}
 
 
 def test_a_terminal_that_is_registered_and_was_never_seen_is_known(writing: Served) -> None:

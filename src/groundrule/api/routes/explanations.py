@@ -15,9 +15,10 @@ from litestar.types import ControllerRouterHandler
 from groundrule.api.given import GivenLive, GivenPrincipal, GivenService
 from groundrule.api.paths import Id, id_of, missing
 from groundrule.api.problems import Refused
-from groundrule.api.seen import sight_of
+from groundrule.api.seen import Sight, sight_of
 from groundrule.api.spoken import Accepted, Language, language_of, told
 from groundrule.api.terminal_facts import AreaHit, At, OutcomeWord, StateWord, area_names, moment
+from groundrule.api.times import instant_of
 from groundrule.errors import InputError
 from groundrule.instant import format_instant
 from groundrule.pipeline.explain import Found
@@ -100,6 +101,7 @@ class Explanation(msgspec.Struct, omit_defaults=True):
         relief: what would have to differ.
         also: rules that would still deny.
         areas, position: where the terminal was.
+        not_in_history_yet: it was answered a moment ago and is in no run yet; its receipt follows.
     """
 
     terminal: str
@@ -127,6 +129,7 @@ class Explanation(msgspec.Struct, omit_defaults=True):
     also: list[str] | None = None
     areas: list[AreaHit] | None = None
     position: Position | None = None
+    not_in_history_yet: bool = False
 
 
 @get(
@@ -143,21 +146,19 @@ def explanation(
     accepted: Accepted = None,
     audience: For = None,
 ) -> Response[Explanation]:
-    """Explain a stored decision from the stored observations, in the language of its reader."""
+    """Explain a decision from the observations behind it, in the language of its reader; the latest though no run holds it yet."""
     wanted = language_of(language, accepted)
     name, sight = id_of(terminal, "terminal"), sight_of(live, principal)
     if sight.closed and audience == "operator":
         raise Refused(403, "your roles do not read the operator's explanation", code="not_allowed", help="leave `for` out")
-    at_ns = moment(live, name, sight, at)
+    at_ns, now = _asked(live, name, sight, at)
     reader: Audience = "owner" if sight.closed else audience or "operator"
     try:
-        found = service.explainers[principal.tenant].explain(name, at_ns=at_ns, audience=reader, language=wanted).result(EXPLAIN_S)
+        explained = service.explainers[principal.tenant].explain(
+            name, at_ns=at_ns, audience=reader, language=wanted, unstored=live.unstored().result(EXPLAIN_S) if now else None
+        )
+        found = explained.result(EXPLAIN_S)
     except InputError as error:
-        if live.fleet().rows_of([name])[0] >= 0 and at is None:
-            raise Refused(
-                409, "this terminal's first decision is acknowledged and not in a run yet", code="not_in_a_run",
-                help="ask again when the next run was made; /v1/status says how often", headers={"Retry-After": "30"},
-            ) from error  # fmt: skip
         raise missing("terminal", name) from error
     return told(_explained(found, reader, live), wanted)
 
@@ -169,13 +170,20 @@ def explanation(
 def receipt(live: GivenLive, principal: GivenPrincipal, terminal: Id, at: At = None) -> Response[bytes]:
     """Give the receipt of a stored decision: whoever has the log's policy verifies it, without asking us."""
     name, sight = id_of(terminal, "terminal"), sight_of(live, principal)
-    at_ns = moment(live, name, sight, at)
+    try:
+        at_ns = moment(live, name, sight, at)
+    except Refused as error:
+        if at is None and sight.row_of(live.fleet(), name) >= 0:
+            raise _pending("no receipt is made before a run holds the decision") from error
+        raise
     recipient: Literal["operator", "owner", "regulator"] = "operator"
     if sight.closed:
         recipient = "owner" if sight.held is not None else "regulator"
     try:
         issued = issue_receipt(live.home, name, at_ns=at_ns, recipient=recipient)
     except InputError as error:
+        if sight.row_of(live.fleet(), name) >= 0:
+            raise _pending("no receipt is made before a run holds the decision") from error
         raise missing("terminal", name) from error
     file = _FILE_NAME.sub("_", name)[:80] or "terminal"
     return Response(
@@ -184,13 +192,30 @@ def receipt(live: GivenLive, principal: GivenPrincipal, terminal: Id, at: At = N
 
 
 
+def _asked(live: Live, name: str, sight: Sight, at: str | None) -> tuple[int | None, bool]:
+    """Return the instant of the decision that is asked about, and whether it may be one that no run holds yet."""
+    fleet = live.fleet()
+    row = sight.row_of(fleet, name)
+    newest_ns = int(fleet.observed_at_ns[row]) if row >= 0 else None
+    now = newest_ns is not None and (at is None or instant_of(at, "at") >= newest_ns)
+    # Who sees a part only sees the present decision here; which of those before is looked for in history.
+    return (newest_ns if now and sight.closed else moment(live, name, sight, at)), now
+
+
+def _pending(said: str) -> Refused:
+    return Refused(
+        409, said, code="pending", help="ask again when the next run was made; /v1/status says how many rows wait for one",
+        headers={"Retry-After": "30"},
+    )  # fmt: skip
+
+
 def _explained(found: Found, reader: Audience, live: Live) -> Explanation:
     said = found.explanation
     made = Explanation(
         found.terminal_id, format_instant(found.observed_at_ns), said.at, reader, said.outcome.word, said.state.value,  # type: ignore[arg-type]  # closed sets
         said.reason, said.reason_sentence, said.basis, list(said.obligations),
         f"/v1/terminals/{_quoted(found.terminal_id)}/receipt?at={format_instant(found.observed_at_ns)}",
-        said.message, said.language, said.appeal,
+        said.message, said.language, said.appeal, not_in_history_yet=not found.stored,
     )  # fmt: skip
     if reader == "owner":
         return made

@@ -40,6 +40,7 @@ from groundrule.pipeline.live.restoring import restore_answers
 from groundrule.pipeline.live.second_look import difference_event
 from groundrule.pipeline.live.shelver import Shelver
 from groundrule.pipeline.live.taking import Taker
+from groundrule.pipeline.live.unstored import Unstored
 from groundrule.pipeline.manifests import runs
 from groundrule.pipeline.runs import Run
 from groundrule.store.events import Event, EventLog
@@ -144,6 +145,10 @@ class Live:
     def last_positions(self, ids: Sequence[str]) -> Future[LastPositions]:
         """Return where terminals were last."""
         return self._command(lambda: self._bench.last_positions(ids))
+
+    def unstored(self) -> Future[Unstored]:
+        """Return what was answered since the last run, and what is in force."""
+        return self._command(self._unstored)
 
     @property
     def basis(self) -> Basis:
@@ -479,6 +484,13 @@ class Live:
             _LOG.warning("the log could not be read for its events", exc_info=error)
             return
         self._announcer.say(*found)
+
+    def _unstored(self) -> Unstored:
+        basis, work = self._bench.judge.basis, [] if self._in_run is None else self._in_run.chunks
+        return Unstored(
+            [*work, *self._taker.work.chunks], basis.rulebook.digest, basis.areas.digest, basis.registers.digest,
+            self._bench.loaded_at_ns, basis.overlay,
+        )  # fmt: skip
 
     # --- the queue ------------------------------------------------------------------------------------------------------------
 
