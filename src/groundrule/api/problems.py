@@ -17,6 +17,7 @@ import msgspec
 from litestar import MediaType, Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
+from groundrule.api.bare import without_paths
 from groundrule.errors import (
     ConflictError,
     GroundruleError,
@@ -127,7 +128,8 @@ def problem_of(error: GroundruleError) -> Problem:
     # A path of this machine tells a stranger nothing but where to attack.
     file = text("file")
     return Problem(
-        _TITLES.get(status, "The request failed"), status, error.message, code=error.code, help=error.help,
+        _TITLES.get(status, "The request failed"), status, without_paths(error.message), code=error.code,
+        help=None if error.help is None else without_paths(error.help),
         refusal=text("refusal"), file=file.rsplit("/", 1)[-1] if file else None, line=number("line"),
         column=number("column"), field=text("field"), row=number("row"), value=text("value"),
     )  # fmt: skip
@@ -153,7 +155,7 @@ def on_groundrule_error(request: Request[Any, Any, Any], error: GroundruleError)
     problem = problem_of(error)
     if problem.status >= 500:
         problem.instance = f"urn:uuid:{uuid.uuid4()}"
-        # The message may name paths and is for the operator's eyes; records of persons are never in it.
+        # The message is for the operator's eyes; records of persons are never in it.
         LOG.error("request failed", extra={"instance": problem.instance, "error": error.code, "route": _route(request)})
         if isinstance(error, IntegrityError):
             problem.detail = "what is stored is not what was recorded; the operator has been told"

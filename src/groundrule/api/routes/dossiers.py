@@ -11,6 +11,7 @@ from litestar import Request, Response, get, post
 from litestar.params import JSONBody
 from litestar.types import ControllerRouterHandler
 
+from groundrule.api.bare import without_paths
 from groundrule.api.denials import denials_noted
 from groundrule.api.given import GivenLive, GivenPrincipal, GivenService
 from groundrule.api.jobs import Job
@@ -208,7 +209,8 @@ def _told(made: Issued, language: str) -> DossierMade:
     return DossierMade(
         found.kind.value, found.id, found.reader.value, found.title,
         [Said(each.standing.value, said.say(each.phrase, names)) for each in found.summary], statements, [], None,
-        made.sealed.manifest_sha256, made.sealed.entry, list(made.sealed.trouble), list(made.documents.missing),
+        made.sealed.manifest_sha256, made.sealed.entry, [without_paths(each) for each in made.sealed.trouble],
+        [without_paths(each) for each in made.documents.missing],
     )  # fmt: skip
 
 

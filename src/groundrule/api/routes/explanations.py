@@ -13,13 +13,14 @@ from litestar.params import QueryParameter
 from litestar.types import ControllerRouterHandler
 
 from groundrule.api.given import GivenLive, GivenPrincipal, GivenService
+from groundrule.api.log_reach import need_log
 from groundrule.api.paths import Id, id_of, missing
 from groundrule.api.problems import Refused
 from groundrule.api.seen import Sight, sight_of
 from groundrule.api.spoken import Accepted, Language, language_of, told
 from groundrule.api.terminal_facts import AreaHit, At, OutcomeWord, StateWord, area_names, moment
 from groundrule.api.times import instant_of
-from groundrule.errors import InputError
+from groundrule.errors import InputError, IntegrityError, StoreError
 from groundrule.instant import format_instant
 from groundrule.pipeline.explain import Found
 from groundrule.pipeline.live import Live
@@ -181,7 +182,10 @@ def receipt(live: GivenLive, principal: GivenPrincipal, terminal: Id, at: At = N
         recipient = "owner" if sight.held is not None else "regulator"
     try:
         issued = issue_receipt(live.home, name, at_ns=at_ns, recipient=recipient)
-    except InputError as error:
+    except (InputError, IntegrityError, StoreError) as error:
+        need_log(live.home, error)
+        if not isinstance(error, InputError):
+            raise
         if sight.row_of(live.fleet(), name) >= 0:
             raise _pending("no receipt is made before a run holds the decision") from error
         raise missing("terminal", name) from error
