@@ -30,8 +30,11 @@ from groundrule.api.guard import Door, permission_guard
 from groundrule.api.paths import routable
 from groundrule.api.principal import NOBODY, Principal
 from groundrule.api.problems import HANDLERS as PROBLEM_HANDLERS
+from groundrule.api.quick import PATH as QUICK
+from groundrule.api.quick import NotPlain, observe_quickly
 from groundrule.api.roles import accesses
 from groundrule.api.routes import HANDLERS
+from groundrule.api.routes.observations import observe
 from groundrule.api.state import Service
 from groundrule.pipeline.live import Live
 
@@ -39,7 +42,10 @@ API_VERSION = "1"
 
 
 class Application(Litestar):
-    """An application in whose paths an id may hold a slash, written `%2F`."""
+    """An application in whose paths an id may hold a slash, written `%2F`, and that has a short way for single observations."""
+
+    quick = False
+    """Is the route there that has the short way?"""
 
     tracing: Traced | None = None
     """Makes a span of each request, where traces are wanted."""
@@ -61,6 +67,13 @@ class Application(Litestar):
             request = cast("HTTPScope", scope)
             if (path := routable(request.get("raw_path") or b"")) is not None:
                 request["path"] = path
+            if self.quick and request["path"] == QUICK and request["method"] == "POST":
+                try:
+                    await observe_quickly(self.state.service, request, cast("Receive", receive), cast("Send", send))
+                except NotPlain as error:
+                    receive = error.receive
+                else:
+                    return
         await super().__call__(scope, receive, send)
 
 
@@ -102,6 +115,7 @@ def make_app(service: Service, *, handlers: Sequence[ControllerRouterHandler] = 
         pdb_on_exception=False,
     )  # fmt: skip
     accesses(app)
+    app.quick = observe in handlers
     return app
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -12,7 +13,9 @@ import pyarrow as pa
 
 from groundrule.api.problems import Refused
 from groundrule.instant import NS_PER_S
-from groundrule.pipeline.live import Answered
+from groundrule.pipeline.live import Answered, Brief, Staleness, Stamp
+from groundrule.pipeline.live.words import Words
+from groundrule.store.regular_rows import MOST
 
 ARROW: Final = "application/vnd.apache.arrow.stream"
 MAX_COLUMNS: Final = 64
@@ -25,7 +28,6 @@ NS_PER_MS: Final = 1_000_000
 _MILLIS: Final = np.array([f"{each:03d}Z" for each in range(1_000)], object)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMES: Final = ("observed_at", "decided_at", "valid_until")
-_SAID: Final = ("terminal_id", *_TIMES, "outcome", "state", "rule", "class", "reasons", "obligations", "late")
 Scalar = str | int | float | bool | None
 
 
@@ -42,6 +44,8 @@ class Batch(msgspec.Struct, forbid_unknown_fields=True):
 
 
 _BATCH: Final = msgspec.json.Decoder(Batch)
+_ENCODER: Final = msgspec.json.Encoder()
+_ROWS: Final = tuple(range(MOST))
 
 
 def read_batch(body: bytes, content_type: str) -> pa.Table:
@@ -97,6 +101,15 @@ def answers_as_json(answered: Answered) -> bytes:
     )
 
 
+def brief_as_json(brief: Brief) -> bytes:
+    """Return a short answer as JSON by columns, as `answers_as_json` writes the same."""
+    said = _ENCODER.encode({"answers": {"row": _ROWS[: len(brief.words)], **_said(brief.words)}})
+    rest = _ENCODER.encode(
+        {"accepted": brief.accepted, "duplicates": brief.duplicates, "late": brief.late, "rejected": (), "taken_before": False}
+    )
+    return said[:-1] + b"," + _about(brief.stamp, brief.staleness, brief.degraded)[1:-1] + b"," + rest[1:]
+
+
 def words_of(column: pa.ChunkedArray) -> list[str]:
     """Return a column of few different texts as a list in which equal texts are one object."""
     found: list[str] = []
@@ -109,11 +122,16 @@ def words_of(column: pa.ChunkedArray) -> list[str]:
 
 def _few(table: pa.Table) -> dict[str, Any]:
     """Columns of answers, value by value: with few rows that costs less than what works by columns."""
-    columns: dict[str, Any] = {name: table.column(name).to_pylist() for name in _SAID}
-    for name in _TIMES:
-        columns[name] = [_instant(each) for each in columns[name]]
-    columns["reasons"] = [[each["code"] for each in row] for row in columns["reasons"]]
-    return columns
+    return _said(Words.of_table(table))
+
+
+def _said(words: Words) -> dict[str, Any]:
+    return {
+        "terminal_id": words.terminal_id, "observed_at": [_instant(each) for each in words.observed_at],
+        "decided_at": [_instant(each) for each in words.decided_at], "valid_until": [_instant(each) for each in words.valid_until],
+        "outcome": words.outcome, "state": words.state, "rule": words.rule, "class": words.kind, "reasons": words.reasons,
+        "obligations": words.obligations, "late": words.late,
+    }  # fmt: skip
 
 
 def _many(table: pa.Table) -> dict[str, Any]:
@@ -130,7 +148,16 @@ def _many(table: pa.Table) -> dict[str, Any]:
 
 def stamp_of(answered: Answered) -> dict[str, Any]:
     """Return what answers were decided under, and how stale that is."""
-    stamp, age = answered.stamp, answered.staleness
+    return _stamp_of(answered.stamp, answered.staleness, answered.degraded)
+
+
+@lru_cache(maxsize=16)
+def _about(stamp: Stamp, age: Staleness, degraded: tuple[str, ...]) -> bytes:
+    """Return the same as JSON; all answers of a group have one."""
+    return _ENCODER.encode(_stamp_of(stamp, age, degraded))
+
+
+def _stamp_of(stamp: Stamp, age: Staleness, degraded: tuple[str, ...]) -> dict[str, Any]:
     return {
         "stamp": {
             "policy_digest": stamp.policy_digest, "rulebook": stamp.rulebook, "areas": stamp.areas, "lists": stamp.lists,
@@ -140,7 +167,7 @@ def stamp_of(answered: Answered) -> dict[str, Any]:
             "policy_s": age.policy_s, "screening_s": age.screening_s, "witness_s": age.witness_s,
             "location_s": age.location_s, "clock_offset_ms": age.clock_offset_ms,
         },
-        "degraded": list(answered.degraded),
+        "degraded": list(degraded),
     }  # fmt: skip
 
 
@@ -206,9 +233,13 @@ def _instants(column: pa.ChunkedArray) -> list[str]:
 
 
 def _instant(ns: int) -> str:
-    ms = ns // NS_PER_MS
-    second = _EPOCH + timedelta(seconds=ms // 1_000)
-    return f"{second:%Y-%m-%dT%H:%M:%S}.{ms % 1_000:03d}Z"
+    second, ms = divmod(ns // NS_PER_MS, 1_000)
+    return f"{_second(second)}.{ms:03d}Z"
+
+
+@lru_cache(maxsize=4_096)
+def _second(second: int) -> str:
+    return f"{_EPOCH + timedelta(seconds=second):%Y-%m-%dT%H:%M:%S}"
 
 
 def _lists(column: pa.ChunkedArray, member: str | None = None) -> list[list[str]]:

@@ -7,6 +7,7 @@ import logging
 import math
 import re
 import time
+from functools import lru_cache
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
@@ -34,7 +35,7 @@ CSP: Final = (
 _LOCAL: Final = ("localhost", "127.0.0.1", "::1")
 _HOST: Final = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 
-_HEADERS: Final = [
+HEADERS: Final = [
     (b"content-security-policy", CSP.encode()),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -42,6 +43,7 @@ _HEADERS: Final = [
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", b"geolocation=(), camera=(), microphone=()"),
 ]
+"""Headers of every answer that does not say them itself."""
 
 
 class Door(ASGIMiddleware):
@@ -61,7 +63,7 @@ class Door(ASGIMiddleware):
             if message["type"] == "http.response.start":
                 status = message["status"]
                 present = {name.lower() for name, _ in message["headers"]}
-                message["headers"] = [*message["headers"], *(each for each in _HEADERS if each[0] not in present)]
+                message["headers"] = [*message["headers"], *(each for each in HEADERS if each[0] not in present)]
             await send(message)
 
         headers = dict(scope["headers"])
@@ -90,13 +92,15 @@ class Door(ASGIMiddleware):
             status = error.status_code
             raise
         finally:
-            spent = time.perf_counter() - began
-            route = route_of(scope)
-            service.metrics.requests.labels(route, scope["method"], str(status)).inc()
-            service.metrics.durations.labels(route).observe(spent)
-            LOG.info(
-                "request", extra={"route": route, "method": scope["method"], "status": status, "ms": round(spent * 1e3, 2)}
-            )  # fmt: skip
+            note_request(service, scope, status, time.perf_counter() - began)
+
+
+def note_request(service: Service, scope: HTTPScope, status: int, spent_s: float) -> None:
+    """Count and log a request that was answered."""
+    route, method = route_of(scope), scope["method"]
+    service.metrics.answered(route, method, status, spent_s)
+    if LOG.isEnabledFor(logging.INFO):
+        LOG.info("request", extra={"route": route, "method": method, "status": status, "ms": round(spent_s * 1e3, 2)})
 
 
 def check_host(service: Service, scope: HTTPScope) -> None:
@@ -108,17 +112,31 @@ def check_host(service: Service, scope: HTTPScope) -> None:
     Raises:
         Refused: 400 for none or several names, 421 for a foreign one.
     """
-    settings = service.settings
-    if settings.host not in _LOCAL or (settings.behind_proxy and not settings.origin):
-        return  # outside of this machine HTTPS proves the name; a proxy without an origin may call it anything
-    named = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+    if _may_be_called_anything(service):
+        return
+    named = [value for name, value in scope["headers"] if name == b"host"]
     if len(named) != 1:
         raise Refused(400, "a request names one host", code="bad_host", help="send one Host header")
-    found = _HOST.fullmatch(named[0].lower())
-    ours = {*_LOCAL, urlsplit(settings.origin or "").hostname, (scope.get("server") or ("",))[0]}
-    if found is None or found[1].strip("[]") not in ours:
+    if not is_ours(service, scope, named[0]):
         note_denied(service, NOBODY, scope, "host", 421)
         raise Refused(421, "this service has another name", code="bad_host", help="open it as localhost, or set `origin` to its name")
+
+
+def is_ours(service: Service, scope: HTTPScope, named: bytes) -> bool:
+    """Is a name, as a request gives it, one of this service?"""
+    return _may_be_called_anything(service) or _is_name(named, service.settings.origin or "", str((scope.get("server") or ("",))[0]))
+
+
+def _may_be_called_anything(service: Service) -> bool:
+    # Outside of this machine HTTPS proves the name; a proxy without an origin may call it anything.
+    settings = service.settings
+    return settings.host not in _LOCAL or (settings.behind_proxy and not settings.origin)
+
+
+@lru_cache(maxsize=256)
+def _is_name(named: bytes, origin: str, server: str) -> bool:
+    found = _HOST.fullmatch(named.decode("latin-1").lower())
+    return found is not None and found[1].strip("[]") in {*_LOCAL, urlsplit(origin).hostname, server}
 
 
 def who(service: Service, headers: dict[bytes, bytes], method: str) -> Principal:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from groundrule.instant import NS_PER_S
-from groundrule.pipeline.live import Answered, Live
+from groundrule.pipeline.live import Answered, Brief, Live
 
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -22,6 +22,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         own = self.registry
+        self._kept: dict[tuple[object, ...], Any] = {}
         self.requests = Counter("groundrule_http_requests", "Requests answered", ["route", "method", "status"], registry=own)
         self.durations = Histogram("groundrule_http_request_seconds", "Time to answer", ["route"], buckets=SECONDS, registry=own)
         self.denied = Counter("groundrule_http_denied", "Attempts denied", ["permission", "status"], registry=own)
@@ -34,6 +35,26 @@ class Metrics:
         self.pending_rows = Gauge("groundrule_pending_observations", "Acknowledged, not yet in a run", registry=own)
         self.witness_lag_s = Gauge("groundrule_witness_lag_seconds", "Time since a quorum of witnesses cosigned", registry=own)
         self.differing = Gauge("groundrule_answers_differing", "Answers that the committed run decided otherwise", registry=own)
+
+    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count a request and the time that it took [s]."""
+        self._of(self.requests, route, method, str(status)).inc()
+        self._of(self.durations, route).observe(seconds)
+
+    def _of(self, kind: Counter | Histogram, *labels: str) -> Any:
+        """Return one counter of a kind; its own way to it costs more than to count."""
+        key = (kind, *labels)
+        found = self._kept.get(key)
+        if found is None:
+            found = self._kept[key] = kind.labels(*labels)
+        return found
+
+    def count_brief(self, brief: Brief) -> None:
+        """Count the decisions of one short answer."""
+        for pair in zip(brief.words.outcome, brief.words.state, strict=True):
+            self._of(self.decisions, *pair).inc()
+        for cause in brief.degraded:
+            self.degraded.labels(cause.removeprefix("degraded:")).inc(len(brief.words))
 
     def count(self, answered: Answered) -> None:
         """Count the decisions of one answer."""

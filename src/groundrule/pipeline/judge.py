@@ -26,6 +26,7 @@ from groundrule.records import POSITION_SOURCES
 from groundrule.rules.compile import CompiledRulebook, Decided, compile_rulebook
 from groundrule.rules.evidence import Coded, EvidenceBatch, Interval, Profile
 from groundrule.rules.model import Rulebook
+from groundrule.store.regular_rows import Measured
 from groundrule.store.timeline import RegisterTimeline
 
 SERVICE_DISTANCE = "distance_from_service_address_m"
@@ -106,6 +107,8 @@ class Judge:
     _versions: dict[tuple[int, str], int] = field(init=False)
     _stays: list[StayCondition] = field(init=False)
     _limits: NDArray[np.float64] = field(init=False)
+    _assumed: NDArray[np.float32] = field(init=False)
+    _used: frozenset[str] = field(init=False)
     _profile_code: dict[Profile, int] = field(init=False)
     _epoch_profiles: dict[int, NDArray[np.int32]] = field(init=False)
     _overlaying: Overlaying | None = field(init=False)
@@ -128,6 +131,11 @@ class Judge:
         self._limits = np.array([[x.above, x.release_below, x.for_s] for x in compiled.latches], np.float64).reshape(
             -1, 3
         )
+        self._used = frozenset(compiled.numbers)
+        self._assumed = np.zeros(len(POSITION_SOURCES) + 1, np.float32)
+        for name, sigma_m in self.basis.rulebook.assumptions.position_sigma_m:
+            if name in POSITION_SOURCES:
+                self._assumed[POSITION_SOURCES.index(name)] = sigma_m
 
     def judge(
         self,
@@ -136,6 +144,7 @@ class Judge:
         as_of_ns: int | None = None,
         like: Judged | None = None,
         known: NDArray[np.int32] | None = None,
+        measured: Measured | None = None,
     ) -> Judged:
         """Locate, track and decide one batch.
 
@@ -144,6 +153,7 @@ class Judge:
             as_of_ns: apply rules and areas as of this instant instead of each observation's own [ns, UTC].
             like: what another judge found for the same batch; its area sets are taken over where they must be the same.
             known: row of each terminal, where the caller has asked the registers for it already.
+            measured: what the table says of places and speeds, where the caller has read it already.
         Returns:
             Decisions and everything they rest on.
         """
@@ -152,8 +162,10 @@ class Judge:
         ids = table.column("terminal_id")
         rows = self.basis.registers.add(ids) if known is None else known
         self.state.grow(int(rows.max(initial=-1)) + 1)
-        observed_at = _numpy(table, "observed_at", np.int64)
-        motion = self._track(table, rows, observed_at)
+        if measured is None:
+            measured = self._measured(table)
+        observed_at = measured.observed_at
+        motion = self._track(measured, rows)
         now = observed_at if as_of_ns is None else np.full(n, as_of_ns, np.int64)
         location = like.location if like is not None and self._locates_like(like) else self._locate(motion)
         where = self.where.code(location.codes, now)
@@ -163,7 +175,7 @@ class Judge:
         for position, stay in enumerate(self._stays):
             truth[:, position] = stay.truth(where, who)
         stays = count_stays(self.state, rows, observed_at, truth)
-        batch = self._evidence(table, rows, now, epoch, motion, where, who, stays)
+        batch = self._evidence(measured, rows, now, epoch, motion, where, who, stays)
         decided = self.basis.compiled.decide(batch)
         if self._overlaying:
             decided = self._overlaying.apply(decided, ids, now, batch.where, batch.who)
@@ -223,22 +235,23 @@ class Judge:
 
     # --- steps --------------------------------------------------------------------------------------------------------
 
-    def _track(self, table: pa.Table, rows: NDArray[np.int32], observed_at: NDArray[np.int64]) -> Motion:
-        n = len(table)
-        assumptions = self.basis.rulebook.assumptions
-        lat, lon = _numpy(table, "lat_deg", np.float64), _numpy(table, "lon_deg", np.float64)
-        source = _source_codes(table.column("position_source"))
-        assumed = np.zeros(len(POSITION_SOURCES) + 1, np.float32)
-        for name, sigma_m in assumptions.position_sigma_m:
-            if name in POSITION_SOURCES:
-                assumed[POSITION_SOURCES.index(name)] = sigma_m
-        sigma = _numpy(table, "position_sigma_m", np.float32)
-        sigma = np.where(np.isnan(sigma), assumed[source], sigma)
+    def _measured(self, table: pa.Table) -> Measured:
+        cells = table.column("h3_cell")
+        return Measured(
+            _numpy(table, "observed_at", np.int64), _numpy(table, "lat_deg", np.float64), _numpy(table, "lon_deg", np.float64),
+            _numpy(table, "position_sigma_m", np.float32), _source_codes(table.column("position_source")),
+            pc.fill_null(cells, 0).to_numpy().astype(np.uint64) if cells.null_count < len(table) else None,
+            _numpy(table, "speed_m_s", np.float32), _numpy(table, "alt_m", np.float32) if "alt_m" in self._used else None,
+        )  # fmt: skip
+
+    def _track(self, measured: Measured, rows: NDArray[np.int32]) -> Motion:
+        n = len(rows)
+        lat, lon, sigma = measured.lat_deg, measured.lon_deg, measured.sigma_m
+        sigma = np.where(np.isnan(sigma), self._assumed[measured.source], sigma)
         cell = np.zeros(n, np.uint64)
         radius = np.zeros(n, np.float32)
-        cells = table.column("h3_cell")
-        if cells.null_count < n:
-            reported = pc.fill_null(cells, 0).to_numpy().astype(np.uint64)
+        if measured.cell is not None:
+            reported = measured.cell
             by_cell = np.isnan(lat) & (reported != 0)
             if by_cell.any():
                 cell = np.where(by_cell, reported, np.uint64(0))
@@ -247,8 +260,8 @@ class Judge:
                 lat[by_cell], lon[by_cell], radius[by_cell] = centre_lat, centre_lon, disc
                 sigma[by_cell] = 0.0
         return advance(
-            self.state, rows, observed_at, lat, lon, sigma_m=sigma, cell=cell, cell_radius_m=radius, source=source,
-            reported_speed_m_s=_numpy(table, "speed_m_s", np.float32), limits=self._limits, max_gap_s=assumptions.max_gap_s,
+            self.state, rows, measured.observed_at, lat, lon, sigma_m=sigma, cell=cell, cell_radius_m=radius, source=measured.source,
+            reported_speed_m_s=measured.speed_m_s, limits=self._limits, max_gap_s=self.basis.rulebook.assumptions.max_gap_s,
         )  # fmt: skip
 
     def _locate(self, motion: Motion) -> Location:
@@ -314,7 +327,7 @@ class Judge:
 
     def _evidence(
         self,
-        table: pa.Table,
+        measured: Measured,
         rows: NDArray[np.int32],
         now: NDArray[np.int64],
         epoch: NDArray[np.int32],
@@ -323,12 +336,12 @@ class Judge:
         who: NDArray[np.int32],
         stays: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
     ) -> EvidenceBatch:
-        used = set(self.basis.compiled.numbers)
+        used = self._used
         numbers: dict[str, Interval] = {"position_age_s": Interval(motion.age_s, motion.age_s)}
         if "speed_m_s" in used:
             numbers["speed_m_s"] = Interval(motion.speed_low_m_s, motion.speed_high_m_s)
-        if "alt_m" in used:
-            alt = _numpy(table, "alt_m", np.float32).astype(np.float64)
+        if "alt_m" in used and measured.alt_m is not None:
+            alt = measured.alt_m.astype(np.float64)
             numbers["alt_m"] = Interval(alt, alt)
         if "position_sigma_m" in used:
             sigma = motion.sigma_m.astype(np.float64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from groundrule.pipeline.causes import Staleness
 from groundrule.pipeline.live.answers import (
     Answered,
+    Brief,
     Check,
     LastPosition,
     LiveSettings,
@@ -15,4 +16,6 @@ from groundrule.pipeline.live.answers import (
 from groundrule.pipeline.live.desk import Live
 from groundrule.pipeline.live.fleet_view import FleetView
 
-__all__ = ["Answered", "Check", "FleetView", "LastPosition", "Live", "LiveSettings", "LiveStatus", "Rejected", "Staleness", "Stamp"]
+__all__ = [
+    "Answered", "Brief", "Check", "FleetView", "LastPosition", "Live", "LiveSettings", "LiveStatus", "Rejected", "Staleness", "Stamp",
+]  # fmt: skip

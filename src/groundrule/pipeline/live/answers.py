@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from groundrule.instant import MIN_NS
 from groundrule.pipeline.causes import Staleness
 from groundrule.pipeline.classes import CLASS_WORDS
+from groundrule.pipeline.live.words import Words
 from groundrule.records import DECISION_SCHEMA
 
 ANSWER_SCHEMA: Final = pa.schema(
@@ -97,6 +98,23 @@ class Answered:
     late: int = 0
     rejected: tuple[Rejected, ...] = ()
     taken_before: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """The answer to a few observations that were plainly right, without a table; else as `Answered`.
+
+    Attributes:
+        words: the decisions, a row for each observation, in their order.
+    """
+
+    words: Words
+    stamp: Stamp
+    staleness: Staleness
+    degraded: tuple[str, ...]
+    accepted: int
+    duplicates: int
+    late: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ from groundrule.pipeline.live.committing import Corrected
 from groundrule.pipeline.live.fleet_view import FleetView, Generation, LastAnswers, answer_codes, columns_of
 from groundrule.pipeline.live.health import WELL
 from groundrule.pipeline.live.intake import FRESH, sort_out
+from groundrule.pipeline.live.words import WordBook, Words
 from groundrule.pipeline.overlay import NO_OVERLAY, Overlay
 from groundrule.pipeline.private_records import evaluator_digest
 from groundrule.pipeline.publishing import last_seq
@@ -43,25 +45,67 @@ from groundrule.store.area_store import current_areas_digest
 from groundrule.store.home import Home
 from groundrule.store.policy import in_force
 from groundrule.store.registers import Registers
+from groundrule.store.regular_rows import Measured
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Judgement:
-    """One batch, decided.
+    """One batch, decided; what it says is written when it is asked for, on the thread that judges.
 
     Attributes:
         judged: columns.
         classes: of the terminals.
         degraded: what faults made of it; None without any.
-        table: of ANSWER_SCHEMA, in the order of the batch.
         columns: what is kept as last answers.
+        writer, book: write it.
     """
 
     judged: Judged
     classes: Classes
     degraded: Degraded | None
-    table: pa.Table
     columns: dict[str, Any]
+    writer: DecisionWriter
+    book: WordBook
+
+    @cached_property
+    def table(self) -> pa.Table:
+        """Answers of ANSWER_SCHEMA, in the order of the batch."""
+        made = self.writer.table(self.judged)
+        if self.degraded is not None:
+            made = told(made, self.degraded)
+        kind = pa.DictionaryArray.from_arrays(pa.array(self.classes.codes.view(np.int8)), CLASSES)
+        late = pa.array(np.zeros(len(made), bool))
+        return pa.Table.from_arrays([*made.columns, kind, late], schema=ANSWER_SCHEMA)
+
+    @cached_property
+    def words(self) -> Words:
+        """The same, in words."""
+        return self.book.words(self.judged, self.classes) if self.degraded is None else Words.of_table(self.table)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a group is answered; written when it is asked for, on the thread that judges.
+
+    Attributes:
+        judgement: of the rows that were in order; None if none was.
+        changes: terminals whose answer changed.
+        joined: answers of ANSWER_SCHEMA in the order of the group; None where all of it was judged as it came.
+    """
+
+    judgement: Judgement | None
+    changes: Changes | None
+    joined: pa.Table | None
+
+    @property
+    def table(self) -> pa.Table:
+        """Answers of ANSWER_SCHEMA, in the order of the group."""
+        return self.judgement.table if self.joined is None and self.judgement is not None else self.joined
+
+    @property
+    def words(self) -> Words:
+        """The same, in words; for few rows."""
+        return self.judgement.words if self.joined is None and self.judgement is not None else Words.of_table(self.joined)
 
 
 class Bench:
@@ -105,7 +149,7 @@ class Bench:
                 count = min(len(rows), len(self.answers))
                 self.answers.renumber(rows[:count], len(basis.registers))
             self.judge = judge
-            self._writer = DecisionWriter(judge)
+            self._writer, self._book = DecisionWriter(judge), WordBook(judge)
             self._classifier = Classifier(judge)
             self._generation = self.answers.begin(judge, self._writer)
         self._rules = self.rule_numbers(basis.overlay.rule_names(basis.rulebook))
@@ -203,28 +247,26 @@ class Bench:
         with self.lock:
             self.answers.grow(needed)
 
-    def judge_rows(self, table: pa.Table, causes: Causes, known: NDArray[np.int32] | None = None) -> Judgement:
+    def judge_rows(
+        self, table: pa.Table, causes: Causes, known: NDArray[np.int32] | None = None, measured: Measured | None = None
+    ) -> Judgement:
         """Judge observations that are in order within each terminal; memory is advanced.
 
         Args:
             table: of OBSERVATION_SCHEMA.
             causes: what is down.
             known: row of each terminal, where it is known.
+            measured: what the table says of places and speeds, where that was read already.
         """
-        judged = self.judge.judge(table, known=known)
+        judged = self.judge.judge(table, known=known, measured=measured)
         classes = self._classifier.of(judged)
         columns = columns_of(judged, self._generation, self.answers.book, classes.codes)
-        made = self._writer.table(judged)
         degraded = None
         if causes.degrees:
             well = np.zeros(len(table), np.uint8)
             degraded = decide_under(self.judge, judged, classes, causes, locations=well).degraded
             columns["answer"] = answer_codes(degraded.outcome, degraded.state)
-            made = told(made, degraded)
-        kind = pa.DictionaryArray.from_arrays(pa.array(classes.codes.view(np.int8)), CLASSES)
-        late = pa.array(np.zeros(len(table), bool))
-        answers = pa.Table.from_arrays([*made.columns, kind, late], schema=ANSWER_SCHEMA)
-        return Judgement(judged, classes, degraded, answers, columns)
+        return Judgement(judged, classes, degraded, columns, self._writer, self._book)
 
     def remember(self, judgement: Judgement) -> Changes | None:
         """Keep last answers, and return those that changed."""
@@ -262,7 +304,7 @@ class Bench:
         frontier, memory = self.frontier[touched], self.judge.state.take(touched)
         try:
             found, order = sort_out(rows, observed, self.frontier)
-            return self.answer(table, rows, found, order, causes)[0]
+            return self.answer(table, rows, found, order, causes).table
         finally:
             self.frontier[touched] = frontier
             self.judge.state.put(touched, memory)
@@ -276,7 +318,8 @@ class Bench:
         causes: Causes,
         *,
         keep: bool = False,
-    ) -> tuple[pa.Table, Judgement | None, Changes | None]:
+        measured: Measured | None = None,
+    ) -> Answers:
         """Judge what is in order, and give the present decisions for what is late.
 
         Args:
@@ -286,20 +329,18 @@ class Bench:
             order: in which the rows are judged; None is as they came.
             causes: what is down.
             keep: remember the answers.
-        Returns:
-            Answers of ANSWER_SCHEMA in the order of the table, what was judged, and what changed.
+            measured: what the table says of places and speeds, where that was read already.
         """
+        if order is None and len(found) and not found.any():
+            whole = self.judge_rows(table, causes, rows, measured)
+            return Answers(whole, self.remember(whole) if keep else None, None)
         fresh = np.flatnonzero(found == FRESH) if order is None else order[found[order] == FRESH]
-        whole = order is None and len(fresh) == len(table)
-        judgement = changes = None
+        judgement: Judgement | None = None
+        changes: Changes | None = None
         if len(fresh):
-            judgement = self.judge_rows(
-                table if whole else table.take(pa.array(fresh)).combine_chunks(), causes, rows if whole else rows[fresh]
-            )
+            judgement = self.judge_rows(table.take(pa.array(fresh)).combine_chunks(), causes, rows[fresh])
             if keep:
                 changes = self.remember(judgement)
-            if whole:
-                return judgement.table, judgement, changes
         late = np.flatnonzero(found != FRESH)
         parts = [] if judgement is None else [judgement.table]
         if len(late):
@@ -307,7 +348,7 @@ class Bench:
         joined = pa.concat_tables(parts, promote_options="none") if parts else ANSWER_SCHEMA.empty_table()
         places = np.empty(len(table), np.int64)
         places[np.concatenate([fresh, late])] = np.arange(len(table))
-        return joined.unify_dictionaries().take(pa.array(places)), judgement, changes
+        return Answers(judgement, changes, joined.unify_dictionaries().take(pa.array(places)))
 
     def present(
         self, rows: NDArray[np.int32], ids: pa.Array, judgement: Judgement | None = None, kept: bool = True

@@ -13,7 +13,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
@@ -23,28 +22,30 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from groundrule.errors import GroundruleError, StoreError
+from groundrule.errors import GroundruleError
 from groundrule.instant import NS_PER_S
 from groundrule.pipeline.home_ledger import HomeLedger, has_ledger
 from groundrule.pipeline.judge import Basis
 from groundrule.pipeline.live.announcing import Announcer, Subscriber, log_events
-from groundrule.pipeline.live.answers import Answered, Check, LastPositions, LiveSettings, LiveStatus
+from groundrule.pipeline.live.answers import Answered, Brief, Check, LastPositions, LiveSettings, LiveStatus
 from groundrule.pipeline.live.bench import Bench
-from groundrule.pipeline.live.commands import Command, ending, failed_future, log_what_is_due, run_command
+from groundrule.pipeline.live.commands import Command, failed_future, log_what_is_due, run_command
 from groundrule.pipeline.live.committing import Committer, Done, Work
 from groundrule.pipeline.live.fleet_view import FleetView
 from groundrule.pipeline.live.health import Health
-from groundrule.pipeline.live.intake import Submission, hand_in
+from groundrule.pipeline.live.intake import Submission, hand_in, hand_in_few
 from groundrule.pipeline.live.recovery import commit_others, found_after_crash
 from groundrule.pipeline.live.restoring import restore_answers
 from groundrule.pipeline.live.second_look import difference_event
 from groundrule.pipeline.live.shelver import Shelver
 from groundrule.pipeline.live.taking import Taker
 from groundrule.pipeline.live.unstored import Unstored
+from groundrule.pipeline.live.waiting import Waiting
 from groundrule.pipeline.manifests import runs
 from groundrule.pipeline.runs import Run
 from groundrule.store.events import Event, EventLog
 from groundrule.store.home import Home
+from groundrule.store.regular_rows import Regular
 from groundrule.store.segments import SegmentWriter, read_frames, remove
 
 T = TypeVar("T")
@@ -66,10 +67,7 @@ class Live:
     def __init__(self, home: Home, clock: Callable[[], int], settings: LiveSettings) -> None:
         self.home, self.settings, self._clock = home, settings, clock
         self._stack = ExitStack()
-        self._ready = threading.Condition()
-        self._queue: deque[Submission | Command] = deque()
-        self._queued_rows = 0
-        self._closing = False
+        self._waiting = Waiting(settings, lambda rows: self._taker.count(refused_busy=rows))
         self._committing: Future[Done] | None = None
         self._in_run: Work | None = None
         self._commit_fault: Exception | None = None
@@ -117,6 +115,19 @@ class Live:
         """
         return self._hand_in(table, source, key, store=True)
 
+    def submit_few(self, found: Regular, *, source: str) -> Future[Brief] | None:
+        """Hand in a few observations that are plainly right; the future holds the answer once they are durable.
+
+        Args:
+            found: what was read.
+            source: who sends them, an id.
+        Returns:
+            None where one is ahead of the clock, so that `submit` has to say so; errors on the future are those of `submit`.
+        """
+        if max(found.observed_ns) > self._clock() + round(self.settings.ahead_s * NS_PER_S):
+            return None
+        return self._waiting.submit(hand_in_few(found, source=source))
+
     def evaluate(self, table: pa.Table) -> Future[Answered]:
         """Ask what would be decided if these observations came now; nothing is stored or remembered."""
         return self._hand_in(table, "evaluate", None, store=False)
@@ -126,11 +137,11 @@ class Live:
 
         Errors on the future: what `fn` raises; StoreError or IntegrityError where pending observations cannot be committed.
         """
-        return self._command(lambda: self._act(fn))
+        return self._waiting.command(lambda: self._act(fn))
 
     def commit(self) -> Future[Run | None]:
         """Commit what is pending now; the run, or None where nothing was."""
-        return self._command(self._commit_and_wait)
+        return self._waiting.command(self._commit_and_wait)
 
     def present(self, ids: list[str]) -> Future[pa.Table]:
         """Return the present decisions of terminals (ANSWER_SCHEMA); those that were never decided are left out."""
@@ -140,15 +151,15 @@ class Live:
             known = pa.array([name for name, row in zip(ids, view.rows_of(ids), strict=True) if row >= 0], pa.string())
             return self._bench.present(self._bench.rows_of(known), known)
 
-        return self._command(read)
+        return self._waiting.command(read)
 
     def last_positions(self, ids: Sequence[str]) -> Future[LastPositions]:
         """Return where terminals were last."""
-        return self._command(lambda: self._bench.last_positions(ids))
+        return self._waiting.command(lambda: self._bench.last_positions(ids))
 
     def unstored(self) -> Future[Unstored]:
         """Return what was answered since the last run, and what is in force."""
-        return self._command(self._unstored)
+        return self._waiting.command(self._unstored)
 
     @property
     def basis(self) -> Basis:
@@ -194,9 +205,7 @@ class Live:
 
     def close(self) -> None:
         """Answer what waits, commit it, and let the home go; closing twice does no harm."""
-        with self._ready:
-            self._closing = True
-            self._ready.notify_all()
+        self._waiting.close()
         self._thread.join()
         self._stack.close()
 
@@ -274,43 +283,20 @@ class Live:
             with suppress(Exception):  # kept as fault; the segments stay for the next start
                 self._commit_and_wait()
         finally:
-            with self._ready:
-                self._closing = True
-                waiting, self._queue = list(self._queue), deque()
-            for each in waiting:
-                each.future.set_exception(ending())
+            self._waiting.end()
 
     def _step(self) -> bool:
         """Do one thing; False when the desk closes and nothing waits."""
-        with self._ready:
-            if not self._queue and not self._closing:
-                self._ready.wait(self._patience())
-            taken = self._take()
-            if not taken and self._closing:
-                return False
+        taken = self._waiting.take(self._patience)
+        if taken is None:
+            return False
         if taken and isinstance(taken[0], Command):
             run_command(taken[0])
         elif taken:
             self._taker.serve([each for each in taken if isinstance(each, Submission)])
+            self._waiting.served()
         self._tend()
         return True
-
-    def _take(self) -> list[Submission | Command]:
-        """Take a command, or submissions up to the size of a group."""
-        taken: list[Submission | Command] = []
-        rows = 0
-        while self._queue:
-            first = self._queue[0]
-            if isinstance(first, Command):
-                if not taken:
-                    taken.append(self._queue.popleft())
-                break
-            if taken and rows + len(first) > self.settings.group_rows:
-                break
-            taken.append(self._queue.popleft())
-            rows += len(first)
-        self._queued_rows -= rows
-        return taken
 
     def _patience(self) -> float:
         """How long to wait for something to do [s]."""
@@ -329,8 +315,8 @@ class Live:
         now = time.monotonic()
         if self._overlay_due is not None and self._clock() >= self._overlay_due:
             self._refresh()
-            if self._ledger is not None and not self._closing:
-                self._command(lambda: self._act(log_what_is_due))
+            if self._ledger is not None and not self._waiting.closing:
+                self._waiting.command(lambda: self._act(log_what_is_due))
         if self._committing is not None and self._committing.done():
             with suppress(Exception):  # kept as fault and tried again: whatever a run met, the intake goes on
                 self._finish()
@@ -499,22 +485,4 @@ class Live:
             made = hand_in(table, source=source, key=key, store=store, most_rows=self.settings.submission_rows)
         except GroundruleError as error:
             return failed_future(error)
-        with self._ready:
-            if self._closing:
-                return failed_future(ending())
-            if self._queue and self._queued_rows + len(made) > self.settings.queue_rows:
-                self._taker.count(refused_busy=len(made))
-                return failed_future(StoreError("too many observations wait", help="send them again in a while", busy=True))
-            self._queue.append(made)
-            self._queued_rows += len(made)
-            self._ready.notify_all()
-        return made.future
-
-    def _command(self, do: Callable[[], T]) -> Future[T]:
-        future: Future[T] = Future()
-        with self._ready:
-            if self._closing:
-                return failed_future(ending())
-            self._queue.append(Command(do, future))
-            self._ready.notify_all()
-        return future
+        return self._waiting.submit(made)

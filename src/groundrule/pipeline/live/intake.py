@@ -9,11 +9,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 
 from groundrule.errors import InputError
 from groundrule.pipeline.digests import table_digest
-from groundrule.pipeline.live.answers import Answered, Rejected
+from groundrule.pipeline.live.answers import Rejected
 from groundrule.records import OBSERVATION_SCHEMA
 from groundrule.store.observation_checks import TimeReading, check_observations
+from groundrule.store.regular_rows import Measured, Regular, columns_of
 from groundrule.store.rejects import Rejects
 
 COLUMNS: Final = frozenset({*OBSERVATION_SCHEMA.names, "speed_km_h"} - {"source", "source_row"})
@@ -35,6 +36,8 @@ MAX_KEY: Final = 255
 FRESH, LATE, KNOWN = 0, 1, 2
 """What a row is: new and in order, behind what is known, or exactly what is known."""
 _TRACING: Final = frozenset({"source", "source_row"})
+_NO_ROWS: Final = OBSERVATION_SCHEMA.empty_table()
+_NO_PLACES: Final = np.zeros(0, np.int64)
 _CONTENT: Final = tuple(n for n in OBSERVATION_SCHEMA.names if n not in ("terminal_id", "observed_at", "source", "source_row"))
 
 
@@ -51,21 +54,23 @@ class Submission:
         places: place of each of them in what was given.
         rejected: the other rows.
         content: digest of the usable rows, where there is a key.
-        future: takes the answer.
+        future: takes the answer: `Answered`, or `Brief` where the rows came as `regular`.
+        regular: rows that are plainly right, instead of `given`; they came without a key and are to be stored.
     """
 
     given: pa.Table
     source: str
     key: str = ""
     store: bool = True
-    rows: pa.Table = field(default_factory=OBSERVATION_SCHEMA.empty_table)
-    places: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    rows: pa.Table = field(default_factory=lambda: _NO_ROWS)
+    places: NDArray[np.int64] = field(default_factory=lambda: _NO_PLACES)
     rejected: tuple[Rejected, ...] = ()
     content: str = ""
-    future: Future[Answered] = field(default_factory=Future)
+    future: Future[Any] = field(default_factory=Future)
+    regular: Regular | None = None
 
     def __len__(self) -> int:
-        return len(self.given)
+        return len(self.given) if self.regular is None else len(self.regular)
 
 
 def hand_in(table: pa.Table, *, source: str, key: str | None, most_rows: int, store: bool = True) -> Submission:
@@ -99,6 +104,11 @@ def hand_in(table: pa.Table, *, source: str, key: str | None, most_rows: int, st
     return Submission(given, source[:MAX_SOURCE], digest, store)
 
 
+def hand_in_few(found: Regular, *, source: str) -> Submission:
+    """Take a few rows that are plainly right."""
+    return Submission(_NO_ROWS, source[:MAX_SOURCE], regular=found)
+
+
 def check_together(parts: Sequence[Submission], *, latest_ns: int) -> dict[str, int]:
     """Check the rows of submissions; those of one kind at once. A submission that cannot be read at all gets its error.
 
@@ -111,7 +121,8 @@ def check_together(parts: Sequence[Submission], *, latest_ns: int) -> dict[str, 
     reasons: dict[str, int] = {}
     alike: dict[tuple[str, str], list[Submission]] = {}
     for part in parts:
-        alike.setdefault((part.source, str(part.given.schema)), []).append(part)
+        if part.regular is None:
+            alike.setdefault((part.source, str(part.given.schema)), []).append(part)
     for group in alike.values():
         try:
             _check(group, latest_ns, reasons)
@@ -192,15 +203,29 @@ class Group:
     Attributes:
         rows: all their rows, in that order.
         starts: where each submission begins, and the end.
+        brief: nobody wants a table.
+        measured: what the rows say of places and speeds, where that was read already.
     """
 
     def __init__(self, parts: Sequence[Submission]) -> None:
         self.parts = list(parts)
-        tables = [part.rows for part in self.parts]
-        self.rows: pa.Table = tables[0] if len(tables) == 1 else pa.concat_tables(tables)
-        self.rows = self.rows.combine_chunks()
-        self.starts = np.concatenate([[0], np.cumsum([len(part.rows) for part in self.parts])]).astype(np.int64)
-        self.observed = self.rows.column("observed_at").to_numpy()
+        self.brief = all(part.regular is not None for part in self.parts)
+        self.measured: Measured | None = None
+        if self.brief:
+            found = [part.regular for part in self.parts if part.regular is not None]
+            self.rows, self.measured = columns_of(found, [part.source for part in self.parts])
+            self.observed = self.measured.observed_at
+        else:
+            tables = [columns_of([part.regular], [part.source])[0] if part.regular is not None else part.rows for part in self.parts]
+            self.rows = (tables[0] if len(tables) == 1 else pa.concat_tables(tables)).combine_chunks()
+            self.observed = self.rows.column("observed_at").to_numpy()
+        self.starts = [0]
+        for part in self.parts:
+            self.starts.append(self.starts[-1] + (len(part.rows) if part.regular is None else len(part.regular)))
+
+    def shares(self) -> Iterator[tuple[Submission, int, int]]:
+        """Yield each submission with where its rows begin and end."""
+        return zip(self.parts, self.starts[:-1], self.starts[1:], strict=True)
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from groundrule.errors import ConflictError, GroundruleError, StoreError
 from groundrule.instant import MIN_NS, NS_PER_S
+from groundrule.pipeline.causes import Staleness
 from groundrule.pipeline.live.announcing import Announcer
-from groundrule.pipeline.live.answers import Answered, LiveSettings
-from groundrule.pipeline.live.bench import Bench, location_age_s
+from groundrule.pipeline.live.answers import Answered, Brief, LiveSettings, Stamp
+from groundrule.pipeline.live.bench import Answers, Bench, location_age_s
 from groundrule.pipeline.live.committing import Chunk, Work
 from groundrule.pipeline.live.health import Health
 from groundrule.pipeline.live.intake import (
@@ -31,6 +32,7 @@ from groundrule.pipeline.live.intake import (
     same_content,
     sort_out,
 )
+from groundrule.pipeline.live.words import Words
 from groundrule.store.events import EventLog
 from groundrule.store.segments import Frame, SegmentWriter, encode_frame
 
@@ -210,19 +212,33 @@ class Taker:
             self._bench.frontier[rows] = before
             self.count(refused_by_disk=len(group))
             raise
-        table, location = self._judge(group, rows, found, order)
-        for part, start, end in zip(group.parts, group.starts[:-1].tolist(), group.starts[1:].tolist(), strict=True):
+        answers, location = self._judge(group, rows, found, order)
+        late, known = (int((found == kind).sum()) for kind in (LATE, KNOWN)) if found.any() else (0, 0)
+        self.count(accepted=len(group) - known, late=late, duplicates=known, submissions=len(group.parts), groups=1)
+        if group.brief:
+            self._answer_briefly(group, answers, found if late or known else None, location)
+            return
+        table, whole = answers.table, len(group.parts) == 1
+        for part, start, end in group.shares():
             mine = found[start:end]
             late, known = int((mine == LATE).sum()), int((mine == KNOWN).sum())
-            whole = len(group.parts) == 1
-            answered = self._answered(part, table if whole else table.slice(start, end - start), location, known=known, late=late)
+            own = table if whole else table.slice(start, end - start)
+            if part.regular is not None:
+                part.future.set_result(self._brief(Words.of_table(own), self._about(location), known=known, late=late))
+                continue
+            answered = self._answered(part, own, location, known=known, late=late)
             if part.key:
                 self._keep(part.key, part.content, answered)
             part.future.set_result(answered)
-        known = int((found == KNOWN).sum())
-        self.count(
-            accepted=len(group) - known, late=int((found == LATE).sum()), duplicates=known, submissions=len(group.parts), groups=1
-        )
+
+    def _answer_briefly(self, group: Group, answers: Answers, found: NDArray[np.uint8] | None, location: int | None) -> None:
+        """Answer a group of rows that came one by one; `found` is None where all of them are new."""
+        words, about = answers.words, self._about(location)
+        for part, start, end in group.shares():
+            late = known = 0
+            if found is not None:
+                late, known = int((found[start:end] == LATE).sum()), int((found[start:end] == KNOWN).sum())
+            part.future.set_result(self._brief(words.cut(start, end), about, known=known, late=late))
 
     def _sorted_out(self, group: Group, rows: Rows) -> tuple[NDArray[np.uint8], NDArray[np.int64] | None]:
         """Tell new rows from late ones and from exact repeats of what is pending."""
@@ -256,11 +272,13 @@ class Taker:
         stored = 0
         now = str(self._clock())
         basis = self._bench.basis_metadata()
-        for part, start, end in zip(group.parts, group.starts[:-1].tolist(), group.starts[1:].tolist(), strict=True):
+        for part, start, end in _frames_of(group):
             wanted = found[start:end] != KNOWN
             if not wanted.any():
                 continue
-            rows = part.rows if wanted.all() else part.rows.filter(pa.array(wanted))
+            rows = group.rows if end - start == len(group) else group.rows.slice(start, end - start)
+            if not wanted.all():
+                rows = rows.filter(pa.array(wanted))
             metadata = {"received_at_ns": now, "source": part.source, "key": part.key, "content": part.content, **basis}
             pieces += encode_frame(metadata, rows)
             stored += len(rows)
@@ -273,10 +291,12 @@ class Taker:
 
     def _judge(
         self, group: Group, rows: Rows, found: NDArray[np.uint8], order: NDArray[np.int64] | None
-    ) -> tuple[pa.Table, int | None]:
+    ) -> tuple[Answers, int | None]:
         """Judge a group that is durable; return the answers in its order, and the age of the oldest position."""
-        table, judgement, changes = self._bench.answer(group.rows, rows, found, order, self._health.seen.causes, keep=True)
-        location = None
+        answers = self._bench.answer(
+            group.rows, rows, found, order, self._health.seen.causes, keep=True, measured=group.measured
+        )
+        judgement, changes, location = answers.judgement, answers.changes, None
         if judgement is not None:
             judged = judgement.judged
             self.work.chunks.append(
@@ -290,7 +310,7 @@ class Taker:
         if changes is not None:
             self._announcer.changed(changes)
             self.count(changes=len(changes.ids))
-        return table, location
+        return answers, location
 
     def _answered(self, part: Submission, table: pa.Table, location: int | None, *, known: int = 0, late: int = 0) -> Answered:
         now, seen = self._clock(), self._health.seen
@@ -298,6 +318,15 @@ class Taker:
             table, pa.array(part.places), self._bench.stamped(now), seen.staleness(now, location), seen.reasons,
             len(part.rows) - known if part.store else 0, known, late, part.rejected,
         )  # fmt: skip
+
+    def _about(self, location: int | None) -> tuple[Stamp, Staleness, tuple[str, ...]]:
+        """Return what holds for all answers of a group."""
+        now, seen = self._clock(), self._health.seen
+        return self._bench.stamped(now), seen.staleness(now, location), seen.reasons
+
+    @staticmethod
+    def _brief(words: Words, about: tuple[Stamp, Staleness, tuple[str, ...]], *, known: int, late: int) -> Brief:
+        return Brief(words, *about, len(words) - known, known, late)
 
     def _keep(self, key: str, content: str, answered: Answered | None) -> None:
         self._answers[key] = (content, answered)
@@ -320,3 +349,17 @@ class Taker:
             self.work.keys.append((key, content, int(metadata["received_at_ns"])))
         self.work.stored += len(frame.rows)
         self.count(recovered_rows=len(frame.rows))
+
+
+def _frames_of(group: Group) -> Iterator[tuple[Submission, int, int]]:
+    """Yield which rows of a group make a frame: a submission each, but rows that came one by one from one source together."""
+    held: tuple[Submission, int, int] | None = None
+    for part, start, end in group.shares():
+        if held is not None and held[0].regular is not None and part.regular is not None and held[0].source == part.source:
+            held = held[0], held[1], end
+            continue
+        if held is not None:
+            yield held
+        held = part, start, end
+    if held is not None:
+        yield held
