@@ -21,10 +21,11 @@ from groundrule.govern.objects import ListSnapshot
 from groundrule.govern.signed import format_time, whole_ms
 from groundrule.govern.state import State
 from groundrule.ledger.reader import read_log
-from groundrule.pipeline.governance_view import newest_lists, read_state
+from groundrule.pipeline.governance_view import newest_lists
 from groundrule.pipeline.governing import Governance, Logged
 from groundrule.pipeline.home_ledger import HomeLedger, has_ledger, log_folder
 from groundrule.pipeline.live import Live
+from groundrule.pipeline.log_fold import kept_state
 from groundrule.pipeline.parties import openings_of
 from groundrule.store.home import Home
 
@@ -74,7 +75,7 @@ def view_of(home: Home) -> View:
         if kept is None or kept[0] != mark:
             if len(_seen) >= MOST_KEPT:
                 _seen.clear()
-            kept = _seen[home] = (mark, View(home, read_state(home), newest_lists(home)))
+            kept = _seen[home] = (mark, View(home, kept_state(home), newest_lists(home)))
         return kept[1]
 
 

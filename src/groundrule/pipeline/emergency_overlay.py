@@ -25,6 +25,7 @@ from groundrule.govern.signed import whole_ms
 from groundrule.govern.state import State
 from groundrule.pipeline.governance_view import read_state
 from groundrule.pipeline.home_ledger import GOVERNANCE, HomeLedger
+from groundrule.pipeline.log_fold import kept_state
 from groundrule.pipeline.overlay import NO_OVERLAY, Measure, Overlay
 from groundrule.records import Outcome
 from groundrule.store.durable import write_durably
@@ -73,7 +74,7 @@ def overlay_for_run(home: Home, ledger: HomeLedger | None, clocks: Clocks) -> Ov
     kept = _Kept.read(home)
     if ledger is None:
         return _offline(home, kept, clocks)
-    state = read_state(home)
+    state = kept_state(home)
     found = [(each, kept.tick(each.emergency.id, _fresh(each), clocks, state.last_t_ns)) for each in effects(state)]
     overlay = _overlay([clocked.cut(each) for each, clocked in found])
     _Kept({each.emergency.id: clocked for each, clocked in found}, clocks.monotonic_ns, clocks.boot, overlay.digest).write(home)
@@ -87,7 +88,7 @@ def overlay_now(home: Home, clocks: Clocks) -> Overlay:
     if in_force(home) is None:
         return NO_OVERLAY
     kept = _Kept.read(home)
-    state = read_state(home)
+    state = kept_state(home)
     return _overlay(
         [kept.tick(each.emergency.id, _fresh(each), clocks, state.last_t_ns).cut(each) for each in effects(state)]
     )

@@ -13,16 +13,15 @@ from groundrule.errors import GroundruleError, IntegrityError, StoreError
 from groundrule.govern.state import State
 from groundrule.ledger.entry import Entry, policy_digest
 from groundrule.ledger.reader import read_log
-from groundrule.pipeline.governance_view import read_state
 from groundrule.pipeline.home import rulebook_of
 from groundrule.pipeline.home_ledger import GOVERNANCE, HomeLedger, has_ledger, log_folder, policy_of
+from groundrule.pipeline.log_fold import LogFold, fold_of
 from groundrule.store.area_store import load_areas
 from groundrule.store.home import Home
 from groundrule.store.policy import check_guard, history, in_force, lists_digest
 from groundrule.store.registers import Registers
 
 Announced = Mapping[int, Mapping[str, Any]]
-_MARK = b'"kind":"snapshot-published"'
 
 
 def announced_of(entries: Iterable[Entry]) -> dict[int, Mapping[str, Any]]:
@@ -73,15 +72,18 @@ def table_differences(home: Home, state: State, *, covered: Callable[[int], bool
     return found
 
 
-def policy_differences(home: Home) -> list[str]:
-    """Compare what is in force in a home with its log, without a lock; empty where neither knows of a charter."""
+def policy_differences(home: Home, fold: LogFold | None = None) -> list[str]:
+    """Compare what is in force in a home with its log, without a lock; empty where neither knows of a charter.
+
+    Args:
+        home: whose.
+        fold: of its log, kept from before; None reads the whole log.
+    """
     try:
         if not has_ledger(home):
             return ["the tables say that a charter governs, and there is no log"] if in_force(home) is not None else []
-        state = read_state(home)
         log = read_log(log_folder(home))
-        tree = log.tree(log.integrated_size)
-        announced = announced_of(Entry.decode(data) for data in tree.entries() if _MARK in data)
+        state, announced, _ = (fold or LogFold(home)).look()
         seen = 0
         if log.checkpoint is not None:
             checked = policy_of(home).check(log.checkpoint)
@@ -99,7 +101,7 @@ def check_policy(home: Home, ledger: HomeLedger) -> None:
     """
     if not ledger.records.logged_in(GOVERNANCE, "charter") and in_force(home) is None:
         return
-    if found := policy_differences(home):
+    if found := policy_differences(home, fold_of(home) if has_ledger(home) else None):
         raise IntegrityError(
             f"what is in force is not what the log says: {found[0]}",
             help="see all: groundrule govern check; restore the home from a copy, the log is right",

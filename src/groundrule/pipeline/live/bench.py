@@ -27,7 +27,6 @@ from groundrule.pipeline.decisions import DecisionWriter
 from groundrule.pipeline.degraded import Degraded
 from groundrule.pipeline.degraded_answers import decide_under, told
 from groundrule.pipeline.emergency_overlay import Clocks, overlay_now
-from groundrule.pipeline.governance_view import read_state
 from groundrule.pipeline.home import basis_of, rulebook_of
 from groundrule.pipeline.judge import Basis, Judge, Judged
 from groundrule.pipeline.live.announcing import Changes
@@ -37,6 +36,7 @@ from groundrule.pipeline.live.fleet_view import FleetView, Generation, LastAnswe
 from groundrule.pipeline.live.health import WELL
 from groundrule.pipeline.live.intake import FRESH, sort_out
 from groundrule.pipeline.live.words import WordBook, Words
+from groundrule.pipeline.log_fold import kept_state
 from groundrule.pipeline.overlay import NO_OVERLAY, Overlay
 from groundrule.pipeline.private_records import evaluator_digest
 from groundrule.pipeline.publishing import last_seq
@@ -171,7 +171,7 @@ class Bench:
     def _snapshot_seq(self) -> int:
         """Number of the last signed snapshot on record; 0 before the first, or where nobody governs."""
         try:
-            return 0 if in_force(self._home) is None else last_seq(read_state(self._home))
+            return 0 if in_force(self._home) is None else last_seq(kept_state(self._home))
         except GroundruleError:
             return 0
 

@@ -30,7 +30,7 @@ from groundrule.store.policy import in_force
 WELL: Final = Causes({}, Staleness())
 """Nothing is down."""
 POLICY_CHECK_S: Final = 300.0
-"""How often what is in force is compared with the whole log [s]; each run does so as well."""
+"""How often what is in force is compared with the log, of which only what is new is read [s]; each run does so as well."""
 ASK_S: Final = 600.0
 """How often witnesses are asked where no run has done so [s]."""
 
