@@ -78,6 +78,7 @@ export function Form({ label, problem, busy, send, onSubmit, actions, note, chil
       class="form"
       aria-label={label}
       noValidate
+      aria-busy={busy}
       onSubmit={(event) => {
         event.preventDefault();
         if (busy) return;

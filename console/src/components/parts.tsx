@@ -1,6 +1,6 @@
 /** Parts that the pages of governance and evidence share. */
 import type { ComponentChildren, JSX } from 'preact';
-import { useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { call, Problem } from '../api/client';
 import { ago, number } from '../format';
 import { codeWord, useWords } from '../i18n';
@@ -74,8 +74,14 @@ export function Due({ at, overdue, ended }: { at: string | null; overdue: boolea
 
 /** Views of one page, each with an address of its own. */
 export function Tabs({ label, of, current }: { label: string; of: readonly (readonly [string, string, string])[]; current: string }): JSX.Element {
+  const bar = useRef<HTMLElement>(null);
+  // On a narrow screen the bar scrolls by itself; the view that is shown stands in it where it is seen.
+  useEffect(() => {
+    const chosen = bar.current?.querySelector<HTMLElement>('[aria-current]');
+    if (bar.current && chosen) bar.current.scrollLeft = chosen.offsetLeft - (bar.current.clientWidth - chosen.offsetWidth) / 2;
+  }, [current, of.length]);
   return (
-    <nav class="tabs" aria-label={label}>
+    <nav class="tabs" aria-label={label} ref={bar}>
       <ul>
         {of.map(([key, words, href]) => (
           <li>

@@ -1,6 +1,6 @@
 /** What a proposal changes: texts, areas, batches of lists, programmes and waivers, each as the service takes it. */
 import type { JSX } from 'preact';
-import { useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { send } from '../api/client';
 import { useJson } from '../api/resource';
 import { Icon, ProblemNote } from '../components/basic';
@@ -97,14 +97,14 @@ interface Part {
   readonly onDraft: (part: Partial<ChangeDraft>) => void;
 }
 
-function RulebookChange({ at, draft, onDraft, book }: Part & { book: Book }): JSX.Element {
+function RulebookChange({ at, onDraft, book }: Omit<Part, 'draft'> & { book: Book }): JSX.Element {
   const t = useWords();
   const may = useMay('rulebooks:check');
   const [text, setText] = useDraft(book);
   const [found, setFound] = useState<Checked | null>(null);
   const [line, setLine] = useState<number | null>(null);
   const doing = useDoing();
-  if (draft.text !== text) onDraft({ text });
+  useEffect(() => onDraft({ text }), [text]);
   const take = (next: string) => (setText(next), setFound(null), setLine(null));
   return (
     <>
@@ -199,12 +199,17 @@ function EntryFields({ name, entry, onEntry, ends }: { name: string; entry: Entr
 function ListChange({ at, draft, onDraft }: Part): JSX.Element {
   const t = useWords();
   const may = useMay('lists:read');
-  const lists = useJson<ListsAnswer>(may ? '/v1/lists' : null).data?.policy ?? [];
+  const found = useJson<ListsAnswer>(may ? '/v1/lists' : null).data;
+  const lists = found?.policy ?? [];
   const entry = (i: number, part: Partial<EntryDraft>) => onDraft({ add: draft.add.map((each, n) => (n === i ? { ...each, ...part } : each)) });
-  const exists = lists.some((each) => each.id === draft.id);
+  const id = draft.id.trim();
+  const exists = lists.some((each) => each.id === id);
+  const fresh = found !== null && id !== '' && !exists;
+  // Whether a list is begun is known once those that exist are.
+  useEffect(() => onDraft({ fresh }), [fresh]);
   return (
     <>
-      <TextField name={`changes.${at}.id`} label={t('propose.list_id')} value={draft.id} onValue={(id) => onDraft({ id, fresh: may && id.trim() !== '' && !lists.some((each) => each.id === id.trim()) })} list={lists.map((each) => [each.id, each.title ?? ''] as const)} help={draft.id && may ? t(exists ? 'propose.list_there' : 'propose.list_new') : undefined} />
+      <TextField name={`changes.${at}.id`} label={t('propose.list_id')} value={draft.id} onValue={(to) => onDraft({ id: to })} list={lists.map((each) => [each.id, each.title ?? ''] as const)} help={exists ? t('propose.list_there') : fresh ? t('propose.list_new') : undefined} />
       {draft.fresh ? (
         <>
           <TextField name={`changes.${at}.title`} label={t('propose.title')} value={draft.title} onValue={(title) => onDraft({ title })} />
@@ -255,7 +260,7 @@ export function ChangeFields({ at, draft, onDraft, book, onRemove }: Part & { bo
       }
     >
       <SelectField name={`changes.${at}.object`} label={t('propose.kind')} value={draft.kind} onValue={(kind) => onDraft({ ...newChange(kind as ChangeKind), key: draft.key })} options={KINDS.map((each) => [each, t(`propose.kind_${each}`)] as const)} />
-      {draft.kind === 'rulebook' ? book ? <RulebookChange at={at} draft={draft} onDraft={onDraft} book={book} /> : <p class="quiet wide">{t('common.loading')}</p> : null}
+      {draft.kind === 'rulebook' ? book ? <RulebookChange at={at} onDraft={onDraft} book={book} /> : <p class="quiet wide">{t('common.loading')}</p> : null}
       {draft.kind === 'area' ? <AreaChange at={at} draft={draft} onDraft={onDraft} /> : null}
       {draft.kind === 'list' ? <ListChange at={at} draft={draft} onDraft={onDraft} /> : null}
       {draft.kind === 'programme' ? (

@@ -20,7 +20,7 @@ interface Draft extends ToSign {
 export const OPS = { permit_only: ['serve', 'review'], deny_only: ['restrict', 'review', 'deny'] } as const;
 type Direction = keyof typeof OPS;
 
-function Signatures({ draft }: { draft: Draft | null }): JSX.Element {
+function Signatures({ draft, onDone }: { draft: Draft | null; onDone: () => void }): JSX.Element {
   const t = useWords();
   return (
     <Section title={t('emergencies.hand_in')} id="hand-in">
@@ -32,6 +32,7 @@ function Signatures({ draft }: { draft: Draft | null }): JSX.Element {
         wrong={(read) => (draft && read.of !== draft.id ? t('emergencies.other_bytes') : null)}
         onSend={async (envelopes) => {
           const made = await send<Emergency>('/v1/emergencies', { envelopes });
+          onDone();
           if (made) navigate(`/emergencies#${made.id}`);
           return '';
         }}
@@ -40,7 +41,7 @@ function Signatures({ draft }: { draft: Draft | null }): JSX.Element {
   );
 }
 
-export function EmergencyForm({ conditions }: { conditions: readonly string[] }): JSX.Element {
+export function EmergencyForm({ conditions, onDone }: { conditions: readonly string[]; onDone: () => void }): JSX.Element {
   const t = useWords();
   const charter = useCharter();
   const people = peopleOf(charter, 'emergency');
@@ -96,7 +97,7 @@ export function EmergencyForm({ conditions }: { conditions: readonly string[] })
           </SignFile>
         </Section>
       ) : null}
-      <Signatures draft={draft} />
+      <Signatures draft={draft} onDone={onDone} />
       <Note>{t('sign.note')}</Note>
     </>
   );

@@ -100,6 +100,7 @@ export function HandIn({ kind, several = false, says, wrong, onSend }: {
   return (
     <div
       class="hand-in"
+      aria-busy={doing.busy}
       onDragOver={(event) => event.preventDefault()}
       onDrop={(event) => {
         event.preventDefault();

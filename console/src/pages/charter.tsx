@@ -3,7 +3,7 @@ import type { JSX } from 'preact';
 import { send } from '../api/client';
 import { useJson } from '../api/resource';
 import { Digest, Empty, Facts, Fetched, PageHead, Section, Tag, Time } from '../components/basic';
-import { Due, LogLink, Note, PartyName, ShortId } from '../components/parts';
+import { LogLink, Note, PartyName, shortId, ShortId } from '../components/parts';
 import { Table } from '../components/table';
 import { number } from '../format';
 import { Command, HandIn } from '../governance/hand_in';
@@ -20,8 +20,16 @@ export function standingOf(charter: Pick<Charter, 'expired' | 'expires_at'>, now
   return charter.expires_at && new Date(charter.expires_at).getTime() - now < 60 * DAY ? 'soon' : 'in_force';
 }
 
-function Names({ of }: { of: Charter['roles'][number]['members'] }): JSX.Element {
-  return of.length ? <>{of.map((each, i) => <>{i ? ', ' : ''}<PartyName of={each} /></>)}</> : <span class="quiet">–</span>;
+function Names({ of, standsIn = false }: { of: Charter['roles'][number]['members']; standsIn?: boolean }): JSX.Element {
+  return (
+    <>
+      {of.map((each) => (
+        <li class={standsIn ? 'stands-in' : undefined} title={each.id}>
+          {each.name ?? <code>{shortId(each.id)}</code>}
+        </li>
+      ))}
+    </>
+  );
 }
 
 function Rotation({ onDone }: { onDone: () => void }): JSX.Element {
@@ -85,17 +93,27 @@ export default function CharterPage(): JSX.Element {
               <div class="columns">
                 <div>
                   <Section title={t('charter.roles')} id="roles">
-                    <Table
-                      caption={t('charter.roles')}
-                      rows={charter.roles}
-                      keyOf={(row) => row.name}
-                      columns={[
-                        { head: t('charter.role'), names: true, cell: (row) => codeWord(t, 'role', row.name) },
-                        { head: t('charter.minimum'), figure: true, cell: (row) => number(row.minimum, prefer) },
-                        { head: t('charter.members'), cell: (row) => <Names of={row.members} /> },
-                        { head: t('charter.substitutes'), cell: (row) => <Names of={row.substitutes} /> },
-                      ]}
-                    />
+                    <ul class="rules">
+                      {charter.roles.map((role) => (
+                        <li>
+                          <div class="rule-head">
+                            <span class="rule-title">{codeWord(t, 'role', role.name)}</span>
+                            <span class="quiet">{t('charter.at_least', { n: role.minimum, of: role.members.length })}</span>
+                          </div>
+                          <ul class="people" aria-label={t('charter.members')}>
+                            <Names of={role.members} />
+                          </ul>
+                          {role.substitutes.length ? (
+                            <>
+                              <p class="quiet">{t('charter.substitutes')}</p>
+                              <ul class="people">
+                                <Names of={role.substitutes} standsIn />
+                              </ul>
+                            </>
+                          ) : null}
+                        </li>
+                      ))}
+                    </ul>
                     <details>
                       <summary>{t('charter.expressions')}</summary>
                       {charter.roles.map((role) => (
@@ -124,14 +142,11 @@ export default function CharterPage(): JSX.Element {
                 </div>
                 <div>
                   <Section title={t('charter.in_force')}>
-                    <p>
-                      <Due at={charter.expires_at} overdue={charter.expired} ended={false} />
-                    </p>
                     <Facts
                       of={[
                         [t('public.charter_version'), charter.version],
                         [t('charter.issued'), <Time at={charter.issued_at} detail="day" />],
-                        [t('public.charter_until'), <Time at={charter.expires_at} detail="day" />],
+                        [t('public.charter_until'), <><Time at={charter.expires_at} detail="day" /> <Tag tone={tone[standingOf(charter, Date.now())]}><Time at={charter.expires_at} relative /></Tag></>],
                         [t('rulebook.digest'), charter.digest ? <Digest value={charter.digest} /> : null],
                         [t('public.policy'), charter.policy_digest ? <Digest value={charter.policy_digest} /> : null],
                         [t('nav.ledger'), <LogLink index={charter.log_index} />],

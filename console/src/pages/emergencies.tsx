@@ -87,7 +87,7 @@ export default function Emergencies(): JSX.Element {
           {o.conditions.length ? <p class="quiet">{t('emergencies.conditions')} {o.conditions.map((each) => codeWord(t, 'condition', each)).join(', ')}</p> : null}
         </Section>
       ) : null}
-      {writing ? may ? o ? <EmergencyForm conditions={o.conditions} /> : null : <NotAllowedHere needs="emergencies:write" /> : null}
+      {writing ? may ? o ? <EmergencyForm conditions={o.conditions} onDone={again} /> : null : <NotAllowedHere needs="emergencies:write" /> : null}
       {pages.problem ? <ProblemNote problem={pages.problem} retry={pages.reload} /> : null}
       {!writing && pages.data?.length === 0 ? (
         <Empty title={t('emergencies.none')}>

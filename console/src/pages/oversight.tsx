@@ -16,6 +16,14 @@ import { LANGUAGES, useSettings, type Language } from '../settings';
 const NAMES: Record<Language, string> = { en: 'English', de: 'Deutsch', uk: 'Українська' };
 const DAY = 24 * 3_600_000;
 
+/** What a report answers or says that it cannot, in its own order. */
+export const QUESTIONS: Readonly<Record<string, readonly string[]>> = {
+  parliament: ['policies', 'found', 'disabled', 'alerts', 'response', 'carried_out', 'complaints', 'guardrails', 'acquisition', 'revenue'],
+  inspector: ['programmes', 'tags', 'where_used', 'occupied', 'purpose', 'custody'],
+  regulator: ['administrations', 'refused_requests', 'conflicts', 'published_disablements', 'named_terminals', 'collateral', 'spill_over'],
+  governance: ['officials', 'emergencies', 'overdue', 'contacts', 'refused_acts', 'outages', 'changes', 'ledger', 'unrecorded'],
+};
+
 interface OversightMade {
   readonly edition: string;
   readonly questions: number;
@@ -144,7 +152,22 @@ export default function Oversight(): JSX.Element {
         <JobView<OversightMade> key={job} id={job}>
           {(made) => <Made made={made} />}
         </JobView>
-      ) : null}
+      ) : (
+        <Section title={t('oversight.questions')}>
+          <div class="questions">
+            {Object.entries(QUESTIONS).map(([event, questions]) => (
+              <div>
+                <h3>{codeWord(t, 'oversight_event', event)}</h3>
+                <ul>
+                  {questions.map((each) => (
+                    <li>{codeWord(t, 'question', each)}</li>
+                  ))}
+                </ul>
+              </div>
+            ))}
+          </div>
+        </Section>
+      )}
     </div>
   );
 }

@@ -8,7 +8,7 @@ import { ChecksField, Form, LongField, SelectField, TextField, useDraftOf, useKe
 import { Code, Due, LogLink, Note, PartyName, ShortId, Tabs, useDoing } from '../components/parts';
 import { HandIn, SignFile } from '../governance/hand_in';
 import { peopleOf, useCharter } from '../governance/people';
-import type { Review, ToSign } from '../governance/types';
+import type { Emergency, Review, ToSign } from '../governance/types';
 import { codeWord, useWords } from '../i18n';
 import { navigate, usePlace } from '../router';
 import { useMay } from '../session';
@@ -104,7 +104,7 @@ function Card({ of, onDone }: { of: Review; onDone: () => void }): JSX.Element {
   );
 }
 
-function Opening(): JSX.Element {
+function Opening({ onDone }: { onDone: () => void }): JSX.Element {
   const t = useWords();
   const { query } = usePlace();
   const [of, setOf] = useState(query.get('of') ?? '');
@@ -122,12 +122,47 @@ function Opening(): JSX.Element {
           doing.run(async () => {
             const sent = { of: of.trim() };
             const made = await send<{ id: string }>('/v1/reviews', sent, { key: keyOf(sent) });
+            onDone();
             if (made) navigate(`/reviews#${made.id}`);
           })
         }
       >
         <TextField wide name="of" label={t('reviews.case')} help={t('reviews.case_help')} value={of} onValue={setOf} hint="emergency-… · contact-…" pattern="(emergency|contact)-[0-9a-f]{32}|[0-9a-f]{64}" wrong={t('reviews.case_help')} />
       </Form>
+    </Section>
+  );
+}
+
+/** Emergencies whose review is due and was not opened by anybody yet. */
+function Unopened({ reviews }: { reviews: readonly Review[] }): JSX.Element | null {
+  const t = useWords();
+  const may = useMay('reviews:write');
+  const mayRead = useMay('emergencies:read');
+  const found = usePages<Emergency>(mayRead ? '/v1/emergencies' : null, { limit: 100 });
+  const opened = new Set(reviews.map((each) => each.of));
+  const due = (found.data ?? []).filter((each) => each.review.verdict === null && !opened.has(each.id));
+  if (!due.length) return null;
+  return (
+    <Section title={t('reviews.unopened')}>
+      <ul class="rules">
+        {due.map((each) => (
+          <li>
+            <div class="rule-head">
+              <a class="rule-title" href={`/emergencies#${each.id}`}>
+                {codeWord(t, 'condition', each.condition)}
+              </a>
+              <span class="row">
+                <Due at={each.review.due} overdue={each.review.overdue} ended={false} />
+                {may ? (
+                  <a class="button" href={`/reviews?new=1&of=${each.id}`}>
+                    {t('reviews.new')}
+                  </a>
+                ) : null}
+              </span>
+            </div>
+          </li>
+        ))}
+      </ul>
     </Section>
   );
 }
@@ -155,7 +190,7 @@ export default function Reviews(): JSX.Element {
     <div class="page">
       <PageHead title={t('nav.reviews')} intro={t('reviews.intro')} />
       <Tabs label={t('nav.reviews')} of={tabs} current={writing ? 'new' : show} />
-      {writing ? <Opening /> : null}
+      {writing ? <Opening onDone={pages.reload} /> : null}
       {!writing && pages.data === null ? pages.problem ? <ProblemNote problem={pages.problem} retry={pages.reload} /> : <Loading /> : null}
       {!writing && pages.data && !rows.length ? (
         <Empty title={t(show === 'overdue' ? 'public.no_reviews' : show === 'open' ? 'reviews.none_open' : 'reviews.none')}>
@@ -168,6 +203,7 @@ export default function Reviews(): JSX.Element {
           ) : null}
         </Empty>
       ) : null}
+      {!writing && show !== 'overdue' && pages.data ? <Unopened reviews={pages.data} /> : null}
       {writing ? null : rows.map((each) => <Card key={each.id} of={each} onDone={pages.reload} />)}
       {pages.more && !writing ? (
         <button type="button" class="button" onClick={pages.more}>
