@@ -10,6 +10,7 @@ import shapely
 
 from groundrule.evidence.dossier import (
     AreaVersion,
+    ClaimExtract,
     Dossier,
     LogHead,
     Party,
@@ -74,7 +75,7 @@ def crowded(texts: Sequence[str], *, each_phrase: int = 1, every_place: bool = T
         parties = [replace(each, name=each.name or each.office) for each in parties]
     reports = [
         ReportExtract(f"report-{n:032x}", text, text, text, "de", "machine", True, text,
-                      ((f"claim-{n:032x}", text, text, text, "fact", text, ""),))
+                      (ClaimExtract(f"claim-{n:032x}", text, text, text, "assertion", True),))
         for n, text in enumerate((*placed["report"], *placed["claim"]))
     ]  # fmt: skip
     rules = [

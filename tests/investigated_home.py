@@ -76,16 +76,16 @@ class Case:
     @property
     def subjects(self) -> list[tuple[SubjectKind, str]]:
         """One subject of each kind, and more of those that tell most."""
+        alleged = [(SubjectKind.CONTACT, self.ids["allegation"])] if "allegation" in self.ids else []
         return [
             (SubjectKind.TERMINAL, TERMINAL), (SubjectKind.AREA, "closed"), (SubjectKind.CHANGE, self.ids["change"]),
             (SubjectKind.PERSON, COVERED), (SubjectKind.PERSON, TRADER), (SubjectKind.PERSON, MINISTRY),
-            (SubjectKind.CONTACT, self.ids["allegation"]), (SubjectKind.CONTACT, self.ids["told"]),
-            (SubjectKind.REQUEST, self.ids["request"]),
+            *alleged, (SubjectKind.CONTACT, self.ids["told"]), (SubjectKind.REQUEST, self.ids["request"]),
         ]  # fmt: skip
 
 
-def make_case(folder: Path | None = None, *, report: bool = True) -> Case:
-    """Let it happen; some seconds."""
+def make_case(folder: Path | None = None, *, report: bool = True, alleged: bool = True) -> Case:
+    """Let it happen; some seconds. Where nothing is alleged, all else is the same."""
     home = base_home((folder or quick_folder()) / "home", book=LIMIT_BOOK)
     register(home, "accounts", f"account_id,party_id,country,state\n{ACCOUNT},canary-register-party,AT,active\n")
     register(home, "terminals", "terminal_id,account_id,plan,programmes,registration,activation_country," + ",".join(REGISTERED) + "\n"
@@ -95,7 +95,7 @@ def make_case(folder: Path | None = None, *, report: bool = True) -> Case:
         decided(home, table(drive(TERMINAL, 0, 12, lat=LAT, lon=LON, km_h=97)), at_ns=RECORDED)
     case = Case(home, Clock())
     with desk(home, case.clock) as office:
-        _acts(case, office)
+        _acts(case, office, alleged=alleged)
         case.clock.now += HOUR
     with home.writer():
         decided(home, table(drive(TERMINAL, 8 * 3600, 8, lat=LAT, lon=LON, km_h=83)), at_ns=case.clock.now)
@@ -104,7 +104,7 @@ def make_case(folder: Path | None = None, *, report: bool = True) -> Case:
     return case
 
 
-def _acts(case: Case, office: Desk) -> None:
+def _acts(case: Case, office: Desk, *, alleged: bool) -> None:
     home, governance, ids = office.home, office.governance, case.ids
     for id_, name in (*PERSONS.items(), *BODIES.items()):
         kind = "natural_person" if id_ in PERSONS else "legal_entity"
@@ -131,16 +131,8 @@ def _acts(case: Case, office: Desk) -> None:
                        reported_at=at, topics=["pricing"])  # fmt: skip
     governance.contact(told)
     ids["told"] = ident("contact", "told")
-    alleged = Contact.parse(
-        contact_value("alleged", COVERED, TRADER, reported_by=PAPER, basis="press", occurred_from=format_time(START - 90 * DAY),
-                      occurred_to=None, pattern="regular", reported_at=at, topics=["areas"])
-    )  # fmt: skip
-    salts = commit_parties(home, sorted({COVERED, TRADER, PAPER}))
-    public = public_form(alleged, salts)
-    pairs = ((public.covered_person, COVERED), (public.counterparty, TRADER), (public.reported_by, PAPER))
-    governance.state.openings.update({made: id_ for made, id_ in pairs if made.startswith(COMMITTED)})
-    governance.contact(public.value)
-    ids["allegation"] = alleged.id
+    if alleged:
+        _allege(case, office, at)
     now = case.clock.now // 1_000_000 * 1_000_000
     committed = commit_terminals(home, [TERMINAL])[TERMINAL]
     governance.state.openings[committed] = f"terminal/{TERMINAL}"
@@ -156,6 +148,20 @@ def _acts(case: Case, office: Desk) -> None:
                          now_ns=case.clock.now)  # fmt: skip
     governance.request(appeal.value)
     ids["appeal"] = appeal.id
+
+
+def _allege(case: Case, office: Desk, at: str) -> None:
+    home, governance = office.home, office.governance
+    alleged = Contact.parse(
+        contact_value("alleged", COVERED, TRADER, reported_by=PAPER, basis="press", occurred_from=format_time(START - 90 * DAY),
+                      occurred_to=None, pattern="regular", reported_at=at, topics=["areas"])
+    )  # fmt: skip
+    salts = commit_parties(home, sorted({COVERED, TRADER, PAPER}))
+    public = public_form(alleged, salts)
+    pairs = ((public.covered_person, COVERED), (public.counterparty, TRADER), (public.reported_by, PAPER))
+    governance.state.openings.update({made: id_ for made, id_ in pairs if made.startswith(COMMITTED)})
+    governance.contact(public.value)
+    case.ids["allegation"] = alleged.id
 
 
 def _other(book: str) -> str:

@@ -9,6 +9,7 @@ import shapely
 
 from groundrule.evidence.dossier import (
     AreaVersion,
+    ClaimExtract,
     DecisionRow,
     Dossier,
     Ellipse,
@@ -232,7 +233,7 @@ def sample(
                 "machine",
                 True,
                 text,
-                (("claim-" + "f" * 32, text, "denies", text, "fact", "confirmed", "s11"),),
+                (ClaimExtract("claim-" + "f" * 32, text, "denies", text, "assertion", True, "s11"),),
             ),
             ReportExtract("report-" + "0" * 32, "", "", "", "", "unknown", False, text, ()),
         ),

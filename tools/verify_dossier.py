@@ -96,7 +96,7 @@ def tree_of_proof(note):
 WHOLE, LAST, WIDTH = 16_384, 8_192, 256
 
 def laid_out(data, size):
-    """Of log/hashes: up to where only every 256 entries have a hash, these hashes, and the leaf hashes from there on (format 7)."""
+    """Of log/hashes: up to where only every 256 entries have a hash, these hashes, and the leaf hashes from there on (format 5)."""
     start = 0 if size <= WHOLE else (size - LAST) // WIDTH * WIDTH
     check(len(data) == 32 * (start // WIDTH + size - start), "log/hashes has another length than a log of this size gives")
     hashes = [data[at : at + 32] for at in range(0, len(data), 32)]

@@ -36,7 +36,7 @@ def test_the_story_ends_in_a_dossier_that_a_stranger_checks_and_reads(tmp_path: 
     keys = {each["phrase"]["key"]: each for each in statements}
     # Who decided, on whose request, through whom; and that for whom is not known.
     roles = {role for party in read["parties"] for role, _ in party["parts"]}
-    assert roles >= {"requester", "conveyed", "author", "approved", "covered_person", "reporter"}
+    assert roles >= {"requester", "conveyed", "author", "approved", "covered_alleged", "reporter_alleged"}
     assert keys["request_behalf_unknown"]["standing"] == "unknown"
     # Why it was served: the nearest rule that would have denied it.
     gaps = {each["phrase"]["values"]["gaps"] for each in statements if each["phrase"]["key"] == "why_not_denied"}
@@ -55,6 +55,22 @@ def test_the_story_ends_in_a_dossier_that_a_stranger_checks_and_reads(tmp_path: 
     assert any("unless" in rule["text"] for rule in read["rules"])
     # Beside the allegation stands who denies it.
     assert {"report_denies", "report_no_reply"} <= {each["phrase"]["key"] for each in read["summary"]}
+    # What the paper writes stands there, too, and that the statement was signed before the allegation was on record.
+    assert {"report_reports", "contact_own_word"} <= {each["phrase"]["key"] for each in read["summary"]}
+    assert {each["standing"] for report in read["reports"] for each in report["claims"]} == {"claim"}
+    assert {each["kind"] for report in read["reports"] for each in report["claims"]} == {"assertion"}
+    # What the change made of the answer was computed, and what it hung on is told first: an entry of the register that nobody signed.
+    first = [each["phrase"]["key"] for each in read["summary"]]
+    assert {"made_difference", "made_by_exception", "hinge_register", "unknown_entered"} <= set(first)
+    assert keys["made_difference"]["phrase"]["values"]["other"] == "code:deny"
+    assert {each["phrase"]["values"]["fastest"] for each in statements if each["phrase"]["key"] == "measured_speed_even"} == {144}
+    # Answers that were given afterwards are acts of that later time, in the table as in the picture.
+    rows = (folder / "dossier.zip").read_bytes()
+    with zipfile.ZipFile(io.BytesIO(rows)) as archive:
+        table = archive.read("timeline.csv").decode("utf-8-sig").splitlines()
+    assert [line[1:20] for line in table[1:]] == sorted(line[1:20] for line in table[1:])
+    answered = max(place for place, line in enumerate(table) if "were answered only afterwards" in line)
+    assert answered > next(place for place, line in enumerate(table) if "came into force, 3 approvals" in line)
     others = {each["phrase"]["values"]["other"]: each["phrase"]["values"] for each in statements if each["phrase"]["key"] == "others_there"}
     assert (others["ambulance-3"]["outcome"], others["ambulance-3"]["speed"]) == ("code:deny", 90)
     # It was denied only after it had been fast for long enough: not from the beginning of the craft's answer.
@@ -66,13 +82,14 @@ def test_the_story_ends_in_a_dossier_that_a_stranger_checks_and_reads(tmp_path: 
     said = groundrule("dossier", "terminal", "ambulance-3", "--home", home, "--out", tmp_path / "own", "--no-log", "--no-pdf", "--json")
     assert said.code == 0
     sentences = [each["says"] for each in said.json["summary"]]
-    assert any(each.startswith("Change ") and "did not alter what this terminal was answered" in each for each in sentences)
+    assert any(each.startswith("Change ") and "made no difference to this answer" in each for each in sentences)
     assert any("was in force before change" in each for each in sentences)
     # Both denials are told, which of them was appealed against, and that nobody is on record as having asked for them.
-    assert sum("the answer was: deny" in each for each in sentences) == 2
+    assert sum(": deny, by rule" in each and each.startswith("What was observed on") for each in sentences) == 2
+    assert sum("without a change of mind" in each for each in sentences) == 2
     assert any(each.startswith("Who approved rulebook") for each in sentences)
     order = [next(n for n, each in enumerate(sentences) if each.startswith(start)) for start in (
-        "The appeal is against the answer of", "No appeal against the answer of", "No request to deny this terminal",
+        "The appeal is against the answer to", "No appeal against the answer to", "Nobody is on record as having asked",
         "Registered as protected (hospital), this terminal was denied at 90 km/h", "What stands on record about change",
         "Steppe Survey Trading (invented) asked to",
     )]  # fmt: skip

@@ -32,7 +32,7 @@ def test_the_request_is_screened_refused_and_visible_and_the_clinic_is_served(tm
     assert "no legal basis" in listed[0]["reason"]
     assert listed[0]["lateness"].startswith("recorded 216")
     public = public_bytes(home)
-    for name in (b"Grandios", b"Envoy Muster", b"Harbour Muster"):
+    for name in (b"Grandios", b"Envoy Muster", b"Tidewater"):
         assert name not in public
     assert b'"code":"notice"' in public
     assert b'"outcome":"refused"' in public

@@ -227,7 +227,8 @@ def _write(folder: Path, written: Mapping[str, bytes]) -> dict[str, Path]:
 
 
 def _as_dict(made: Dossier, sealed: Sealed, files: dict[str, Path]) -> dict[str, Any]:
-    said, names = words("en"), names_in(made)
+    said = words("en")
+    names = names_in(made, said)
     return {
         "kind": made.kind.value,
         "id": made.id,
@@ -244,7 +245,8 @@ def _as_dict(made: Dossier, sealed: Sealed, files: dict[str, Path]) -> dict[str,
 
 
 def _print(made: Dossier, sealed: Sealed, files: dict[str, Path], language: str) -> None:
-    said, names = words(language), names_in(made)
+    said = words(language)
+    names = names_in(made, said)
     print_text(f"{said('titles', 'subject_' + made.kind.value)} {made.title}", style="bold")
     for each in made.summary:
         print_text(f"  {said('standings', each.standing.value):<10} {said.say(each.phrase, names)}")

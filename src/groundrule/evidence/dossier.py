@@ -16,6 +16,10 @@ from enum import StrEnum
 
 Value = str | int | None
 """Value of a phrase: text, a number, an instant as `Instant`-formatted text; None where it is withheld."""
+PARTIES = "parties:"
+"""Before references of several parties, parted by blanks, that are one value."""
+LASTING = "lasting:"
+"""Before a duration [ns] that is a value."""
 
 
 class Standing(StrEnum):
@@ -259,12 +263,36 @@ class Redaction:
         where: statement or party it was in.
         sha256: of salt and text, hexadecimal; the salt stays with the operator.
         reason: phrase key.
+        number: how many things it is, where that tells nothing; else 0.
     """
 
     what: str
     where: str
     sha256: str
     reason: str
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimExtract:
+    """A claim of a report, as it is quoted: never a fact, whatever its report calls it.
+
+    Attributes:
+        id: of the claim. quoted: the characters of the report. stance: as of `evidence.report`. attribution: on whose word, in words.
+        kind: `assertion` or `opinion`.
+        wording_confirmed: whether a person confirmed that the report says so; nobody confirmed that it is so.
+        statement: id of the statement that says it, or empty.
+        standing: always `claim`: for programs that read a claim without its statement.
+    """
+
+    id: str
+    quoted: str
+    stance: str
+    attribution: str
+    kind: str
+    wording_confirmed: bool
+    statement: str = ""
+    standing: Standing = Standing.CLAIM
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +302,7 @@ class ReportExtract:
     Attributes:
         id, title, publisher, published_at, language, translation, original_missing: as of `evidence.report`.
         origin: key of its independent origin: reports of one origin count once.
-        claims: (claim id, quoted characters, stance, attribution in words, fact or opinion, status, statement id).
+        claims: what it claims about the subject.
     """
 
     id: str
@@ -285,7 +313,7 @@ class ReportExtract:
     translation: str
     original_missing: bool
     origin: str
-    claims: tuple[tuple[str, str, str, str, str, str, str], ...]
+    claims: tuple[ClaimExtract, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from typing import Any
 from groundrule.canon import canonical_json
 from groundrule.evidence.dossier import Dossier
 
-VERSION = 1
+VERSION = 2
+"""2: a claim of a report has named fields and says that it is one; 1 had a list of seven texts."""
 
 
 def dossier_json(dossier: Dossier) -> bytes:

@@ -40,13 +40,17 @@ LOGGED: Final[Mapping[str, frozenset[str]]] = {
         "said_nothing": "proposal", "told_and_answered": "received answered",
         "why_basis": "basis", "why_appeal": "appeal", "sum_proposed": "id at", "sum_enacted": "id at", "sum_not_enacted": "id",
         "answered": "areas from to rulebook", "answered_once": "areas from rulebook", "why_answer": "at",
+        "answered_later": "areas from to rulebook decided", "answered_once_later": "areas from rulebook decided",
+        "sum_answer_later": "at rulebook decided", "rule_waits_closed": "at", "made_difference": "proposal at",
+        "made_no_difference": "proposal at", "rule_kept_closed": "proposal", "rule_reworded_closed": "proposal",
+        "rule_brought_closed": "proposal", "contact_alleged_recorded": "at", "review_opened_alleged": "of due",
         "decided_by_change": "rulebook proposal since when", "decided_by_before": "rulebook when", "decided_by_unknown": "rulebook when",
         "rule_younger": "rulebook since from to decided", "change_same": "proposal", "change_other": "proposal",
         "change_not_met": "proposal", "change_too_many": "proposal",
         "preview_differs": "proposal", "rule_kept": "proposal", "rule_reworded": "proposal", "rule_brought": "proposal",
-        "own_contested": "at", "own_contested_at": "at", "own_due": "due", "own_overdue": "due", "own_not_contested": "at",
+        "own_contested": "at from to", "own_contested_at": "at", "own_due": "due", "own_overdue": "due", "own_not_contested": "at",
         "judged_at": "from to decided", "unknown_approval": "rulebook when", "change_not_cause": "proposal", "preview_missed": "proposal",
-        "request_received": "made received", "proposal_reversal": "plan",
+        "request_received": "made received", "appeal_received": "received", "proposal_reversal": "plan",
         "proposal_effective": "since", "proposal_content": "object digest",
         "request_slow": "made recorded", "sum_answer": "at rulebook", "answer_changed": "at",
         "nothing_observed": "since", "unknown_contact_true": "contact", "unknown_contact_said": "contact",
@@ -65,7 +69,8 @@ LIMIT: Final = re.compile(
 INTERNAL: Final = frozenset(
     {
         "why_finding", "why_not_denied", "why_relief", "why_relief_one", "why_exception", "why_requested", "party_registered",
-        "others_there", "others_there_still", "beside_protected", "beside_other",
+        "others_there", "others_there_still", "others_there_once", "others_there_once_still", "beside_protected", "beside_other",
+        "measured_speed", "measured_speed_even", "made_by_exception", "hinge_register", "unknown_entered", "holder_not_screened",
         "rule_exempts", "rule_altered", "unknown_holder", "own_who", "own_ground", "change_answers", "change_moved",
     }
 )  # fmt: skip
@@ -74,21 +79,36 @@ AGAINST_SOMEBODY: Final = frozenset(
     {
         "decided_meanwhile", "decided_meanwhile_near", "statement_against_claim", "statement_against_contact", "sum_meanwhile",
         "contact_stands_disputed", "contact_not_vouched", "unknown_contact_true", "unknown_contact_said", "approval_conflict",
-        "not_enacted_because",
+        "not_enacted_because", "decided_meanwhile_alleged", "decided_meanwhile_alleged_near", "sum_meanwhile_alleged", "contact_own_word",
+        "approval_no_conflict",
     }
 )  # fmt: skip
-"""Sentences that follow from contacts, and could tell with whom one is alleged."""
+"""Sentences that follow from contacts, and could tell with whom one is alleged; who stated that there is none is told of nobody, since
+of whom it were not told would then be known."""
 OF_A_CONTACT: Final = frozenset({"contact_not_vouched", "contact_stands_disputed", "unknown_contact_true", "unknown_contact_said"})
 """Those of `AGAINST_SOMEBODY` that name no party: they stay in the public dossier of the contact itself."""
 OF_THE_TRACK: Final = frozenset(
     {
         "answered", "answered_once", "sum_answer", "answer_changed", "nothing_observed", "rule_younger", "decided_by_change",
         "decided_by_before", "decided_by_unknown", "own_contested", "own_contested_at", "own_protected",
-        "own_not_contested", "judged_at", "unknown_approval",
+        "own_not_contested", "judged_at", "unknown_approval", "answered_later", "answered_once_later", "sum_answer_later",
+        "rule_waits_closed", "made_difference", "made_no_difference", "appeal_received",
     }
 )  # fmt: skip
 TRACE: Final = frozenset({"nothing_observed"})
 """Sentences that are closed to the public altogether: even with times cut to the day they tell how somebody moved or was silent."""
+IN_CLOSED_WORDS: Final[Mapping[str, str]] = {
+    "rule_waits": "rule_waits_closed", "rule_kept": "rule_kept_closed", "rule_reworded": "rule_reworded_closed",
+    "rule_brought": "rule_brought_closed", "sum_approve_stated": "sum_approve",
+}  # fmt: skip
+"""Sentences that owner and public read in other words, which name no rule and no limit."""
+CLOSED_VALUES: Final[Mapping[str, frozenset[str]]] = {
+    "rule_waits_closed": frozenset({"before", "after", "at"}), "rule_kept_closed": frozenset({"proposal"}),
+    "rule_reworded_closed": frozenset({"proposal"}), "rule_brought_closed": frozenset({"proposal"}), "sum_approve": frozenset({"who"}),
+}  # fmt: skip
+"""Values that are left in these."""
+RULE_NAMES: Final = frozenset({"rule", "old", "new"})
+"""Values that are the name of a rule."""
 ABOUT_A_RULE: Final = frozenset({"why_basis", "why_appeal"})
 """Sentences that pass on what the author of a rule wrote for people, and in which a limit may be named."""
 TRACK_SECTIONS: Final = frozenset({"service", "why", "registered", "appeal"})
@@ -115,12 +135,14 @@ class Known:
         persons: names of natural persons. bodies: names of all other parties that have no public role.
         sealed: id of a rule or area whose content is still sealed, to its commitment.
         telling: entries of the log whose own text tells what this reader may not see.
+        in_log: references to parties that the public log shows as they are, and not as a commitment.
     """
 
     persons: frozenset[str] = frozenset()
     bodies: frozenset[str] = frozenset()
     sealed: Mapping[str, str] = field(default_factory=dict)
     telling: frozenset[int] = frozenset()
+    in_log: frozenset[str] = frozenset()
 
 
 class Veil:
@@ -159,6 +181,11 @@ class Veil:
 def _any_of(words: Iterable[str]) -> re.Pattern[str] | None:
     long = sorted({word for word in words if len(word) >= _SHORTEST}, key=lambda word: (-len(word), word))
     return re.compile(r"(?<!\w)(?:" + "|".join(map(re.escape, long)) + r")(?!\w)") if long else None
+
+
+def refs_in(strings: Iterable[str]) -> frozenset[str]:
+    """Return the ids of parties that stand in some texts as they are."""
+    return frozenset(found for text in strings for found in _REF.findall(text) if found.startswith("party-"))
 
 
 def is_ref(text: str) -> bool:

@@ -17,6 +17,8 @@ from hashlib import sha256
 
 from groundrule.canon import canonical_json
 from groundrule.evidence.dossier import (
+    LASTING,
+    PARTIES,
     AreaVersion,
     DecisionRow,
     Dossier,
@@ -39,12 +41,15 @@ from groundrule.evidence.readers import (
     AGAINST_SOMEBODY,
     ANY_DIGITS,
     CLOSED_READERS,
+    CLOSED_VALUES,
+    IN_CLOSED_WORDS,
     INTERNAL,
     LIMIT,
     LOGGED,
     OF_A_CONTACT,
     OF_THE_TRACK,
     OWN_TEXTS,
+    RULE_NAMES,
     TRACE,
     TRACK_SECTIONS,
     Known,
@@ -57,9 +62,12 @@ from groundrule.evidence.readers import (
 WITHHELD = "…"
 NS_PER_DAY = 86_400_000_000_000
 DAY = len("2026-01-02")
-INSTANTS = frozenset({"at", "from", "to", "since", "decided", "when"})
+INSTANTS = frozenset({"at", "from", "to", "since", "decided", "when", "received"})
 _ENTRY = re.compile(r"entry:([0-9]{1,18})")
+_OURS = re.compile(rf"(?:code|reason):[a-z0-9_:]*|{LASTING}[0-9]+")
+"""Values that are words of the catalogue or durations: nobody's own words, which may begin so, but say more."""
 _NO_KNOWN = Known()
+_STATUS = ("sum_contact_status", "sum_allegation_status")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +112,8 @@ def redact(
     made = _sealed(dossier, known, taken) if known.sealed else dossier
     if reader in CLOSED_READERS:
         made = _Extract(made, reader, known, taken).made()
-    redactions = tuple(Redaction(each.what, each.where, each.sha256, reason) for each, reason in taken.rows)
-    return replace(made, reader=reader, redactions=(*made.redactions, *redactions)), tuple(each for each, _ in taken.rows)
+    redactions = tuple(Redaction(each.what, each.where, each.sha256, reason, number) for each, reason, number in taken.rows)
+    return replace(made, reader=reader, redactions=(*made.redactions, *redactions)), tuple(each for each, _, _ in taken.rows)
 
 
 class Taken:
@@ -113,13 +121,13 @@ class Taken:
 
     def __init__(self, salts: Callable[[], bytes]) -> None:
         self._salts = salts
-        self.rows: list[tuple[Opening, str]] = []
+        self.rows: list[tuple[Opening, str, int]] = []
 
-    def out(self, what: str, where: str, text: object, reason: str) -> str:
+    def out(self, what: str, where: str, text: object, reason: str, *, number: int = 0) -> str:
         """Withhold a text, or a value as canonical JSON; return what stands in its place."""
         written = text if isinstance(text, str) else canonical_json(plain(text)).decode()
         salt = self._salts()
-        self.rows.append((Opening(digest_of(salt, written), salt.hex(), written, what, where), reason))
+        self.rows.append((Opening(digest_of(salt, written), salt.hex(), written, what, where), reason, number))
         return WITHHELD
 
 
@@ -205,7 +213,7 @@ class _Extract:
         summary = self._summary(sections)
         for key, some in closed.items():
             if key and some:
-                self.taken.out("statements", key, some, "internal")
+                self.taken.out("statements", key, some, "internal", number=len(some))
         rules = self.dossier.rules
         against += [*closed.get("", ()), *self.dossier.reports]
         if self.subject_alleged:
@@ -257,7 +265,7 @@ class _Extract:
         if self.subject_alleged:
             # The entry of the contact is public: it is told as it stands there, and nothing that was found through its parties.
             about_it = self.dossier.id in refs and (key.startswith(("contact_", "review_")) or key in OF_A_CONTACT)
-            return not (self.public and (about_it or key in ("sum_contact_status", "unknown_unrecorded", "unknown_no_log")))
+            return not (self.public and (about_it or key in (*_STATUS, "unknown_unrecorded", "unknown_no_log")))
         if key in AGAINST_SOMEBODY or key.startswith("report_") or values.get("why") == "code:excluded_contact":
             return True
         return bool(refs & self.alleged) or bool({source.ref for source in each.sources} & self.alleged_entries)
@@ -270,7 +278,7 @@ class _Extract:
         for each in self.dossier.summary:
             key = each.phrase.key
             about = {source.ref for source in each.sources} & self.alleged_entries
-            shown = self.public and self.subject_alleged and bool(about) and key.startswith(("contact_basis_", "sum_contact_status"))
+            shown = self.public and self.subject_alleged and bool(about) and key.startswith(("contact_basis_", *_STATUS))
             if key.startswith("sum_") and key[4:] in number:
                 if number[key[4:]]:
                     made.append(replace(each, phrase=Phrase(key, {"number": number[key[4:]]})))
@@ -281,6 +289,7 @@ class _Extract:
     # one statement
 
     def _statement(self, each: Statement, section: str) -> Statement:
+        each = self._in_closed_words(each)
         values = {name: self._value(each, name, held) for name, held in each.phrase.values.items()}
         times = each.times
         if self.public and self.dossier.kind is SubjectKind.TERMINAL and (section in TRACK_SECTIONS or each.phrase.key in OF_THE_TRACK):
@@ -299,12 +308,26 @@ class _Extract:
             flags=_flagged(each.flags) if changed else each.flags,
         )
 
+    def _in_closed_words(self, each: Statement) -> Statement:
+        """Return a statement in words that name no rule and no limit, where it has such."""
+        if (key := IN_CLOSED_WORDS.get(each.phrase.key)) is None:
+            return each
+        kept = {name: held for name, held in each.phrase.values.items() if name in CLOSED_VALUES[key]}
+        gone = {name: held for name, held in each.phrase.values.items() if name not in kept}
+        if gone:
+            self.taken.out("rule_name", each.id, gone, "limits")
+        return replace(each, phrase=Phrase(key, kept), flags=_flagged(each.flags) if gone else each.flags)
+
     def _value(self, each: Statement, name: str, held: Value) -> Value:
         key = each.phrase.key
         if held is None or isinstance(held, int):
             return held
-        if held.startswith(("code:", "reason:")):
+        if _OURS.fullmatch(held):
             return held
+        if held.startswith(PARTIES) and all(is_ref(ref) for ref in held.removeprefix(PARTIES).split()):
+            return PARTIES + " ".join(self._party(ref) for ref in held.removeprefix(PARTIES).split())
+        if name in RULE_NAMES:
+            return self.taken.out("rule_name", each.id, held, "limits")
         if held in self.parties or is_ref(held):
             hidden = key.startswith("contact_") and not (name == "who" and key in ("contact_self_reported", "contact_basis_self"))
             if not hidden:
@@ -330,7 +353,7 @@ class _Extract:
             return Source(source.kind, "entry:…") if found is None or int(found[1]) in self.known.telling else source
         if source.kind == "receipt" and not self.public:
             return source
-        return Source(source.kind, source.kind)
+        return Source(source.kind, source.kind)  # of which nothing but its kind is told
 
     def _about(self, ref: str) -> str:
         if ref in self.parties or is_ref(ref):
@@ -350,7 +373,9 @@ class _Extract:
             return ref
         if ref not in self.standins:
             self.standins[ref] = standin = f"withheld-{len(self.standins) + 1}"
-            self.taken.out("id_of_party", standin, ref, "natural_person" if party is None else _why(party))
+            # What the public log shows is not said to be protected here: it only is not repeated beside what is told.
+            why = "natural_person" if party is None else _why(party)
+            self.taken.out("id_of_party", standin, ref, "id_in_log" if ref in self.known.in_log else why)
             if party is not None and party.name:
                 self.taken.out("name_of_party", standin, party.name, _why(party))
         return self.standins[ref]
@@ -361,8 +386,13 @@ class _Extract:
             return (), list(self.dossier.parties)
         gone = {each.id for each in closed.get("", ())}
         made, against = [], list[object]()
-        for party in self.dossier.parties:
-            parts = tuple((role, ids[statement]) for role, statement in party.parts if statement in ids)
+
+        def kept(party: Party) -> tuple[tuple[str, str], ...]:
+            return tuple((role, ids[statement]) for role, statement in party.parts if statement in ids)
+
+        # In the order of what is left: by the order in the whole dossier one could tell who has a part in what is not.
+        for party in sorted(self.dossier.parties, key=lambda each: min((int(at[1:]) for _, at in kept(each)), default=0)):
+            parts = kept(party)
             lost = [(role, statement) for role, statement in party.parts if statement in gone]
             if lost:
                 against.append({"ref": party.ref, "name": party.name, "parts": [list(each) for each in lost]})

@@ -42,7 +42,7 @@ rules:
     what: {{speed_km_h: {{above: 75, release_below: 70, for_s: 30}}}}
     outcome: deny
     reason: moving_too_fast_for_policy
-    authority: {{basis: "an order of the invented ministry {INVENTED}", illustrative: true}}
+    authority: {{basis: "an order of a ministry {INVENTED}", illustrative: true}}
     appeal: write to appeals@example.org
 """
 _LOOSER: Final = _RULES.replace("version: 1", "version: 2").replace(
@@ -94,7 +94,7 @@ def front() -> Story:
     request = f"""\
 requester: {{id: {_TRADING}, kind: legal_entity, names: ["Steppe Survey Trading {INVENTED}"]}}
 on_behalf_of: [unknown]
-conveyed_by: {{id: {_HOLDING}, kind: legal_entity, names: ["Harbour Muster Holding {INVENTED}"]}}
+conveyed_by: {{id: {_HOLDING}, kind: legal_entity, names: ["Tidewater Holding {INVENTED}"]}}
 channel: intermediary
 received_by: {{reg}}
 occurred_at: {{said}}

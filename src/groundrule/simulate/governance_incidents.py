@@ -121,7 +121,7 @@ requester: {{id: {_ENVOY}, kind: government_body, names: ["Office of the Envoy M
 on_behalf_of:
   - {{id: {_MARSHAL}, kind: head_of_state_or_government, names: ["Exempel Grandios {INVENTED}"],
      identifiers: [{{scheme: birth_date, value: "1951-02-03"}}]}}
-conveyed_by: {{id: {_HOLDING}, kind: legal_entity, names: ["Harbour Muster Holding {INVENTED}"]}}
+conveyed_by: {{id: {_HOLDING}, kind: legal_entity, names: ["Tidewater Holding {INVENTED}"]}}
 channel: intermediary
 received_by: {{reg}}
 occurred_at: {{said}}

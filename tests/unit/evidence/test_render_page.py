@@ -114,7 +114,7 @@ def test_the_page_lists_digests_and_what_rests_on_them() -> None:
 def test_an_answer_leads_to_its_receipt_and_back() -> None:
     page = page_html(sample(), outlines=NO_COAST).decode()
     answer = page[page.index('<article id="s9"') :]
-    link = re.search(r'href="#(f\d+)"[^>]*>receipt 1<', answer[: answer.index("</article>")])
+    link = re.search(r'href="#(f\d+)"[^>]*>receipt 1[<,]', answer[: answer.index("</article>")])
     assert link is not None
     row = page[page.index(f'<tr id="{link[1]}"') :]
     assert 'href="#s9"' in row[: row.index("</tr>")]

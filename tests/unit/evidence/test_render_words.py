@@ -32,6 +32,9 @@ PHRASES = {
     "approval_": ("approve", "reject", "recuse"),
     "contact_basis_": BASES,
     "contact_": ("corroborated", "disputed", "denied", "withdrawn"),
+    "contact_late": ("", "_if"),
+    "contact_late_hours": ("", "_if"),
+    "contact_late_unknown": ("", "_if"),
     "report_": tuple(Stance),
     "sum_": ("approve", "reject", "recuse", "claim", "unknown"),
 }

@@ -183,7 +183,7 @@ def test_the_summary_says_who_asked_through_whom_and_who_decided(case: Case) -> 
     by_key = {each.phrase.key: each.phrase.values for each in summary}
     assert by_key["sum_request"]["who"] == TRADER
     assert by_key["request_conveyed"]["by"] == MINISTRY
-    assert sum(key == "sum_approve" for key in said) == 3
+    assert sum(key == "sum_approve_stated" for key in said) == 3
     assert said[-2:] == ["sum_claim", "sum_unknown"]
     claims = sum(each.standing is Standing.CLAIM for each in made(case, A.CHANGE, case.ids["change"]).statements)
     assert by_key["sum_claim"]["number"] == claims
@@ -194,7 +194,7 @@ def test_what_an_outsider_tells_is_a_claim_and_what_the_person_signed_is_not(cas
     assert {each.standing for each in found["contact_basis_press"]} == {Standing.CLAIM}
     assert {each.standing for each in found["contact_self_reported"]} == {Standing.RECORDED}
     roles = {role for one in made(case, A.CHANGE, case.ids["change"]).parties if one.ref == COVERED for role, _ in one.parts}
-    assert roles >= {"approved", "covered_person"}, "the commitment of the log is opened for the operator"
+    assert roles >= {"approved", "covered_alleged"}, "the commitment of the log is opened for the operator"
 
 
 def test_a_statement_of_no_conflict_beside_a_contact_is_a_contradiction(case: Case) -> None:
@@ -204,6 +204,8 @@ def test_a_statement_of_no_conflict_beside_a_contact_is_a_contradiction(case: Ca
     assert "contradiction" in against.flags
     [claimed] = found["statement_against_claim"]
     assert claimed.phrase.values["contact"] == case.ids["allegation"]
+    assert claimed.flags == (), "what somebody alleges contradicts nothing"
+    assert str(claimed.phrase.values["signed"]) < str(claimed.phrase.values["recorded"])
     assert all(each.standing is Standing.INFERENCE for each in (against, claimed))
 
 
@@ -213,7 +215,7 @@ def test_a_dispute_is_a_contradiction_that_the_records_do_not_settle(case: Case)
     assert "contradiction" in found["contact_stands_disputed"][0].flags
     of = {source.ref for source in found["contact_basis_press"][0].sources}
     [status] = [each for each in made(case, A.CONTACT, case.ids["allegation"]).summary
-                if each.phrase.key == "sum_contact_status" and {source.ref for source in each.sources} == of]  # fmt: skip
+                if each.phrase.key == "sum_allegation_status" and {source.ref for source in each.sources} == of]  # fmt: skip
     assert status.phrase.values["status"] == "code:status_disputed"
 
 

@@ -29,13 +29,13 @@ def test_each_claim_has_the_statement_that_says_it_and_no_other_has_it(dossier: 
     rows = [(report.id, claim) for report in dossier.reports for claim in report.claims]
     assert len(rows) >= 2
     for report, claim in rows:
-        said = statements[claim[6]]
+        said = statements[claim.statement]
         assert said.standing is Standing.CLAIM
-        assert [source.ref for source in said.sources] == [f"{report}#{claim[0]}"]
-        assert str(said.phrase.values["statement"]) in claim[1]
+        assert [source.ref for source in said.sources] == [f"{report}#{claim.id}"]
+        assert str(said.phrase.values["statement"]) in claim.quoted
     told = [each.id for section in dossier.sections if section.key == "reports" for each in section.statements
             if each.standing is Standing.CLAIM]  # fmt: skip
-    assert sorted(claim[6] for _, claim in rows) == sorted(told)
+    assert sorted(claim.statement for _, claim in rows) == sorted(told)
 
 
 def test_a_claim_stands_once_on_the_page_and_its_statement_leads_there(dossier: Dossier) -> None:
@@ -45,9 +45,9 @@ def test_a_claim_stands_once_on_the_page_and_its_statement_leads_there(dossier: 
         assert f'<div class="report" id="r{place}">' in page
         for number, claim in enumerate(report.claims, 1):
             row = page[page.index(f'<tr class="claim" id="r{place}c{number}">') :]
-            assert f'id="{claim[6]}" href="#{claim[6]}"' in row[: row.index("</tr>")]
-            assert f'<article id="{claim[6]}"' not in page
-            assert page.count(f'id="{claim[6]}"') == 1
+            assert f'id="{claim.statement}" href="#{claim.statement}"' in row[: row.index("</tr>")]
+            assert f'<article id="{claim.statement}"' not in page
+            assert page.count(f'id="{claim.statement}"') == 1
     about = next(each for each in dossier.statements if each.phrase.key == "report_imported")
     article = page[page.index(f'<article id="{about.id}"') :]
     assert 'href="#r1"' in article[: article.index("</article>")]

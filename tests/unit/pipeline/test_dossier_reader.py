@@ -171,7 +171,7 @@ def test_a_summary_of_an_answer_leads_to_that_answer_and_the_count_to_all(termin
     ends = {row.last_ns: row.statement for row in terminal.decisions}
     for each in terminal.summary:
         line = page[page.index('<ol class="summary">') : page.index("</ol>")].split("<li ")[int(each.id[1:])]
-        if each.phrase.key == "sum_answer":
+        if each.phrase.key.startswith("sum_answer"):
             wanted = next(id_ for at, id_ in ends.items() if words("en").moment_of(str(each.phrase.values["at"])) and
                           f'datetime="{each.phrase.values["at"]}"' in line and _at(terminal, id_) == each.phrase.values["at"])  # fmt: skip
             assert f'href="#{wanted}"' in line
@@ -182,7 +182,7 @@ def test_a_summary_of_an_answer_leads_to_that_answer_and_the_count_to_all(termin
 
 def _at(made: Dossier, statement: str) -> object:
     each = next(each for each in made.statements if each.id == statement)
-    return each.phrase.values["to" if each.phrase.key == "answered" else "from"]
+    return each.phrase.values["from" if "once" in each.phrase.key else "to"]
 
 
 def test_one_way_out_is_enough_and_an_exception_is_not_offered(terminal: Dossier) -> None:
@@ -247,7 +247,8 @@ def test_every_line_of_the_summary_leads_to_a_statement_of_its_standing_and_fami
     for each, line in zip(made.summary, lines, strict=True):
         links = re.findall(r'class="number" href="#(s[0-9]+)"', line)
         key = each.phrase.key
-        family = {"sum_answer": ("answered", "answered_once"), "sum_decisions": ("answered", "answered_once")} | FAMILIES
+        answers = ("answered", "answered_once", "answered_later", "answered_once_later")
+        family = {"sum_answer": answers[:2], "sum_answer_later": answers[2:], "sum_decisions": answers} | FAMILIES
         for link in links:
             assert held[link].standing is each.standing, (key, link)
             assert held[link].phrase.key in family.get(key, (key,)), (key, link)
@@ -259,7 +260,7 @@ def test_every_line_of_the_summary_leads_to_a_statement_of_its_standing_and_fami
 
 
 def test_each_distinct_answer_is_told_with_its_rulebook_and_who_approved_it_or_that_this_is_not_known(terminal: Dossier) -> None:
-    told = [each for each in terminal.summary if each.phrase.key == "sum_answer"]
+    told = [each for each in terminal.summary if each.phrase.key.startswith("sum_answer")]
     assert {each.phrase.values["rulebook"] for each in told} == {row.rulebook.removeprefix("sha256:") for row in terminal.decisions}
     (unknown,) = [each for each in terminal.summary if each.phrase.key == "unknown_approval"]
     assert unknown.standing is Standing.UNKNOWN
@@ -274,9 +275,11 @@ def reigns_first(made: Dossier) -> str:
 
 def test_who_is_accused_is_read_beside_the_own_statement(terminal: Dossier) -> None:
     keys = summary(terminal)
-    stated = [each for each in by_key(terminal).get("approval_no_conflict", ()) if each.phrase.values["who"] == COVERED]
-    if stated:
-        assert keys.index("approval_no_conflict") > next(n for n, key in enumerate(keys) if key.startswith("contact_"))
+    stated = [each for each in by_key(terminal)["approval_no_conflict"] if each.phrase.values["who"] == COVERED]
+    assert stated
+    assert keys.index("contact_own_word") > keys.index("contact_basis_press")
+    own = next(each.phrase.values for each in terminal.summary if each.phrase.key == "contact_own_word")
+    assert str(own["signed"]) < str(own["recorded"])
 
 
 def test_receipts_are_of_the_answer_that_begins_a_stretch() -> None:

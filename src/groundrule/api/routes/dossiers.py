@@ -201,7 +201,7 @@ def _check_names(made: Dossier, principal: Principal) -> None:
 
 def _told(made: Issued, language: str) -> DossierMade:
     found, said = made.dossier, words(language)
-    names = names_in(found)
+    names = names_in(found, said)
     statements = {
         standing: sum(each.standing.value == standing for each in found.statements)
         for standing in ("recorded", "claim", "inference", "unknown")

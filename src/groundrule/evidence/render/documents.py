@@ -47,7 +47,7 @@ def documents(
     """
     page = page_html(dossier, language=language, files=files, outlines=outlines)
     made = {
-        "READ-ME.txt": read_me(dossier, language=language),
+        "READ-ME.txt": read_me(dossier, language=language, files=files),
         "dossier.html": page,
         "statements.csv": statements_csv(dossier, language=language),
         "timeline.csv": timeline_csv(dossier, language=language),

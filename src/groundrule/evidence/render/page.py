@@ -23,6 +23,7 @@ from groundrule.evidence.render.page_parts import (
     by_rule,
     first_of_each_act,
     groups,
+    happened_at,
     headline,
     invented,
     not_known,
@@ -93,6 +94,10 @@ def page_html(
 
 FAMILIES = {
     "sum_approve": ("approval_approve",),
+    "sum_approve_stated": ("approval_approve",),
+    "sum_allegation_status": ("contact_alleged_recorded",),
+    "sum_meanwhile_alleged": ("decided_meanwhile_alleged_near", "decided_meanwhile_alleged"),
+    "contact_own_word": ("approval_no_conflict",),
     "sum_reject": ("approval_reject",),
     "sum_recuse": ("approval_recuse",),
     "sum_request": ("request_received",),
@@ -111,7 +116,7 @@ class _View:
 
     def __init__(self, dossier: Dossier, said: Words, files: dict[str, bytes]) -> None:
         self.dossier, self.said, self.files = dossier, said, files
-        self.names = names_in(dossier)
+        self.names = names_in(dossier, said)
         self.statements = {each.id: each for each in dossier.statements}
         self._people = {party.ref: f"p{number}" for number, party in enumerate(dossier.parties, 1)}
         self._wholes = {digest[:16]: digest for each in dossier.statements for digest in each.about if len(digest) == 64}
@@ -122,8 +127,9 @@ class _View:
         self.annex = Annex(proof_files(dossier, files))
         self._cited = report_anchors(dossier)
         # A claim that is quoted in the table of its report is not said again below it.
-        self.quoted = frozenset(claim[-1] for report in dossier.reports for claim in report.claims if claim[-1] in self.statements)
+        self.quoted = frozenset(each.statement for report in dossier.reports for each in report.claims if each.statement in self.statements)
         self._receipts = receipts(dossier)
+        self._whose = opens_terminal(files)
 
     def anchor(self, ref: str) -> str:
         """Return the anchor of a party in the table of people, or empty."""
@@ -173,10 +179,19 @@ class _View:
         return self._piece(Piece(self.said.forms.moment(at_ns, seconds=seconds), "time", format_instant(at_ns)))
 
     def when(self, at_ns: int, each: Statement) -> Markup:
-        """Return the time of a statement in the timeline; only the day where that is all that is said."""
-        if each.times.happened and at_ns == each.times.observed_at_ns:
-            return self._piece(Piece(self.said.forms.date(at_ns), "time", visible(each.times.happened)))
-        return self.moment(at_ns, seconds=True)
+        """Return the time of a statement in the timeline."""
+        return self._piece(shown_at(self.said, at_ns, each))
+
+    def where(self, where: str) -> Part:
+        """Return where something was left out: the statement or line with a link, who it is, or the section."""
+        if where in self.statements:
+            return Part(where, where)
+        line = next((place for place, each in enumerate(self.dossier.summary, 1) if each.id == where), 0)
+        if line:
+            return Part(self.said.fill("page", "summary_line", number=line), where)
+        if where in self.names:
+            return Part(visible(self.names[where]), self.anchor(where))
+        return Part(self.said.word("titles", where))
 
     def sources(self, each: Statement) -> list[Part]:
         """Return what a statement rests on."""
@@ -187,6 +202,12 @@ class _View:
                 text = self.said.fill("sources", kind, **{kind: value})
             elif source.ref in ("decision", "decisions"):
                 text = self.said("sources", "decision")
+            elif source.kind == "register" and f"register_{source.ref}" in self.said.tables["sources"]:
+                text = self.said("sources", f"register_{source.ref}")
+            elif (source.kind, source.ref) == ("rule", "default"):
+                text = f"{self.said('sources', 'rule')} {self.said('codes', 'rule_default')}"
+            elif source.ref == source.kind:  # this reader is told no more of it
+                text = self.said.word("sources", source.kind)
             elif source.kind == "log_entry":
                 text = f"{self.said('sources', 'log_entry')} {visible(value)}"
             else:
@@ -195,7 +216,8 @@ class _View:
         receipt = self._receipts.get(each.id, "")
         if receipt in self.annex.anchors:
             number = "".join(letter for letter in receipt if letter.isdigit())
-            found.append(Part(f"{self.said('sources', 'proof')} {number}", self.annex.anchors[receipt], visible(receipt)))
+            text = self.said.fill("sources", "proof" if self._whose else "proof_of_nobody", number=number)
+            found.append(Part(text, self.annex.anchors[receipt], visible(receipt)))
         return found
 
     def flags(self, each: Statement) -> list[str]:
@@ -206,7 +228,7 @@ class _View:
         """Return the ids of the statements that say the same as one of the summary."""
         if each.phrase.key == "sum_decisions":
             return [row.statement for row in self.dossier.decisions[:MAX_LINKS] if row.statement]
-        if each.phrase.key == "sum_answer":
+        if each.phrase.key in ("sum_answer", "sum_answer_later"):
             at, outcome = str(each.phrase.values.get("at")), each.phrase.values.get("outcome")
             rows = [row for row in self.dossier.decisions if row.statement and f"code:{row.outcome}" == outcome]
             # Times may be cut to the day for this reader, in the sentence and in the row alike.
@@ -229,8 +251,15 @@ class _View:
 
 def timeline(dossier: Dossier) -> list[tuple[int, Statement]]:
     """Return the statements that have a time, in its order."""
-    known = [(at, each) for each in dossier.statements if (at := each.times.order_ns) is not None]
+    known = [(at, each) for each in dossier.statements if (at := happened_at(each)) is not None]
     return sorted(known, key=lambda pair: (pair[0], int(pair[1].id[1:])))
+
+
+def shown_at(said: Words, at_ns: int, each: Statement) -> Piece:
+    """Return the time of a statement in a table of times; only the day where that is all that is said."""
+    if each.times.happened and at_ns == each.times.observed_at_ns:
+        return Piece(said.forms.date(at_ns), "time", visible(each.times.happened))
+    return Piece(said.forms.moment(at_ns, seconds=True), "time", format_instant(at_ns))
 
 
 def times_of(said: Words, times: Times) -> list[tuple[str, Piece]]:

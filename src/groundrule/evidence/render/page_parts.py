@@ -20,13 +20,15 @@ GROUPS = {
     "asked": ("requester", "on_behalf_of", "conveyed", "beneficiary"),
     "decided": ("author", "approved", "rejected", "opener", "reviewer"),
     "apart": ("recused", "abstained", "excluded"),
-    "contacts": ("covered_person", "counterparty", "reporter"),
+    "contacts": ("covered_person", "covered_alleged", "counterparty", "counterparty_alleged", "reporter", "reporter_alleged"),
     "screened": ("screened", "owner"),
     "office": ("registrar",),
 }
 """Parts that parties had, in the order in which a stranger asks."""
-EVENTS = ("asked", "screened", "decided", "contacts", "reviews", "reports", "emergencies", "service")
+EVENTS = ("asked", "appeal", "screened", "decided", "contacts", "reviews", "reports", "emergencies", "service")
 """Sections that tell of events."""
+LATER = frozenset({"answered_later", "answered_once_later"})
+"""Sentences about answers that were computed long after what they answer: they are acts of that later time."""
 _AFTER = {"service": "map", "findings": "rules"}
 """What a page has after a section, beside its statements."""
 _LAST = ("timeline", "redactions", "annex")
@@ -81,7 +83,8 @@ def headline(dossier: Dossier, said: Words, names: Mapping[str, str]) -> str:
         return said.fill("heads", "change", id=title[:8], who=author)
     if kind is SubjectKind.REQUEST and (asker := who("requester")):
         return said.fill("heads", "request", who=asker)
-    if kind is SubjectKind.CONTACT and (one := who("covered_person")) and (other := who("counterparty")):
+    one, other = who("covered_person") or who("covered_alleged"), who("counterparty") or who("counterparty_alleged")
+    if kind is SubjectKind.CONTACT and one and other:
         claimed = any(
             each.standing is Standing.CLAIM and each.phrase.key.startswith("contact_basis") and dossier.id in each.about
             for each in dossier.statements
@@ -122,6 +125,13 @@ def not_known(dossier: Dossier) -> list[Statement]:
     return [
         each for section in dossier.sections if section.key != "unknown" for each in section.statements if each.standing is Standing.UNKNOWN
     ]
+
+
+def happened_at(each: Statement) -> int | None:
+    """Return when what a statement tells happened [ns, UTC], as far as is known: an answer given afterwards, when it was given."""
+    if each.phrase.key in LATER and each.times.decided_at_ns is not None:
+        return each.times.decided_at_ns
+    return each.times.order_ns
 
 
 def first_of_each_act(dossier: Dossier, statements: Iterable[tuple[int, Statement]]) -> list[tuple[int, Statement]]:
@@ -215,7 +225,7 @@ def report_anchors(dossier: Dossier) -> dict[str, str]:
     found = {}
     for place, report in enumerate(dossier.reports, 1):
         found[report.id] = f"r{place}"
-        found |= {f"{report.id}#{claim[0]}": f"r{place}c{row}" for row, claim in enumerate(report.claims, 1)}
+        found |= {f"{report.id}#{claim.id}": f"r{place}c{row}" for row, claim in enumerate(report.claims, 1)}
     return found
 
 

@@ -11,19 +11,23 @@ from dataclasses import dataclass
 
 from groundrule.evidence.dossier import Dossier, Standing
 from groundrule.evidence.marks import MARKS
-from groundrule.evidence.render.page_parts import EVENTS
+from groundrule.evidence.render.page_parts import EVENTS, happened_at
+from groundrule.evidence.render.page_parts import LATER as ANSWERED_LATER
 from groundrule.evidence.render.svg import element, shape
 from groundrule.evidence.render.words import Words
 
 WIDTH, LEFT, ROW = 820.0, 196.0, 34.0
-LANES = EVENTS
+LANES = (*EVENTS[:-1], "observed", "service")
+"""Rows: a section each, and where answers were given only afterwards one for what they answer."""
 MAX_COLUMNS = 7
 SLOTS = 10
 """Places in a column; events of more instants share them."""
-APART = 26.0
+APART = 32.0
 """How far apart places are at least, so that a mark and the number beside it do not touch the next."""
 LONG_NS = 7 * 86_400_000_000_000
 """Gaps from this on are drawn as a break."""
+LATER = "later"
+"""Kind of the mark of what was observed, and answered only afterwards."""
 _INK, _SOFT, _LINE = "#1c2126", "#5b6770", "#d5dade"
 COLOURS = {"recorded": "#0b5d3b", "claim": "#a14a00", "inference": "#1f4e8c", "unknown": "#6b3b7a"}
 NS_PER_DAY = 86_400_000_000_000
@@ -64,7 +68,7 @@ def timeline_svg(dossier: Dossier, said: Words) -> str | None:
             parts.append(element("text", line, x=left + wide / 2, y=bottom + 20 + 15 * k, font_size=13, text_anchor="middle", fill=_INK))
         if number:
             gap = some[0].at_ns // NS_PER_DAY * NS_PER_DAY - columns[number - 1][1][-1].at_ns // NS_PER_DAY * NS_PER_DAY
-            text = said.fill("page", "later", gap=said.forms.lasting(gap))
+            text = "" if unit == "day" and gap <= NS_PER_DAY else said.fill("page", "later", gap=said.forms.lasting(gap))
             parts.append(element("text", text, x=left, y=bottom + 52, font_size=12, text_anchor="middle", fill=_SOFT, font_style="italic"))
             parts.append(shape("path", d=f"M{left - 3:.1f} {bottom + 1:.1f}l3 6l3 -6", fill="none", stroke=_SOFT, stroke_width=1.2))
             if gap >= LONG_NS:
@@ -84,12 +88,16 @@ def timeline_legend(dossier: Dossier, said: Words) -> list[tuple[str, str]]:
     """Return the marks in the picture, each as a small drawing, and what they mean."""
     kinds = {each.kind for each in _events(dossier)}
     found = []
-    for kind in (*COLOURS, *(f"answer:{each.key}" for each in MARKS)):
+    for kind in (*COLOURS, LATER, *(f"answer:{each.key}" for each in MARKS)):
         if kind in kinds:
-            text = said.word("answers", kind[7:]) if kind.startswith("answer:") else said("standings", kind)
+            text = said("page", "mark_later") if kind == LATER else _meaning(said, kind)
             drawing = mark(kind, 9, 9)
             found.append((f'<svg viewBox="0 0 18 18" width="18" height="18" aria-hidden="true">{drawing}</svg>', text))
     return found
+
+
+def _meaning(said: Words, kind: str) -> str:
+    return said.word("answers", kind[7:]) if kind.startswith("answer:") else said("standings", kind)
 
 
 def unit_of(dossier: Dossier, said: Words) -> str:
@@ -103,11 +111,20 @@ def _events(dossier: Dossier) -> Iterator[_Event]:
             continue
         for each in section.statements:
             at = each.times.order_ns
-            if section.key in LANES and at is not None and each.standing is not Standing.UNKNOWN:
+            computed = section.key == "appeal" and each.standing is Standing.INFERENCE
+            if section.key in LANES and at is not None and each.standing is not Standing.UNKNOWN and not computed:
                 yield _Event(at, section.key, each.standing.value, each.id)
-    service = {each.times.order_ns: each.id for section in dossier.sections if section.key == "service" for each in section.statements}
+    told = {each.id: each for section in dossier.sections if section.key == "service" for each in section.statements}
+    service = {each.times.order_ns: each.id for each in told.values()}
     for row in dossier.decisions:
-        yield _Event(row.first_ns, "service", f"answer:{row.outcome}", service.get(row.first_ns, ""))
+        mine = told.get(row.statement)
+        link = row.statement if mine is not None else service.get(row.first_ns, "")
+        answered = None if mine is None or mine.phrase.key not in ANSWERED_LATER else happened_at(mine)
+        if answered is not None:
+            yield _Event(row.first_ns, "observed", LATER, link)
+            yield _Event(answered, "service", f"answer:{row.outcome}", link)
+        else:
+            yield _Event(row.first_ns, "service", f"answer:{row.outcome}", link)
 
 
 def _columns(events: list[_Event], said: Words) -> tuple[str, list[tuple[list[str], list[_Event]]]]:
@@ -135,9 +152,9 @@ def _drawn(events: list[_Event], left: float, wide: float, lanes: list[str]) -> 
         height = stacked[lane, place]
         stacked[lane, place] += 1
         x = left + 12 + (wide - 24) * (place + 0.5) / count
-        y = 14 + ROW * (lanes.index(lane) + 0.5) - 9 * height
+        y = 14 + ROW * (lanes.index(lane) + 0.5) - 12 * height
         inside = mark(kind, x, y) + (
-            element("text", str(len(some)), x=x + 9, y=y - 4, font_size=11, fill=_INK, font_weight="bold") if len(some) > 1 else ""
+            element("text", str(len(some)), x=x + 9, y=y - 2, font_size=11, fill=_INK, font_weight="bold") if len(some) > 1 else ""
         )
         yield f'<a href="#{some[0].link}">{inside}</a>' if some[0].link else inside
 
@@ -151,6 +168,8 @@ def mark(kind: str, x: float, y: float) -> str:
         if kind[7:] == "serve":
             return shape("circle", cx=x, cy=y, r=6.0, fill=colour)
         return shape("polygon", points=f"{x:.1f},{y - 7:.1f} {x + 7:.1f},{y:.1f} {x:.1f},{y + 7:.1f} {x - 7:.1f},{y:.1f}", fill=colour)
+    if kind == LATER:
+        return shape("circle", cx=x, cy=y, r=5.5, fill="#fff", stroke=_SOFT, stroke_width=1.6, stroke_dasharray="3 2")
     colour = COLOURS[kind]
     if kind == "claim":
         points = f"{x:.1f},{y - 8:.1f} {x + 8:.1f},{y:.1f} {x:.1f},{y + 8:.1f} {x - 8:.1f},{y:.1f}"

@@ -17,9 +17,9 @@ from typing import Any
 
 from groundrule.errors import GroundruleError, InputError
 from groundrule.evidence.characters import reveal
-from groundrule.evidence.dossier import Dossier, Phrase, Value
+from groundrule.evidence.dossier import LASTING, PARTIES, Dossier, Party, Phrase, Value
 from groundrule.evidence.render.forms import Forms
-from groundrule.instant import parse_instant
+from groundrule.instant import NS_PER_S, parse_instant
 from groundrule.reasons import CATALOGUE
 from groundrule.rules.vocabulary import ENGLISH, Vocabulary
 
@@ -31,14 +31,20 @@ _SLOT = re.compile(r"\{(\w+)(?:\|([^{}]*))?\}")
 _ID = re.compile(r"(request|contact|review|emergency|screening|party|report|claim)-([0-9a-f]{32})")
 _DIGEST = re.compile(r"[0-9a-f]{16}(?:[0-9a-f]{48})?")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d:\d\d(?:\.\d{1,9})?Z)?")
+_LASTING = re.compile(rf"{LASTING}\d{{1,18}}")
 _SPAN = re.compile(r"(\d{4}-\d\d-\d\d|\.\.)/(\d{4}-\d\d-\d\d|\.\.)")
 _OBJECT = re.compile(r"(rulebook|area|service|list|programme|waiver|charter|record|terminal|country)(?:[/:](.+))?", re.DOTALL)
 _AREA = re.compile(r"\barea:[a-z0-9][a-z0-9-]*")
+LEFT_OUT = "…"
+"""What stands in the place of a text that was left out for a reader."""
+STANDIN = "withheld-"
+"""Begins the reference of a party that is not named to a reader."""
 _OWN_ENGLISH = frozenset({
     ("act_refused", "sentence"), ("entry_no_effect", "sentence"), ("not_enacted_because", "why"), ("why_finding", "finding"),
     ("why_not_denied", "gaps"), ("why_relief", "relief"), ("why_relief_one", "relief"), ("why_exception", "exception"),
     ("why_not_explained", "error"), ("report_problem", "problem"),
     ("report_contradiction", "detail"), ("terminal_registered", "what"), ("account_registered", "what"), ("party_registered", "what"),
+    ("made_by_exception", "exempt"), ("hinge_register", "exempt"), ("unknown_entered", "exempt"),
     ("rule_exempts", "limit"), ("rule_exempts", "exempt"), ("rule_altered", "before"), ("rule_altered", "after"),
 })  # fmt: skip
 """Values that Groundrule itself says in English: (phrase, value). They stay so in every language, and are marked."""
@@ -48,7 +54,10 @@ _TO_THE_SECOND = frozenset({
     "answered", "answered_once", "answer_changed", "sum_answer", "why_answer", "own_contested", "own_contested_at", "others_there",
     "others_there_still", "own_not_contested", "judged_at", "unknown_approval", "beside_protected", "beside_other",
     "rule_younger", "decided_by_change", "decided_by_before", "decided_by_unknown",
-    "proposal_effective", "sum_proposed", "sum_enacted", "sum_not_enacted",
+    "proposal_effective", "sum_proposed", "sum_enacted", "sum_not_enacted", "answered_later", "answered_once_later", "sum_answer_later",
+    "others_there_once", "others_there_once_still", "measured_speed", "measured_speed_even", "rule_waits", "rule_waits_closed",
+    "made_difference", "made_no_difference", "contact_own_word", "statement_against_claim", "statement_against_contact",
+    "contact_alleged_recorded", "hinge_register",
 })  # fmt: skip
 """Phrases about single answers and about acts, which may follow each other within a minute."""
 
@@ -151,12 +160,16 @@ class Words:
             yield Piece(self.forms.number(value), "number")
         elif value.startswith("code:"):
             yield Piece(self.word("codes", value[5:]), "code")
+        elif value.startswith(PARTIES):
+            yield from self._named(value.removeprefix(PARTIES).split(), names)
+        elif _LASTING.fullmatch(value):
+            yield Piece(self._lasting(int(value.removeprefix(LASTING))))
         elif value.startswith("reason:"):
             yield Piece(self.reason(value[7:]), "code", visible(value[7:]))
         elif value in names:
             yield Piece(visible(names[value]), "name", visible(value))
-        elif value == "default" and name in ("rule", "old", "new"):
-            yield Piece(self("codes", "rule_default"), "code", value)
+        elif name in ("rule", "old", "new") and value in ("default", LEFT_OUT):
+            yield Piece(self("codes", "rule_default") if value == "default" else self("page", "rule_name_left_out"), "code")
         elif (key, name) in _OWN_ENGLISH:
             yield from self._english(value, names, named=(key, name) in _NAMES_INSIDE)
         elif name == "areas":
@@ -174,6 +187,15 @@ class Words:
             yield Piece(self("ids", thing[1]) + (f" {visible(named)}" if named else ""), "thing", visible(value))
         else:
             yield Piece(visible(value), "free")
+
+    def _named(self, refs: list[str], names: Mapping[str, str]) -> Iterator[Piece]:
+        for place, each in enumerate(refs):
+            if place:
+                yield Piece(", ")
+            yield Piece(visible(names[each]), "name", visible(each)) if each in names else Piece(visible(each), "id", visible(each))
+
+    def _lasting(self, duration_ns: int) -> str:
+        return self.forms.lasting(duration_ns) if duration_ns >= NS_PER_S else self("forms", "under_a_second")
 
     def english(self, text: str, names: Mapping[str, str]) -> list[Piece]:
         """Return a text that Groundrule says in English in every language, with areas by their names."""
@@ -240,13 +262,28 @@ def vocabulary(language: str) -> Vocabulary:
     return words(bare).vocabulary if bare in LANGUAGES else ENGLISH
 
 
-def names_in(dossier: Dossier) -> dict[str, str]:
-    """Return what each party is called in a dossier: its name, and the end of its id where another has the same; areas as `area:ID`."""
-    count: dict[str, int] = {}
+def names_in(dossier: Dossier, said: Words | None = None) -> dict[str, str]:
+    """Return what each party is called in a dossier: its name, and the end of its id where another has the same; areas as `area:ID`.
+
+    Who is not named to its reader is called by the own unit and a number that begins anew for each.
+    """
+    said = words() if said is None else said
+    count, unnamed = dict[str, int](), dict[str, int]()
     for party in dossier.parties:
         count[party.name] = count.get(party.name, 0) + 1
-    areas = {f"area:{area.id}": area.name for area in dossier.areas if area.name}
-    return areas | {party.ref: _called(party.ref, party.name, shared=count[party.name] > 1) for party in dossier.parties}
+    found = {f"area:{area.id}": area.name for area in dossier.areas if area.name}
+    for party in dossier.parties:
+        if party.ref.startswith(STANDIN):
+            found[party.ref] = _standing_in(party, said, unnamed)
+        else:
+            found[party.ref] = _called(party.ref, party.name, shared=count[party.name] > 1)
+    return found
+
+
+def _standing_in(party: Party, said: Words, unnamed: dict[str, int]) -> str:
+    key = "person_of_unit" if party.office else "body_unnamed" if party.kind == "legal_entity" else "person_unnamed"
+    unnamed[party.office or key] = number = unnamed.get(party.office or key, 0) + 1
+    return said.fill("page", key, number=number, **({"unit": party.office} if party.office else {}))
 
 
 def _called(ref: str, name: str, *, shared: bool) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from groundrule.canon import parse_base64, parse_canonical
-from groundrule.evidence.dossier import Phrase, Standing, Times, Value
+from groundrule.evidence.dossier import LASTING, PARTIES, Phrase, Standing, Times, Value
 from groundrule.govern.contacts import BUSINESS_DAYS, OFFICIAL_KINDS, is_late, lateness
 from groundrule.govern.logged import (
     LoggedApproval,
@@ -33,6 +33,7 @@ SLOW_HOURS = 24
 """A request recorded later than this after it was received is flagged."""
 
 
+ROLES_TOLD = ("covered_person", "counterparty", "reporter")
 _NO_TIMES = Times()
 
 
@@ -146,7 +147,10 @@ def _request(bench: Bench, logged: LoggedRequest) -> Act:
 def _appeal(logged: LoggedRequest, at: Times) -> Act:
     """An owner's appeal: the log holds a commitment to the decision, and a party id drawn for this appeal alone."""
     request = logged.request
-    said = [_said("appeal_received", {"by": request.received_by, "channel": f"code:channel_{request.channel}"}, at)]
+    values: dict[str, Value] = {
+        "by": request.received_by, "channel": f"code:channel_{request.channel}", "received": format_instant(request.received_at)
+    }  # fmt: skip
+    said = [_said("appeal_received", values, at)]
     if not logged.outcomes:
         said.append(_said("appeal_open", {}, at, Standing.UNKNOWN, ("open",)))
     parts = ((request.received_by, "registrar"),)
@@ -168,10 +172,12 @@ def _screening(bench: Bench, logged: LoggedScreening) -> Act:
     screening = logged.screening
     who = bench.of(screening.subject)
     at = Times(decided_at_ns=screening.performed_at, recorded_at_ns=logged.t_ns)
-    lists = ", ".join(f"{each.source} {each.date}" for each in screening.snapshots)
+    lists: dict[str, Value] = {
+        "lists": ", ".join(f"{each.source} ({each.date})" for each in screening.snapshots), "number": len(screening.snapshots)
+    }  # fmt: skip
     said, parts = [], [(who, "screened")]
     for each in screening.candidates:
-        values: dict[str, Value] = {"who": who, "entry": each.entry_uid, "lists": lists}
+        values: dict[str, Value] = {"who": who, "entry": each.entry_uid, **lists}
         if each.disposition == "unresolved":
             said.append(_said("screening_open", values, at, flags=("open",)))
             continue
@@ -184,7 +190,9 @@ def _screening(bench: Bench, logged: LoggedScreening) -> Act:
             said.append(_said("screening_owner", {"who": who, "owner": bench.of(owner.party), "share": owner.share_bp // 100}, at))
             parts.append((bench.of(owner.party), "owner"))
     if not said:
-        said.append(_said("screening_clear", {"who": who, "lists": lists}, at))
+        said.append(_said("screening_clear", {"who": who, **lists}, at))
+    if not screening.ownership:
+        said.append(_said("screening_owners_unknown", {"who": who}, at, Standing.UNKNOWN))
     refs = frozenset({screening.id, *(party for party, _ in parts)})
     return Act(logged.index, logged.t_ns, "screening", screening.id, refs, tuple(said), tuple(parts))
 
@@ -214,11 +222,37 @@ def _proposal(bench: Bench, logged: LoggedProposal) -> Act:
         said.append(_said("proposal_no_request", {}, when))
     said.append(_said("proposal_reversal", {"plan": proposal.reversal_plan}, when))
     said += _impact(impact.counts, impact.protected_changed, when)
+    said += _wanted(bench, logged, when)
+    if proposal.contacts_in_scope:
+        said.append(_said("proposal_scope", {"number": len(proposal.contacts_in_scope)}, when))
     refs = {proposal.id, *proposal.requests, *(change.object for change in proposal.change_set), *proposal.screenings}
     refs |= {party for party, _ in parts}
     if proposal.supersedes:
         refs.add(proposal.supersedes)
     return Act(logged.index, logged.t_ns, "proposal", proposal.id, frozenset(refs), tuple(said), tuple(parts))
+
+
+def _wanted(bench: Bench, logged: LoggedProposal, at: Times) -> Iterator[Said]:
+    """What the charter in force then wants for such a change, and who the persons are."""
+    proposal = logged.proposal
+    known = [index for index in bench.state.charters if index <= logged.index]
+    if not known:
+        return
+    charter = bench.state.charters[max(known)]
+    wanted = charter.change_class(proposal.class_)
+    role = charter.role(wanted.role)
+    values: dict[str, Value] = {
+        "class": f"code:class_{proposal.class_}",
+        "role": f"code:role_{wanted.role}",
+        "needed": max(wanted.min_persons, role.minimum),
+        "of": len(role.parties),
+        "groups": wanted.min_groups,
+        "hours": wanted.notice_hours,
+        "charter": charter.version,
+    }
+    yield _said("proposal_wants", values, at)
+    persons = PARTIES + " ".join(sorted(role.parties))
+    yield _said("proposal_deciders", {"role": f"code:role_{wanted.role}", "persons": persons}, at)
 
 
 def _impact(counts: Mapping[str, Mapping[str, Mapping[str, int]]], protected: tuple[str, ...], at: Times) -> Iterator[Said]:
@@ -270,8 +304,22 @@ def _enactment(bench: Bench, logged: LoggedEnactment) -> Act:
         "of": len(role.parties),
     }
     refs = frozenset({made.proposal_digest})
-    said = (_said("enactment_made", values, at),)
-    return Act(logged.index, logged.t_ns, "enactment", made.proposal_digest, refs, said)
+    said = [_said("enactment_made", values, at)]
+    if len(made.approvals) == values["needed"]:
+        said.append(_said("enactment_tight", {}, at, Standing.INFERENCE))
+    proposed = bench.state.proposals[made.proposal_digest].t_ns
+    asked = [bench.state.requests[each].t_ns for each in proposal.requests if each in bench.state.requests]
+    took: dict[str, Value] = {"took": lasting(logged.t_ns - proposed)}
+    if asked and max(asked) <= proposed:
+        took["before"] = lasting(proposed - max(asked))
+    key = "enactment_pace_asked" if "before" in took else "enactment_pace"
+    said.append(_said(key, took, at, Standing.INFERENCE))
+    return Act(logged.index, logged.t_ns, "enactment", made.proposal_digest, refs, tuple(said))
+
+
+def lasting(duration_ns: int) -> str:
+    """Return a duration as a value of a phrase."""
+    return f"{LASTING}{max(0, duration_ns)}"
 
 
 # --- contacts ---------------------------------------------------------------------------------------------------------
@@ -297,7 +345,16 @@ def _contact(bench: Bench, logged: LoggedContact) -> Act:
     else:
         flags = ("allegation",) if logged.allegation else ()
         said = [_said(f"contact_basis_{contact.basis}", values, at, Standing.CLAIM, flags)]
-    said.append(_said("contact_recorded", {"teller": teller, "basis": f"code:basis_{contact.basis}"}, told))
+    source: dict[str, Value] = {"teller": teller, "basis": f"code:basis_{contact.basis}"}
+    if logged.allegation:
+        source |= {"at": format_instant(logged.t_ns), "status": f"code:status_{logged.status}"}
+        said.append(_said("contact_alleged_recorded", source, told))
+        if contact.counterparty_kind == "unknown":
+            said.append(_said("contact_kind_unknown", {}, told, Standing.UNKNOWN))
+        if not contact.ask_made:
+            said.append(_said("contact_ask_unknown", {}, told, Standing.UNKNOWN))
+    else:
+        said.append(_said("contact_recorded", source, told))
     if contact.topics:
         said.append(_said("contact_topics", {"topics": ", ".join(contact.topics)}, at, said[0].standing))
     for each in contact.disclosed_to:
@@ -308,7 +365,8 @@ def _contact(bench: Bench, logged: LoggedContact) -> Act:
         said.append(_late(bench, logged, told))
     if bench.state.candidate(other):
         said.append(_said("contact_listed", {"other": other}, told, Standing.INFERENCE, ("listed",)))
-    parts = ((who, "covered_person"), (other, "counterparty"), (teller, "reporter"))
+    roles = ("covered_alleged", "counterparty_alleged", "reporter_alleged") if logged.allegation else ROLES_TOLD
+    parts = tuple(zip((who, other, teller), roles, strict=True))
     refs = frozenset({contact.id, who, other, teller} | ({contact.ask_made} if contact.ask_made else set()))
     return Act(logged.index, logged.t_ns, "contact", contact.id, refs, tuple(said), parts)
 
@@ -318,12 +376,14 @@ def _late(bench: Bench, logged: LoggedContact, at: Times) -> Said:
     assert charter is not None  # `is_late` is false without one
     listed = bench.state.candidate(bench.of(logged.contact.counterparty))
     late = lateness(logged.contact, charter.limits, candidate=listed)
+    # Whether an allegation is true is not known, and so it is not known whether anybody was late.
+    more, flags = ("_if", ("alleged_late",)) if logged.allegation else ("", ("late",))
     if late.took_ns is None:
-        return _said("contact_late_unknown", {}, at, Standing.INFERENCE, ("late",))
+        return _said(f"contact_late_unknown{more}", {}, at, Standing.INFERENCE, flags)
     days: dict[str, Value] = {"days": late.took_ns // (24 * NS_PER_HOUR)}
     if listed or logged.contact.counterparty_kind in OFFICIAL_KINDS:
-        return _said("contact_late_hours", days | {"hours": charter.limits.contact_hours}, at, Standing.INFERENCE, ("late",))
-    return _said("contact_late", days | {"within": BUSINESS_DAYS}, at, Standing.INFERENCE, ("late",))
+        return _said(f"contact_late_hours{more}", days | {"hours": charter.limits.contact_hours}, at, Standing.INFERENCE, flags)
+    return _said(f"contact_late{more}", days | {"within": BUSINESS_DAYS}, at, Standing.INFERENCE, flags)
 
 
 def _contact_update(bench: Bench, index: int, t_ns: int, update: ContactUpdate) -> Act:
@@ -346,7 +406,9 @@ def _span(start_ns: int | None, end_ns: int | None) -> str:
 def _review(bench: Bench, logged: LoggedReview) -> Iterator[Act]:
     review = logged.review
     at = Times(recorded_at_ns=logged.t_ns)
-    opened = _said("review_opened", {"of": review.of, "due": format_instant(review.due)}, at)
+    of = bench.state.contacts.get(review.of)
+    key = "review_opened_alleged" if of is not None and of.allegation else "review_opened"
+    opened = _said(key, {"of": review.of, "due": format_instant(review.due)}, at)
     late = logged.concluded is None and review.due < bench.now_ns
     more = (_said("review_overdue", {"due": format_instant(review.due)}, at, Standing.INFERENCE, ("overdue",)),) if late else ()
     yield Act(logged.index, logged.t_ns, "review", review.id, frozenset({review.id, review.of}), (opened, *more))

@@ -10,12 +10,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 
 from groundrule.evidence.dossier import DecisionRow, Phrase, Standing, Times, Value
 from groundrule.govern.contacts import concerned
+from groundrule.govern.objects import Approval
 from groundrule.govern.quorum import judge
 from groundrule.instant import format_instant
 from groundrule.pipeline.dossiers.acts import NS_PER_HOUR, Said
@@ -47,8 +48,11 @@ def about_proposals(bench: Bench, gathered: Gathered) -> Iterator[tuple[str, Sai
         then = state if enacted is None else state.as_of(enacted.index)
         at_ns = bench.now_ns if enacted is None else enacted.enactment.enacted_at
         judged = judge(then, id_, at_ns=at_ns, lists=then.newest_lists)
+        carried = {bench.of(each) for each in _carriers(bench, logged.proposal.requests)}
         for person, why in sorted(judged.excluded.items()):
-            said = inferred("not_counted", {"who": person, "why": f"code:excluded_{why}", "proposal": id_[:16]}, at_ns=at_ns)
+            # Whoever only carried a request does not stand behind it.
+            because = "code:excluded_conveyed" if why == "principal" and person in carried else f"code:excluded_{why}"
+            said = inferred("not_counted", {"who": person, "why": because, "proposal": id_[:16]}, at_ns=at_ns)
             yield id_, said, ((person, "excluded"),)
         if enacted is None:
             for why in ([judged.missing] if judged.missing else []) + [block.sentence for block in judged.blocks]:
@@ -64,12 +68,20 @@ def about_proposals(bench: Bench, gathered: Gathered) -> Iterator[tuple[str, Sai
                 values = {"who": person, "role": f"code:role_{role}", "proposal": id_[:16]}
                 yield id_, inferred("said_nothing", values, at_ns=at_ns), ((person, "abstained"),)
         for approval in state.approvals.get(id_, ()):
-            yield from ((id_, each, ()) for each in _unsaid(bench, id_, approval.approval.person, approval.approval.conflict_statement))
+            yield from ((id_, each, ()) for each in _unsaid(bench, id_, approval.approval))
 
 
-def _unsaid(bench: Bench, proposal_id: str, person: str, stated: tuple[str, ...]) -> Iterator[Said]:
+def _carriers(bench: Bench, requests: Iterable[str]) -> Iterator[str]:
+    """Who conveyed some requests and is not said to stand behind them."""
+    for each in requests:
+        logged = bench.state.requests.get(each)
+        if logged is not None and logged.request.conveyed_by and logged.request.conveyed_by not in logged.request.on_behalf_of:
+            yield logged.request.conveyed_by
+
+
+def _unsaid(bench: Bench, proposal_id: str, approval: Approval) -> Iterator[Said]:
     """Contacts on record with a concerned party that an approver's statement did not name."""
-    state = bench.state
+    state, person, stated = bench.state, approval.person, approval.conflict_statement
     logged = state.proposals[proposal_id]
     outside = {bench.of(each) for each in concerned(state, logged.proposal)}
     for id_, contact in state.contacts.items():
@@ -77,8 +89,17 @@ def _unsaid(bench: Bench, proposal_id: str, person: str, stated: tuple[str, ...]
             continue
         began = contact.contact.occurred_from
         if bench.of(contact.contact.counterparty) in outside and (began is None or began <= logged.t_ns):
-            key = "statement_against_claim" if contact.allegation else "statement_against_contact"
-            yield inferred(key, {"who": person, "contact": id_, "proposal": proposal_id[:16]}, "contradiction", at_ns=contact.t_ns)
+            values: dict[str, Value] = {
+                "who": person,
+                "contact": id_,
+                "proposal": proposal_id[:16],
+                "other": bench.of(contact.contact.counterparty),
+                "signed": format_instant(approval.signed_at),
+                "recorded": format_instant(contact.t_ns),
+            }
+            # What somebody alleges refutes no statement.
+            key, flags = ("statement_against_claim", ()) if contact.allegation else ("statement_against_contact", ("contradiction",))
+            yield inferred(key, values, *flags, at_ns=contact.t_ns)
 
 
 def about_requests(bench: Bench, gathered: Gathered) -> Iterator[tuple[str, Said]]:
@@ -106,7 +127,10 @@ def about_contacts(bench: Bench, gathered: Gathered) -> Iterator[tuple[str, Said
     """Yield (contact, sentence) about decisions taken before it came to light, and about dispute."""
     state = bench.state
     for contact, index, act, of, touches in gathered.meanwhile:
-        key = "decided_meanwhile_near" if touches else "decided_meanwhile"
+        if state.contacts[contact].allegation:
+            key = "decided_meanwhile_alleged_near" if touches else "decided_meanwhile_alleged"
+        else:
+            key = "decided_meanwhile_near" if touches else "decided_meanwhile"
         values: dict[str, Value] = {"act": f"code:meanwhile_{act}", "of": of[:16] if len(of) == 64 else of, "index": index}
         flags = ("touches",) if touches else ()
         yield contact, inferred(key, values, *flags, at_ns=state.time_of(index))

@@ -19,7 +19,7 @@ from typing import Any, Final
 from groundrule.canon import canonical_json, parse_canonical
 from groundrule.errors import InputError, IntegrityError
 from groundrule.evidence.dossier import Dossier, Reader
-from groundrule.evidence.readers import CLOSED_READERS, NAMED_TO, Known, Veil
+from groundrule.evidence.readers import CLOSED_READERS, NAMED_TO, Known, Veil, refs_in
 from groundrule.evidence.redact import Opening, redact
 from groundrule.pipeline.dossiers.bench import Bench
 from groundrule.store.durable import write_durably
@@ -50,8 +50,11 @@ def known_of(bench: Bench, whole: Dossier) -> Known:
             (bodies if record.kind == "legal_entity" else persons).update(name.text for name in record.names)
     known = Known(frozenset(persons), frozenset(bodies), sealed)
     veil = Veil(whole, bench.reader, known)
-    telling = {index for index in _cited(whole) if bench.log is not None and veil.entry_tells(_strings(bench.log.tree().entry(index)))}
-    return Known(known.persons, known.bodies, sealed, frozenset(telling))
+    texts = {} if bench.log is None else {index: tuple(_strings(bench.log.tree().entry(index))) for index in _cited(whole)}
+    telling = {index for index, some in texts.items() if veil.entry_tells(some)}
+    # Whoever holds an office stands by id in the charter, which is an entry of the log, too.
+    shown = refs_in(text for some in texts.values() for text in some) | frozenset(bench.units)
+    return Known(known.persons, known.bodies, sealed, frozenset(telling), shown)
 
 
 def _still_sealed(home: Home) -> dict[str, str]:

@@ -57,7 +57,7 @@ def beside(bench: Bench, rows: Sequence[DecisionRow], protected: str) -> Iterato
     own = None if row is None else _speed(bench, row.terminal_id, row.last_ns)
     if row is None or own is None:
         return
-    faster = [each.phrase.values for each in _beside(bench, row) if each.phrase.key == "others_there"]
+    faster = [each.phrase.values for each in _beside(bench, row) if each.phrase.key in ("others_there", "others_there_once")]
     served = [each for each in faster if each["outcome"] == "code:serve" and isinstance(each["speed"], int)]
     for each in sorted(served, key=lambda each: (-int(each["speed"] or 0), str(each["other"])))[:1]:
         names = ("other", "speed", "areas", "from", "to")
@@ -126,5 +126,7 @@ def _said(bench: Bench, row: DecisionRow, name: str, stretch: _Stretch) -> Said:
         "speed": speed,
     }
     flags = ("answered_otherwise",) if stretch.outcome != row.outcome else ()
-    key = "others_there" if speed is not None else "others_there_still"
+    once = stretch.first_ns == stretch.last_ns
+    key = ("others_there_once" if once else "others_there") if speed is not None else (
+        "others_there_once_still" if once else "others_there_still")  # fmt: skip
     return Said(Phrase(key, values), Standing.INFERENCE, Times(observed_at_ns=stretch.last_ns), flags)

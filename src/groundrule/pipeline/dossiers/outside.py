@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from groundrule.evidence.contradictions import contradictions, marked
-from groundrule.evidence.dossier import Phrase, ReportExtract, Standing, Statement, Times, Value
+from groundrule.evidence.dossier import ClaimExtract, Phrase, ReportExtract, Standing, Statement, Times, Value
 from groundrule.evidence.origins import corroboration
 from groundrule.evidence.report import Claim, ClaimKind, ClaimStatus, Proposition, Report, TranslationKind
 from groundrule.evidence.side_by_side import who_says
@@ -42,7 +42,7 @@ class Outside:
                 if each.standing is Standing.CLAIM and source.kind == "report":
                     ids.setdefault(source.ref, each.id)
         return tuple(
-            replace(report, claims=tuple((*claim[:-1], ids.get(report_ref(report.id, claim[0]), "")) for claim in report.claims))
+            replace(report, claims=tuple(replace(claim, statement=ids.get(report_ref(report.id, claim.id), "")) for claim in report.claims))
             for report in self.reports
         )
 
@@ -115,7 +115,7 @@ def _about(report: Report, at: Times, suggested: int) -> list[Said]:
     values: dict[str, Value] = {
         "publisher": report.publisher or None,
         "title": report.title or None,
-        "published": report.published_at or None,
+        "published": report.published_at or "code:date_unknown",
         "sha256": report.capture.sha256[:16],
     }
     said = [Said(Phrase("report_imported", values), Standing.RECORDED, at)]
@@ -156,14 +156,13 @@ def _extract(report: Report, claims: list[Claim], origin: Mapping[str, str]) -> 
         report.translation.original_missing,
         "; ".join(origins) or report.publisher or report.id,
         tuple(
-            (
+            ClaimExtract(
                 claim.id,
                 report.text[claim.start : claim.end][:MAX_QUOTED],
                 claim.stance.value,
                 who_says(claim.attribution, report),
-                claim.kind.value,
-                claim.status.value,
-                "",
+                "opinion" if claim.kind is ClaimKind.OPINION else "assertion",
+                claim.status is ClaimStatus.CONFIRMED,
             )
             for claim in claims
         ),

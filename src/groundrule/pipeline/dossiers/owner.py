@@ -13,7 +13,7 @@ from groundrule.instant import format_instant
 from groundrule.pipeline.appealing import UNPROTECTED, get_appeal
 from groundrule.pipeline.dossiers.acts import Said
 from groundrule.pipeline.dossiers.bench import Bench
-from groundrule.pipeline.dossiers.why import told
+from groundrule.pipeline.dossiers.why import reason_of, told
 from groundrule.store.policy import get_object
 from groundrule.store.registers import Registers
 
@@ -82,7 +82,10 @@ def _appeal(bench: Bench, logged: LoggedRequest, rows: tuple[DecisionRow, ...]) 
     at = Times(observed_at_ns=request.received_at, recorded_at_ns=logged.t_ns)
     values: dict[str, Value] = {"at": format_instant(appeal.observed_at_ns)}
     if row is not None:
-        values |= {"outcome": f"code:{row.outcome}", "rule": row.rule, "reason": f"reason:{row.reasons[0]}" if row.reasons else None}
+        values |= {
+            "outcome": f"code:{row.outcome}", "rule": row.rule, "reason": reason_of(row), "count": row.count,
+            "from": format_instant(row.first_ns), "to": format_instant(row.last_ns),
+        }  # fmt: skip
     yield Said(Phrase("own_contested" if row is not None else "own_contested_at", values), Standing.RECORDED, at)
     letter = _letter(bench, request.text_sha256)
     if letter:

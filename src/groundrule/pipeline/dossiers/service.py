@@ -26,9 +26,11 @@ from groundrule.instant import MAX_NS, MIN_NS
 from groundrule.pipeline.dossiers.acts import Said
 from groundrule.pipeline.dossiers.bench import Bench
 from groundrule.pipeline.dossiers.findings import plain_rule
+from groundrule.pipeline.dossiers.otherwise import Found, without_changes
 from groundrule.pipeline.dossiers.owner import registered as registered_as
 from groundrule.pipeline.dossiers.reigns import Reign, Runs, reigns
-from groundrule.pipeline.dossiers.why import why_of
+from groundrule.pipeline.dossiers.speeds import measured, speeds_of, waits
+from groundrule.pipeline.dossiers.why import Explaining, why_of
 from groundrule.pipeline.home import rulebook_of
 from groundrule.pipeline.manifests import runs
 from groundrule.rules.model import Rulebook
@@ -60,6 +62,8 @@ class Service:
         proposals: enacted proposals that brought the rulebooks of these decisions into force.
         observations, decisions: how many rows there are.
         protected: class that it is registered as, where that is a protected one. holder: party that holds its account. Else empty.
+        measured: sentences about speeds, and about refusals that waited until a limit was passed for long enough.
+        without: what would have been answered without the changes that brought these rulebooks.
         refused: stretches that were refused.
     """
 
@@ -74,6 +78,8 @@ class Service:
     decisions: int
     protected: str = ""
     holder: str = ""
+    measured: tuple[Said, ...] = ()
+    without: tuple[Found, ...] = ()
 
     @property
     def refused(self) -> tuple[DecisionRow, ...]:
@@ -100,7 +106,10 @@ def service_of(bench: Bench, terminal_id: str, *, until_ns: int | None = None) -
     versions = {version for _, version in used}
     track = tuple(_track(terminal_id, seen, rows))
     protected, _, holder = registered_as(bench, terminal_id)
-    why, cited = why_of(bench, terminal_id, rows, until_ns)
+    explaining = Explaining()
+    why, cited = why_of(bench, terminal_id, rows, until_ns, explaining)
+    proposals = frozenset(each.proposal for each in history(home) if each.proposal and each.rulebook in {book for book, _ in used})
+    seen_at = speeds_of(seen)
     return Service(
         rows,
         registered,
@@ -108,11 +117,13 @@ def service_of(bench: Bench, terminal_id: str, *, until_ns: int | None = None) -
         tuple(_rules(bench, {(row.rulebook, row.rule) for row in rows} | cited)),
         tuple(_areas(bench, versions, names, rows, track)),
         track,
-        frozenset(each.proposal for each in history(home) if each.proposal and each.rulebook in {book for book, _ in used}),
+        proposals,
         len(seen),
         len(decided),
         protected=protected,
         holder=holder,
+        measured=(*measured(rows, seen_at), *waits(bench, rows, seen_at)),
+        without=without_changes(bench, terminal_id, rows, proposals, explaining),
     )
 
 

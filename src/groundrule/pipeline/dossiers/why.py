@@ -2,26 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from groundrule.errors import GroundruleError
 from groundrule.evidence.dossier import DecisionRow, Phrase, Standing, Times, Value
-from groundrule.instant import format_instant
+from groundrule.instant import NS_PER_S, format_instant
 from groundrule.pipeline.dossiers.acts import Said
 from groundrule.pipeline.dossiers.bench import Bench
 from groundrule.pipeline.dossiers.reigns import GENESIS, Reign, reigns
-from groundrule.pipeline.explain import Found, explain_terminal
+from groundrule.pipeline.explain import Found, basis_of_run, explain_terminal
+from groundrule.pipeline.home import rulebook_of
+from groundrule.pipeline.judge import Basis
+from groundrule.rules.model import All, AnyOf, Condition, In, Not, Rule, Where
+from groundrule.rules.nearest import NearMiss
+from groundrule.store.home import Home
+from groundrule.store.registers import Registers
+from groundrule.store.timeline import RegisterTimeline
 
+TOO_FAST: Final = "moving_too_fast_for_policy"
+LATER_NS: Final = 3_600 * NS_PER_S
+"""How long after the last observation of a stretch its answers count as computed afterwards [ns]."""
 _EXCEPTION = "an exception would apply: "
 DEFAULT = "default"
 MAX_TOLD = 5
 """Answers that a summary tells of."""
 
 
+class Explaining:
+    """Explanations of one dossier: registers are read once for all runs that knew the same, and what was explained is kept."""
+
+    def __init__(self) -> None:
+        self._registers: dict[int, RegisterTimeline] = {}
+        self._nearest: dict[int, tuple[NearMiss, ...]] = {}
+
+    def basis(self, home: Home, manifest: Mapping[str, Any]) -> Basis:
+        """Return what a run rested on."""
+        at_ns = int(manifest["recorded_at_ns"])
+        if at_ns not in self._registers:
+            self._registers[at_ns] = RegisterTimeline.load(Registers.open(home), recorded_at_ns=at_ns)
+        return basis_of_run(home, manifest, self._registers[at_ns])
+
+    def explain(self, bench: Bench, terminal_id: str, row: DecisionRow) -> Found:
+        """Explain the last answer of a stretch; raises as `explain_terminal` does."""
+        found = explain_terminal(bench.home, terminal_id, at_ns=row.last_ns, bases=self.basis)
+        self._nearest[row.last_ns] = found.explanation.nearest
+        return found
+
+    def nearest(self, row: DecisionRow) -> tuple[NearMiss, ...]:
+        """Return the rules that came nearest to an answer that was explained; empty for another."""
+        return self._nearest.get(row.last_ns, ())
+
+
 def why_of(
-    bench: Bench, terminal_id: str, rows: Sequence[DecisionRow], until_ns: int | None
+    bench: Bench, terminal_id: str, rows: Sequence[DecisionRow], until_ns: int | None, explaining: Explaining
 ) -> tuple[tuple[Said, ...], set[tuple[str, str]]]:
-    """Explain the last answer, and the last refusal if it is another.
+    """Explain the last answer, and the last refusal if it is another; of other answers that are told of, say by what they were given.
 
     Returns:
         The sentences, and (rulebook, rule) of each rule that they name.
@@ -35,15 +71,15 @@ def why_of(
     held = {each.rulebook: each for each in reigns(bench.home)}
     for row in told(rows):
         if row not in moments:
-            said.append(decided_by(row, held.get(row.rulebook)))
+            said += _by_rule(bench, row, held.get(row.rulebook))
     for row in moments:
         try:
-            found = explain_terminal(bench.home, terminal_id, at_ns=row.last_ns)
+            found = explaining.explain(bench, terminal_id, row)
         except GroundruleError as error:
             at = Times(observed_at_ns=row.last_ns)
             said.append(Said(Phrase("why_not_explained", {"error": error.message}), Standing.UNKNOWN, at, ("integrity",)))
             continue
-        said += _explained(found, row, held.get(row.rulebook))
+        said += _explained(bench, found, row, held.get(row.rulebook))
         explanation = found.explanation
         cited |= {(row.rulebook, each.rule_id) for each in explanation.applied}
         cited |= {(row.rulebook, each.rule_id) for each in explanation.nearest}
@@ -75,11 +111,65 @@ def not_approved(bench: Bench, rows: Sequence[DecisionRow]) -> list[tuple[Decisi
     return found
 
 
-def _explained(found: Found, row: DecisionRow, held: Reign | None) -> Iterator[Said]:
+def reason_of(row: DecisionRow) -> Value:
+    """Return why an answer was given, as a value; of a default that others restrict nothing, and not that there is no rule."""
+    if row.rule == DEFAULT and row.reasons[:1] == ("served",):
+        return "code:answer_default"
+    return f"reason:{row.reasons[0]}" if row.reasons else None
+
+
+def answered_later(row: DecisionRow) -> bool:
+    """Tell whether an answer was computed long after what it answers: then it is no act of the time of the observation."""
+    return row.decided_ns is not None and row.decided_ns - row.last_ns >= LATER_NS
+
+
+def _by_rule(bench: Bench, row: DecisionRow, held: Reign | None) -> Iterator[Said]:
+    """An answer with what stands beside its rule in the rulebook that gave it."""
+    at = Times(observed_at_ns=row.last_ns)
+    answer: dict[str, Value] = {"at": format_instant(row.last_ns), "outcome": f"code:{row.outcome}", "reason": reason_of(row)}
+    yield Said(Phrase("why_answer", answer), Standing.RECORDED, at)
+    yield decided_by(row, held)
+    rule = rule_of(bench, row)
+    if rule is None:
+        return
+    if rule.authority.basis:
+        yield Said(Phrase("why_basis", {"basis": rule.authority.basis}), Standing.RECORDED, at)
+    if rule.appeal:
+        yield Said(Phrase("why_appeal", {"appeal": rule.appeal}), Standing.RECORDED, at)
+    yield from _about_what(row, rule, at)
+
+
+def rule_of(bench: Bench, row: DecisionRow) -> Rule | None:
+    """Return the rule that gave an answer; None for a default or an emergency."""
+    return next((each for each in rulebook_of(bench.home, row.rulebook).rules if each.id == row.rule), None)
+
+
+def _about_what(row: DecisionRow, rule: Rule, at: Times) -> Iterator[Said]:
+    """Whether a refusal for speed is about a place or about a plan: the reason that is told to terminals names both."""
+    if row.reasons[:1] != (TOO_FAST,):
+        return
+    parts = list(leaves(All((rule.where, rule.who, rule.what))))
+    place = any(isinstance(each, Where) and each.selector != "anywhere" for each in parts)
+    plan = any(isinstance(each, In) and each.attribute == "plan" for each in parts)
+    if place or plan:
+        key = "why_place_and_plan" if place and plan else "why_place" if place else "why_plan"
+        yield Said(Phrase(key), Standing.INFERENCE, at)
+
+
+def leaves(condition: Condition) -> Iterator[Condition]:
+    """Yield the conditions of which a condition is made."""
+    if isinstance(condition, All | AnyOf):
+        for part in condition.parts:
+            yield from leaves(part)
+    elif isinstance(condition, Not):
+        yield from leaves(condition.part)
+    else:
+        yield condition
+
+
+def _explained(bench: Bench, found: Found, row: DecisionRow, held: Reign | None) -> Iterator[Said]:
     explanation, at = found.explanation, Times(observed_at_ns=found.observed_at_ns)
-    outcome: dict[str, Value] = {
-        "at": format_instant(row.last_ns), "outcome": f"code:{found.outcome}", "reason": f"reason:{explanation.reason}"
-    }  # fmt: skip
+    outcome: dict[str, Value] = {"at": format_instant(row.last_ns), "outcome": f"code:{found.outcome}", "reason": reason_of(row)}
     yield Said(Phrase("why_answer", outcome), Standing.RECORDED, at)
     yield decided_by(row, held)
     if explanation.basis:
@@ -88,6 +178,8 @@ def _explained(found: Found, row: DecisionRow, held: Reign | None) -> Iterator[S
         yield Said(Phrase("why_appeal", {"appeal": explanation.appeal}), Standing.RECORDED, at)
     if explanation.requested_by:
         yield Said(Phrase("why_requested", {"by": explanation.requested_by}), Standing.RECORDED, at)
+    if (rule := rule_of(bench, row)) is not None:
+        yield from _about_what(row, rule, at)
     for item in explanation.applied[:10]:
         for finding in item.findings:
             yield Said(Phrase("why_finding", {"rule": item.rule_id, "finding": finding}), Standing.INFERENCE, at)
