@@ -74,6 +74,8 @@ export function cellFeatures(cells: readonly CellRow[], compact: Intl.NumberForm
     geometry: { type: 'Point', coordinates: [cell.lon, cell.lat] },
     properties: { i, count: cell.count, image: ringName(cell.counts, compact.format(cell.count)) },
   }));
+  // Drawn in this order, larger ones on top; a key to sort by would be a call to the graphics library for each.
+  features.sort((a, b) => (a.properties!['count'] as number) - (b.properties!['count'] as number));
   return { type: 'FeatureCollection', features };
 }
 
@@ -83,5 +85,6 @@ export function pointFeatures(points: readonly PointRow[]): FeatureCollection<Po
     geometry: { type: 'Point', coordinates: [point.lon, point.lat] },
     properties: { id: point.id, key: point.key, order: KEYS.indexOf(point.key) },
   }));
+  features.sort((a, b) => (a.properties!['order'] as number) - (b.properties!['order'] as number));
   return { type: 'FeatureCollection', features };
 }

@@ -8,7 +8,7 @@ import type { Language } from '../settings';
 import { loadBasemap, type Basemap } from './basemap';
 import { coloursFor, markImage, nameImage, RATIO, ringImage } from './icons';
 import type { Look } from './place';
-import { styleOf } from './style';
+import { LAYERS_OF, styleOf } from './style';
 
 // MapLibre works out the address of its worker at run time, where no bundler sees it.
 maplibregl.setWorkerUrl(workerUrl);
@@ -47,8 +47,16 @@ function nameFeatures(base: Basemap, language: Language) {
   };
 }
 
+const isEmpty = (data: GeoJSON.GeoJSON) => data.type === 'FeatureCollection' && data.features.length === 0;
+
 export function setData(map: LiveMap, source: string, data: GeoJSON.GeoJSON): void {
-  (map.getSource(source) as maplibregl.GeoJSONSource | undefined)?.setData(data);
+  const found = map.getSource(source) as maplibregl.GeoJSONSource | undefined;
+  if (!found) return;
+  const visibility = isEmpty(data) ? 'none' : 'visible';
+  const shown = (LAYERS_OF[source] ?? []).filter((layer) => map.getLayoutProperty(layer, 'visibility') !== visibility);
+  // What stays empty need not be told to the worker again.
+  if (visibility === 'visible' || shown.length) void found.setData(data);
+  for (const layer of shown) map.setLayoutProperty(layer, 'visibility', visibility);
 }
 
 /** Make the map; it is handed over once its style and pictures are there. */

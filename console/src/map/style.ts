@@ -1,4 +1,5 @@
 /** How the map looks, without anything that would have to be fetched from elsewhere. */
+import type { FeatureCollection } from 'geojson';
 import type { StyleSpecification } from 'maplibre-gl';
 import type { Basemap } from './basemap';
 
@@ -20,6 +21,17 @@ export function palette(dark: boolean): Palette {
     : { sea: '#dce8ef', land: '#fbfaf6', coast: '#a4b3bd', border: '#b7ad9e', limit: '#b4c8d5', area: '#6a3fb5', chosen: '#12384f' };
 }
 
+/** Layers of what comes and goes: a source with nothing in it costs time in each frame as long as a layer draws it. */
+export const LAYERS_OF: Readonly<Record<string, readonly string[]>> = {
+  areas: ['areas', 'areas-edge'], cells: ['cells'], points: ['points'], track: ['track'], chosen: ['chosen'],
+};
+const HIDDEN = { visibility: 'none' as const };
+
+function oneOf(base: Basemap): FeatureCollection {
+  const parts = { land: base.land.features, limits: base.limits.features, coasts: [base.coasts], borders: base.borders.features };
+  return { type: 'FeatureCollection', features: Object.entries(parts).flatMap(([k, all]) => all.map((each) => ({ ...each, properties: { k } }))) };
+}
+
 export function styleOf(base: Basemap, dark: boolean, globe: boolean): StyleSpecification {
   const c = palette(dark);
   return {
@@ -27,40 +39,39 @@ export function styleOf(base: Basemap, dark: boolean, globe: boolean): StyleSpec
     projection: { type: globe ? 'globe' : 'mercator' },
     sky: { 'atmosphere-blend': 0 },
     sources: {
-      land: { type: 'geojson', data: base.land, tolerance: 0.4, attribution: '' },
-      coasts: { type: 'geojson', data: base.coasts, tolerance: 0.4 },
-      borders: { type: 'geojson', data: base.borders, tolerance: 0.4 },
-      limits: { type: 'geojson', data: base.limits, tolerance: 0.4 },
-      names: { type: 'geojson', data: EMPTY },
+      // One source: what clips tiles is drawn once for each source, and on the globe that is most of a frame. The buffer is as wide as
+      // a line needs, for all of it is drawn twice; lines may be off by as much as is hardly seen, for far fewer parts.
+      base: { type: 'geojson', data: oneOf(base), tolerance: 0.8, buffer: 8, attribution: '' },
+      names: { type: 'geojson', data: EMPTY, buffer: 8 },
       areas: { type: 'geojson', data: EMPTY, promoteId: 'fid' },
-      cells: { type: 'geojson', data: EMPTY },
-      points: { type: 'geojson', data: EMPTY },
+      cells: { type: 'geojson', data: EMPTY, buffer: 8 },
+      points: { type: 'geojson', data: EMPTY, buffer: 8 },
       track: { type: 'geojson', data: EMPTY },
       chosen: { type: 'geojson', data: EMPTY },
     },
     layers: [
       { id: 'sea', type: 'background', paint: { 'background-color': c.sea } },
-      { id: 'land', type: 'fill', source: 'land', paint: { 'fill-color': c.land, 'fill-antialias': false } },
-      { id: 'limits', type: 'line', source: 'limits', minzoom: 2, paint: { 'line-color': c.limit, 'line-width': ['interpolate', ['linear'], ['zoom'], 2, 0.5, 7, 1.2], 'line-dasharray': [3, 2] } },
-      { id: 'coasts', type: 'line', source: 'coasts', paint: { 'line-color': c.coast, 'line-width': ['interpolate', ['linear'], ['zoom'], 1, 0.4, 6, 1] } },
-      { id: 'borders', type: 'line', source: 'borders', paint: { 'line-color': c.border, 'line-width': ['interpolate', ['linear'], ['zoom'], 1, 0.5, 6, 1.3] } },
-      { id: 'areas', type: 'fill', source: 'areas', paint: { 'fill-color': c.area, 'fill-opacity': ['case', ['==', ['get', 'kind'], 'country'], 0.02, 0.16] } },
-      { id: 'areas-edge', type: 'line', source: 'areas', paint: { 'line-color': c.area, 'line-width': ['case', ['==', ['get', 'kind'], 'country'], 0.8, 1.8] } },
+      { id: 'land', type: 'fill', source: 'base', filter: ['==', ['get', 'k'], 'land'], paint: { 'fill-color': c.land, 'fill-antialias': false } },
+      { id: 'limits', type: 'line', source: 'base', filter: ['==', ['get', 'k'], 'limits'], minzoom: 2, paint: { 'line-color': c.limit, 'line-width': ['interpolate', ['linear'], ['zoom'], 2, 0.5, 7, 1.2], 'line-dasharray': [3, 2] } },
+      { id: 'coasts', type: 'line', source: 'base', filter: ['==', ['get', 'k'], 'coasts'], paint: { 'line-color': c.coast, 'line-width': ['interpolate', ['linear'], ['zoom'], 1, 0.4, 6, 1] } },
+      { id: 'borders', type: 'line', source: 'base', filter: ['==', ['get', 'k'], 'borders'], paint: { 'line-color': c.border, 'line-width': ['interpolate', ['linear'], ['zoom'], 1, 0.5, 6, 1.3] } },
+      { id: 'areas', type: 'fill', source: 'areas', layout: HIDDEN, paint: { 'fill-color': c.area, 'fill-opacity': ['case', ['==', ['get', 'kind'], 'country'], 0.02, 0.16] } },
+      { id: 'areas-edge', type: 'line', source: 'areas', layout: HIDDEN, paint: { 'line-color': c.area, 'line-width': ['case', ['==', ['get', 'kind'], 'country'], 0.8, 1.8] } },
       {
         id: 'names', type: 'symbol', source: 'names',
         layout: { 'icon-image': ['get', 'image'], 'icon-padding': 6, 'symbol-sort-key': ['get', 'rank'] },
         filter: ['<=', ['get', 'rank'], ['step', ['zoom'], 0, 2.2, 1, 3, 2, 4, 3, 5, 4, 6, 5]],
       },
-      { id: 'track', type: 'line', source: 'track', filter: ['==', ['geometry-type'], 'LineString'], paint: { 'line-color': c.chosen, 'line-width': 2, 'line-opacity': 0.75 } },
-      { id: 'cells', type: 'symbol', source: 'cells', layout: { 'icon-image': ['get', 'image'], 'icon-allow-overlap': true, 'symbol-sort-key': ['get', 'count'] } },
+      { id: 'track', type: 'line', source: 'track', layout: HIDDEN, filter: ['==', ['geometry-type'], 'LineString'], paint: { 'line-color': c.chosen, 'line-width': 2, 'line-opacity': 0.75 } },
+      { id: 'cells', type: 'symbol', source: 'cells', layout: { visibility: 'none', 'icon-image': ['get', 'image'], 'icon-allow-overlap': true, 'symbol-z-order': 'source' } },
       {
         id: 'points', type: 'symbol', source: 'points',
         layout: {
-          'icon-image': ['concat', 'mark|', ['get', 'key']], 'icon-allow-overlap': true, 'icon-ignore-placement': true, 'symbol-sort-key': ['get', 'order'],
+          visibility: 'none', 'icon-image': ['concat', 'mark|', ['get', 'key']], 'icon-allow-overlap': true, 'icon-ignore-placement': true, 'symbol-z-order': 'source',
           'icon-size': ['interpolate', ['linear'], ['zoom'], 1, 0.62, 6, 0.85, 11, 1.1],
         },
       },
-      { id: 'chosen', type: 'circle', source: 'chosen', paint: { 'circle-radius': 11, 'circle-color': 'rgba(0,0,0,0)', 'circle-stroke-width': 3, 'circle-stroke-color': c.chosen } },
+      { id: 'chosen', type: 'circle', source: 'chosen', layout: HIDDEN, paint: { 'circle-radius': 11, 'circle-color': 'rgba(0,0,0,0)', 'circle-stroke-width': 3, 'circle-stroke-color': c.chosen } },
     ],
   };
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -26,7 +27,7 @@ from groundrule.api.outlets import Outlet, Ways
 from groundrule.api.principal import DEFAULT_TENANT
 from groundrule.api.settings import Settings, address, check_settings
 from groundrule.api.state import Service
-from groundrule.errors import StoreError
+from groundrule.errors import ConflictError, InputError
 from groundrule.pipeline.home_ledger import keys_folder
 from groundrule.pipeline.live import Live, LiveSettings
 from groundrule.store.access import AccessStore, service_key
@@ -130,25 +131,38 @@ def server_of(app: Litestar, settings: Settings, *, connection: type[Connection]
     ))  # fmt: skip
 
 
+def _bound(settings: Settings) -> socket.socket:
+    """Return a socket at the host and port of the settings.
+
+    Raises:
+        InputError: the host is none. ConflictError: the port cannot be had.
+    """
+    try:
+        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise InputError(f"`{settings.host}` is no address of this machine", help="name another one with --host", field="host") from None
+    try:
+        return socket.create_server((settings.host, settings.port), family=found[0][0])
+    except OSError as error:
+        raise ConflictError(
+            f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}", help="name another one with --port or --host"
+        ) from error
+
+
 def run(app: Litestar, settings: Settings, *, on_start: Callable[[], None] = lambda: None) -> None:
     """Listen until the process is told to end (SIGINT, SIGTERM).
 
     Raises:
-        StoreError: the port cannot be had.
+        InputError: the host is none. ConflictError: the port cannot be had.
     """
     server = server_of(app, settings)
-    try:
-        listening = server.config.bind_socket()
-    except SystemExit:  # uvicorn ends the process where the port is taken
-        raise StoreError(
-            f"cannot listen on {settings.host}:{settings.port}: the port is in use, or not allowed",
-            help="name another one with --port",
-        ) from None
-    on_start()
+    listening = _bound(settings)
     # uvicorn answers what is under way, and then raises the signal once more, which must not end the process: the homes are
-    # still to be closed, and what was acknowledged becomes history.
-    before = {each: signal.signal(each, lambda *_: None) for each in (signal.SIGTERM, signal.SIGINT)}
+    # still to be closed, and what was acknowledged becomes history. A signal from before uvicorn listens to it counts as well.
+    before = {each: signal.signal(each, lambda *_: setattr(server, "should_exit", True)) for each in (signal.SIGTERM, signal.SIGINT)}
     try:
+        listening.listen()  # who follows the link at once waits in line
+        on_start()
         server.run(sockets=[listening])
     finally:
         for each, handler in before.items():
