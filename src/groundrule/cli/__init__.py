@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "upgrade": ("upgrade", "upgrade"),
     "database": ("database", "app"),
     "areas": ("areas", "app"),
+    "orbits": ("orbits", "app"),
     "rules": ("rules", "app"),
     "register": ("register", "app"),
     "decide": ("decide", "decide"),

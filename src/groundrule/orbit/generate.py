@@ -1,8 +1,9 @@
 """Generate: constellations made from published shells, for use without files; none of their satellites is real.
 
 A Walker pattern: planes spread evenly over right ascension, satellites evenly in each plane, and each plane a step
-further than the one before. Rows are marked `generated`, names say so, and numbers begin at 900,000,001, where no
-catalogue is. Elements have no drag, so that the shells keep their shape.
+further than the one before. Rows are marked `generated`, names and constellation say so, and numbers are above
+900,000,000, where no catalogue is; each shipped constellation has its own range. Elements have no drag, so that the
+shells keep their shape.
 
 Source: Walker, J. Brit. Interplanetary Soc. 37 (1984) 559-572; shells and their sources in `shells.toml`.
 """
@@ -72,11 +73,12 @@ class Shell:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A constellation of `shells.toml`: its title, where the shells are published, and the shells."""
+    """A constellation of `shells.toml`: its title, where the shells are published, its range of numbers, and the shells."""
 
     name: str
     title: str
     source: str
+    first_number: int
     shells: tuple[Shell, ...]
 
 
@@ -85,18 +87,25 @@ def published() -> dict[str, Published]:
     """Return the constellations whose shells are shipped, by name."""
     text = (files("groundrule.orbit") / "shells.toml").read_text(encoding="utf-8")
     return {
-        name: Published(name, about["title"], about["source"], tuple(Shell(**shell) for shell in about["shells"]))
+        name: Published(
+            name,
+            about["title"],
+            about["source"],
+            about["first_number"],
+            tuple(Shell(**shell) for shell in about["shells"]),
+        )
         for name, about in tomllib.loads(text).items()
     }
 
 
-def generate(name: str, epoch_ns: int, *, first_number: int = FIRST_NUMBER) -> Elements:
+def generate(name: str, epoch_ns: int) -> Elements:
     """Make a published constellation.
 
     Args:
         name: a key of `published()`.
         epoch_ns: epoch of all its elements [ns since 1970, UTC].
-        first_number: catalogue number of the first satellite; give several constellations different ranges.
+    Returns:
+        One element set for each satellite; the constellation is the name with `-generated`.
     Raises:
         InputError: the name is not known.
     """
@@ -107,8 +116,9 @@ def generate(name: str, epoch_ns: int, *, first_number: int = FIRST_NUMBER) -> E
             help="known are: " + ", ".join(sorted(published())),
             value=name,
         )
-    constellation = "starlink" if name == "starlink-gen2" else name
-    return walker(found.shells, epoch_ns, constellation=constellation, label=name, first_number=first_number)
+    return walker(
+        found.shells, epoch_ns, constellation=f"{name}-generated", label=name, first_number=found.first_number
+    )
 
 
 def walker(

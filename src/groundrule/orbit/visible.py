@@ -184,11 +184,14 @@ class VisibilityIndex:
 
     def geometry(
         self, seen: Visible, lat_deg: ArrayLike, lon_deg: ArrayLike, h_m: ArrayLike = 0.0
-    ) -> tuple[Floats, Floats]:
-        """Return elevation and range for each entry of the lists of the same points.
+    ) -> tuple[Floats, Floats, Floats]:
+        """Return where each entry of the lists stands, seen from the same points.
 
         Returns:
-            elevation above the plane that touches the ellipsoid [degree], and distance [m; light time is left out].
+            elevation above the plane that touches the ellipsoid [degree], azimuth from north over east [degree, 0 to
+            360], and distance [m; light time is left out].
+        Raises:
+            InputError: another number of points than the lists have.
         """
         lat, lon, h = (
             np.array(column, np.float64)
@@ -310,8 +313,9 @@ def _fill(
 @njit(cache=True)
 def _geometry(
     r: Floats, offsets: Ints, satellite: NDArray[np.int32], lat_deg: Floats, lon_deg: Floats, h_m: Floats
-) -> tuple[Floats, Floats]:
+) -> tuple[Floats, Floats, Floats]:
     elevation = np.empty(len(satellite))
+    azimuth = np.empty(len(satellite))
     distance = np.empty(len(satellite))
     for point in range(len(lat_deg)):
         phi = lat_deg[point] * math.pi / 180.0
@@ -321,9 +325,11 @@ def _geometry(
             dx = r[satellite[i], 0] - x
             dy = r[satellite[i], 1] - y
             dz = r[satellite[i], 2] - z
-            up = (dx * math.cos(lam) + dy * math.sin(lam)) * math.cos(phi) + dz * math.sin(phi)
-            along = math.hypot(dy * math.cos(lam) - dx * math.sin(lam),
-                               dz * math.cos(phi) - (dx * math.cos(lam) + dy * math.sin(lam)) * math.sin(phi))  # fmt: skip
-            elevation[i] = math.atan2(up, along) * 180.0 / math.pi
+            outward = dx * math.cos(lam) + dy * math.sin(lam)
+            up = outward * math.cos(phi) + dz * math.sin(phi)
+            north = dz * math.cos(phi) - outward * math.sin(phi)
+            east = dy * math.cos(lam) - dx * math.sin(lam)
+            elevation[i] = math.atan2(up, math.hypot(east, north)) * 180.0 / math.pi
+            azimuth[i] = math.atan2(east, north) * 180.0 / math.pi % 360.0
             distance[i] = math.sqrt(dx * dx + dy * dy + dz * dz)
-    return elevation, distance
+    return elevation, azimuth, distance
