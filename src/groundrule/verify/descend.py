@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from groundrule.frames import ecef_of, enu_of, geodetic_of
 from groundrule.verify.model import Floats, prepare, shift_along
-from groundrule.verify.normal import DELTA, F, FDOT, STATES, TAU, UP, VEAST, VNORTH, Sight, assemble
+from groundrule.verify.normal import DELTA, FDOT, STATES, TAU, UP, VEAST, VNORTH, F, Sight, assemble
 
 # Columns of the priors of one terminal. A sigma of 0 means known (not estimated), infinity means free.
 H0, SH, D0, SD, F0, SF, SFDOT, CELL, SC, V0, SV, STAU, SIN_EL, RADIUS = 0, 1, 2, 3, 4, 5, 6, 7, 10, 11, 14, 15, 16, 17
@@ -29,6 +29,7 @@ PRIOR_COLUMNS = 18
 
 FIRST_DAMPING, LEAST_DAMPING, MOST_DAMPING = 1e-6, 1e-9, 1e12
 MAX_ITERATIONS = 40
+DAMPING_SMALL = 1e-3  # the quadratic model was right so far
 ROUNDING = 1e-10  # of a cost: sums of squares cancel against what the nuisances explain
 VECTOR_ROWS = 26
 STEP_DONE_M, STEP_SMALL_M, GAIN_SMALL = 0.01, 1.0, 1e-6
@@ -50,7 +51,7 @@ class Ephemeris(NamedTuple):
     dof: Floats  # infinite: Gaussian [satellites, 3]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def set_place(lat: float, lon: float, h: float, place: Floats) -> None:
     """Write x and the local axes at a geodetic point [rad, m]."""
     place[0], place[1], place[2] = ecef_of(lat, lon, h)
@@ -59,7 +60,7 @@ def set_place(lat: float, lon: float, h: float, place: Floats) -> None:
         place[3 + k], place[6 + k], place[9 + k] = east[k], north[k], up[k]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _pull(value: float, sigma: float, index: int, normal: Floats, right: Floats) -> float:
     """Add one prior, given as deviation from its mean, and return its cost; 0 means the state is known."""
     if sigma == 0.0:
@@ -70,7 +71,7 @@ def _pull(value: float, sigma: float, index: int, normal: Floats, right: Floats)
     return w * value * value
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def add_priors(place: Floats, h: float, state: Floats, prior: Floats, extended: bool, normal: Floats, right: Floats) -> float:
     """Add the priors of one terminal to the normal equations and return their cost."""
     cost = _pull(h - prior[H0], prior[SH], UP, normal, right)
@@ -90,7 +91,7 @@ def add_priors(place: Floats, h: float, state: Floats, prior: Floats, extended: 
     return cost
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def solve_step(
     normal: Floats, right: Floats, active: NDArray[np.int64], damping: float, factor: Floats, step: Floats
 ) -> bool:
@@ -123,7 +124,7 @@ def solve_step(
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _move(place: Floats, point: Floats, state: Floats, full: Floats, extended: bool) -> None:
     """Apply a step to the place (12), the point (lat, lon, h) and the state, in place."""
     x = place[0] + place[3] * full[0] + place[6] * full[1]
@@ -146,10 +147,10 @@ def _move(place: Floats, point: Floats, state: Floats, full: Floats, extended: b
         state[VNORTH] = vx * place[6] + vy * place[7] + vz * place[8]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def descend(
     sight: Sight, active: NDArray[np.int64], point: Floats, state: Floats, nu: Floats, normal: Floats, work: Floats,
-    vectors: Floats,
+    vectors: Floats, rows: Floats, bound: float,
 ) -> tuple[float, int, bool]:
     """Go down from a start to a minimum.
 
@@ -160,7 +161,8 @@ def descend(
         state: the state vector; its first three are unused [9].
         nu: nuisances [satellites, 3].
         normal: written: A with priors at the estimate [9, 9].
-        work: scratch [WORK_ROWS, 12]; vectors: scratch [VECTOR_ROWS, 12].
+        work: scratch [WORK_ROWS, 12]; vectors: scratch [VECTOR_ROWS, 12]; rows: scratch [looks, ROWS].
+        bound: the descent is given up where even four times the gain in sight would leave the cost above it.
     Returns:
         cost, iterations, whether it converged.
     """
@@ -171,15 +173,31 @@ def descend(
     factor, normal_new = vectors[8:17], vectors[17:26, :9]
     damping = FIRST_DAMPING
     set_place(point[0], point[1], point[2], place)
-    cost = assemble(sight, place, state, nu, normal, right, work)
-    cost += add_priors(place, point[2], state, prior, extended, normal, right)
-    iterations = 0
-    while iterations < MAX_ITERATIONS:
+    cost, size = math.inf, math.inf
+    evaluate, iterations = True, 0
+    while True:
+        if evaluate:
+            new = assemble(sight, place, state, nu, normal_new, right_new, work, rows)
+            new += add_priors(place, point[2], state, prior, extended, normal_new, right_new)
+            if new <= cost + ROUNDING * (1.0 + abs(new)):
+                gain, cost = cost - new, new
+                normal[:, :] = normal_new
+                right[:9] = right_new[:9]
+                if iterations:
+                    damping = max(0.2 * damping, LEAST_DAMPING)
+                if gain < GAIN_SMALL and size < STEP_SMALL_M:
+                    return cost, iterations, True
+            else:
+                place[:] = place_before
+                state[:] = state_before[:9]
+                point[:] = point_before[:3]
+                damping *= 10.0
+        if iterations >= MAX_ITERATIONS or damping > MOST_DAMPING or not cost < math.inf:
+            return cost, iterations, False
         iterations += 1
-        if not solve_step(normal, right, active, damping, factor, step):
+        evaluate = solve_step(normal, right, active, damping, factor, step)
+        if not evaluate:
             damping *= 10.0
-            if damping > MOST_DAMPING:
-                return cost, iterations, False
             continue
         full[:] = 0.0
         gain = 0.0
@@ -187,7 +205,9 @@ def descend(
             full[active[i]] = step[i]
             gain += step[i] * right[active[i]]
         size = math.sqrt(
-            full[0] ** 2 + full[1] ** 2 + full[2] ** 2
+            full[0] ** 2
+            + full[1] ** 2
+            + full[2] ** 2
             + _STEP_TIME_S**2 * (full[VEAST] ** 2 + full[VNORTH] ** 2)
             + (_ORBIT_M_S * full[TAU]) ** 2
         )
@@ -197,27 +217,11 @@ def descend(
         _move(place, point, state, full, extended)
         if size < STEP_DONE_M:
             return cost - gain, iterations, True
-        new = assemble(sight, place, state, nu, normal_new, right_new, work)
-        new += add_priors(place, point[2], state, prior, extended, normal_new, right_new)
-        if new <= cost + ROUNDING * (1.0 + cost):
-            gain = cost - new
-            cost = new
-            normal[:, :] = normal_new
-            right[:9] = right_new[:9]
-            damping = max(0.2 * damping, LEAST_DAMPING)
-            if gain < GAIN_SMALL and size < STEP_SMALL_M:
-                return cost, iterations, True
-        else:
-            place[:] = place_before
-            state[:] = state_before[:9]
-            point[:] = point_before[:3]
-            damping *= 10.0
-            if damping > MOST_DAMPING:
-                return cost, iterations, False
-    return cost, iterations, False
+        if cost - 4.0 * gain > bound and damping < DAMPING_SMALL:
+            return cost, iterations, False
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def load(look: Floats, first: int, last: int, along_m: float, sat: Floats, state: Floats) -> None:
     """Prepare the satellite states of some looks, each moved along its track by a distance [m]."""
     for i in range(first, last):
@@ -230,7 +234,7 @@ def load(look: Floats, first: int, last: int, along_m: float, sat: Floats, state
             prepare(state[0], state[1], state[2], state[3], state[4], state[5], sat[i])
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _reweight(nu: Floats, shift: float, mean: Floats, scale2: Floats, dof: Floats, precision: Floats) -> None:
     """Weights of one satellite's Student-t prior from its nuisances (in place); infinite dof is Gaussian."""
     precision[:, :] = 0.0
@@ -240,7 +244,7 @@ def _reweight(nu: Floats, shift: float, mean: Floats, scale2: Floats, dof: Float
         precision[a, a] = (k + 1.0) / (k * scale2[a] + away * away) if k < math.inf else 1.0 / scale2[a]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _student_cost(nu: Floats, shift: float, mean: Floats, scale2: Floats, dof: Floats, precision: Floats) -> float:
     """Cost of a Student-t prior less that of the Gaussian one that stood in for it."""
     cost = 0.0
@@ -252,16 +256,16 @@ def _student_cost(nu: Floats, shift: float, mean: Floats, scale2: Floats, dof: F
     return cost
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def minimise(
     sight: Sight, active: NDArray[np.int64], told: Ephemeris, point: Floats, state: Floats, nu: Floats, shift: Floats,
-    normal: Floats, work: Floats, vectors: Floats,
+    normal: Floats, work: Floats, vectors: Floats, rows: Floats, bound: float,
 ) -> tuple[float, int, bool]:
     """Go down to a minimum, with Student-t weights and satellites far along their track.
 
     Args:
         sight: as in `descend`; its `sat`, `precision` and `mean` are overwritten.
-        active, point, state, nu, normal, work, vectors: as in `descend`.
+        active, point, state, nu, normal, work, vectors, rows, bound: as in `descend`.
         told: what is known of the ephemeris before.
         shift: distance by which each satellite was moved along its track, written [satellites].
     Returns:
@@ -281,7 +285,7 @@ def minimise(
     cost, total, good = 0.0, 0, False
     x, y, z = 0.0, 0.0, 0.0
     for _ in range(MAX_ROUNDS):
-        cost, iterations, good = descend(sight, active, point, state, nu, normal, work, vectors)
+        cost, iterations, good = descend(sight, active, point, state, nu, normal, work, vectors, rows, bound)
         total += iterations
         again = False
         if student:

@@ -58,7 +58,7 @@ J2 = 1.08262668e-3  # WGS 84 (EGM96), only for shifting a satellite along its or
 _SHIFT_STEP_S = 10.0
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def gravity(x: float, y: float, z: float) -> tuple[float, float, float]:
     """Acceleration of gravity with J2 [m/s2] at an inertial position [m]."""
     r2 = x * x + y * y + z * z
@@ -69,7 +69,7 @@ def gravity(x: float, y: float, z: float) -> tuple[float, float, float]:
     return g * x * (1.0 + q * (1.0 - zz)), g * y * (1.0 + q * (1.0 - zz)), g * z * (1.0 + q * (3.0 - zz))
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _rk4(state: Floats, h: float) -> None:
     """One Runge-Kutta step [s] of an inertial state (position, velocity), in place."""
     x, y, z, a, b, c = state[0], state[1], state[2], state[3], state[4], state[5]
@@ -91,7 +91,7 @@ def _rk4(state: Floats, h: float) -> None:
     state[5] = c + h / 6.0 * (az + 2.0 * bz + 2.0 * cz + dz)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def shift_along(state: Floats, along_m: float) -> None:
     """Move an ECEF state (x, y, z, vx, vy, vz), in place, along its own orbit by a distance [m].
 
@@ -111,7 +111,7 @@ def shift_along(state: Floats, along_m: float) -> None:
     state[4] -= w * state[0]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def prepare(r0: float, r1: float, r2: float, v0: float, v1: float, v2: float, sat: Floats) -> None:
     """Fill one prepared state from an ECEF position and velocity."""
     w = OMEGA_EARTH_RAD_S
@@ -136,7 +136,7 @@ def prepare(r0: float, r1: float, r2: float, v0: float, v1: float, v2: float, sa
     sat[20], sat[21], sat[22] = g * e0, g * e1, g * e2
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def two_way_excess(rho: float, rate: float, speed2: float, pull: float) -> float:
     """Mean of both legs minus the range at t2 [m].
 
@@ -185,7 +185,7 @@ def displace(r_m: Floats, v_m_s: Floats, src_m: Floats) -> tuple[Floats, Floats]
     return moved, out[:, 3:]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _shift_many(states: Floats, along: Floats) -> None:
     for i in range(len(states)):
         shift_along(states[i], along[i])

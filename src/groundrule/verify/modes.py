@@ -30,6 +30,7 @@ LAT, LON, HEIGHT = 0, 1, 2  # of a mode's row; the rest of the state stands in i
 COST, WEIGHT, ITERATIONS, FLAGS, MODE_X = 9, 10, 11, 12, 13
 MODE_COLUMNS = 16
 KEPT = 8  # modes held while searching
+STARTS = 8  # starts of one terminal; each brings one mirror per satellite
 GRID = 8
 THIN = 3  # looks per satellite on which a mirror is tried
 THIN_CONTRADICTED = 60.0
@@ -57,11 +58,13 @@ class Room(NamedTuple):
     normal: Floats
     work: Floats
     vectors: Floats
+    rows: Floats
+    queue: Floats  # starts: latitude, longitude [rad], flags [..., 3]
     axes: Floats  # of the grid [12]
     active: NDArray[np.int64]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def chi2_999(dof: int) -> float:
     """99.9 % point of chi-square (Wilson and Hilferty; 3 % high at 1 degree of freedom, below 0.5 % from 3)."""
     k = max(dof, 1)
@@ -69,7 +72,7 @@ def chi2_999(dof: int) -> float:
     return k * (1.0 - a + _Z999 * math.sqrt(a)) ** 3
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def actives(prior: Floats, fixed: bool, out: NDArray[np.int64]) -> tuple[int, int]:
     """Fill the states that are estimated; return how many, and how many scalar priors act on them."""
     count, rows = 0, 0
@@ -86,7 +89,7 @@ def actives(prior: Floats, fixed: bool, out: NDArray[np.int64]) -> tuple[int, in
     return count, rows
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def invert(normal: Floats, active: NDArray[np.int64], factor: Floats, step: Floats, unit: Floats, out: Floats) -> bool:
     """Covariance of the active states; the others get 0. False where the states cannot be observed."""
     out[:, :] = 0.0
@@ -106,7 +109,7 @@ def invert(normal: Floats, active: NDArray[np.int64], factor: Floats, step: Floa
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def mirror(x: float, y: float, z: float, row: Floats) -> tuple[float, float]:
     """Latitude and longitude [rad] of the mirror of a point in the plane of a look's satellite and velocity."""
     s0, s1, s2, v0, v1, v2 = row[1], row[2], row[3], row[4], row[5], row[6]
@@ -117,7 +120,7 @@ def mirror(x: float, y: float, z: float, row: Floats) -> tuple[float, float]:
     return lat, lon
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def passes_gate(sight: Sight, place: Floats, semi_major_m: float) -> bool:
     """Say whether every serving satellite is high enough and the cell near enough."""
     prior = sight.prior
@@ -138,14 +141,14 @@ def passes_gate(sight: Sight, place: Floats, semi_major_m: float) -> bool:
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def semi_major(p: Floats) -> float:
     """Square root of the greatest eigenvalue of the horizontal covariance [m]."""
     half = 0.5 * (p[0, 0] + p[1, 1])
     return math.sqrt(half + math.sqrt(0.25 * (p[0, 0] - p[1, 1]) ** 2 + p[0, 1] * p[0, 1]))
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def same(a: Floats, p: Floats, b: Floats) -> bool:
     """Say whether mode b lies within 3 sigma of mode a, whose covariance is p."""
     sin_lat, cos_lat, sin_lon, cos_lon = math.sin(a[LAT]), math.cos(a[LAT]), math.sin(a[LON]), math.cos(a[LON])
@@ -161,38 +164,36 @@ def same(a: Floats, p: Floats, b: Floats) -> bool:
     return d2 < MERGE_SIGMA2
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def keep(room: Room, count: int, mode: Floats, covariance: Floats, satellites: int) -> int:
     """Put a minimum among the modes, merged with those within 3 sigma; return how many there are."""
     for m in range(count):
-        if mode[COST] < room.modes[m, COST]:
-            near = same(mode, covariance, room.modes[m])
-        else:
-            near = same(room.modes[m], room.covariances[m], mode)
+        better = mode[COST] < room.modes[m, COST]
+        near = same(mode, covariance, room.modes[m]) if better else same(room.modes[m], room.covariances[m], mode)
         gate = int(mode[FLAGS]) & lm.GATE
         if near and gate == (int(room.modes[m, FLAGS]) & lm.GATE):
-            if mode[COST] < room.modes[m, COST]:
+            if better:
                 _remove(room, m, count)
                 return keep_new(room, count - 1, mode, covariance, satellites)
             return count
     return keep_new(room, count, mode, covariance, satellites)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _before(a: Floats, b: Floats) -> bool:
     """Order of modes: those that pass the gate first, then by cost."""
     out_a, out_b = int(a[FLAGS]) & lm.GATE, int(b[FLAGS]) & lm.GATE
     return out_a < out_b or (out_a == out_b and a[COST] < b[COST])
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _remove(room: Room, at: int, count: int) -> None:
     for m in range(at, count - 1):
         room.modes[m] = room.modes[m + 1]
         room.covariances[m] = room.covariances[m + 1]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def keep_new(room: Room, count: int, mode: Floats, covariance: Floats, satellites: int) -> int:
     """Insert a mode in order; the worst falls out where there are too many."""
     at = count
@@ -214,14 +215,16 @@ def keep_new(room: Room, count: int, mode: Floats, covariance: Floats, satellite
     return count
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def try_start(
     sight: Sight, active: NDArray[np.int64], told: lm.Ephemeris, room: Room, lat: float, lon: float, flags: int, count: int
 ) -> int:
     """Descend from a start and keep what was found; return how many modes there are."""
     point, state, normal, vectors = room.point, room.state, room.normal, room.vectors
     begin(sight.prior, lat, lon, point, state, vectors[0])
-    cost, iterations, good = lm.minimise(sight, active, told, point, state, room.nu, room.shift, normal, room.work, vectors)
+    cost, iterations, good = lm.minimise(
+        sight, active, told, point, state, room.nu, room.shift, normal, room.work, vectors, room.rows, math.inf
+    )
     if not math.isfinite(cost):
         return count
     mode, covariance = room.modes[KEPT], room.covariances[KEPT]
@@ -251,7 +254,7 @@ def try_start(
     return keep(room, count, mode, covariance, satellites)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def blind(sight: Sight, place: Floats, major_m: float) -> bool:
     """Say whether the place lies within 3 sigma of the track plane of every satellite: across it nothing is seen."""
     for s in range(len(sight.starts) - 1):
@@ -264,7 +267,7 @@ def blind(sight: Sight, place: Floats, major_m: float) -> bool:
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def begin(prior: Floats, lat: float, lon: float, point: Floats, state: Floats, place: Floats) -> None:
     """Start at a place with every other state at the mean of its prior."""
     point[0], point[1], point[2] = lat, lon, prior[lm.H0]
@@ -277,7 +280,7 @@ def begin(prior: Floats, lat: float, lon: float, point: Floats, state: Floats, p
             state[7] += prior[lm.V0 + k] * place[6 + k]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def thin_out(look: Floats, starts: NDArray[np.int64], room: Room) -> int:
     """Copy at most three looks of each satellite (first, middle, last); return how many."""
     total = 0
@@ -294,12 +297,15 @@ def thin_out(look: Floats, starts: NDArray[np.int64], room: Room) -> int:
     return total
 
 
-@njit(cache=True)
-def _thin_cost(thin: Sight, active: NDArray[np.int64], told: lm.Ephemeris, room: Room, lat: float, lon: float) -> float:
+@njit(cache=True, error_model="numpy")
+def _thin_cost(
+    thin: Sight, active: NDArray[np.int64], told: lm.Ephemeris, room: Room, lat: float, lon: float, bound: float
+) -> float:
     """Descend on the thinned looks; the minimum is left in `room.point`."""
     begin(thin.prior, lat, lon, room.point, room.state, room.vectors[0])
     cost, _, _ = lm.minimise(
-        thin, active, told, room.point, room.state, room.nu, room.shift, room.normal, room.work, room.vectors
+        thin, active, told, room.point, room.state, room.nu, room.shift, room.normal, room.work, room.vectors,
+        room.rows, bound,
     )
     for s in range(len(thin.starts) - 1):
         if room.shift[s] != 0.0:
@@ -307,32 +313,27 @@ def _thin_cost(thin: Sight, active: NDArray[np.int64], told: lm.Ephemeris, room:
     return cost
 
 
-@njit(cache=True)
-def try_mirrors(
-    sight: Sight, thin: Sight, active: NDArray[np.int64], told: lm.Ephemeris, room: Room, lat: float, lon: float, flags: int,
-    count: int,
-) -> int:
-    """Descend from the mirrors of a place in the plane of each satellite."""
-    x, y, z = ecef_of(lat, lon, sight.prior[lm.H0])
-    satellites = len(sight.starts) - 1
-    thinned = satellites > 1 and len(thin.look) < len(sight.look)
-    bound = math.inf
-    if thinned and count > 0:
-        bound = _thin_cost(thin, active, told, room, room.modes[0, LAT], room.modes[0, LON]) + THIN_CONTRADICTED
-    for s in range(satellites):
-        if sight.starts[s] == sight.starts[s + 1]:
-            continue
-        other_lat, other_lon = mirror(x, y, z, sight.look[(sight.starts[s] + sight.starts[s + 1]) // 2])
-        if thinned:
-            cost = _thin_cost(thin, active, told, room, other_lat, other_lon)
-            if not cost <= bound:
-                continue
-            other_lat, other_lon = room.point[0], room.point[1]
-        count = try_start(sight, active, told, room, other_lat, other_lon, flags | lm.FROM_MIRROR, count)
-    return count
+@njit(cache=True, error_model="numpy")
+def _push(room: Room, filled: int, lat: float, lon: float, flags: int) -> int:
+    """Put a start into the queue; what does not fit is left out. Return how many there are."""
+    if filled < len(room.queue) and math.isfinite(lat) and math.isfinite(lon):
+        room.queue[filled, 0], room.queue[filled, 1], room.queue[filled, 2] = lat, lon, flags
+        filled += 1
+    return filled
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
+def _push_mirrors(sight: Sight, room: Room, filled: int, flags: int) -> int:
+    """Queue the mirrors of the minimum found last, in the plane of each satellite."""
+    x, y, z = ecef_of(room.modes[KEPT, LAT], room.modes[KEPT, LON], sight.prior[lm.H0])
+    for s in range(len(sight.starts) - 1):
+        if sight.starts[s] < sight.starts[s + 1]:
+            lat, lon = mirror(x, y, z, sight.look[(sight.starts[s] + sight.starts[s + 1]) // 2])
+            filled = _push(room, filled, lat, lon, flags | lm.FROM_MIRROR)
+    return filled
+
+
+@njit(cache=True, error_model="numpy")
 def best_node(
     thin: Sight, rest: NDArray[np.int64], told: lm.Ephemeris, room: Room
 ) -> tuple[bool, float, float]:
@@ -380,36 +381,48 @@ def best_node(
             lm.set_place(node_lat, node_lon, thin.prior[lm.H0], place)
             if not passes_gate(thin, place, math.inf):
                 continue
-            cost = _thin_cost(thin, rest, told, room, node_lat, node_lon)
+            cost = _thin_cost(thin, rest, told, room, node_lat, node_lon, best)
             if cost < best:
                 found, best, best_lat, best_lon = True, cost, node_lat, node_lon
     return found, best_lat, best_lon
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def search(
     sight: Sight, thin: Sight, active: NDArray[np.int64], told: lm.Ephemeris, room: Room, starts: Floats, mirrors: bool,
     grid: bool, dof: int,
 ) -> int:
     """Find the modes of one terminal from its starts (latitude, longitude [rad]); they are left in `room.modes`."""
-    count = 0
+    count, done, filled = np.int64(0), np.int64(0), np.int64(0)  # not literals: each would be compiled for itself
+    bound = math.inf
+    thinned = len(sight.starts) > 2 and len(thin.look) < len(sight.look)
     for i in range(len(starts)):
-        if not (math.isfinite(starts[i, 0]) and math.isfinite(starts[i, 1])):
-            continue
-        count = try_start(sight, active, told, room, starts[i, 0], starts[i, 1], 0, count)
-        if mirrors:
-            lat, lon = room.modes[KEPT, LAT], room.modes[KEPT, LON]
-            count = try_mirrors(sight, thin, active, told, room, lat, lon, 0, count)
-    if grid and (count == 0 or room.modes[0, COST] > chi2_999(dof) or int(room.modes[0, FLAGS]) & lm.GATE):
+        filled = _push(room, filled, starts[i, 0], starts[i, 1], 0)
+    while True:
+        while done < filled:
+            lat, lon, flags = room.queue[done, 0], room.queue[done, 1], int(room.queue[done, 2])
+            done += 1
+            mirrored = (flags & lm.FROM_MIRROR) != 0
+            if mirrored and thinned and count > 0:
+                if bound == math.inf:
+                    at_lat, at_lon = room.modes[0, LAT], room.modes[0, LON]
+                    bound = THIN_CONTRADICTED + _thin_cost(thin, active, told, room, at_lat, at_lon, math.inf)
+                if not _thin_cost(thin, active, told, room, lat, lon, bound) <= bound:
+                    continue
+                lat, lon = room.point[0], room.point[1]
+            count = try_start(sight, active, told, room, lat, lon, flags, count)
+            if mirrors and not mirrored:
+                filled = _push_mirrors(sight, room, filled, flags)
+        good = count > 0 and room.modes[0, COST] <= chi2_999(dof) and not int(room.modes[0, FLAGS]) & lm.GATE
+        if good or not grid:
+            return int(count)
+        grid = False
         found, lat, lon = best_node(thin, active[2:], told, room)
         if found:
-            count = try_start(sight, active, told, room, lat, lon, lm.FROM_GRID, count)
-            lat, lon = room.modes[KEPT, LAT], room.modes[KEPT, LON]
-            count = try_mirrors(sight, thin, active, told, room, lat, lon, lm.FROM_GRID, count)
-    return count
+            filled = _push(room, filled, lat, lon, lm.FROM_GRID)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def weigh(room: Room, count: int) -> int:
     """Drop modes outside the gate where one is inside, weigh the rest, and return how many are left."""
     while count > 1 and int(room.modes[count - 1, FLAGS]) & lm.GATE:

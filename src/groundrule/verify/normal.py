@@ -45,10 +45,14 @@ _NU_STILL = 1e-4  # [m] nuisances that move less have settled
 _RANGE_TO = (0, 1, 2, 3, -1, -1, -1, -1, 6, 7, 8, -1)
 _RATE_TO = (0, 1, 2, 4, -1, -1, -1, -1, 6, 7, 8, 5)
 ROW = 12
-WORK_ROWS = 43
+
+# Rows of the scratch of `assemble`.
+SUM_RANGE, SUM_RATE, RAW_ROW, VECTOR_ROW, G_ROW, C_ROW, CROSS_ROW = 0, 12, 24, 33, 34, 37, 38
+WORK_ROWS = 41
+ROWS = 26  # of one look: its range row, its rate row, the weight of each
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def loss_of(z: float, loss: int) -> tuple[float, float]:
     """Return the cost of a normalised residual and its weight against least squares."""
     if loss == LEAST_SQUARES or z <= 0.0:
@@ -58,149 +62,6 @@ def loss_of(z: float, loss: int) -> tuple[float, float]:
             return z * z, 1.0
         return 2.0 * HUBER_Q * z - HUBER_Q * HUBER_Q, HUBER_Q / z
     return STUDENT_DOF * math.log1p(z * z / STUDENT_DOF), STUDENT_DOF / (STUDENT_DOF + z * z)
-
-
-@njit(cache=True)
-def inverse3(g: Floats, out: Floats) -> None:
-    """Invert a symmetric 3x3 matrix."""
-    a, b, c, d, e, f = g[0, 0], g[0, 1], g[0, 2], g[1, 1], g[1, 2], g[2, 2]
-    p, q, r = d * f - e * e, c * e - b * f, b * e - c * d
-    s = 1.0 / (a * p + b * q + c * r)
-    out[0, 0] = p * s
-    out[0, 1] = out[1, 0] = q * s
-    out[0, 2] = out[2, 0] = r * s
-    out[1, 1] = (a * f - c * c) * s
-    out[1, 2] = out[2, 1] = (b * c - a * e) * s
-    out[2, 2] = (a * d - b * b) * s
-
-
-@njit(cache=True)
-def _add_outer(m: Floats, row: Floats, w: float, width: int) -> None:
-    """Add w row row' to the 8x8 core, or to the whole of it."""
-    h0, h1, h2, h3, h4, h5, h6, h7 = row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7]
-    for i in range(8):
-        s = w * row[i]
-        m[i, 0] += s * h0
-        m[i, 1] += s * h1
-        m[i, 2] += s * h2
-        m[i, 3] += s * h3
-        m[i, 4] += s * h4
-        m[i, 5] += s * h5
-        m[i, 6] += s * h6
-        m[i, 7] += s * h7
-    for i in range(8, width):
-        s = w * row[i]
-        for j in range(width):
-            m[i, j] += s * row[j]
-
-
-@njit(cache=True)
-def look_rows(
-    sat: Floats, look: Floats, place: Floats, state: Floats, light: bool, extended: bool, range_row: Floats, rate_row: Floats
-) -> None:
-    """Fill both rows of one look: Jacobians in ECEF axes, and the residual in column 7.
-
-    Args:
-        sat: prepared satellite state, `model.SAT_COLUMNS`.
-        look: columns of the look, `model.LOOK_COLUMNS`.
-        place: x, then the axes east, north, up [12].
-        state: delta, f, fdot, v_E, v_N, tau in their places of the state vector [9].
-        light: light time and rotation during the flight are in the model.
-        extended: columns of v_E, v_N, tau and fdot are wanted.
-        range_row, rate_row: written [12].
-    """
-    dt = look[0]
-    sx, sy, sz = sat[0], sat[1], sat[2]
-    vx, vy, vz = sat[3], sat[4], sat[5]
-    px, py, pz = place[0], place[1], place[2]
-    tx = ty = tz = 0.0
-    if extended:
-        tau = state[8]
-        w = OMEGA_EARTH_RAD_S
-        ax = sat[20] + 2.0 * w * vy + w * w * sx
-        ay = sat[21] - 2.0 * w * vx + w * w * sy
-        az = sat[22]
-        sx, sy, sz = sx + tau * (vx + 0.5 * tau * ax), sy + tau * (vy + 0.5 * tau * ay), sz + tau * (vz + 0.5 * tau * az)
-        vx, vy, vz = vx + tau * ax, vy + tau * ay, vz + tau * az
-        ve, vn = state[6], state[7]
-        bend = (ve * ve + vn * vn) / EARTH_RADIUS_M
-        tx = ve * place[3] + vn * place[6] - bend * dt * place[9]
-        ty = ve * place[4] + vn * place[7] - bend * dt * place[10]
-        tz = ve * place[5] + vn * place[8] - bend * dt * place[11]
-        half = 0.5 * bend * dt * dt
-        px += dt * tx + half * place[9]
-        py += dt * ty + half * place[10]
-        pz += dt * tz + half * place[11]
-    dx, dy, dz = sx - px, sy - py, sz - pz
-    rho = math.sqrt(dx * dx + dy * dy + dz * dz)
-    inv = 1.0 / rho
-    ux, uy, uz = dx * inv, dy * inv, dz * inv
-    wx, wy, wz = vx - tx, vy - ty, vz - tz
-    rate = ux * wx + uy * wy + uz * wz
-    qx, qy, qz = (wx - rate * ux) * inv, (wy - rate * uy) * inv, (wz - rate * uz) * inv
-    expected_range = rho + state[3]
-    expected_rate = rate + state[4] + state[5] * dt
-    if light:
-        ix, iy, iz = sat[17], sat[18], sat[19]
-        pull = ux * sat[20] + uy * sat[21] + uz * sat[22]
-        own = ux * ix + uy * iy + uz * iz
-        expected_range += two_way_excess(rho, own, ix * ix + iy * iy + iz * iz, pull)
-        om = OMEGA_EARTH_RAD_S
-        rx, ry, rz = ix - tx + om * py, iy - ty - om * px, iz - tz
-        turn = ix * rx + iy * ry + iz * rz - own * (ux * rx + uy * ry + uz * rz) + rho * pull
-        expected_rate += look[11] * turn / C_M_S
-    g_range_s = ux * sat[6] + uy * sat[7] + uz * sat[8]
-    g_radial = ux * sat[9] + uy * sat[10] + uz * sat[11]
-    range_row[0], range_row[1], range_row[2], range_row[3] = -ux, -uy, -uz, 1.0
-    range_row[4], range_row[5] = g_range_s, g_radial
-    range_row[6] = ux * sat[12] + uy * sat[13] + uz * sat[14]
-    range_row[7] = look[7] - expected_range
-    rate_row[0], rate_row[1], rate_row[2], rate_row[3] = -qx, -qy, -qz, 1.0
-    rate_row[4] = qx * sat[6] + qy * sat[7] + qz * sat[8] - sat[15] * g_radial
-    rate_row[5] = qx * sat[9] + qy * sat[10] + qz * sat[11]
-    rate_row[6] = qx * sat[12] + qy * sat[13] + qz * sat[14]
-    rate_row[7] = look[9] - expected_rate
-    if extended:
-        up_u = ux * place[9] + uy * place[10] + uz * place[11]
-        up_q = qx * place[9] + qy * place[10] + qz * place[11]
-        for k in range(2):
-            a0, a1, a2 = place[3 + 3 * k], place[4 + 3 * k], place[5 + 3 * k]
-            speed = state[6 + k]
-            along_u = ux * a0 + uy * a1 + uz * a2
-            along_q = qx * a0 + qy * a1 + qz * a2
-            fall = speed * dt / EARTH_RADIUS_M
-            range_row[8 + k] = -dt * along_u + fall * dt * up_u
-            rate_row[8 + k] = -dt * along_q + fall * dt * up_q - along_u + 2.0 * fall * up_u
-        range_row[10] = ux * vx + uy * vy + uz * vz
-        rate_row[10] = qx * vx + qy * vy + qz * vz + ux * ax + uy * ay + uz * az
-        range_row[11] = 0.0
-        rate_row[11] = dt
-
-
-@njit(cache=True)
-def _sum_slot(
-    sat: Floats, look: Floats, first: int, last: int, place: Floats, state: Floats, nu: Floats, light: bool,
-    extended: bool, loss: int, m_range: Floats, m_rate: Floats, rows: Floats,
-) -> float:
-    """Sum the rows of one satellite; return the cost of the residuals as far as it is not least squares."""
-    width = ROW if extended else 8
-    m_range[:width, :width] = 0.0
-    m_rate[:width, :width] = 0.0
-    range_row, rate_row = rows[0], rows[1]
-    bent = 0.0
-    for i in range(first, last):
-        look_rows(sat[i], look[i], place, state, light, extended, range_row, rate_row)
-        w = look[i, 8]
-        if w > 0.0:
-            if loss != LEAST_SQUARES:
-                e = range_row[7] - range_row[4] * nu[0] - range_row[5] * nu[1] - range_row[6] * nu[2]
-                cost, weight = loss_of(e * math.sqrt(w), loss)
-                bent += cost - weight * w * e * e
-                w *= weight
-            _add_outer(m_range, range_row, w, width)
-        if look[i, 10] > 0.0:
-            _add_outer(m_rate, rate_row, look[i, 10], width)
-    return bent
 
 
 class Sight(NamedTuple):
@@ -217,8 +78,185 @@ class Sight(NamedTuple):
     loss: int  # of range residuals
 
 
-@njit(cache=True)
-def assemble(sight: Sight, place: Floats, state: Floats, nu: Floats, normal: Floats, right: Floats, work: Floats) -> float:
+@njit(cache=True, error_model="numpy")
+def _invert3(work: Floats) -> None:
+    """Invert the symmetric 3x3 matrix at `G_ROW` into the three columns beside it."""
+    a, b, c = work[G_ROW, 0], work[G_ROW, 1], work[G_ROW, 2]
+    d, e, f = work[G_ROW + 1, 1], work[G_ROW + 1, 2], work[G_ROW + 2, 2]
+    p, q, r = d * f - e * e, c * e - b * f, b * e - c * d
+    s = 1.0 / (a * p + b * q + c * r)
+    work[G_ROW, 3], work[G_ROW + 1, 4], work[G_ROW + 2, 5] = p * s, (a * f - c * c) * s, (a * d - b * b) * s
+    work[G_ROW, 4], work[G_ROW, 5], work[G_ROW + 1, 5] = q * s, r * s, (b * c - a * e) * s
+    work[G_ROW + 1, 3], work[G_ROW + 2, 3], work[G_ROW + 2, 4] = q * s, r * s, (b * c - a * e) * s
+
+
+@njit(cache=True, error_model="numpy")
+def fill_rows(
+    sat: Floats, look: Floats, first: int, last: int, place: Floats, state: Floats, light: bool, extended: bool, rows: Floats
+) -> None:
+    """Fill the rows of some looks: Jacobians in ECEF axes, residuals and weights.
+
+    Args:
+        sat: prepared satellite states; look: columns of the looks; first, last: which.
+        place: x, then the axes east, north, up [12].
+        state: delta, f, fdot, v_E, v_N, tau in their places of the state vector [9].
+        light: light time and rotation during the flight are in the model.
+        extended: columns of v_E, v_N, tau and fdot are wanted.
+        rows: written: the range's row, the rate's row, both weights [looks, `ROWS`].
+    """
+    px, py, pz = place[0], place[1], place[2]
+    ex, ey, ez, nx, ny, nz = place[3], place[4], place[5], place[6], place[7], place[8]
+    hx, hy, hz = place[9], place[10], place[11]
+    delta, f, fdot, ve, vn, tau = state[3], state[4], state[5], state[6], state[7], state[8]
+    om = OMEGA_EARTH_RAD_S
+    bend = (ve * ve + vn * vn) / EARTH_RADIUS_M
+    tx = ty = tz = 0.0
+    ax = ay = az = 0.0
+    leg = jx = jy = jz = 0.0
+    for i in range(first, last):
+        dt = look[i, 0]
+        sx, sy, sz = sat[i, 0], sat[i, 1], sat[i, 2]
+        vx, vy, vz = sat[i, 3], sat[i, 4], sat[i, 5]
+        x, y, z = px, py, pz
+        if extended:
+            ax = sat[i, 20] + 2.0 * om * vy + om * om * sx
+            ay = sat[i, 21] - 2.0 * om * vx + om * om * sy
+            az = sat[i, 22]
+            sx += tau * (vx + 0.5 * tau * ax)
+            sy += tau * (vy + 0.5 * tau * ay)
+            sz += tau * (vz + 0.5 * tau * az)
+            vx += tau * ax
+            vy += tau * ay
+            vz += tau * az
+            tx = ve * ex + vn * nx - bend * dt * hx
+            ty = ve * ey + vn * ny - bend * dt * hy
+            tz = ve * ez + vn * nz - bend * dt * hz
+            half = 0.5 * bend * dt * dt
+            x += dt * tx + half * hx
+            y += dt * ty + half * hy
+            z += dt * tz + half * hz
+        dx, dy, dz = sx - x, sy - y, sz - z
+        rho = math.sqrt(dx * dx + dy * dy + dz * dz)
+        inv = 1.0 / rho
+        ux, uy, uz = dx * inv, dy * inv, dz * inv
+        wx, wy, wz = vx - tx, vy - ty, vz - tz
+        rate = ux * wx + uy * wy + uz * wz
+        qx, qy, qz = (wx - rate * ux) * inv, (wy - rate * uy) * inv, (wz - rate * uz) * inv
+        expected_range = rho + delta
+        expected_rate = rate + f + fdot * dt
+        if light:
+            ix, iy, iz = sat[i, 17], sat[i, 18], sat[i, 19]
+            pull = ux * sat[i, 20] + uy * sat[i, 21] + uz * sat[i, 22]
+            own = ux * ix + uy * iy + uz * iz
+            expected_range += two_way_excess(rho, own, ix * ix + iy * iy + iz * iz, pull)
+            rx, ry, rz = ix - tx + om * y, iy - ty - om * x, iz - tz
+            closing = ux * rx + uy * ry + uz * rz
+            leg = look[i, 11] / C_M_S
+            expected_rate += leg * (ix * rx + iy * ry + iz * rz - own * closing + rho * pull)
+            jx, jy, jz = (ix - own * ux) * inv, (iy - own * uy) * inv, (iz - own * uz) * inv
+            kx, ky, kz = (rx - closing * ux) * inv, (ry - closing * uy) * inv, (rz - closing * uz) * inv
+            qx -= leg * (closing * jx + own * kx - sat[i, 20])
+            qy -= leg * (closing * jy + own * ky - sat[i, 21])
+            qz -= leg * (closing * jz + own * kz - sat[i, 22])
+        g_radial = ux * sat[i, 9] + uy * sat[i, 10] + uz * sat[i, 11]
+        rows[i, 0], rows[i, 1], rows[i, 2], rows[i, 3] = -ux, -uy, -uz, 1.0
+        rows[i, 4] = ux * sat[i, 6] + uy * sat[i, 7] + uz * sat[i, 8]
+        rows[i, 5] = g_radial
+        rows[i, 6] = ux * sat[i, 12] + uy * sat[i, 13] + uz * sat[i, 14]
+        rows[i, 7] = look[i, 7] - expected_range
+        rows[i, 12], rows[i, 13], rows[i, 14], rows[i, 15] = -qx, -qy, -qz, 1.0
+        rows[i, 16] = qx * sat[i, 6] + qy * sat[i, 7] + qz * sat[i, 8] - sat[i, 15] * g_radial
+        rows[i, 17] = qx * sat[i, 9] + qy * sat[i, 10] + qz * sat[i, 11]
+        rows[i, 18] = qx * sat[i, 12] + qy * sat[i, 13] + qz * sat[i, 14]
+        rows[i, 19] = look[i, 9] - expected_rate
+        rows[i, 24] = look[i, 8]
+        rows[i, 25] = look[i, 10]
+        if extended:
+            up_u = ux * hx + uy * hy + uz * hz
+            up_q = qx * hx + qy * hy + qz * hz
+            if light:  # the lever of a velocity in the term of the leg
+                tip = leg * rho
+                bx, by, bz = ux + tip * jx, uy + tip * jy, uz + tip * jz
+            else:
+                bx, by, bz = ux, uy, uz
+            east_b, north_b = bx * ex + by * ey + bz * ez, bx * nx + by * ny + bz * nz
+            east_u, north_u = ux * ex + uy * ey + uz * ez, ux * nx + uy * ny + uz * nz
+            east_q, north_q = qx * ex + qy * ey + qz * ez, qx * nx + qy * ny + qz * nz
+            fall_e, fall_n = ve * dt / EARTH_RADIUS_M, vn * dt / EARTH_RADIUS_M
+            rows[i, 8] = -dt * east_u + fall_e * dt * up_u
+            rows[i, 9] = -dt * north_u + fall_n * dt * up_u
+            rows[i, 10] = ux * vx + uy * vy + uz * vz
+            rows[i, 11] = 0.0
+            rows[i, 20] = -dt * east_q + fall_e * dt * up_q - east_b + 2.0 * fall_e * up_u
+            rows[i, 21] = -dt * north_q + fall_n * dt * up_q - north_b + 2.0 * fall_n * up_u
+            rows[i, 22] = qx * vx + qy * vy + qz * vz + ux * ax + uy * ay + uz * az
+            rows[i, 23] = dt
+
+
+@njit(cache=True, error_model="numpy")
+def _sum_rows(rows: Floats, first: int, last: int, at: int, weight: int, extended: bool, to: int, work: Floats) -> None:
+    """Sum w row row' over looks; eight accumulators at a time, which stay in registers."""
+    for i in range(8):
+        a0 = a1 = a2 = a3 = a4 = a5 = a6 = a7 = 0.0
+        for k in range(first, last):
+            s = rows[k, weight] * rows[k, at + i]
+            a0 += s * rows[k, at]
+            a1 += s * rows[k, at + 1]
+            a2 += s * rows[k, at + 2]
+            a3 += s * rows[k, at + 3]
+            a4 += s * rows[k, at + 4]
+            a5 += s * rows[k, at + 5]
+            a6 += s * rows[k, at + 6]
+            a7 += s * rows[k, at + 7]
+        work[to + i, 0], work[to + i, 1], work[to + i, 2], work[to + i, 3] = a0, a1, a2, a3
+        work[to + i, 4], work[to + i, 5], work[to + i, 6], work[to + i, 7] = a4, a5, a6, a7
+    if extended:
+        for i in range(8, ROW):
+            for j in range(ROW):
+                total = 0.0
+                for k in range(first, last):
+                    total += rows[k, weight] * rows[k, at + i] * rows[k, at + j]
+                work[to + i, j] = total
+
+
+@njit(cache=True, error_model="numpy")
+def _bend_weights(sight: Sight, slot: int, nu: Floats, rows: Floats) -> float:
+    """Set the weights of a robust loss from the residuals; return its cost less that of the weighted squares."""
+    bent = 0.0
+    for i in range(sight.starts[slot], sight.starts[slot + 1]):
+        w = sight.look[i, 8]
+        e = rows[i, 7] - rows[i, 4] * nu[slot, 0] - rows[i, 5] * nu[slot, 1] - rows[i, 6] * nu[slot, 2]
+        cost, weight = loss_of(e * math.sqrt(w), sight.loss)
+        bent += cost - weight * w * e * e
+        rows[i, 24] = weight * w
+    return bent
+
+
+@njit(cache=True, error_model="numpy")
+def _nuisances(sight: Sight, slot: int, nu: Floats, work: Floats) -> float:
+    """Solve for one satellite's nuisances from its sums; return how far they moved [m]."""
+    for i in range(3):
+        c = work[SUM_RANGE + 4 + i, 7] + work[SUM_RATE + 4 + i, 7]
+        for j in range(3):
+            weight = sight.precision[slot, i, j]
+            work[G_ROW + i, j] = work[SUM_RANGE + 4 + i, 4 + j] + work[SUM_RATE + 4 + i, 4 + j] + weight
+            c += weight * sight.mean[slot, j]
+        work[C_ROW, i] = c
+    _invert3(work)
+    moved = 0.0
+    for i in range(3):
+        value = 0.0
+        for j in range(3):
+            value += work[G_ROW + i, 3 + j] * work[C_ROW, j]
+        moved = max(moved, abs(value - nu[slot, i]))
+        nu[slot, i] = value
+    return moved
+
+
+@njit(cache=True, error_model="numpy")
+def assemble(
+    sight: Sight, place: Floats, state: Floats, nu: Floats, normal: Floats, right: Floats, work: Floats, rows: Floats
+) -> float:
     """Build the reduced normal equations at a state and return the cost, both without the priors of the state.
 
     Args:
@@ -226,100 +264,93 @@ def assemble(sight: Sight, place: Floats, state: Floats, nu: Floats, normal: Flo
         place: x, east, north, up [12]; state: the state vector [9], its first three unused.
         nu: nuisances [satellites, 3]; read under a robust loss, always written.
         normal: A in E, N, U, delta, f, fdot, v_E, v_N, tau, written [9, 9]; right: b, written [9].
-        work: scratch [`WORK_ROWS`, 12].
+        work: scratch [`WORK_ROWS`, 12]; rows: scratch [looks, `ROWS`].
     """
-    sat, look, starts, precision, mean = sight.sat, sight.look, sight.starts, sight.precision, sight.mean
-    light, extended, loss = sight.light, sight.extended, sight.loss
-    m_range, m_rate, rows = work[0:12], work[12:24], work[24:26]
-    raw, vector = work[26:35, :9], work[35, :9]
-    g, inverse, c, cross = work[36:39, 0:3], work[36:39, 3:6], work[39], work[40:43]
-    raw[:, :] = 0.0
-    vector[:] = 0.0
+    size = STATES if sight.extended else 5
+    for i in range(size):
+        work[VECTOR_ROW, i] = 0.0
+        for j in range(size):
+            work[RAW_ROW + i, j] = 0.0
     total = 0.0
-    size = STATES if extended else 5
-    for s in range(len(starts) - 1):
-        rounds = 1 if loss == LEAST_SQUARES else _ROUNDS
+    fill_rows(sight.sat, sight.look, 0, len(sight.look), place, state, sight.light, sight.extended, rows)
+    for s in range(len(sight.starts) - 1):
         bent = 0.0
-        for _ in range(rounds):
-            bent = _sum_slot(
-                sat, look, starts[s], starts[s + 1], place, state, nu[s], light, extended, loss, m_range, m_rate, rows
-            )
-            for i in range(3):
-                c[i] = m_range[4 + i, 7] + m_rate[4 + i, 7]
-                for j in range(3):
-                    g[i, j] = m_range[4 + i, 4 + j] + m_rate[4 + i, 4 + j] + precision[s, i, j]
-                    c[i] += precision[s, i, j] * mean[s, j]
-            inverse3(g, inverse)
-            moved = 0.0
-            for i in range(3):
-                value = inverse[i, 0] * c[0] + inverse[i, 1] * c[1] + inverse[i, 2] * c[2]
-                moved = max(moved, abs(value - nu[s, i]))
-                nu[s, i] = value
-            if moved < _NU_STILL:
+        first, last = sight.starts[s], sight.starts[s + 1]
+        for _ in range(1 if sight.loss == LEAST_SQUARES else _ROUNDS):
+            if sight.loss != LEAST_SQUARES:
+                bent = _bend_weights(sight, s, nu, rows)
+            _sum_rows(rows, first, last, 0, 24, sight.extended, SUM_RANGE, work)
+            _sum_rows(rows, first, last, 12, 25, sight.extended, SUM_RATE, work)
+            if _nuisances(sight, s, nu, work) < _NU_STILL:
                 break
-        total += bent + m_range[7, 7] + m_rate[7, 7]
+        total += bent + work[SUM_RANGE + 7, 7] + work[SUM_RATE + 7, 7]
         for i in range(3):
-            total -= c[i] * nu[s, i]
+            total -= work[C_ROW, i] * nu[s, i]
             for j in range(3):
-                total += mean[s, i] * precision[s, i, j] * mean[s, j]
-        _eliminate(m_range, m_rate, inverse, nu[s], extended, size, cross, raw, vector)
-    _turn(raw, vector, place, size, normal, right)
+                total += sight.mean[s, i] * sight.precision[s, i, j] * sight.mean[s, j]
+        _eliminate(nu, s, sight.extended, size, work)
+    _turn(place, size, normal, right, work)
     return total
 
 
-@njit(cache=True)
-def _eliminate(
-    m_range: Floats, m_rate: Floats, inverse: Floats, nu: Floats, extended: bool, size: int, cross: Floats, raw: Floats,
-    vector: Floats,
-) -> None:
+@njit(cache=True, error_model="numpy")
+def _eliminate(nu: Floats, slot: int, extended: bool, size: int, work: Floats) -> None:
     """Add one satellite's sums, less what its nuisances explain, to the lower half of the raw equations."""
     for k in range(3):
         for i in range(size):
-            cross[k, i] = 0.0
-    columns = ROW if extended else 4
-    for i in range(columns):
+            work[CROSS_ROW + k, i] = 0.0
+    for i in range(ROW if extended else 4):
         to_range, to_rate = _RANGE_TO[i], _RATE_TO[i]
-        if to_range < 0 and to_rate < 0:
+        if to_rate < 0:
             continue
         for k in range(3):  # whole rows are summed from the eighth on, so the greater index comes first
+            p, q = (i, 4 + k) if i >= 8 else (4 + k, i)
             if to_range >= 0:
-                cross[k, to_range] += m_range[i, 4 + k] if i >= 8 else m_range[4 + k, i]
-            cross[k, to_rate] += m_rate[i, 4 + k] if i >= 8 else m_rate[4 + k, i]
+                work[CROSS_ROW + k, to_range] += work[SUM_RANGE + p, q]
+            work[CROSS_ROW + k, to_rate] += work[SUM_RATE + p, q]
         if to_range >= 0:
-            vector[to_range] += m_range[i, 7]
-        vector[to_rate] += m_rate[i, 7]
+            work[VECTOR_ROW, to_range] += work[SUM_RANGE + i, 7]
+        work[VECTOR_ROW, to_rate] += work[SUM_RATE + i, 7]
         for j in range(i + 1):
             other_range, other_rate = _RANGE_TO[j], _RATE_TO[j]
+            if other_rate < 0:
+                continue
             if to_range >= 0 and other_range >= 0:
-                raw[max(to_range, other_range), min(to_range, other_range)] += m_range[i, j]
-            if other_rate >= 0:
-                raw[max(to_rate, other_rate), min(to_rate, other_rate)] += m_rate[i, j]
+                work[RAW_ROW + max(to_range, other_range), min(to_range, other_range)] += work[SUM_RANGE + i, j]
+            work[RAW_ROW + max(to_rate, other_rate), min(to_rate, other_rate)] += work[SUM_RATE + i, j]
     for i in range(size):
-        p0 = inverse[0, 0] * cross[0, i] + inverse[0, 1] * cross[1, i] + inverse[0, 2] * cross[2, i]
-        p1 = inverse[1, 0] * cross[0, i] + inverse[1, 1] * cross[1, i] + inverse[1, 2] * cross[2, i]
-        p2 = inverse[2, 0] * cross[0, i] + inverse[2, 1] * cross[1, i] + inverse[2, 2] * cross[2, i]
-        vector[i] -= nu[0] * cross[0, i] + nu[1] * cross[1, i] + nu[2] * cross[2, i]
+        x0, x1, x2 = work[CROSS_ROW, i], work[CROSS_ROW + 1, i], work[CROSS_ROW + 2, i]
+        p0 = work[G_ROW, 3] * x0 + work[G_ROW, 4] * x1 + work[G_ROW, 5] * x2
+        p1 = work[G_ROW + 1, 3] * x0 + work[G_ROW + 1, 4] * x1 + work[G_ROW + 1, 5] * x2
+        p2 = work[G_ROW + 2, 3] * x0 + work[G_ROW + 2, 4] * x1 + work[G_ROW + 2, 5] * x2
+        work[VECTOR_ROW, i] -= nu[slot, 0] * x0 + nu[slot, 1] * x1 + nu[slot, 2] * x2
         for j in range(i + 1):
-            raw[i, j] -= p0 * cross[0, j] + p1 * cross[1, j] + p2 * cross[2, j]
+            work[RAW_ROW + i, j] -= (
+                p0 * work[CROSS_ROW, j] + p1 * work[CROSS_ROW + 1, j] + p2 * work[CROSS_ROW + 2, j]
+            )
 
 
-@njit(cache=True)
-def _turn(raw: Floats, vector: Floats, place: Floats, size: int, normal: Floats, right: Floats) -> None:
+@njit(cache=True, error_model="numpy")
+def _turn(place: Floats, size: int, normal: Floats, right: Floats, work: Floats) -> None:
     """Turn the position's rows and columns from ECEF to east, north, up."""
-    raw[0, 1], raw[0, 2], raw[1, 2] = raw[1, 0], raw[2, 0], raw[2, 1]
+    r00, r10, r11 = work[RAW_ROW, 0], work[RAW_ROW + 1, 0], work[RAW_ROW + 1, 1]
+    r20, r21, r22 = work[RAW_ROW + 2, 0], work[RAW_ROW + 2, 1], work[RAW_ROW + 2, 2]
     for i in range(3):
         e0, e1, e2 = place[3 + 3 * i], place[4 + 3 * i], place[5 + 3 * i]
-        right[i] = e0 * vector[0] + e1 * vector[1] + e2 * vector[2]
-        h0 = e0 * raw[0, 0] + e1 * raw[1, 0] + e2 * raw[2, 0]
-        h1 = e0 * raw[0, 1] + e1 * raw[1, 1] + e2 * raw[2, 1]
-        h2 = e0 * raw[0, 2] + e1 * raw[1, 2] + e2 * raw[2, 2]
+        right[i] = e0 * work[VECTOR_ROW, 0] + e1 * work[VECTOR_ROW, 1] + e2 * work[VECTOR_ROW, 2]
+        h0 = e0 * r00 + e1 * r10 + e2 * r20
+        h1 = e0 * r10 + e1 * r11 + e2 * r21
+        h2 = e0 * r20 + e1 * r21 + e2 * r22
         for j in range(i + 1):
             value = h0 * place[3 + 3 * j] + h1 * place[4 + 3 * j] + h2 * place[5 + 3 * j]
-            normal[i, j] = normal[j, i] = value
+            normal[i, j] = value
+            normal[j, i] = value
         for k in range(3, size):
-            value = e0 * raw[k, 0] + e1 * raw[k, 1] + e2 * raw[k, 2]
-            normal[i, k] = normal[k, i] = value
+            value = e0 * work[RAW_ROW + k, 0] + e1 * work[RAW_ROW + k, 1] + e2 * work[RAW_ROW + k, 2]
+            normal[i, k] = value
+            normal[k, i] = value
     for k in range(3, size):
-        right[k] = vector[k]
+        right[k] = work[VECTOR_ROW, k]
         for j in range(3, k + 1):
-            normal[k, j] = normal[j, k] = raw[k, j]
+            normal[k, j] = work[RAW_ROW + k, j]
+            normal[j, k] = work[RAW_ROW + k, j]

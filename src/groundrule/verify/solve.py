@@ -94,7 +94,7 @@ class Profile:
     nu_m: Floats
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def make_room(looks: int, slots: int) -> modes.Room:
     """Allocate the scratch of a batch: of its longest terminal."""
     return modes.Room(
@@ -114,18 +114,20 @@ def make_room(looks: int, slots: int) -> modes.Room:
         np.zeros((9, 9)),
         np.zeros((normal.WORK_ROWS, 12)),
         np.zeros((lm.VECTOR_ROWS, 12)),
+        np.zeros((looks, normal.ROWS)),
+        np.zeros(((modes.STARTS + 1) * (slots + 1), 3)),
         np.zeros(12),
         np.zeros(9, np.int64),
     )
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def is_extended(prior: Floats) -> bool:
     """Say whether drift, velocity or the network clock are estimated."""
     return bool(prior[lm.SFDOT] > 0.0 or prior[lm.SV] > 0.0 or prior[lm.STAU] > 0.0)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def count_rows(look: Floats) -> int:
     """Scalar measurements with weight."""
     rows = 0
@@ -134,7 +136,7 @@ def count_rows(look: Floats) -> int:
     return rows
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _solve_all(
     looks: Floats, look_starts: Ints, slot_starts: Ints, precision: Floats, mean: Floats, scale2: Floats, dof: Floats,
     priors: Floats, starts: Floats, mirrors: bool, grid: bool, loss: int, light: bool, counts: Ints, out: Floats,
@@ -179,7 +181,7 @@ def _solve_all(
             nus[a + s] = room.best_nu[s]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _profile_all(
     looks: Floats, look_starts: Ints, slot_starts: Ints, precision: Floats, mean: Floats, scale2: Floats, dof: Floats,
     priors: Floats, places: Floats, loss: int, light: bool, costs: Floats, slopes: Floats, curvatures: Floats,
@@ -209,12 +211,13 @@ def _profile_all(
         point, state = room.point, room.state
         modes.begin(prior, places[t, 0], places[t, 1], point, state, room.vectors[0])
         cost, _, fine = lm.minimise(
-            sight, rest, told, point, state, room.nu, room.shift, room.normal, room.work, room.vectors
+            sight, rest, told, point, state, room.nu, room.shift, room.normal, room.work, room.vectors,
+            room.rows, math.inf,
         )
         # The equations once more at the minimum: slope and curvature belong to the place itself.
         full = room.normal
         lm.set_place(point[0], point[1], point[2], room.vectors[0])
-        normal.assemble(sight, room.vectors[0], state, room.nu, full, right, room.work)
+        normal.assemble(sight, room.vectors[0], state, room.nu, full, right, room.work, room.rows)
         lm.add_priors(room.vectors[0], point[2], state, prior, sight.extended, full, right)
         costs[t], good[t], heights[t] = cost, fine, point[2]
         states[t] = state
@@ -225,7 +228,7 @@ def _profile_all(
         reduce_horizontal(full, right, rest, room.vectors, slopes[t], curvatures[t])
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def reduce_horizontal(full: Floats, right: Floats, rest: Ints, vectors: Floats, slope: Floats, curvature: Floats) -> None:
     """Eliminate every state but E and N: slope b and curvature A of the cost along them."""
     column, step = vectors[2], vectors[3]
@@ -289,6 +292,8 @@ def solve(
         starts = starts[:, None, :]
     if starts.shape[0] != n or starts.ndim != 3:
         raise InputError(f"starts of shape {starts.shape} for {n} terminals", help="one or more starts for each terminal")
+    if starts.shape[1] > modes.STARTS:
+        raise InputError(f"{starts.shape[1]} starts for each terminal", help=f"at most {modes.STARTS}")
     if not 1 <= max_modes <= modes.KEPT:
         raise InputError(f"max_modes {max_modes} is not from 1 to {modes.KEPT}")
     counts, freedom = np.zeros(n, np.int64), np.zeros(n, np.int64)
