@@ -11,6 +11,7 @@ credentials says who somebody is or whose home they may see.
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import urllib.parse
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -35,6 +36,9 @@ MAX_LENGTH: Final = 8_192
 """Longest credential that is read [characters]."""
 LOGIN_NS: Final = 10 * 60 * NS_PER_S
 SESSION_NS: Final = 12 * 3_600 * NS_PER_S
+MAX_NAME: Final = 200
+"""Longest name of a key [characters]."""
+_COUNTRY: Final = re.compile("[A-Z]{2,3}")
 MAX_KEY_DAYS: Final = 366
 MAX_VERIFIED: Final = 1_000
 """Keys whose signature was found good and need not be checked again."""
@@ -111,6 +115,8 @@ class Desk:
         """
         chosen, held, lands = sorted(set(roles)), sorted(set(accounts)), sorted(set(countries))
         check_grant(chosen, held, lands)
+        if not name.strip() or len(name) > MAX_NAME or not name.isprintable():
+            raise InputError("a key needs a name of what it is for", help=f"1 to {MAX_NAME} characters that can be printed", field="name")
         if not 1 <= days <= MAX_KEY_DAYS:
             raise InputError(f"a key for {days} days", help=f"1 to {MAX_KEY_DAYS}", field="days", value=str(days))
         now = self._clock()
@@ -155,6 +161,17 @@ class Desk:
             raise BadCredentials("the credential is too long")
         return self._of_key(text) if text.startswith(f"{PREFIX}.") else self._of_token(text)
 
+    def signed_before(self, text: str) -> Principal | None:
+        """Return the principal of a key whose signature was found good before; None for any other credential.
+
+        Whether the key holds still is not asked here: whoever uses this asks `holds` before anything is done.
+        """
+        return self._verified.get(text)
+
+    def holds(self, principal: Principal) -> bool:
+        """Is a key neither revoked nor over? Any thread may ask."""
+        return self.store.is_good(principal.id, self._clock())
+
     def of_session(self, secret: str) -> Principal:
         """Judge the secret of a session.
 
@@ -173,7 +190,7 @@ class Desk:
             principal = self._verified[text] = self._read_key(text)
             while len(self._verified) > MAX_VERIFIED:
                 self._verified.popitem(last=False)
-        if not self.store.is_good(principal.id, self._clock()):
+        if not self.holds(principal):
             raise BadCredentials("the key was revoked, or its time is over")
         return principal
 
@@ -227,7 +244,12 @@ def check_grant(roles: list[str], accounts: list[str], countries: list[str]) -> 
         raise InputError("an owner without an account", help="name the accounts whose terminals may be seen", field="accounts")
     if "regulator" in roles and not countries:
         said = "a regulator without a country"
-        raise InputError(said, help="name the countries that may be seen, as ISO codes of three letters", field="countries")
+        raise InputError(said, help="name the countries that may be seen, as ISO codes", field="countries")
+    if any(not account.strip() for account in accounts):
+        raise InputError("an account without a name", help="name accounts as the register does", field="accounts")
+    if wrong := [country for country in countries if _COUNTRY.fullmatch(country) is None]:
+        said = f"`{wrong[0][:40]}` is no code of a country"
+        raise InputError(said, help="write ISO codes in capital letters, as the areas have them: UA or UKR", field="countries")
 
 
 def _keys_of(provider: Provider) -> Callable[[str], Any]:

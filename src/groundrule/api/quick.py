@@ -2,9 +2,11 @@
 
 Of a request to `POST /v1/observations` with a few observations as JSON the framework's part (finding the route, reading parameters,
 building responses) costs several times what deciding does. Here the same is done with the same functions: the name that was asked for,
-who asks, what they may, how often, headers, counters and the log. Whatever is not the plain case (other credentials than a key, a key
-that does not hold, a missing permission, too many requests, an `Idempotency-Key`, another form, a row that is not plainly right)
-is not judged here at all: it takes the long way from the beginning, with what was read of its body, and is answered there.
+who asks, what they may, how often, headers, counters and the log. Whether the key was revoked is asked of the store for each group of
+requests right before their rows are written, by the thread that writes them. Whatever is not the plain case (other credentials than a
+key that was seen before, a key that does not hold, a missing permission, too many requests, an `Idempotency-Key`, another form, a
+row that is not plainly right) is not judged here at all: it takes the long way from the beginning, with what was read of its body, and
+is answered there.
 """
 
 from __future__ import annotations
@@ -18,14 +20,14 @@ from litestar import Request
 from litestar.types import HTTPScope, Message, Receive, Send
 
 from groundrule.api.batches import ARROW, brief_as_json
-from groundrule.api.credentials import PREFIX, BadCredentials
+from groundrule.api.credentials import PREFIX
 from groundrule.api.guard import HEADERS, is_ours, note_request
 from groundrule.api.principal import Principal
 from groundrule.api.problems import on_any_error, on_groundrule_error
 from groundrule.api.routes.observations import SHORT_BODY, observe
 from groundrule.api.state import Service
 from groundrule.errors import GroundruleError
-from groundrule.pipeline.live import Brief
+from groundrule.pipeline.live import Brief, NotGood
 from groundrule.store.regular_rows import read_regular
 
 PATH: Final = "/v1/observations"
@@ -57,21 +59,26 @@ async def observe_quickly(service: Service, scope: HTTPScope, receive: Receive, 
     found = None if first["type"] != "http.request" or first.get("more_body") else read_regular(first.get("body", b""))
     if found is None or service.limiter.wait_s("key", principal.id):
         raise NotPlain(_again(first, receive))
-    waiting = live.submit_few(found, source=principal.id)
+    waiting = live.submit_few(found, source=principal.id, good=lambda: service.desk.holds(principal))
     if waiting is None:
         # The token that was taken is spent once more; a clock that runs ahead is rare.
         raise NotPlain(_again(first, receive))
+    try:
+        brief: Brief | Exception = await _of(waiting)
+    except NotGood:
+        raise NotPlain(_again(first, receive)) from None
+    except Exception as error:  # noqa: BLE001 - as the framework's long way: whatever it is, it is answered
+        brief = error
     scope["user"] = principal
     scope["path_template"] = PATH
     scope["route_handler"] = observe
     status, kind, headers = 200, b"application/json", HEADERS
     try:
-        try:
-            brief = await _of(waiting)
+        if isinstance(brief, Exception):
+            status, kind, headers, body = _problem(Request(scope), brief)
+        else:
             service.metrics.count_brief(brief)
             body = brief_as_json(brief)
-        except Exception as error:  # noqa: BLE001 - as the framework's long way: whatever it is, it is answered
-            status, kind, headers, body = _problem(Request(scope), error)
         await send({"type": "http.response.start", "status": status, "headers": [
             (b"content-type", kind), (b"content-length", str(len(body)).encode()), *headers,
         ]})  # fmt: skip
@@ -101,11 +108,8 @@ def _admitted(service: Service, scope: HTTPScope) -> Principal | None:
         return None
     if shown[: len(_KEY)].lower() != _KEY or not is_ours(service, scope, host):
         return None
-    try:
-        principal = service.desk.of_bearer(shown[7:].decode("latin-1").strip())
-    except BadCredentials:
-        return None
-    return principal if principal.may(PERMISSION) else None
+    principal = service.desk.signed_before(shown[7:].decode("latin-1").strip())
+    return principal if principal is not None and principal.may(PERMISSION) else None
 
 
 def _again(first: Message, receive: Receive) -> Receive:

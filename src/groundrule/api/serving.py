@@ -33,8 +33,8 @@ from groundrule.pipeline.live import Live, LiveSettings
 from groundrule.store.access import AccessStore, service_key
 from groundrule.store.home import Home
 
-SWITCH_S: Final = 0.001
-"""How long a thread may keep the interpreter while others wait [s]."""
+SWITCH_S: Final = 0.0002
+"""How long a thread may keep the interpreter while others wait [s]; a request asks for it several times."""
 ACCESS_FILE: Final = "access.sqlite"
 RUNNING_FILE: Final = "service.json"
 """Says at which address a home is served, while it is."""

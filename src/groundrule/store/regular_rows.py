@@ -130,7 +130,6 @@ _NAN: Final = float("nan")
 _SOURCE: Final = {word: code for code, word in enumerate(POSITION_SOURCES)}
 _NONE, _GNSS = _SOURCE["none"], _SOURCE["gnss"]
 _WORDS: Final = pa.array(POSITION_SOURCES)
-_NULLS: Final = {field.name: pa.nulls(4 * MOST, field.type) for field in OBSERVATION_SCHEMA}
 _FLOATS: Final = ("lat_deg", "lon_deg", "position_sigma_m", "alt_m", "speed_m_s", "course_deg")
 _TEXTS: Final = ("alt_datum", "country_reported", "software_version")
 
@@ -169,7 +168,8 @@ def columns_of(parts: Sequence[Regular], sources: Sequence[str]) -> tuple[pa.Tab
             made[name] = pa.array(texts, _TEXT)
     made["source"] = pa.array([said for said, part in zip(sources, parts, strict=True) for _ in part.rows], _TEXT)
     made["source_row"] = pa.array([place for part in parts for place in range(len(part.rows))], pa.int64())
-    arrays = [made[name] if name in made else _nulls(name, n) for name in _NAMES]
+    nulls = _nulls(n) if n <= 4 * MOST else _nulls.__wrapped__(n)
+    arrays = [made[name] if name in made else nulls[name] for name in _NAMES]
     measured = Measured(
         observed, floats["lat_deg"], floats["lon_deg"], floats["position_sigma_m"], source, None, floats["speed_m_s"], floats["alt_m"]
     )
@@ -181,9 +181,10 @@ _NAMES: Final = tuple(OBSERVATION_SCHEMA.names)
 _KINDS: Final = {name: np.dtype(OBSERVATION_SCHEMA.field(name).type.to_pandas_dtype()) for name in _FLOATS}
 
 
-def _nulls(name: str, n: int) -> Any:
-    held = _NULLS[name]
-    return held.slice(0, n) if n <= len(held) else pa.nulls(n, held.type)
+@lru_cache(maxsize=4 * MOST)
+def _nulls(n: int) -> dict[str, Any]:
+    """Columns of which nothing is known."""
+    return {field.name: pa.nulls(n, field.type) for field in OBSERVATION_SCHEMA}
 
 
 def _source_of(row: RegularRow) -> int:

@@ -120,8 +120,12 @@ def encode_frame(metadata: Mapping[str, Any], rows: pa.Table) -> list[bytes | pa
         metadata: JSON; `columns` is added.
         rows: of `OBSERVATION_SCHEMA`.
     """
-    names = [name for name, column in zip(rows.column_names, rows.columns, strict=True) if column.null_count < len(rows)]
-    batch = _one_batch(rows.select(names))
+    known = [(name, column) for name, column in zip(rows.column_names, rows.columns, strict=True) if column.null_count < len(rows)]
+    names = [name for name, _ in known]
+    if all(column.num_chunks == 1 for _, column in known) and known:
+        batch = pa.RecordBatch.from_arrays([column.chunk(0) for _, column in known], names=names)
+    else:
+        batch = _one_batch(rows.select(names))
     payload = batch.serialize()
     text = msgspec.json.encode({**metadata, "columns": names, "rows": len(rows)})
     lengths = struct.pack("<II", len(text), payload.size)

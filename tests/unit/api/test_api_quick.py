@@ -60,6 +60,13 @@ def post(here: Served, *rows: dict[str, Any], headers: dict[str, str], kind: dic
     return here.client.post(PATH, content=json.dumps({"rows": list(rows)}).encode(), headers=headers | kind)
 
 
+def known(here: Served, *roles: str, **more: Any) -> dict[str, str]:
+    """A key that was shown before: the first time its signature is checked, on the long way."""
+    who = here.key(*roles, **more)
+    here.service.desk.of_bearer(who["Authorization"].removeprefix("Bearer "))
+    return who
+
+
 BATCHES = (
     [row("car", 0, lat_deg=5, lon_deg=5, speed_m_s=40.5, position_sigma_m=9, position_source="gnss")],
     [row("car", 15, lat_deg=5.01, lon_deg=5), row("van", 2, lat_deg=2.5, lon_deg=2.5), row("car", 30, lat_deg=5.02, lon_deg=5)],
@@ -74,7 +81,7 @@ def test_both_ways_answer_the_same(served_template: Home, tmp_path: Path, taken:
     answers: dict[bool, list[tuple[int, dict[str, str], Any]]] = {}
     for short in (True, False):
         with served(copy_home(served_template, tmp_path / str(short))) as here:
-            who = here.key("ingest")
+            who = known(here, "ingest")
             found = [post(here, *batch, headers=who, kind=JSON if short else LONG) for batch in BATCHES]
             kept = [{name: value for name, value in each.headers.items() if name != "date"} for each in found]
             answers[short] = [(each.status_code, head, json.loads(each.content)) for each, head in zip(found, kept, strict=True)]
@@ -101,7 +108,7 @@ def test_both_ways_answer_the_same(served_template: Home, tmp_path: Path, taken:
     ],
 )
 def test_what_is_not_plain_takes_the_long_way(here: Served, taken: list[int], body: Any, headers: dict[str, str]) -> None:
-    answer = here.client.post(PATH, content=json.dumps(body).encode(), headers=here.key("ingest") | headers)
+    answer = here.client.post(PATH, content=json.dumps(body).encode(), headers=known(here, "ingest") | headers)
     assert taken == []
     assert answer.status_code in (200, 400, 415, 422)
     if answer.status_code == 200 and answer.headers["content-type"] == "application/json":
@@ -111,12 +118,12 @@ def test_what_is_not_plain_takes_the_long_way(here: Served, taken: list[int], bo
 
 def test_a_body_in_pieces_takes_the_long_way(here: Served, taken: list[int]) -> None:
     whole = json.dumps({"rows": [row("car", 0)]}).encode()
-    answer = here.client.post(PATH, content=iter([whole[:10], whole[10:]]), headers=here.key("ingest") | JSON)
+    answer = here.client.post(PATH, content=iter([whole[:10], whole[10:]]), headers=known(here, "ingest") | JSON)
     assert (answer.status_code, answer.json()["accepted"], taken) == (200, 1, [])
 
 
 def test_nobody_is_let_in_by_it(here: Served, taken: list[int]) -> None:
-    good = here.key("ingest")
+    good = known(here, "ingest")
     assert post(here, row("car", 0), headers=good).status_code == 200
     given = next(each for each in here.service.desk.store.given_keys() if "ingest" in each.claims["roles"])
     assert here.service.desk.revoke(given.id)
@@ -125,9 +132,9 @@ def test_nobody_is_let_in_by_it(here: Served, taken: list[int]) -> None:
         post(here, row("car", 1), headers={}),
         post(here, row("car", 1), headers={"Authorization": "Bearer gr1.x.y"}),
         post(here, row("car", 1), headers={"Authorization": here.key("ingest")["Authorization"][:-4] + "AAAA"}),
-        post(here, row("car", 1), headers=here.key("viewer")),
-        post(here, row("car", 1), headers=here.key("ingest") | {"Host": "evil.example"}),
-        post(here, row("car", 1), headers=here.key("ingest", tenant="elsewhere")),
+        post(here, row("car", 1), headers=known(here, "viewer")),
+        post(here, row("car", 1), headers=known(here, "ingest") | {"Host": "evil.example"}),
+        post(here, row("car", 1), headers=known(here, "ingest", tenant="elsewhere")),
     ]
     assert [each.status_code for each in refused] == [401, 401, 401, 401, 403, 421, 409]
     assert {each.headers["content-type"] for each in refused} == {"application/problem+json"}
@@ -139,7 +146,7 @@ def test_nobody_is_let_in_by_it(here: Served, taken: list[int]) -> None:
 def test_each_request_is_limited_and_counted_once(home: Home, taken: list[int]) -> None:
     slow = Settings(rates=QUICK.rates | {"key": RateLimit(0.001, 3)})
     with served(home, settings=slow) as here:
-        who = here.key("ingest")
+        who = known(here, "ingest")
         # The second is not plain: it takes the long way, and one token all the same.
         found = [post(here, each, headers=who) for each in (row("car", 0), row("car", 1, colour="red"), row("car", 2), row("car", 3))]
         assert [each.status_code for each in found] == [200, 422, 200, 429]
@@ -171,10 +178,37 @@ def test_what_cannot_be_taken_is_answered_as_a_problem(
         raise error
 
     monkeypatch.setattr(live._taker, "_write", fail)
-    who = here.key("ingest")
+    who = known(here, "ingest")
     both = [post(here, row("car", 0), headers=who, kind=kind) for kind in (JSON, LONG)]
     told = [{name: value for name, value in each.json().items() if name != "instance"} for each in both]
     assert told[0] == told[1]
     assert (told[0]["status"], told[0]["code"]) == (status, code)
     heads = [{name: value for name, value in each.headers.items() if name not in ("content-length", "date")} for each in both]
     assert heads[0] == heads[1]
+
+
+def test_a_key_is_asked_for_right_before_anything_is_written(here: Served, taken: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    who, live = known(here, "ingest"), here.service.homes["default"]
+    hand_in = live.submit_few
+    key = next(each.id for each in here.service.desk.store.given_keys() if "ingest" in each.claims["roles"])
+
+    def revoked_meanwhile(*given: Any, **more: Any) -> Any:
+        assert here.service.desk.revoke(key)
+        return hand_in(*given, **more)
+
+    monkeypatch.setattr(type(live), "submit_few", lambda _, *given, **more: revoked_meanwhile(*given, **more))
+    refused = post(here, row("car", 0), headers=who)
+    assert (refused.status_code, refused.json()["code"], taken) == (401, "bad_credentials", [])
+    assert live.status().counters["accepted"] == 0
+    assert len(here.service.desk.store.denials(limit=10)) == 1
+
+
+def test_where_credentials_cannot_be_asked_nothing_is_taken(here: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    who, live = known(here, "ingest"), here.service.homes["default"]
+
+    def fail(*_: Any) -> bool:
+        raise StoreError("cannot use the store of access")
+
+    monkeypatch.setattr(here.service.desk.store, "is_good", fail)
+    assert post(here, row("car", 0), headers=who).status_code == 503
+    assert live.status().counters["accepted"] == 0

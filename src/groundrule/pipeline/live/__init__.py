@@ -10,6 +10,7 @@ from groundrule.pipeline.live.answers import (
     LastPosition,
     LiveSettings,
     LiveStatus,
+    NotGood,
     Rejected,
     Stamp,
 )
@@ -17,5 +18,6 @@ from groundrule.pipeline.live.desk import Live
 from groundrule.pipeline.live.fleet_view import FleetView
 
 __all__ = [
-    "Answered", "Brief", "Check", "FleetView", "LastPosition", "Live", "LiveSettings", "LiveStatus", "Rejected", "Staleness", "Stamp",
+    "Answered", "Brief", "Check", "FleetView", "LastPosition", "Live", "LiveSettings", "LiveStatus", "NotGood", "Rejected", "Staleness",
+    "Stamp",
 ]  # fmt: skip

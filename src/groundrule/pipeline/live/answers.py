@@ -100,6 +100,10 @@ class Answered:
     taken_before: bool = False
 
 
+class NotGood(Exception):
+    """The credentials of a submission do not hold; nothing of it was taken."""
+
+
 @dataclass(frozen=True, slots=True)
 class Brief:
     """The answer to a few observations that were plainly right, without a table; else as `Answered`.

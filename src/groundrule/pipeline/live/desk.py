@@ -26,9 +26,10 @@ from groundrule.errors import GroundruleError
 from groundrule.instant import NS_PER_S
 from groundrule.pipeline.home_ledger import HomeLedger, has_ledger
 from groundrule.pipeline.judge import Basis
+from groundrule.pipeline.live.acting import Acts
 from groundrule.pipeline.live.announcing import Announcer, Subscriber, log_events
 from groundrule.pipeline.live.answers import Answered, Brief, Check, LastPositions, LiveSettings, LiveStatus
-from groundrule.pipeline.live.bench import Bench
+from groundrule.pipeline.live.bench import Bench, Fresh
 from groundrule.pipeline.live.commands import Command, failed_future, log_what_is_due, run_command
 from groundrule.pipeline.live.committing import Committer, Done, Work
 from groundrule.pipeline.live.fleet_view import FleetView
@@ -115,18 +116,20 @@ class Live:
         """
         return self._hand_in(table, source, key, store=True)
 
-    def submit_few(self, found: Regular, *, source: str) -> Future[Brief] | None:
+    def submit_few(self, found: Regular, *, source: str, good: Callable[[], bool] | None = None) -> Future[Brief] | None:
         """Hand in a few observations that are plainly right; the future holds the answer once they are durable.
 
         Args:
             found: what was read.
             source: who sends them, an id.
+            good: asked once for each group and source, before anything is written: do the credentials hold?
         Returns:
-            None where one is ahead of the clock, so that `submit` has to say so; errors on the future are those of `submit`.
+            None where one is ahead of the clock, so that `submit` has to say so; errors on the future are those of `submit`, and
+            NotGood.
         """
         if max(found.observed_ns) > self._clock() + round(self.settings.ahead_s * NS_PER_S):
             return None
-        return self._waiting.submit(hand_in_few(found, source=source))
+        return self._waiting.submit(hand_in_few(found, source=source, good=good))
 
     def evaluate(self, table: pa.Table) -> Future[Answered]:
         """Ask what would be decided if these observations came now; nothing is stored or remembered."""
@@ -137,7 +140,7 @@ class Live:
 
         Errors on the future: what `fn` raises; StoreError or IntegrityError where pending observations cannot be committed.
         """
-        return self._waiting.command(lambda: self._act(fn))
+        return self._acts.ask(fn)
 
     def commit(self) -> Future[Run | None]:
         """Commit what is pending now; the run, or None where nothing was."""
@@ -254,6 +257,7 @@ class Live:
         wait([self._pool.submit(self._look)], FIRST_LOOK_S)
         self._look_due = time.monotonic() + self.settings.check_every_s
         self._overlay_due = self._bench.next_boundary(self._clock())
+        self._acts = Acts(home, self._ledger, self._pool, self._committer, self._bench, self._waiting, self)
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
         self._thread.start()
         self._shelver.wake()
@@ -280,6 +284,7 @@ class Live:
         try:
             while self._step():
                 pass
+            self._acts.settle(self._finish_if_any)
             with suppress(Exception):  # kept as fault; the segments stay for the next start
                 self._commit_and_wait()
         finally:
@@ -302,33 +307,35 @@ class Live:
         """How long to wait for something to do [s]."""
         now = time.monotonic()
         due = [self._look_due]
-        if self._committing is not None:
+        if self._committing is not None or self._acts.busy:
             due.append(now + 0.05)
         elif self._taker.pending:
             due.append(self._commit_due)
-        if self._overlay_due is not None:
+        if self._overlay_due is not None and not self._acts.busy:
             due.append(now + (self._overlay_due - self._clock()) / NS_PER_S)
         return max(0.0, min(min(due) - now, 5.0))
 
     def _tend(self) -> None:
         """Do what time brings: emergencies that begin or end, runs, a look at health."""
         now = time.monotonic()
-        if self._overlay_due is not None and self._clock() >= self._overlay_due:
+        if self._overlay_due is not None and self._clock() >= self._overlay_due and not self._acts.busy:
             self._refresh()
             if self._ledger is not None and not self._waiting.closing:
-                self._waiting.command(lambda: self._act(log_what_is_due))
+                self._acts.ask(log_what_is_due)
         if self._committing is not None and self._committing.done():
             with suppress(Exception):  # kept as fault and tried again: whatever a run met, the intake goes on
                 self._finish()
+        self._acts.tend()
         full = self._writer.rows >= self.settings.commit_rows and self._commit_fault is None
         if self._committing is None and self._taker.pending and (full or now >= self._commit_due):
             self._begin_commit()
         if now >= self._look_due:
             self._look_due = now + self.settings.check_every_s
             self._pool.submit(self._look)
-            if self._reload_fault:
-                self._reload()
-            self._refresh()
+            if not self._acts.busy:  # what an act changes takes effect when it ends, and not by halves
+                if self._reload_fault:
+                    self._reload()
+                self._refresh()
 
     def _refresh(self) -> None:
         if self._bench.refresh_overlay():
@@ -426,38 +433,70 @@ class Live:
             run = self._finish_soon()
         return run
 
+    def _finish_if_any(self) -> None:
+        if self._committing is not None:
+            with suppress(Exception):  # kept as fault
+                self._finish_soon()
+
     def _finish_soon(self) -> Run:
         assert self._committing is not None
         with suppress(Exception):
             self._committing.result()
         return self._finish()
 
-    def _act(self, fn: Callable[[Home, HomeLedger | None], T]) -> T:
-        self._commit_and_wait()
-        self._pool.submit(lambda: None).result()  # a look at health may still use the log
-        try:
-            return fn(self.home, self._ledger)
-        finally:
-            self._reload()
-            self._say_log()
+    def in_run(self) -> bool:
+        """Tell whether a run is being made; for acts, like what follows."""
+        return self._committing is not None
+
+    def seal(self) -> Future[Done] | None:
+        """Begin a run of what is pending."""
+        if self._taker.pending:
+            self._begin_commit()
+        return self._committing
+
+    def take_in(self, fresh: Fresh | None, fault: str) -> None:
+        """Judge under what is in force after an act; where that cannot be read, what was in force holds, and `status` says so."""
+        self._reload_fault = fault
+        if fresh is not None:
+            self._swap(fresh)
+        self._say_log()
 
     def _reload(self) -> None:
-        """Take what is in force now; where that fails, what was in force holds, and `status` says so."""
-        before, registers = self._bench.stamp, self._bench.judge.basis.registers
+        """Try again to take what is in force."""
         try:
-            self._bench.reload()
+            fresh = self._bench.prepare()
         except GroundruleError as error:
-            self._committer.forget()
             self._reload_fault = str(error)
-            _LOG.warning("what is in force cannot be read", exc_info=error)
             return
         self._reload_fault = ""
+        if fresh is not None:
+            self._swap(fresh)
+
+    def _swap(self, fresh: Fresh) -> None:
+        """Judge under something else from now on; where that fails, what was in force holds, and it is tried again."""
+        try:
+            if fresh.rebuilt:
+                # Memory is made from history, so all that was answered must be in it.
+                self._commit_and_wait()
+            else:
+                self.seal()
+            self._install(fresh)
+        except Exception as error:  # noqa: BLE001 - the intake goes on, whatever was met; `status` says so
+            self._reload_fault = str(error) or type(error).__name__
+            _LOG.warning("what is in force cannot be judged under", exc_info=error)
+            return
+        # After the run of what was answered before.
+        self._pool.submit(self._committer.release, forget=True)
+
+    def _install(self, fresh: Fresh) -> None:
+        before = self._bench.stamp
+        self._bench.install(fresh)
         now, after = self._clock(), self._bench.stamp
-        if after.policy_digest != before.policy_digest or self._bench.judge.basis.registers is not registers:
-            self._committer.forget()
         if (before.policy_digest, before.lists) != (after.policy_digest, after.lists):
             data = {"policy_digest": after.policy_digest, "rulebook": after.rulebook, "areas": after.areas, "lists": after.lists}
             self._announcer.say(Event("policy.changed", now, "policy", data, public=True))
+        if fresh.basis is None:
+            self._announcer.say(Event("emergencies.changed", now, "emergency", {}, public=True))
         self._overlay_due = self._bench.next_boundary(now)
 
     def _say_log(self) -> None:

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
@@ -56,6 +56,7 @@ class Submission:
         content: digest of the usable rows, where there is a key.
         future: takes the answer: `Answered`, or `Brief` where the rows came as `regular`.
         regular: rows that are plainly right, instead of `given`; they came without a key and are to be stored.
+        good: says whether the credentials of `source` hold, where nobody has asked yet.
     """
 
     given: pa.Table
@@ -68,6 +69,7 @@ class Submission:
     content: str = ""
     future: Future[Any] = field(default_factory=Future)
     regular: Regular | None = None
+    good: Callable[[], bool] | None = None
 
     def __len__(self) -> int:
         return len(self.given) if self.regular is None else len(self.regular)
@@ -104,9 +106,9 @@ def hand_in(table: pa.Table, *, source: str, key: str | None, most_rows: int, st
     return Submission(given, source[:MAX_SOURCE], digest, store)
 
 
-def hand_in_few(found: Regular, *, source: str) -> Submission:
+def hand_in_few(found: Regular, *, source: str, good: Callable[[], bool] | None = None) -> Submission:
     """Take a few rows that are plainly right."""
-    return Submission(_NO_ROWS, source[:MAX_SOURCE], regular=found)
+    return Submission(_NO_ROWS, source[:MAX_SOURCE], regular=found, good=good)
 
 
 def check_together(parts: Sequence[Submission], *, latest_ns: int) -> dict[str, int]:

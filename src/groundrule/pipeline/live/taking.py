@@ -18,7 +18,7 @@ from groundrule.errors import ConflictError, GroundruleError, StoreError
 from groundrule.instant import MIN_NS, NS_PER_S
 from groundrule.pipeline.causes import Staleness
 from groundrule.pipeline.live.announcing import Announcer
-from groundrule.pipeline.live.answers import Answered, Brief, LiveSettings, Stamp
+from groundrule.pipeline.live.answers import Answered, Brief, LiveSettings, NotGood, Stamp
 from groundrule.pipeline.live.bench import Answers, Bench, location_age_s
 from groundrule.pipeline.live.committing import Chunk, Work
 from groundrule.pipeline.live.health import Health
@@ -136,8 +136,11 @@ class Taker:
         fresh: list[Submission] = []
         repeated: list[Submission] = []
         keys: set[str] = set()
+        good: dict[str, bool] = {}
         for part in wanted:
             if part.future.done():
+                continue
+            if part.good is not None and not self._holds(part, good):
                 continue
             if not part.store:
                 self._ask(part)
@@ -156,6 +159,21 @@ class Taker:
         for part in repeated:
             if not self._answer_again(part):
                 part.future.set_exception(StoreError("the first use of the key failed", help="send it again", busy=True))
+
+    @staticmethod
+    def _holds(part: Submission, known: dict[str, bool]) -> bool:
+        """Do the credentials of a submission hold? Asked once in a group for each source."""
+        found = known.get(part.source)
+        if found is None:
+            assert part.good is not None
+            try:
+                found = known[part.source] = part.good()
+            except Exception as error:  # noqa: BLE001 - where it cannot be asked, nothing is taken
+                part.future.set_exception(error)
+                return False
+        if not found:
+            part.future.set_exception(NotGood())
+        return found
 
     def _ask(self, part: Submission) -> None:
         try:
