@@ -31,6 +31,7 @@ from groundrule.pipeline.journal import Journal, accounts_of
 from groundrule.pipeline.judge import Basis, Judge
 from groundrule.pipeline.lateness import LATE_NS, DecidedBatch, accept, decide_batches
 from groundrule.pipeline.manifests import compose_manifest, runs, write_manifest
+from groundrule.pipeline.overlay import Overlay
 from groundrule.pipeline.policy_check import check_policy
 from groundrule.pipeline.private_records import Excerpt
 from groundrule.pipeline.replaying import Difference, Progress, Replay, no_progress, replay
@@ -111,6 +112,7 @@ def decide(
     basis: Basis | None = None,
     ledger: HomeLedger | None = None,
     watch: Watch | None = None,
+    overlay: Overlay | None = None,
 ) -> Run:
     """Decide a set of observations and commit the run.
 
@@ -124,6 +126,7 @@ def decide(
         basis: what to decide under, if it is already in memory; otherwise what is in force in the home.
         ledger: the home's log, open, into which the run is committed; None only where the home has none.
         watch: told of each decided batch, in order, with the run's judge; what it raises breaks the run off.
+        overlay: emergencies at the time of the run, where somebody has read them; None reads them.
     Raises:
         InputError: the inputs cannot be read at all, or hold no row that can be used; nothing is committed.
         IntegrityError: what is in force is not what the log says; nothing is committed.
@@ -137,7 +140,8 @@ def decide(
     remove_abandoned(home.cache)
     if ledger is not None:
         check_policy(home, ledger)
-    overlay = overlay_for_run(home, ledger, Clocks.now(recorded_at_ns))
+    if overlay is None:
+        overlay = overlay_for_run(home, ledger, Clocks.now(recorded_at_ns))
     basis = replace(basis or basis_of(home, recorded_at_ns=recorded_at_ns), overlay=overlay)
     judge = Judge(basis)
     load_state(home, judge, lambda: replayed_state(home, basis))

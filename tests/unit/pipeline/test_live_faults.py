@@ -64,7 +64,7 @@ def crash(home: Home, *made: dict[str, Any], key: str | None = None) -> Answered
     """Submit, and end without committing, as a killed process would; its locks and threads are let go."""
     live = Live.open(home, clock=lambda: sh.RECORDED, settings=QUIET)
     answered = submit(live, *made, key=key)
-    live._commit_and_wait = lambda: None  # type: ignore[method-assign]  # the process is gone before it can
+    live.commit_and_wait = lambda: None  # type: ignore[method-assign]  # the process is gone before it can
     live.close()
     assert len(segments_of(home)) == 1
     return answered
@@ -187,6 +187,7 @@ def test_an_emergency_begins_and_ends_by_the_clock(
         told[0] = Overlay()
         assert rule(210) == "default"
         assert rule(220) == "default"
+        live.act(lambda _home, _ledger: None).result(30)  # what time brings is put on record by an act, and this one follows it
         assert live._bench.judge.basis.overlay == Overlay()
 
 
@@ -232,11 +233,11 @@ def test_too_much_at_once_is_refused(home: Home) -> None:
 
         held, go = threading.Event(), threading.Event()
 
-        def hold(_home: Home, _ledger: object) -> None:
+        def hold() -> None:
             held.set()
             go.wait(30)
 
-        act = live.act(hold)
+        act = live._waiting.command(hold)
         assert held.wait(30)
         first = live.submit(rows(*sh.drive("car", 0, 4, lat=5, lon=1, km_h=1)), source="x")
         with pytest.raises(StoreError) as refused:
@@ -252,11 +253,11 @@ def test_submissions_that_wait_are_answered_together_each_with_its_own(home: Hom
     with Live.open(home, clock=lambda: sh.RECORDED, settings=QUIET) as live:
         held, go = threading.Event(), threading.Event()
 
-        def hold(_home: Home, _ledger: object) -> None:
+        def hold() -> None:
             held.set()
             go.wait(30)
 
-        live.act(hold)
+        live._waiting.command(hold)
         assert held.wait(30)
         three = [
             rows(sh.observation("car", 15 * k, 5, 1), sh.observation("van", 15 * k, 95, 1), sh.observation("van", 15 * k, 5, k))

@@ -108,6 +108,21 @@ class Answers:
         return self.judgement.words if self.joined is None and self.judgement is not None else Words.of_table(self.joined)
 
 
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """What is in force, read and not judged under yet.
+
+    Attributes:
+        basis: None where only emergencies have changed.
+        loaded_at_ns: when it was read [ns, UTC].
+        rebuilt: rules or areas are others, so that memory is made anew from history.
+    """
+
+    basis: Basis | None
+    loaded_at_ns: int | None
+    rebuilt: bool
+
+
 class Bench:
     """Judges observations under what is in force, and remembers the answers.
 
@@ -175,25 +190,33 @@ class Bench:
         except GroundruleError:
             return 0
 
-    def reload(self) -> bool:
-        """Take what is in force now, where it is other than what is judged under; returns whether it is.
+    def prepare(self) -> Fresh | None:
+        """Read what is in force now; None where it is what is judged under. Another thread than the intake's may do so.
 
         Raises:
-            GroundruleError: it cannot be read; what was in force is judged under further on.
+            GroundruleError: it cannot be read.
         """
         book, areas = rulebook_of(self._home), current_areas_digest(self._home)
         basis = self.judge.basis
         with Registers.open(self._home) as registers:
             same_registers = registers.revision().digest == basis.registers.digest
         if same_registers and (book.digest, areas) == (basis.rulebook.digest, basis.areas.digest):
-            return self.refresh_overlay()
+            return None if self._overlay() == basis.overlay else Fresh(None, None, rebuilt=False)
         now = self._clock()
-        fresh = basis_of(
+        made = basis_of(
             self._home, recorded_at_ns=now, rulebook=book, areas=areas, registers=basis.registers if same_registers else None
         )
-        self.loaded_at_ns = now
-        self._install(fresh, self.judge)
-        return True
+        if not same_registers:
+            made.registers.add(basis.registers.terminal_ids)
+        return Fresh(made, now, rebuilt=not _same_policy(basis, made))
+
+    def install(self, fresh: Fresh) -> None:
+        """Judge under what `prepare` read."""
+        if fresh.basis is None or fresh.loaded_at_ns is None:
+            self._install(self.judge.basis, self.judge)
+            return
+        self.loaded_at_ns = fresh.loaded_at_ns
+        self._install(fresh.basis, self.judge)
 
     def refresh_overlay(self) -> bool:
         """Begin or end emergencies; returns whether something changed."""

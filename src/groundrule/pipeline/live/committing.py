@@ -20,12 +20,14 @@ from numpy.typing import NDArray
 from groundrule.detect.state import TerminalState
 from groundrule.pipeline.classes import Classifier
 from groundrule.pipeline.decisions import DecisionWriter
+from groundrule.pipeline.emergency_overlay import Clocks, overlay_for_run
 from groundrule.pipeline.home import basis_of
 from groundrule.pipeline.home_ledger import HomeLedger
 from groundrule.pipeline.judge import Basis, Judge
 from groundrule.pipeline.lateness import DecidedBatch
 from groundrule.pipeline.live.second_look import SecondLook
 from groundrule.pipeline.manifests import read_manifest, runs
+from groundrule.pipeline.overlay import Overlay
 from groundrule.pipeline.runs import Inputs, Run, decide
 from groundrule.rules.classes import DecisionClass
 from groundrule.rules.evidence import AreaFact
@@ -140,10 +142,28 @@ class Committer:
         self._home, self.ledger, self._clock, self._names = home, ledger, clock, names
         self.second = second or SecondLook()
         self._basis: Basis | None = None
+        self._held: tuple[int, Overlay] | None = None
 
     def forget(self) -> None:
         """Read the basis anew for the next run."""
         self._basis = None
+
+    def hold(self) -> None:
+        """Decide runs as of now until `release`: an act begins, and answers rest on what is in force before it.
+
+        Raises:
+            GroundruleError: it cannot be read.
+        """
+        now = self._clock()
+        if self._basis is None:
+            self._basis = basis_of(self._home, recorded_at_ns=now)
+        self._held = now, overlay_for_run(self._home, self.ledger, Clocks.now(now))
+
+    def release(self, *, forget: bool) -> None:
+        """Decide runs as of their own time again, and where `forget` under what is in force then."""
+        self._held = None
+        if forget:
+            self._basis = None
 
     def commit(self, work: Work) -> Done:
         """Make a run of some work under what is in force.
@@ -151,13 +171,13 @@ class Committer:
         Raises:
             GroundruleError: nothing was committed; the work is as it was.
         """
-        now = self._clock()
+        now, overlay = self._held or (self._clock(), None)
         if self._basis is None:
             self._basis = basis_of(self._home, recorded_at_ns=now)
         watcher = _Watcher(self._basis, work, self._names)
         before = self.second.different
         try:
-            run = self._decide(work, self._basis, now, watcher)
+            run = self._decide(work, self._basis, now, watcher, overlay)
         finally:
             self.second.forget()
         return Done(run, work, watcher.compare(), watcher.corrected(), self.second.different - before)
@@ -179,14 +199,15 @@ class Committer:
         inputs = Inputs(merged(frames), files=lambda: described, rejected=dict)
         return decide(self._home, inputs, recorded_at_ns=recorded, basis=basis, ledger=self.ledger, watch=self.second.watch)
 
-    def _decide(self, work: Work, basis: Basis, now: int, watcher: _Watcher) -> Run:
+    def _decide(self, work: Work, basis: Basis, now: int, watcher: _Watcher, overlay: Overlay | None) -> Run:
         described = [each.described() for each in work.segments]
         inputs = Inputs(
             merged(frame for segment in work.segments for _, frame in read_frames(segment.path)),
             files=lambda: described,
             rejected=lambda: dict(sorted(work.rejected.items())),
         )
-        return decide(self._home, inputs, recorded_at_ns=now, basis=basis, ledger=self.ledger, watch=self.second.following(watcher))
+        watch = self.second.following(watcher)
+        return decide(self._home, inputs, recorded_at_ns=now, basis=basis, ledger=self.ledger, watch=watch, overlay=overlay)
 
 
 def merged(frames: Iterator[Frame] | Sequence[Frame]) -> Iterator[pa.Table]:

@@ -34,6 +34,7 @@ from groundrule.pipeline.live.commands import Command, failed_future, log_what_i
 from groundrule.pipeline.live.committing import Committer, Done, Work
 from groundrule.pipeline.live.fleet_view import FleetView
 from groundrule.pipeline.live.health import Health
+from groundrule.pipeline.live.in_force import InForce
 from groundrule.pipeline.live.intake import Submission, hand_in, hand_in_few
 from groundrule.pipeline.live.recovery import commit_others, found_after_crash
 from groundrule.pipeline.live.restoring import restore_answers
@@ -72,10 +73,8 @@ class Live:
         self._committing: Future[Done] | None = None
         self._in_run: Work | None = None
         self._commit_fault: Exception | None = None
-        self._reload_fault = ""
         self._commit_due = time.monotonic() + settings.commit_every_s
         self._look_due = 0.0
-        self._overlay_due: int | None = None
         self._degraded: tuple[str, ...] = ()
 
     @classmethod
@@ -144,7 +143,7 @@ class Live:
 
     def commit(self) -> Future[Run | None]:
         """Commit what is pending now; the run, or None where nothing was."""
-        return self._waiting.command(self._commit_and_wait)
+        return self._waiting.command(self.commit_and_wait)
 
     def present(self, ids: list[str]) -> Future[pa.Table]:
         """Return the present decisions of terminals (ANSWER_SCHEMA); those that were never decided are left out."""
@@ -190,7 +189,7 @@ class Live:
         checks = (
             Check("intake", not why, why, vital=True),
             Check("commit", not failed, failed),
-            Check("basis", not self._reload_fault, self._reload_fault),
+            Check("basis", not self._in_force.fault, self._in_force.fault),
             Check("events", not lost, lost),
             self._committer.second.check(),
             *seen.checks,
@@ -256,7 +255,7 @@ class Live:
         # The first answer says already what is down; witnesses that do not answer must not keep the desk closed for long.
         wait([self._pool.submit(self._look)], FIRST_LOOK_S)
         self._look_due = time.monotonic() + self.settings.check_every_s
-        self._overlay_due = self._bench.next_boundary(self._clock())
+        self._in_force = InForce(self._bench, self._committer, self._pool, self._announcer, self._clock, self)
         self._acts = Acts(home, self._ledger, self._pool, self._committer, self._bench, self._waiting, self)
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
         self._thread.start()
@@ -286,7 +285,7 @@ class Live:
                 pass
             self._acts.settle(self._finish_if_any)
             with suppress(Exception):  # kept as fault; the segments stay for the next start
-                self._commit_and_wait()
+                self.commit_and_wait()
         finally:
             self._waiting.end()
 
@@ -311,15 +310,16 @@ class Live:
             due.append(now + 0.05)
         elif self._taker.pending:
             due.append(self._commit_due)
-        if self._overlay_due is not None and not self._acts.busy:
-            due.append(now + (self._overlay_due - self._clock()) / NS_PER_S)
+        if (boundary := self._in_force.due_in_s()) is not None and not self._acts.busy:
+            due.append(now + boundary)
         return max(0.0, min(min(due) - now, 5.0))
 
     def _tend(self) -> None:
         """Do what time brings: emergencies that begin or end, runs, a look at health."""
         now = time.monotonic()
-        if self._overlay_due is not None and self._clock() >= self._overlay_due and not self._acts.busy:
-            self._refresh()
+        boundary = self._in_force.due_in_s()
+        if boundary is not None and boundary <= 0 and not self._acts.busy:
+            self._in_force.refresh()
             if self._ledger is not None and not self._waiting.closing:
                 self._acts.ask(log_what_is_due)
         if self._committing is not None and self._committing.done():
@@ -333,14 +333,8 @@ class Live:
             self._look_due = now + self.settings.check_every_s
             self._pool.submit(self._look)
             if not self._acts.busy:  # what an act changes takes effect when it ends, and not by halves
-                if self._reload_fault:
-                    self._reload()
-                self._refresh()
-
-    def _refresh(self) -> None:
-        if self._bench.refresh_overlay():
-            self._announcer.say(Event("emergencies.changed", self._clock(), "emergency", {}, public=True))
-        self._overlay_due = self._bench.next_boundary(self._clock())
+                self._in_force.retry()
+                self._in_force.refresh()
 
     def _look(self) -> None:
         """Look at health; on the thread that makes runs, so that the log is used by one thread at a time."""
@@ -423,7 +417,7 @@ class Live:
         self._say_log()
         return run
 
-    def _commit_and_wait(self) -> Run | None:
+    def commit_and_wait(self) -> Run | None:
         """Commit everything that is pending; the last run, or None."""
         run = None
         if self._committing is not None:
@@ -455,49 +449,9 @@ class Live:
         return self._committing
 
     def take_in(self, fresh: Fresh | None, fault: str) -> None:
-        """Judge under what is in force after an act; where that cannot be read, what was in force holds, and `status` says so."""
-        self._reload_fault = fault
-        if fresh is not None:
-            self._swap(fresh)
+        """Judge under what an act has brought about from now on."""
+        self._in_force.take_in(fresh, fault)
         self._say_log()
-
-    def _reload(self) -> None:
-        """Try again to take what is in force."""
-        try:
-            fresh = self._bench.prepare()
-        except GroundruleError as error:
-            self._reload_fault = str(error)
-            return
-        self._reload_fault = ""
-        if fresh is not None:
-            self._swap(fresh)
-
-    def _swap(self, fresh: Fresh) -> None:
-        """Judge under something else from now on; where that fails, what was in force holds, and it is tried again."""
-        try:
-            if fresh.rebuilt:
-                # Memory is made from history, so all that was answered must be in it.
-                self._commit_and_wait()
-            else:
-                self.seal()
-            self._install(fresh)
-        except Exception as error:  # noqa: BLE001 - the intake goes on, whatever was met; `status` says so
-            self._reload_fault = str(error) or type(error).__name__
-            _LOG.warning("what is in force cannot be judged under", exc_info=error)
-            return
-        # After the run of what was answered before.
-        self._pool.submit(self._committer.release, forget=True)
-
-    def _install(self, fresh: Fresh) -> None:
-        before = self._bench.stamp
-        self._bench.install(fresh)
-        now, after = self._clock(), self._bench.stamp
-        if (before.policy_digest, before.lists) != (after.policy_digest, after.lists):
-            data = {"policy_digest": after.policy_digest, "rulebook": after.rulebook, "areas": after.areas, "lists": after.lists}
-            self._announcer.say(Event("policy.changed", now, "policy", data, public=True))
-        if fresh.basis is None:
-            self._announcer.say(Event("emergencies.changed", now, "emergency", {}, public=True))
-        self._overlay_due = self._bench.next_boundary(now)
 
     def _say_log(self) -> None:
         """Announce what came into the log."""
