@@ -256,7 +256,7 @@ def test_the_public_dossier_of_an_allegation_says_what_its_entry_says_and_no_mor
 def test_an_owner_reads_the_own_answers(made: dict[tuple[int, Reader], Made]) -> None:
     _, left, _, files = made[0, Reader.OWNER]
     keys = {each.phrase.key for each in left.statements}
-    assert {"answered", "why_answer", "why_basis", "why_appeal", "terminal_registered", "proposal_made", "enactment_made"} <= keys
+    assert {"answered_later", "why_answer", "why_basis", "why_appeal", "terminal_registered", "proposal_made", "enactment_made"} <= keys
     assert not keys & {"why_finding", "why_not_denied", "why_relief", "contact_basis_press", "party_registered"}
     assert left.track
     assert all(row.terminal_id == TERMINAL and row.rule == "" for row in left.decisions)
