@@ -296,7 +296,7 @@ def judged(data, policy):
     except Exception as error:  # noqa: BLE001 - whatever stops the check is no pass
         named = "" if isinstance(error, Failed) else f"{type(error).__name__}: "
         what = f"{named}{error}".encode("ascii", "backslashreplace").decode()
-    facts["keys"] = "yours" if policy is not None else "those in the bundle itself"
+    facts["keys"] = "those in the bundle itself" if policy is None else "yours" + (", the bundle's own copy" if facts.get("policy") else "")
     return facts, "failed" if what else "unvouched" if facts.get("unvouched") else "holds", what, seen
 
 def tell(facts, what):
