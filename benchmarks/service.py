@@ -7,7 +7,9 @@ compared is the CPU time of the server's process, all threads, so that the clien
 (a) Batches of Arrow and of JSON by columns, acknowledged when they are durable. `with_runs` adds what the server spends until all of it
     is history: its CPU time from the last answer to its end, when it commits what is pending.
 (b) Single decisions, JSON by rows, at a fixed rate: each is sent when it is due, whether or not those before were answered (open loop), and
-    its time counts from when it was due. Wall time; on a busy machine it says more about the others. CPU times stand beside it.
+    its time counts from when it was due. Wall time; on a busy machine it says more about the others. CPU times stand beside it, how many
+    rows the service took together, and how long bare flushes of as many bytes take on the same disk in between. The client looks for
+    no garbage meanwhile: with a judge and a fleet in its memory that takes 100 ms, which a client elsewhere would not cost.
 (c) The map of the whole fleet.
 
 Checked in the same run: every answer (outcome, state, rule, codes of reasons) equals that of a judge of its own on the same rows; after
@@ -19,6 +21,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import gc
 import json
 import operator
 import os
@@ -246,6 +249,8 @@ async def at_a_rate(port: int, asked: list[bytes], rate: float, connections: int
         if status != 200:
             raise SystemExit(f"status {status}: {answers[number][:300]!r}")
 
+    gc.collect()
+    gc.disable()
     start, tasks = time.perf_counter() + 0.1, []
     for number in range(len(asked)):
         due = start + number / rate
@@ -253,7 +258,26 @@ async def at_a_rate(port: int, asked: list[bytes], rate: float, connections: int
             await asyncio.sleep(wait)
         tasks.append(asyncio.create_task(one(number, due)))
     await asyncio.gather(*tasks)
+    gc.enable()
     return taken, answers
+
+
+async def groups(service: Process, key: str) -> int:
+    """How many groups the service has answered so far."""
+    _, body = await (await Connection.open(service.port)).ask(request("/v1/status", key))
+    return int(json.loads(body)["counters"]["groups"])
+
+
+def flushes(folder: Path, count: int = 200) -> list[float]:
+    """Append a frame's bytes to a file and flush them, one time after the other [ms]."""
+    taken = []
+    with (folder / "flushed").open("wb", buffering=0) as stream:
+        for _ in range(count):
+            stream.write(bytes(800))
+            before = time.perf_counter()
+            os.fdatasync(stream.fileno())
+            taken.append((time.perf_counter() - before) * 1e3)
+    return taken
 
 
 # --- the three measurements -------------------------------------------------------------------------------------------------
@@ -347,7 +371,9 @@ async def batches(service: Process, plain: Process, key: str, fleet: Fleet, aske
     return figures
 
 
-def singles(service: Process, plain: Process, key: str, fleet: Fleet, asked: argparse.Namespace, oracle: Oracle) -> dict[str, Any]:
+def singles(
+    service: Process, plain: Process, key: str, fleet: Fleet, asked: argparse.Namespace, oracle: Oracle, folder: Path
+) -> dict[str, Any]:
     count = int(asked.rate * asked.seconds)
     result: dict[str, Any] = {"rate": asked.rate, "requests": 0, "rounds": []}
     for turn in range(3):
@@ -363,16 +389,20 @@ def singles(service: Process, plain: Process, key: str, fleet: Fleet, asked: arg
         cpu, times, load = {}, {}, os.getloadavg()[0]
         for name, process, path in (("service", service, "/v1/observations"), ("trivial", plain, "/")):
             requests = [request(path, key, body) for body in bodies]
+            taken = asyncio.run(groups(service, key))
             before = process.cpu_s()
             times[name], answers = asyncio.run(at_a_rate(process.port, requests, asked.rate))
             cpu[name] = (process.cpu_s() - before) / count
             if name == "service":
+                together = count / (asyncio.run(groups(service, key)) - taken)
                 each = [said(JSON, answer) for answer in answers]
                 oracle.compare(pa.Table.from_pylist(made), [[one[part][0] for one in each] for part in range(5)])
         shown = {name: np.percentile(each * 1e3, [50, 99]) for name, each in times.items()}
+        disk = np.percentile(flushes(folder), [50, 99])
         result["rounds"].append(
             {"p50_ms": shown["service"][0], "p99_ms": shown["service"][1], "trivial_p50_ms": shown["trivial"][0],
-             "trivial_p99_ms": shown["trivial"][1], "cpu_ms": cpu["service"] * 1e3, "trivial_cpu_ms": cpu["trivial"] * 1e3, "load": load}
+             "trivial_p99_ms": shown["trivial"][1], "cpu_ms": cpu["service"] * 1e3, "trivial_cpu_ms": cpu["trivial"] * 1e3,
+             "rows_together": together, "flush_p50_ms": disk[0], "flush_p99_ms": disk[1], "load": load}
         )  # fmt: skip
         result["requests"] += count
         print(f"singles: {', '.join(f'{k} {v:.2f}' for k, v in result['rounds'][-1].items())}")
@@ -429,7 +459,7 @@ def main() -> int:
             batch = asyncio.run(batches(service, plain, key, fleet, asked, oracle))
             map_ = asyncio.run(maps(service, key, asked.terminals))
             rows = oracle.rows
-            single = singles(service, plain, key, fleet, asked, oracle)
+            single = singles(service, plain, key, fleet, asked, oracle, folder)
             memory = service.memory_mb()
             committing = service.end() / oracle.rows
             plain.end()

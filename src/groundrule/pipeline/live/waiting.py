@@ -19,7 +19,7 @@ from groundrule.pipeline.live.answers import LiveSettings
 from groundrule.pipeline.live.commands import Command, ending, failed_future
 from groundrule.pipeline.live.intake import Submission
 
-GATHER_S: Final = 0.002
+GATHER_S: Final = 0.001
 """How long after a group small ones are gathered before the next begins [s]."""
 GATHER_ROWS: Final = 64
 """Rows that are enough for a group."""
