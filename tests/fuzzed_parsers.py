@@ -24,11 +24,12 @@ import msgspec
 import pyarrow as pa
 
 HERE = Path(__file__).resolve().parent
-for folder in ("unit/ledger", "unit/areas", "unit/api"):
+for folder in ("unit/ledger", "unit/areas", "unit/api", "unit/orbit"):
     if str(HERE / folder) not in sys.path:
         sys.path.append(str(HERE / folder))
 
 import area_files as made_areas
+import orbit_files as orbits
 from known_signers import ORIGIN, checkpoint_of, cosigned, log_signers, witness
 
 from governed_world import charter_value, contact_value, envelope, key, request_value
@@ -54,6 +55,7 @@ from groundrule.ledger.proof import Proof
 from groundrule.ledger.tiles import TilePath, decode_bundle, encode_bundle, tile_hashes
 from groundrule.ledger.tree import leaf_hash, node_hash
 from groundrule.ledger.witness import AddCheckpoint
+from groundrule.orbit.reading import read_bytes as read_elements
 from groundrule.rules.text import read_rulebook
 from groundrule.screen.lists import find_lists, read_list
 from groundrule.signing import SigningKey, open_envelope, open_key, seal_key
@@ -320,6 +322,11 @@ def _of_files(folder: Path) -> list[Target]:
         Target("observations as JSON lines", reading("o.jsonl", observations), (lines,), costly=True),
         Target("observations as Parquet", reading("o.parquet", observations), (parquet.getvalue(),), costly=True),
         Target("segment", reading("00000001.segment", frames), (frame, frame * 2), costly=True),
+        *(
+            Target(f"elements as {form}", lambda data: read_elements(data, "fuzzed"), (given(orbits.omm(), orbits.omm(NORAD_CAT_ID=2)),))
+            for form, given in (("JSON", orbits.as_json), ("XML", orbits.as_xml), ("KVN", orbits.as_kvn), ("CSV", orbits.as_csv))
+        ),
+        Target("elements as TLE", lambda data: read_elements(data, "fuzzed"), ((orbits.tle(1) + orbits.tle(100_002)).encode(),)),
         Target("settings", reading("settings.toml", read_settings), (b'host = "127.0.0.1"\nport = 1\n[rates.none]\nper_s = 1.0\nburst = 2\n',)),
     ]  # fmt: skip
     found += [

@@ -152,6 +152,11 @@ def from_xml(data: bytes, name: str, refuse: Refuse) -> Iterator[Found]:
             )
             yield from found
             return
+        except MalformedElements:
+            raise
+        except (LookupError, ValueError) as error:  # an encoding that Python does not know, or not for XML
+            refuse(1, 0, Refused("XML", str(error), "the encoding UTF-8"))
+            return
         yield from found
         found.clear()
 

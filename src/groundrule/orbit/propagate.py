@@ -158,9 +158,9 @@ class Propagator:
         if self._array is None:
             self._array = SatrecArray(self._satellites)
         error, r, v = self._array.sgp4(*_julian(times))
-        code = _codes(error, self.elements.epoch_ns, times, self.max_age_s, self.max_ahead_s)
-        _to_earth(r, v, gmst82_rad(times, self.dut1_s), code)
-        return States(r, v, code)
+        gmst = gmst82_rad(times, self.dut1_s)
+        _to_earth(r, v, error, self.elements.epoch_ns, times, gmst, self.max_age_s, self.max_ahead_s)
+        return States(r, v, error)
 
     def pairs(self, index: ArrayLike, t_ns: ArrayLike, *, interpolated: bool = False) -> PairStates:
         """Return one state per pair of satellite and instant.
@@ -312,15 +312,6 @@ def _code(error: int, epoch_ns: int, t_ns: int, max_age_s: float, max_ahead_s: f
 
 
 @njit(cache=True)
-def _codes(error: Codes, epoch_ns: Ints, t_ns: Ints, max_age_s: float, max_ahead_s: float) -> Codes:
-    out = np.empty(error.shape, np.uint8)
-    for i in range(len(epoch_ns)):
-        for j in range(len(t_ns)):
-            out[i, j] = _code(error[i, j], epoch_ns[i], t_ns[j], max_age_s, max_ahead_s)
-    return out
-
-
-@njit(cache=True)
 def _pair_codes(error: Codes, rows: Ints, epoch_ns: Ints, t_ns: Ints, max_age_s: float, max_ahead_s: float) -> Codes:
     out = np.empty(len(rows), np.uint8)
     for i in range(len(rows)):
@@ -341,16 +332,29 @@ def _turn(r: Floats, v: Floats, c: float, s: float) -> bool:
 
 
 @njit(cache=True)
-def _to_earth(r: Floats, v: Floats, gmst: Floats, code: Codes) -> None:
-    c = np.cos(gmst)
-    s = np.sin(gmst)
+def _to_earth(
+    r: Floats, v: Floats, code: Codes, epoch_ns: Ints, t_ns: Ints, gmst: Floats, max_age_s: float, max_ahead_s: float
+) -> None:
+    """Turn SGP4's answers into ECEF in their place, and its error numbers into codes; the same sums as `_turn`."""
+    cosine = np.cos(gmst)
+    sine = np.sin(gmst)
     for i in range(r.shape[0]):
         for j in range(r.shape[1]):
-            if code[i, j] == 0 and not _turn(r[i, j], v[i, j], c[j], s[j]):
-                code[i, j] = 13
-            if code[i, j] != 0:
-                r[i, j, :] = np.nan
-                v[i, j, :] = np.nan
+            which = _code(code[i, j], epoch_ns[i], t_ns[j], max_age_s, max_ahead_s)
+            c, s = cosine[j], sine[j]
+            x = (c * r[i, j, 0] + s * r[i, j, 1]) * 1000.0
+            y = (c * r[i, j, 1] - s * r[i, j, 0]) * 1000.0
+            z = r[i, j, 2] * 1000.0
+            vx = (c * v[i, j, 0] + s * v[i, j, 1]) * 1000.0 + OMEGA_EARTH_RAD_S * y
+            vy = (c * v[i, j, 1] - s * v[i, j, 0]) * 1000.0 - OMEGA_EARTH_RAD_S * x
+            vz = v[i, j, 2] * 1000.0
+            if which == 0 and not math.isfinite(x + y + z + vx + vy + vz):
+                which = 13
+            if which != 0:
+                x = y = z = vx = vy = vz = math.nan
+            code[i, j] = which
+            r[i, j, 0], r[i, j, 1], r[i, j, 2] = x, y, z
+            v[i, j, 0], v[i, j, 1], v[i, j, 2] = vx, vy, vz
 
 
 @njit(cache=True)

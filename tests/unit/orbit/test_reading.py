@@ -176,6 +176,9 @@ def test_cut_xml_gives_what_stood_before_the_cut() -> None:
         (b"CCSDS_OMM_VERS = 2.0\nrubbish", 0),
         (b"NORAD_CAT_ID,NORAD_CAT_ID\n1,2", None),
         (b"hello\nworld\n", 0),
+        (b"<?xml version='1.0' encoding='UTG-8'?><ndm/>", 0),
+        (b"<?xml version='1.0' encoding='utf-7'?><ndm/>", 0),
+        (b"<?xml version='1.0' encoding='big5'?><ndm/>", 0),
         (b"\xff\xfe\x00rubbish", 0),
         (as_json(omm(), omm(NORAD_CAT_ID=2))[:-2] + b",,{}", 2),
         (as_json(omm()).replace(b'"BSTAR"', b'"EPOCH"'), 0),  # a field twice
