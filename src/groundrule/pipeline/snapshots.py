@@ -133,14 +133,15 @@ def carry_over(before: Judge, after: Judge) -> None:
         after.state = before.state
         return
     ids = before.basis.registers.terminal_ids
-    _put(after, ids, before.state.take(np.arange(len(before.state), dtype=np.int32)))
+    _put(after, ids, before.state)
 
 
 def _put(judge: Judge, ids: pa.StringArray, state: TerminalState) -> None:
     rows = judge.basis.registers.add(ids)
     judge.state.grow(len(judge.basis.registers))
     count = min(len(rows), len(state))
-    judge.state.put(rows[:count], state.take(np.arange(count, dtype=np.int32)))
+    # Views, because observations wait while a service takes in other registers.
+    judge.state.put(rows[:count], TerminalState(*(column[:count] for column in state.columns().values())))
 
 
 def _read(home: Home, manifest: str, like: TerminalState) -> tuple[pa.StringArray, TerminalState] | None:
