@@ -100,7 +100,8 @@ describe('rules', () => {
 describe('forms', () => {
   const problem = (body: object) => new Problem({ title: 'no', status: 422, ...body });
   it('find the field that a refusal names', () => {
-    expect(wrongIn(problem({ field: 'request.ask[0].op', detail: 'request.ask[0].op is `x`', help: 'one of a, b' }))).toEqual([{ at: 'ask.0.op', says: 'request.ask[0].op is `x`. one of a, b' }]);
+    expect(wrongIn(problem({ field: 'request.ask[0].op', detail: 'request.ask[0].op is `x`', help: 'one of a, b' }))).toEqual([{ at: 'ask.0.op', says: 'One of a, b.', value: 'x' }]);
+    expect(wrongIn(problem({ field: 'text', detail: 'text is too long', help: 'shorten it' }))).toEqual([{ at: 'text', says: 'Text is too long. Shorten it.' }]);
     expect(wrongIn(problem({ detail: '`requester` is `nobody`' }))).toMatchObject([{ at: 'requester' }]);
     expect(wrongIn(problem({ errors: [{ key: 'text', message: 'too short' }, { key: 'ask', message: 'too few' }] })).map((each) => each.at)).toEqual(['text', 'ask']);
     expect(wrongIn(problem({ detail: 'nothing is named' }))).toEqual([]);

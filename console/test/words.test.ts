@@ -68,6 +68,17 @@ it('says of an oversight report what the report itself says', () => {
   }
 });
 
+it('says of a reason what the service says', () => {
+  for (const language of ['en', 'de', 'uk']) {
+    const text = readFileSync(join(SRC, '..', '..', 'src', 'groundrule', 'evidence', 'render', 'words', `${language}.toml`), 'utf8');
+    const part = text.slice(text.indexOf('\n[reasons]') + 1).split(/\n\[/)[0]!;
+    const said = new Map<string, string>([...part.matchAll(/^"?([a-z_0-9:]+)"? = (".*")$/gm)].map((found) => [`reason.${found[1]}`, JSON.parse(found[2]!) as string] as const));
+    const own = Object.entries(words(language)).filter(([key]) => key.startsWith('reason.'));
+    expect(own.length).toBeGreaterThan(40);
+    for (const [key, sentence] of own) expect(sentence, `${language} ${key}`).toBe(said.get(key));
+  }
+});
+
 describe('sources', () => {
   const texts = sources(SRC).filter((path) => /\.tsx?$/.test(path)).map((path) => [path, readFileSync(path, 'utf8')] as const);
   it('put no outside text into the page as HTML, and hold no inline style or script', () => {

@@ -96,6 +96,10 @@ export interface Explanation {
   sentence?: string;
   reason_sentence?: string;
   message?: string | null;
+  /** Of the message. */
+  language?: string | null;
+  /** Acknowledged, and in no run yet. */
+  not_in_history_yet?: boolean;
   rule?: string | null;
   title?: string | null;
   basis?: string | null;

@@ -9,6 +9,8 @@ import { Icon, ProblemNote } from './basic';
 interface Wrong {
   readonly at: string;
   readonly says: string;
+  /** What stands there, where the service names it; then `says` is what would be right. */
+  readonly value?: string;
 }
 
 const Errors = createContext<readonly Wrong[]>([]);
@@ -17,6 +19,8 @@ const Errors = createContext<readonly Wrong[]>([]);
 export function placeOf(field: string): string {
   return field.replace(/\[(\d+)\]/g, '.$1').replace(/^(body|data|request|contact|contactgiven|newrequest|newcontact|nilreturn|nil_return|proposal|newproposal|emergency|newemergency|review|partyrecord|update)\./, '');
 }
+
+const sentence = (text: string) => `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?…]$/.test(text) ? '' : '.'}`;
 
 /** What a problem of the service says about single fields. A sentence that names a field in backticks counts, too. */
 export function wrongIn(problem: Problem | null): Wrong[] {
@@ -28,7 +32,8 @@ export function wrongIn(problem: Problem | null): Wrong[] {
     if (typeof key === 'string') found.push({ at: placeOf(key), says: String(each['message'] ?? each['detail'] ?? detail ?? '') });
   }
   const named = field ?? /`([a-z_]+(?:[.[][a-z0-9_\]]+)*)`/.exec(detail ?? '')?.[1];
-  if (named && !found.length) found.push({ at: placeOf(named), says: [detail ?? problem.body.title, help].filter(Boolean).join('. ') });
+  const value = /^\S+ is `(.*)`$/.exec(detail ?? '')?.[1];
+  if (named && !found.length) found.push(value !== undefined && help ? { at: placeOf(named), says: sentence(help), value } : { at: placeOf(named), says: [detail ?? problem.body.title, help].filter(Boolean).map((each) => sentence(each!)).join(' ') });
   return found;
 }
 
@@ -64,7 +69,7 @@ export function Form({ label, problem, busy, send, onSubmit, actions, note, chil
   const t = useWords();
   const form = useRef<HTMLFormElement>(null);
   const [own, setOwn] = useState<Wrong[]>([]);
-  const wrong = own.length ? own : wrongIn(problem);
+  const wrong = own.length ? own : wrongIn(problem).map((each) => (each.value === undefined ? each : { at: each.at, says: `${t('form.not_this', { value: each.value })} ${each.says}` }));
   useEffect(() => {
     if (!wrong.length && !problem) return;
     const first = form.current?.querySelector<HTMLElement>('[aria-invalid="true"]') ?? form.current?.querySelector<HTMLElement>('.problem');

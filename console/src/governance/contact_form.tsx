@@ -4,12 +4,12 @@ import { useState } from 'preact/hooks';
 import { send } from '../api/client';
 import { Icon, Section } from '../components/basic';
 import { CheckField, Form, given, Group, instantOf, linesOf, SelectField, TextField, TimeField, LongField, useDraftOf, useKeyOf } from '../components/form';
-import { LogLink, Note, save, useDoing } from '../components/parts';
+import { LogLink, Note, save, shortId, useDoing } from '../components/parts';
 import { codeWord, useWords } from '../i18n';
 import { navigate } from '../router';
 import { useSettings } from '../settings';
 import { Command } from './hand_in';
-import { CHANNELS, NOBODY, PartyFields, partyOf, peopleOf, PersonField, useCharter, useKnownParties, type PartyDraft } from './people';
+import { byName, CHANNELS, NOBODY, PartyFields, partyOf, peopleOf, PersonField, useCharter, useKnownParties, type PartyDraft } from './people';
 import type { Charter, ContactRow } from './types';
 
 const BASES = ['self', 'third_party', 'press', 'official', 'intelligence'] as const;
@@ -18,9 +18,9 @@ const PATTERNS = ['single', 'regular'] as const;
 
 /** Whoever must tell of contacts: covered persons, and everybody with a key. */
 function coveredOf(charter: Charter | null): (readonly [string, string])[] {
-  const found = new Map((charter?.covered ?? []).map((each) => [each.party.id, each.party.name ?? each.party.id] as const));
+  const found = new Map((charter?.covered ?? []).map((each) => [each.party.id, each.party.name ?? shortId(each.party.id)] as const));
   for (const [id, name] of peopleOf(charter)) if (!found.has(id)) found.set(id, name);
-  return [...found];
+  return [...found].sort(byName);
 }
 
 export function ContactForm(): JSX.Element {

@@ -17,12 +17,15 @@ export function useCharter(): Charter | null {
   return useJson<Charter>(may ? '/v1/charter' : null).data;
 }
 
+/** Those with names first. */
+export const byName = (a: readonly [string, string], b: readonly [string, string]) => Number(a[1].startsWith('party-')) - Number(b[1].startsWith('party-')) || a[1].localeCompare(b[1]);
+
 const nameOf = (party: Party) => party.name ?? shortId(party.id);
 
 /** Persons of the charter, of one role where one is named; by name where the reader may know names. */
 export function peopleOf(charter: Charter | null, role?: string): (readonly [string, string])[] {
-  if (role !== undefined) return charter?.roles.find((each) => each.name === role)?.members.map((each) => [each.id, nameOf(each)] as const) ?? [];
-  return charter?.persons.map((each) => [each.party.id, nameOf(each.party)] as const) ?? [];
+  const found = role === undefined ? charter?.persons.map((each) => each.party) : charter?.roles.find((each) => each.name === role)?.members;
+  return (found ?? []).map((each) => [each.id, nameOf(each)] as const).sort(byName);
 }
 
 /** One person of the charter; typed as an id where the charter is not at hand. */

@@ -7,6 +7,7 @@ import { LogLink, Note, PartyName, shortId, ShortId } from '../components/parts'
 import { Table } from '../components/table';
 import { number } from '../format';
 import { Command, HandIn } from '../governance/hand_in';
+import { byName } from '../governance/people';
 import type { Charter } from '../governance/types';
 import { codeWord, useWords, type Key } from '../i18n';
 import { useMay } from '../session';
@@ -23,7 +24,7 @@ export function standingOf(charter: Pick<Charter, 'expired' | 'expires_at'>, now
 function Names({ of, standsIn = false }: { of: Charter['roles'][number]['members']; standsIn?: boolean }): JSX.Element {
   return (
     <>
-      {of.map((each) => (
+      {[...of].sort((a, b) => byName([a.id, a.name ?? a.id], [b.id, b.name ?? b.id])).map((each) => (
         <li class={standsIn ? 'stands-in' : undefined} title={each.id}>
           {each.name ?? <code>{shortId(each.id)}</code>}
         </li>

@@ -161,7 +161,7 @@ function Proof({ n, row, busy }: { n: number; row: TerminalRow | undefined; busy
     >
       <p>{t('home.proof_help')}</p>
       {row && may ? <p class="quiet">{t('home.proof_of', { terminal: row.id })}</p> : busy ? <Loading /> : <p class="quiet">{t('home.proof_own')}</p>}
-      {doing.problem ? doing.problem.status === 404 ? <p class="note warn">{t('receipt.none')}</p> : <ProblemNote problem={doing.problem} /> : null}
+      {doing.problem?.body.code === 'pending' ? <p class="note">{t('receipt.pending')}</p> : doing.problem ? doing.problem.status === 404 ? <p class="note warn">{t('receipt.none')}</p> : <ProblemNote problem={doing.problem} /> : null}
       {result ? (
         <div class={`banner banner-${result.holds ? (result.complete ? 'holds' : 'part') : 'fails'}`} role="status">
           <Icon name={result.holds ? 'verify' : 'warn'} />

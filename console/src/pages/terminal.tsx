@@ -80,7 +80,7 @@ function Verdict({ why, audience }: { why: Explanation; audience: 'operator' | '
           [t('terminal.basis'), why.basis],
           [t('terminal.requested_by'), why.requested_by],
           [t('terminal.source'), why.source],
-          [t('terminal.message'), why.message],
+          [t('terminal.message'), why.message ? <span lang={why.language ?? undefined}>{why.message}</span> : null],
           [t('terminal.obligations'), why.obligations.length ? why.obligations.map(words).join(', ') : null],
           [t('terminal.retry'), why.retry],
           [t('terminal.place'), why.position ? position(why.position.lat_deg, why.position.lon_deg) : null],
@@ -88,6 +88,7 @@ function Verdict({ why, audience }: { why: Explanation; audience: 'operator' | '
           [t('terminal.appeal'), why.appeal],
         ]}
       />
+      {why.not_in_history_yet ? <p class="note">{t('terminal.not_in_history')}</p> : null}
       {audience === 'owner' ? <p class="note">{t('terminal.owner_note')}</p> : null}
     </div>
   );
@@ -194,7 +195,7 @@ function Receipt({ id, at, why }: { id: string; at: string | null; why: Explanat
   return (
     <Section title={t('terminal.receipt')} id="receipt">
       <p>{t('receipt.intro')}</p>
-      {state.problem ? <ProblemNote problem={state.problem} retry={() => void fetchIt()} /> : null}
+      {state.problem?.body.code === 'pending' ? <p class="note" role="status">{t('receipt.pending')}</p> : state.problem ? <ProblemNote problem={state.problem} retry={() => void fetchIt()} /> : null}
       {state.text === null ? (
         <button type="button" class="button primary" disabled={state.busy} onClick={() => void fetchIt()}>
           <Icon name="ledger" />
@@ -228,7 +229,7 @@ export default function TerminalPage({ params }: PageProps): JSX.Element {
   const wanted = query.get('for') === 'owner' ? 'owner' : null;
   const path = `/v1/terminals/${encodeURIComponent(id)}`;
   const mayDossier = useMay('dossiers:run');
-  const found = useJson<TerminalAnswer>(path);
+  const found = useJson<TerminalAnswer>(path, { language });
   const why = useJson<Explanation>(`${path}/explanation`, { at, language, for: wanted });
   // Owners and regulators are given the owner's words, whatever they ask for.
   const audience = why.data?.audience ?? wanted ?? 'operator';
