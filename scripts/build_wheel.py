@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,9 +27,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 WANTED = (
     "groundrule/__main__.py", "groundrule/py.typed", "groundrule/api/roles.toml", "groundrule/store/migrations/__init__.py",
-    "groundrule/areas/country_codes.csv",
+    "groundrule/store/migrations/versions/0001_registers.sqlite.sql", "groundrule/store/migrations/versions/0001_registers.postgresql.sql",
+    "groundrule/areas/country_codes.csv", "groundrule/areas/world/land.pack", "groundrule/areas/world/countries.pack",
+    "groundrule/areas/world/LICENSE-ODbL.md", "groundrule/rules/books/world-2026.yaml", "groundrule/evidence/render/words/en.toml",
 )  # fmt: skip
-CONSOLE = ("groundrule/console/dist/index.html", "groundrule/console/dist/built-from.json")
+"""Without these a home cannot be made, or not be served."""
+DIST = "groundrule/console/dist/"
+CONSOLE = ("index.html", "built-from.json", "basemap/world.json")
 NEEDED = ("src", "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md")
 """What the build reads."""
 BUILD = "import hatchling.build, sys; print(hatchling.build.build_wheel(sys.argv[1]))"
@@ -61,13 +67,26 @@ def build(sources: Path, out: Path, time_s: str) -> Path:
     return out / done.stdout.strip().splitlines()[-1]
 
 
+def of_console(archive: zipfile.ZipFile, names: set[str]) -> list[str]:
+    """Return the files that a built console consists of: by its own list, and by what its page loads first."""
+    wanted = [DIST + name for name in CONSOLE]
+    if DIST + "built-from.json" in names:
+        wanted += [DIST + name for name in json.loads(archive.read(DIST + "built-from.json"))["files"]]
+    if DIST + "index.html" in names:
+        page = archive.read(DIST + "index.html").decode()
+        wanted += [DIST + name for name in re.findall(r'(?:src|href)="/([^"]+)"', page)] or [DIST + "assets/*.js"]
+    return list(dict.fromkeys(wanted))
+
+
 def missing(wheel: Path, *, console: bool) -> list[str]:
     """Return what should be in a wheel and is not, or is and should not be."""
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    found = [name for name in (*WANTED, *(CONSOLE if console else ())) if name not in names]
-    if console and not any(name.startswith("groundrule/console/dist/assets/") and name.endswith(".js") for name in names):
-        found.append("groundrule/console/dist/assets/*.js")
+        wanted = [*WANTED, *(of_console(archive, names) if console else ())]
+        started = [archive.read(name).decode() for name in names if name.endswith(".dist-info/entry_points.txt")]
+    found = [name for name in wanted if name not in names]
+    if not any("groundrule = groundrule.__main__:main" in text for text in started):
+        found.append("the command groundrule")
     if not any(name.endswith("licenses/LICENSE") for name in names):
         found.append("LICENSE")
     private = ("__pycache__", "node_modules", ".env", ".git/")
@@ -112,6 +131,7 @@ def main() -> int:
                 shutil.rmtree(sources / "src" / "groundrule" / "console" / "dist", ignore_errors=True)
             wheel = build(sources, asked.out, time_s)
         if lacks := missing(wheel, console=not asked.without_console):
+            wheel.unlink()  # nobody should install it by mistake
             raise CannotBuild(f"`{wheel.name}` is not whole: {', '.join(lacks[:5])}")
         if asked.twice:
             with tempfile.TemporaryDirectory() as folder:

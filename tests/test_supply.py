@@ -130,8 +130,14 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "x.whl", "w") as archive:
         archive.writestr("groundrule/__main__.py", "")
         archive.writestr("groundrule/__pycache__/a.pyc", "")
+        archive.writestr("groundrule/console/dist/built-from.json", '{"files": ["assets/map-1.js", "assets/there.js"]}')
+        archive.writestr("groundrule/console/dist/assets/there.js", "")
+        archive.writestr("groundrule/console/dist/index.html", '<script src="/assets/index-1.js"></script><a href="https://x.example/">')
     said = builder.missing(tmp_path / "x.whl", console=True)
-    assert "groundrule/console/dist/index.html" in said
+    console = {name.removeprefix("groundrule/console/dist/") for name in said if "/dist/" in name}
+    assert console == {"basemap/world.json", "assets/map-1.js", "assets/index-1.js"}
+    assert {"groundrule/areas/world/land.pack", "groundrule/api/roles.toml", "the command groundrule"} <= set(said)
+    assert not any("console" in name for name in builder.missing(tmp_path / "x.whl", console=False))
     assert "LICENSE" in said
     assert "(should not be there) groundrule/__pycache__/a.pyc" in said
 
