@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import tomllib
 from pathlib import Path
 from typing import Any, Final
@@ -97,7 +98,9 @@ def read_settings(path: Path | None) -> Settings:
         return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Settings)
     except OSError as error:
         raise InputError(f"cannot read `{path}`: {error.strerror}", help="name a TOML file of settings", file=str(path)) from error
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:
+    except UnicodeDecodeError as error:
+        raise InputError(f"`{path}` is no text", help="name a TOML file of settings, in UTF-8", file=str(path)) from error
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError, RecursionError) as error:
         raise InputError(f"`{path}`: {error}", help="see docs/service.md for every setting", file=str(path)) from error
 
 
@@ -117,6 +120,19 @@ def check_settings(settings: Settings) -> None:
     check_collector(settings.traces)
     if bool(settings.certificate) != bool(settings.private_key):
         raise InputError("certificate and private_key belong together", help="set both", field="certificate")
+    if settings.certificate and settings.private_key:
+        _check_certificate(settings.certificate, settings.private_key)
+
+
+def _check_certificate(certificate: str, private_key: str) -> None:
+    for name, field in ((certificate, "certificate"), (private_key, "private_key")):
+        if not Path(name).is_file():
+            raise InputError(f"there is no file `{name}`", help=f"name a PEM file as {field}", field=field)
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, private_key, password=lambda: b"")
+    except (OSError, ValueError) as error:
+        said = f"`{certificate}` and `{private_key}` are no certificate with its key"
+        raise InputError(said, help="PEM files that belong together; the key without a passphrase", field="certificate") from error
 
 
 def address(settings: Settings) -> str:

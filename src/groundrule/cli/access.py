@@ -91,7 +91,9 @@ def add(
     home: HomeOption = DEFAULT_HOME,
     days: Annotated[int, typer.Option("--days", min=1, max=366, help="How long it works.")] = 90,
     account: Annotated[list[str] | None, typer.Option("--account", help="Account of an owner. Repeatable.")] = None,
-    country: Annotated[list[str] | None, typer.Option("--country", help="Country of a regulator, three letters. Repeatable.")] = None,
+    country: Annotated[
+        list[str] | None, typer.Option("--country", help="Country of a regulator, as the areas have it: UA or UKR. Repeatable.")
+    ] = None,
     tenant: Annotated[str, typer.Option("--tenant", help="Whose home it opens.")] = "default",
     as_json: OutputJson = False,
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Annotated
@@ -32,8 +33,11 @@ def backup(
     """Write a home into one file with a digest of everything in it; the service may run meanwhile."""
     place = Home.open(home)
     for each in (out, keys):
-        if each is not None and each.exists():
-            raise ConflictError(f"`{each}` exists already", help="name another file; a backup is never written over")
+        if each is not None:
+            _check_target(each, place)
+    if keys is not None and keys.resolve() == out.resolve():
+        said = f"`{out}` cannot be both the backup and the file of keys"
+        raise InputError(said, help="name two files, and keep them apart", option="--keys")
     sealed = None if keys is None else seal_keys(keys_folder(place), passphrase_for(keys, passphrase_file, new=True))
     made = back_up(place, out, now_ns=time.time_ns())
     if keys is not None and sealed is not None:
@@ -69,6 +73,10 @@ def restore(
     as_json: OutputJson = False,
 ) -> None:
     """Make a home from a backup, in SQLite or in PostgreSQL: all is verified first, and nothing is written over."""
+    named = [("ARCHIVE", archive), ("--keys", keys), ("--policy", policy), *(("--pinned", path) for path in pinned or ())]
+    for name, each in named:
+        if each is not None and not each.is_file():
+            raise InputError(f"{name}: there is no file `{each}`", help="name a file that is there, and no folder", option=name)
     files = None if keys is None else open_keys(keys.read_bytes(), passphrase_for(keys, passphrase_file))
     target = keys_folder(Home(Path(home), ""))
     if files is not None and target.exists() and any(target.iterdir()):
@@ -95,6 +103,18 @@ def restore(
                 " Ask them for their newest checkpoint and restore with --pinned FILE, which refuses a log that is older."
             )
     print_text("Next: groundrule govern check, groundrule ledger fsck, groundrule replay")
+
+
+def _check_target(path: Path, place: Home) -> None:
+    """Refuse a file that could not be written, before the work of a backup is done."""
+    if path.exists():
+        raise ConflictError(f"`{path}` exists already", help="name another file; a backup is never written over")
+    if not path.parent.is_dir():
+        raise InputError(f"there is no folder `{path.parent}`", help="make it first, or name another one", path=str(path.parent))
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise InputError(f"nothing may be written into `{path.parent}`", help="name another folder", path=str(path.parent))
+    if path.resolve().is_relative_to(place.path.resolve()):
+        raise InputError(f"`{path}` lies in the home", help="write the backup elsewhere, best onto another machine", path=str(path))
 
 
 def _checkpoint(path: Path) -> bytes:

@@ -25,7 +25,7 @@ from groundrule.cli.output import (
     warn,
 )
 from groundrule.cli.rules import instant_option
-from groundrule.errors import GroundruleError
+from groundrule.errors import GroundruleError, InputError
 from groundrule.instant import NS_PER_S
 from groundrule.pipeline.home_ledger import HomeLedger, has_ledger
 from groundrule.pipeline.runs import Inputs, Run
@@ -70,6 +70,9 @@ def decide(
     A file that cannot be read at all is left out and named; the others are decided, and the exit code is 2.
     """
     moment = time.time_ns()
+    if out is not None and (out.is_dir() or any(each.is_file() for each in out.parents)):
+        said = f"cannot write `{out}`: there is a folder, or a file where its folder should be"
+        raise InputError(said, help="name a file in a folder", option="--out")
     place = Home.open(home) if point is None else None
     reader = open_observations(
         observations,

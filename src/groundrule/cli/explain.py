@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+import re
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_json, print_text
+from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_json, print_text, warn
 from groundrule.cli.rules import instant_option
+from groundrule.errors import InputError
 from groundrule.instant import format_instant
 from groundrule.pipeline.explain import Found, explain_terminal
 from groundrule.store.home import Home
+
+_LANGUAGE = re.compile("[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
 
 class For(StrEnum):
@@ -37,10 +41,14 @@ def explain(
     as_json: OutputJson = False,
 ) -> None:
     """Say why a terminal is or is not served, and which rule came nearest to a denial."""
+    if _LANGUAGE.fullmatch(language) is None:
+        raise InputError(f"`{language[:20]}` is no language", help="a code such as en, de or uk", option="--language")
     place = Home.open(home)
     found = explain_terminal(
         place, terminal, at_ns=instant_option(at, "--at"), audience=audience.value, language=language
     )
+    if found.explanation.say.language != language.partition("-")[0].lower():
+        warn(f"there are no words in `{language}`: all but a rule's own message is in English")
     if as_json:
         print_json(
             {

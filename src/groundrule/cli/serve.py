@@ -28,7 +28,10 @@ def serve(
 
     chosen = read_settings(settings)
     changes = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    run({"default": home, **_tenants(tenant or [])}, msgspec.structs.replace(chosen, **changes), said=_say)
+    homes = {"default": home, **_tenants(tenant or [])}
+    if len({each.resolve() for each in homes.values()}) < len(homes):
+        raise InputError("the same home is named twice", help="each tenant has a home of its own", option="--tenant")
+    run(homes, msgspec.structs.replace(chosen, **changes), said=_say)
 
 
 def serve_demo(home: Path) -> None:

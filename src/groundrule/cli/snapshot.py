@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +15,7 @@ from groundrule.cli.governing import entry_of, governed
 from groundrule.cli.ledger import committed_dict, print_committed
 from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_json, print_table, print_text, warn
 from groundrule.cli.passphrase import PassphraseFile
+from groundrule.errors import InputError
 from groundrule.govern.bootstrap import BOOTSTRAP_TYPE, Bootstrap
 from groundrule.govern.snapshot import REGISTERS, Snapshot
 from groundrule.instant import format_instant
@@ -136,6 +138,12 @@ def verify(
     as_json: OutputJson = False,
 ) -> None:
     """Do what an enforcement point does: accept what is signed, newer and in time, refuse the rest with the reason; 1 if so."""
+    if not source.is_dir():
+        raise InputError(f"there is no folder `{source}`", help="name what `groundrule snapshot publish` wrote")
+    if point.exists() and not point.is_dir():
+        raise InputError(f"`{point}` is no folder", help="name the folder of an enforcement point, or a new one", option="--point")
+    if pin is not None and re.fullmatch("[0-9a-f]{64}", pin) is None:
+        raise InputError("--pin is no SHA-256", help="64 hex digits, as `groundrule charter show` prints them", option="--pin")
     clocks = Clocks.now()
     held = Point.open(point)
     made = held.take(source, clocks, pin=pin)
@@ -157,7 +165,7 @@ def verify(
 @app.command()
 def show(point: PointOption, as_json: OutputJson = False) -> None:
     """Show what an enforcement point holds and how old it is; exits 1 where there is no snapshot, or it has expired."""
-    status = Point.open(point).status(Clocks.now())
+    status = _there(point).status(Clocks.now())
     snapshot = status["snapshot"]
     if as_json:
         print_json(status)
@@ -178,6 +186,7 @@ def show(point: PointOption, as_json: OutputJson = False) -> None:
 def merge(point: PointOption, home: HomeOption = DEFAULT_HOME, as_json: OutputJson = False) -> None:
     """Put what a point decided without the log into the log of the home, in order, each with its own time; 1 if it must wait."""
     place = Home.open(home)
+    _there(point)
     with place.writer(), HomeLedger.open(place) as ledger:
         rows = merge_point(point, ledger)
         committed = ledger.try_commit()
@@ -188,6 +197,15 @@ def merge(point: PointOption, home: HomeOption = DEFAULT_HOME, as_json: OutputJs
         print_committed(committed)
     if not committed.accepted:
         raise typer.Exit(1)
+
+
+def _there(folder: Path) -> Point:
+    if not folder.is_dir():
+        raise InputError(
+            f"there is no enforcement point at `{folder}`", option="--point",
+            help="make one with: groundrule snapshot verify FOLDER --point DIR",
+        )  # fmt: skip
+    return Point.open(folder)
 
 
 def _print(made: Snapshot) -> None:

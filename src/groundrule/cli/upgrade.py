@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_json, print_text
+from groundrule.errors import InputError
 from groundrule.store.home import Home
 from groundrule.store.migrations import upgrade as upgrade_registers
 from groundrule.store.register_versions import HEAD
@@ -20,6 +21,8 @@ def upgrade(
 ) -> None:
     """Bring a home of an earlier program version to this one: all steps or none; a later version is refused."""
     place = Home.open(home)
+    if user is not None and place.registers is None:
+        raise InputError("the registers of this home are in SQLite, which knows no users", help="leave out --as", option="--as")
     with place.writer():
         before, steps = upgrade_registers(place.registers_url, user=user, dry_run=dry_run)
     if as_json:

@@ -99,7 +99,7 @@ class Home:
             described = json.loads((folder / "home.json").read_bytes())
             found, version, identity = described["format"], described["version"], described["id"]
             registers = described["registers"]["url"] if version == VERSION else None
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise InputError(f"`{folder}` is not a groundrule home", help=cure, path=str(folder)) from None
         except OSError as error:
             raise StoreError(f"cannot read `{folder}`: {error.strerror}", path=str(folder)) from error
