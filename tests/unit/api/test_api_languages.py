@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 import string
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from homes import Served
+from homes import Served, served
 from hypothesis import given
 from hypothesis import strategies as st
 
 from groundrule.api.spoken import language_of
 from groundrule.evidence.render.words import LANGUAGES, vocabulary
 from groundrule.reasons import CATALOGUE
+from groundrule.store.home import Home
+from small_home import copy_home
 
 CYRILLIC = re.compile("[а-яіїєґ]", re.IGNORECASE)
 
@@ -62,6 +65,28 @@ def test_the_reader_of_another_language_reads_no_threshold_either(reading: Serve
         read = explained(reading, who, f"?for=owner&language={language}").json()
         assert not {"rule", "applied", "nearest", "relief", "also"} & read.keys()
         assert not re.search(r"\d", read["sentence"])
+
+
+def test_an_appeal_is_told_in_the_language_of_its_owner(served_template: Home, tmp_path: Path) -> None:
+    with served(copy_home(served_template, tmp_path / "home")) as service:
+        owner, officer = service.key("owner", accounts=["acc-a"]), service.key("officer")
+        body = {"terminal": "car", "text": "why (invented)?"}
+        made = service.client.post("/v1/own/appeals", json=body, headers={**owner, "Accept-Language": "uk"})
+        assert (made.status_code, made.headers["content-language"]) == (201, "uk")
+        seen: dict[str, set[str]] = {language: set() for language in LANGUAGES}
+        for who, path in ((owner, "/v1/own/appeals"), (officer, "/v1/appeals")):
+            for language in LANGUAGES:
+                say = vocabulary(language)
+                for rest in ("", f"/{made.json()['id']}"):
+                    answer = service.get(f"{path}{rest}?language={language}", who)
+                    assert (answer.status_code, answer.headers["content-language"]) == (200, language), answer.text
+                    row = answer.json()["items"][0] if not rest else answer.json()
+                    assert row["stages"] == [say("appeal_pending")]
+                seen[language] |= {*row["decision"], *row["next"]}
+                assert say("owner_deny") in row["decision"]
+        # What the operator wrote is nobody else's to translate; all other lines are.
+        shared = seen["en"] & seen["de"] | seen["en"] & seen["uk"] | seen["de"] & seen["uk"]
+        assert not shared
 
 
 @pytest.mark.parametrize(
