@@ -50,9 +50,8 @@ SAT_RAD = 9
 SAT_K = 12
 SAT_N = 15  # angular velocity [rad/s]
 SAT_SPEED = 16  # transversal inertial speed [m/s]
-SAT_VI = 17  # inertial velocity, axes of ECEF at t2
-SAT_A = 20  # inertial acceleration
-SAT_COLUMNS = 23
+SAT_A = 17  # inertial acceleration, axes of ECEF at t2
+SAT_COLUMNS = 20
 
 J2 = 1.08262668e-3  # WGS 84 (EGM96), only for shifting a satellite along its orbit by some seconds
 _SHIFT_STEP_S = 10.0
@@ -131,9 +130,8 @@ def prepare(r0: float, r1: float, r2: float, v0: float, v1: float, v2: float, sa
     sat[14] = e0 * t1 - e1 * t0
     sat[15] = across / length
     sat[16] = across
-    sat[17], sat[18], sat[19] = i0, i1, i2
     g = -MU_M3_S2 / (length * length)  # two-body: J2 would change the range by less than 1e-6 m within a flight time
-    sat[20], sat[21], sat[22] = g * e0, g * e1, g * e2
+    sat[17], sat[18], sat[19] = g * e0, g * e1, g * e2
 
 
 @njit(cache=True, error_model="numpy")

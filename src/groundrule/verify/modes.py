@@ -2,8 +2,10 @@
 
 1. From each start down to a minimum, and from its mirror in the plane (s, v) of each satellite. What is mirrored is the
    minimum that the start led to, so that a false start leads to the mirror of the true place all the same.
-2. Where several satellites were seen, a mirror is tried on at most three looks per satellite first. These are a data set of
-   their own: what they contradict by 60 in cost, the whole would contradict too. What survives is descended in full.
+2. Every mode must explain each satellite by itself, and a satellite by itself has the place and its mirror; so the planes of
+   four satellites, those with the most looks, are enough. Where several were seen, a mirror is settled on the looks of its
+   own satellite and then tried on at most three looks of each. These are a data set of their own: what they contradict by
+   60 in cost, the whole would contradict too. What survives is descended in full. Mirrors far outside the cell are left out.
 3. If the best is still above the 99.9 % point of its chi-square, or no mode passes the gate: the best node of an 8x8
    grid over the common footprint, and its mirrors.
 4. Hard gate: elevation at every look and distance to the cell. Minima closer than 3 sigma are one. Weights are
@@ -32,6 +34,9 @@ MODE_COLUMNS = 16
 KEPT = 8  # modes held while searching
 STARTS = 8  # starts of one terminal; each brings one mirror per satellite
 GRID = 8
+MIRRORED = 4  # satellites in whose planes a minimum is mirrored
+MARK = 1024  # flags of a queued mirror carry its satellite above this
+CELL_ROOM_M, CELL_SIGMAS = 50_000.0, 8.0  # a mirror further from the cell's centre cannot be a mode of weight
 THIN = 3  # looks per satellite on which a mirror is tried
 THIN_CONTRADICTED = 60.0
 MERGE_SIGMA2 = 9.0
@@ -58,6 +63,7 @@ class Room(NamedTuple):
     normal: Floats
     work: Floats
     vectors: Floats
+    alone: NDArray[np.int64]  # offsets of a satellite by itself [2]
     rows: Floats
     queue: Floats  # starts: latitude, longitude [rad], flags [..., 3]
     axes: Floats  # of the grid [12]
@@ -324,13 +330,40 @@ def _push(room: Room, filled: int, lat: float, lon: float, flags: int) -> int:
 
 @njit(cache=True, error_model="numpy")
 def _push_mirrors(sight: Sight, room: Room, filled: int, flags: int) -> int:
-    """Queue the mirrors of the minimum found last, in the plane of each satellite."""
+    """Queue the mirrors of the minimum found last, in the planes of the satellites with the most looks."""
     x, y, z = ecef_of(room.modes[KEPT, LAT], room.modes[KEPT, LON], sight.prior[lm.H0])
-    for s in range(len(sight.starts) - 1):
-        if sight.starts[s] < sight.starts[s + 1]:
-            lat, lon = mirror(x, y, z, sight.look[(sight.starts[s] + sight.starts[s + 1]) // 2])
-            filled = _push(room, filled, lat, lon, flags | lm.FROM_MIRROR)
+    prior = sight.prior
+    reach = CELL_ROOM_M + CELL_SIGMAS * prior[lm.SC]
+    satellites = len(sight.starts) - 1
+    longest, taken = np.int64(0), 0
+    for s in range(satellites):
+        longest = max(longest, sight.starts[s + 1] - sight.starts[s])
+    while longest > 0 and taken < MIRRORED:
+        shorter = np.int64(0)
+        for s in range(satellites):
+            size = sight.starts[s + 1] - sight.starts[s]
+            if size < longest:
+                shorter = max(shorter, size)
+            elif size == longest and taken < MIRRORED:
+                taken += 1
+                lat, lon = mirror(x, y, z, sight.look[(sight.starts[s] + sight.starts[s + 1]) // 2])
+                mx, my, mz = ecef_of(lat, lon, prior[lm.H0])
+                away = (mx - prior[lm.CELL]) ** 2 + (my - prior[lm.CELL + 1]) ** 2 + (mz - prior[lm.CELL + 2]) ** 2
+                if away <= reach * reach:
+                    filled = _push(room, filled, lat, lon, (flags | lm.FROM_MIRROR) + MARK * s)
+        longest = shorter
     return filled
+
+
+@njit(cache=True, error_model="numpy")
+def _alone(thin: Sight, s: int, room: Room) -> Sight:
+    """What the terminal saw of one satellite."""
+    first, last = thin.starts[s], thin.starts[s + 1]
+    room.alone[0], room.alone[1] = 0, last - first
+    return Sight(
+        thin.sat[first:last], thin.look[first:last], room.alone, thin.precision[s : s + 1], thin.mean[s : s + 1], thin.prior,
+        thin.light, thin.extended, thin.loss,
+    )
 
 
 @njit(cache=True, error_model="numpy")
@@ -401,13 +434,20 @@ def search(
     while True:
         while done < filled:
             lat, lon, flags = room.queue[done, 0], room.queue[done, 1], int(room.queue[done, 2])
+            slot = flags // MARK
+            flags -= MARK * slot
             done += 1
             mirrored = (flags & lm.FROM_MIRROR) != 0
             if mirrored and thinned and count > 0:
                 if bound == math.inf:
                     at_lat, at_lon = room.modes[0, LAT], room.modes[0, LON]
                     bound = THIN_CONTRADICTED + _thin_cost(thin, active, told, room, at_lat, at_lon, math.inf)
-                if not _thin_cost(thin, active, told, room, lat, lon, bound) <= bound:
+                one = lm.Ephemeris(
+                    told.precision[slot : slot + 1], told.mean[slot : slot + 1], told.scale2[slot : slot + 1],
+                    told.dof[slot : slot + 1],
+                )
+                _thin_cost(_alone(thin, slot, room), active, one, room, lat, lon, math.inf)
+                if not _thin_cost(thin, active, told, room, room.point[0], room.point[1], bound) <= bound:
                     continue
                 lat, lon = room.point[0], room.point[1]
             count = try_start(sight, active, told, room, lat, lon, flags, count)

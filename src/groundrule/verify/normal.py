@@ -67,7 +67,7 @@ def loss_of(z: float, loss: int) -> tuple[float, float]:
 class Sight(NamedTuple):
     """What one terminal saw, by satellite, and how it is to be explained."""
 
-    sat: Floats  # prepared satellite states [looks, 23]
+    sat: Floats  # prepared satellite states [looks, 20]
     look: Floats  # the looks, by satellite [looks, 12]
     starts: NDArray[np.int64]  # first look of each satellite, and the end [satellites + 1]
     precision: Floats  # Sigma^-1 of each satellite [satellites, 3, 3]
@@ -112,16 +112,15 @@ def fill_rows(
     bend = (ve * ve + vn * vn) / EARTH_RADIUS_M
     tx = ty = tz = 0.0
     ax = ay = az = 0.0
-    leg = jx = jy = jz = 0.0
     for i in range(first, last):
         dt = look[i, 0]
         sx, sy, sz = sat[i, 0], sat[i, 1], sat[i, 2]
         vx, vy, vz = sat[i, 3], sat[i, 4], sat[i, 5]
         x, y, z = px, py, pz
         if extended:
-            ax = sat[i, 20] + 2.0 * om * vy + om * om * sx
-            ay = sat[i, 21] - 2.0 * om * vx + om * om * sy
-            az = sat[i, 22]
+            ax = sat[i, 17] + 2.0 * om * vy + om * om * sx
+            ay = sat[i, 18] - 2.0 * om * vx + om * om * sy
+            az = sat[i, 19]
             sx += tau * (vx + 0.5 * tau * ax)
             sy += tau * (vy + 0.5 * tau * ay)
             sz += tau * (vz + 0.5 * tau * az)
@@ -144,41 +143,45 @@ def fill_rows(
         qx, qy, qz = (wx - rate * ux) * inv, (wy - rate * uy) * inv, (wz - rate * uz) * inv
         expected_range = rho + delta
         expected_rate = rate + f + fdot * dt
-        if light:
-            ix, iy, iz = sat[i, 17], sat[i, 18], sat[i, 19]
-            pull = ux * sat[i, 20] + uy * sat[i, 21] + uz * sat[i, 22]
-            own = ux * ix + uy * iy + uz * iz
-            expected_range += two_way_excess(rho, own, ix * ix + iy * iy + iz * iz, pull)
-            rx, ry, rz = ix - tx + om * y, iy - ty - om * x, iz - tz
-            closing = ux * rx + uy * ry + uz * rz
-            leg = look[i, 11] / C_M_S
-            expected_rate += leg * (ix * rx + iy * ry + iz * rz - own * closing + rho * pull)
-            jx, jy, jz = (ix - own * ux) * inv, (iy - own * uy) * inv, (iz - own * uz) * inv
-            kx, ky, kz = (rx - closing * ux) * inv, (ry - closing * uy) * inv, (rz - closing * uz) * inv
-            qx -= leg * (closing * jx + own * kx - sat[i, 20])
-            qy -= leg * (closing * jy + own * ky - sat[i, 21])
-            qz -= leg * (closing * jz + own * kz - sat[i, 22])
         g_radial = ux * sat[i, 9] + uy * sat[i, 10] + uz * sat[i, 11]
+        rows[i, 16] = qx * sat[i, 6] + qy * sat[i, 7] + qz * sat[i, 8] - sat[i, 15] * g_radial
+        rows[i, 17] = qx * sat[i, 9] + qy * sat[i, 10] + qz * sat[i, 11]
+        rows[i, 18] = qx * sat[i, 12] + qy * sat[i, 13] + qz * sat[i, 14]
+        bx, by, bz = ux, uy, uz
+        if light:
+            ix, iy, iz = vx - om * sy, vy + om * sx, vz
+            gx, gy, gz = sat[i, 17], sat[i, 18], sat[i, 19]
+            own = ux * ix + uy * iy + uz * iz
+            pull = ux * gx + uy * gy + uz * gz
+            expected_range += two_way_excess(rho, own, ix * ix + iy * iy + iz * iz, pull)
+            leg = look[i, 11] / C_M_S
+            tau_leg = leg * rho * (1.0 + leg * own)
+            half_leg = 0.5 * tau_leg * tau_leg
+            fx, fy, fz = dx + tau_leg * ix + half_leg * gx, dy + tau_leg * iy + half_leg * gy, dz + tau_leg * iz + half_leg * gz
+            ix, iy, iz = ix + tau_leg * gx, iy + tau_leg * gy, iz + tau_leg * gz
+            inv = 1.0 / math.sqrt(fx * fx + fy * fy + fz * fz)
+            bx, by, bz = fx * inv, fy * inv, fz * inv
+            wx, wy, wz = ix - tx + om * y, iy - ty - om * x, iz - tz
+            expected_rate -= rate
+            rate = bx * wx + by * wy + bz * wz
+            expected_rate += rate
+            qx, qy, qz = (wx - rate * bx) * inv, (wy - rate * by) * inv, (wz - rate * bz) * inv
+            leg *= bx * gx + by * gy + bz * gz + qx * ix + qy * iy + qz * iz
+            qx += om * by + leg * ux
+            qy += leg * uy - om * bx
+            qz += leg * uz
         rows[i, 0], rows[i, 1], rows[i, 2], rows[i, 3] = -ux, -uy, -uz, 1.0
         rows[i, 4] = ux * sat[i, 6] + uy * sat[i, 7] + uz * sat[i, 8]
         rows[i, 5] = g_radial
         rows[i, 6] = ux * sat[i, 12] + uy * sat[i, 13] + uz * sat[i, 14]
         rows[i, 7] = look[i, 7] - expected_range
         rows[i, 12], rows[i, 13], rows[i, 14], rows[i, 15] = -qx, -qy, -qz, 1.0
-        rows[i, 16] = qx * sat[i, 6] + qy * sat[i, 7] + qz * sat[i, 8] - sat[i, 15] * g_radial
-        rows[i, 17] = qx * sat[i, 9] + qy * sat[i, 10] + qz * sat[i, 11]
-        rows[i, 18] = qx * sat[i, 12] + qy * sat[i, 13] + qz * sat[i, 14]
         rows[i, 19] = look[i, 9] - expected_rate
         rows[i, 24] = look[i, 8]
         rows[i, 25] = look[i, 10]
         if extended:
             up_u = ux * hx + uy * hy + uz * hz
             up_q = qx * hx + qy * hy + qz * hz
-            if light:  # the lever of a velocity in the term of the leg
-                tip = leg * rho
-                bx, by, bz = ux + tip * jx, uy + tip * jy, uz + tip * jz
-            else:
-                bx, by, bz = ux, uy, uz
             east_b, north_b = bx * ex + by * ey + bz * ez, bx * nx + by * ny + bz * nz
             east_u, north_u = ux * ex + uy * ey + uz * ez, ux * nx + uy * ny + uz * nz
             east_q, north_q = qx * ex + qy * ey + qz * ez, qx * nx + qy * ny + qz * nz

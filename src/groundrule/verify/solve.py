@@ -114,8 +114,9 @@ def make_room(looks: int, slots: int) -> modes.Room:
         np.zeros((9, 9)),
         np.zeros((normal.WORK_ROWS, 12)),
         np.zeros((lm.VECTOR_ROWS, 12)),
+        np.zeros(2, np.int64),
         np.zeros((looks, normal.ROWS)),
-        np.zeros(((modes.STARTS + 1) * (slots + 1), 3)),
+        np.zeros(((modes.STARTS + 1) * (modes.MIRRORED + 1), 3)),
         np.zeros(12),
         np.zeros(9, np.int64),
     )
@@ -184,7 +185,7 @@ def _solve_all(
 @njit(cache=True, error_model="numpy")
 def _profile_all(
     looks: Floats, look_starts: Ints, slot_starts: Ints, precision: Floats, mean: Floats, scale2: Floats, dof: Floats,
-    priors: Floats, places: Floats, loss: int, light: bool, costs: Floats, slopes: Floats, curvatures: Floats,
+    priors: Floats, places: Floats, bounds: Floats, loss: int, light: bool, costs: Floats, slopes: Floats, curvatures: Floats,
     heights: Floats, states: Floats, good: NDArray[np.bool_], nus: Floats,
 ) -> None:
     longest, widest = 0, 0
@@ -212,7 +213,7 @@ def _profile_all(
         modes.begin(prior, places[t, 0], places[t, 1], point, state, room.vectors[0])
         cost, _, fine = lm.minimise(
             sight, rest, told, point, state, room.nu, room.shift, room.normal, room.work, room.vectors,
-            room.rows, math.inf,
+            room.rows, bounds[t],
         )
         # The equations once more at the minimum: slope and curvature belong to the place itself.
         full = room.normal
@@ -324,7 +325,13 @@ def solve(
 
 
 def profile(
-    batch: Batch, lat_deg: ArrayLike, lon_deg: ArrayLike, *, loss: Loss = "least_squares", light_time: bool = True
+    batch: Batch,
+    lat_deg: ArrayLike,
+    lon_deg: ArrayLike,
+    *,
+    loss: Loss = "least_squares",
+    light_time: bool = True,
+    enough: ArrayLike = math.inf,
 ) -> Profile:
     """Hold each terminal at a horizontal place and minimise over everything else.
 
@@ -334,6 +341,8 @@ def profile(
         batch: looks and priors; a height prior of sigma 0 holds the height too (test with 3 degrees of freedom).
         lat_deg, lon_deg: the place of each terminal [degree; (n,)].
         loss, light_time: as in `solve`.
+        enough: a cost above which it need not be exact: the descent is given up where even four times the gain in sight
+            would leave it above (then `good` is False and `cost` is too high); saves time far from the place [(n,)].
     """
     n = len(batch)
     places = np.radians(
@@ -346,8 +355,9 @@ def profile(
         np.zeros(n), np.zeros((n, 2)), np.zeros((n, 2, 2)), np.zeros(n), np.zeros((n, 9)), np.zeros(n, np.bool_),
         np.full((len(batch.mean_m), 3), math.nan),
     )
+    bounds = np.ascontiguousarray(np.broadcast_to(np.asarray(enough, np.float64), n))
     _profile_all(
-        *_arrays(batch), places, _LOSSES[loss], light_time, result.cost, result.slope, result.curvature, result.height_m,
+        *_arrays(batch), places, bounds, _LOSSES[loss], light_time, result.cost, result.slope, result.curvature, result.height_m,
         result.state, result.good, result.nu_m,
     )
     return result
