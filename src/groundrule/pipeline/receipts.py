@@ -8,15 +8,19 @@ first, so that a changed database cannot give a receipt.
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from threading import Lock
 from typing import Any, Final, Literal
 
 import numpy as np
 
 from groundrule.errors import ConflictError, InputError, IntegrityError
 from groundrule.instant import format_instant
-from groundrule.ledger.batch import close_batch
+from groundrule.ledger.batch import InnerTree, close_batch
 from groundrule.ledger.checkpoint import Checkpoint
 from groundrule.ledger.log import read_log
 from groundrule.ledger.note import Note
@@ -39,6 +43,11 @@ PLACE_OR_IDENTITY: Final = frozenset(
 
 Digest and tag stand here because whoever holds the observation, or the owner's key, can compare them.
 """
+
+TREES_KEPT: Final = 4
+"""Trees of batches that are kept; one takes up to 10 MB."""
+_TREES: OrderedDict[tuple[Path, str, str, bytes], InnerTree] = OrderedDict()
+_LOCK: Final = Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +141,7 @@ def prove_record(
         ConflictError: the record is not in a published checkpoint yet.
         IntegrityError: record, keys and log do not agree, or the keys are gone.
     """
-    batch, members = records.batch(found.batch_id)
+    batch = records.batch_of(found.batch_id)
     index = batch.log_index
     if index is None:
         raise ConflictError(
@@ -154,11 +163,30 @@ def prove_record(
             help="publish a newer one with: groundrule ledger checkpoint",
         )
     tree = log.tree(size)
-    inner = close_batch([member.leaf for member in members], secret)
+    inner = _inner_tree(home, records, found, secret)
     receipt = make_receipt(
         tree.entry(index), index, _content(found), subject_key, found.record_id, inner, found.leaf_index, names
     )
     return Proof(index, tuple(tree.inclusion_path(index)), checkpoint, receipt).format(), index, size
+
+
+def _inner_tree(home: Home, records: RecordStore, found: Record, secret: bytes) -> InnerTree:
+    """Return the tree of a record's batch; one of 50,000 records takes a second to build, so the last ones are kept.
+
+    Whether it is the tree that the log commits to is checked for each receipt, and that this record's leaf is in its place, here.
+    """
+    key = home.path, home.id, found.batch_id, sha256(secret).digest()
+    with _LOCK:
+        held = _TREES.get(key)
+    if held is not None and found.leaf_index < held.bucket_size and held.levels[0][found.leaf_index] == found.leaf:
+        return held
+    made = close_batch([member.leaf for member in records.batch(found.batch_id)[1]], secret)
+    with _LOCK:
+        _TREES[key] = made
+        _TREES.move_to_end(key)
+        while len(_TREES) > TREES_KEPT:
+            _TREES.popitem(last=False)
+    return made
 
 
 def _open_without_order(names: list[str], *, asked: bool) -> list[str]:
