@@ -35,6 +35,8 @@ NS_PER_MS: Final = 1_000_000
 CURRENT, PREVIOUS, BOOTSTRAP, NOTHING = "current", "previous", "bootstrap", "none"
 """What is loaded."""
 _SQLITE: Final = "sqlite:///"
+_VERDICTS: Final = {"inconsistent": 2, "ambiguous": 1, "insufficient": 1, "fault": 1}
+"""Degree of `location_unverifiable` by what a verifier says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,8 +285,15 @@ def location_degrees(judged: Judged, max_age_s: float) -> NDArray[np.uint8]:
     motion = judged.motion
     none = np.isnan(motion.lat_deg) & (motion.cell == 0)
     degree = np.where(none, 2, np.where(motion.age_s > max_age_s, 1, 0)).astype(np.uint8)
+    verdicts = verdict_degrees(judged)
+    return degree if verdicts is None else np.maximum(degree, verdicts)
+
+
+def verdict_degrees(judged: Judged) -> NDArray[np.uint8] | None:
+    """Return the degree of `location_unverifiable` that a verifier gives each row (uint8, shape (n,)); None where none verified."""
     verdict = judged.evidence.categories.get("verdict")
-    if verdict is not None:
-        of = np.array([{"inconsistent": 2, "ambiguous": 1, "insufficient": 1, "fault": 1}.get(str(v), 0) for v in verdict.values], np.uint8)
-        degree = np.maximum(degree, of[verdict.codes]) if len(of) else degree
-    return degree
+    if verdict is None or not len(verdict.values):
+        return None
+    of = np.array([_VERDICTS.get(str(each), 0) for each in verdict.values], np.uint8)
+    found: NDArray[np.uint8] = of[verdict.codes]
+    return found

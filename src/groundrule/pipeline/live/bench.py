@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from groundrule.errors import GroundruleError
 from groundrule.instant import MIN_NS, NS_PER_S
 from groundrule.ledger.entry import policy_digest
-from groundrule.pipeline.causes import Causes
+from groundrule.pipeline.causes import Causes, verdict_degrees
 from groundrule.pipeline.classes import Classes, Classifier
 from groundrule.pipeline.decisions import DecisionWriter
 from groundrule.pipeline.degraded import Degraded
@@ -285,9 +285,11 @@ class Bench:
         classes = self._classifier.of(judged)
         columns = columns_of(judged, self._generation, self.answers.book, classes.codes)
         degraded = None
-        if causes.degrees:
-            well = np.zeros(len(table), np.uint8)
-            degraded = decide_under(self.judge, judged, classes, causes, locations=well).degraded
+        locations = verdict_degrees(judged)
+        if causes.degrees or (locations is not None and locations.any()):
+            # A position that is old or not there is the rulebook's own matter here; one that a verifier doubts is an outage's.
+            locations = np.zeros(len(table), np.uint8) if locations is None else locations
+            degraded = decide_under(self.judge, judged, classes, causes, locations=locations).degraded
             columns["answer"] = answer_codes(degraded.outcome, degraded.state)
         return Judgement(judged, classes, degraded, columns, self._writer, self._book)
 
