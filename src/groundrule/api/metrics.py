@@ -35,6 +35,8 @@ class Metrics:
         self.pending_rows = Gauge("groundrule_pending_observations", "Acknowledged, not yet in a run", registry=own)
         self.witness_lag_s = Gauge("groundrule_witness_lag_seconds", "Time since a quorum of witnesses cosigned", registry=own)
         self.differing = Gauge("groundrule_answers_differing", "Answers that the committed run decided otherwise", registry=own)
+        self.again = Gauge("groundrule_decisions_decided_again", "Decisions that the second evaluator decided again", registry=own)
+        self.doubted = Gauge("groundrule_decisions_doubted", "Decisions that the second evaluator did not come to", registry=own)
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count a request and the time that it took [s]."""
@@ -78,6 +80,8 @@ class Metrics:
         newest = [each.newest_observed_ns for each in states if each.newest_observed_ns is not None]
         self.pending_rows.set(sum(each.pending_rows for each in states))
         self.differing.set(sum(each.counters.get("differences", 0) for each in states))
+        self.again.set(sum(each.counters.get("decided_again", 0) for each in states))
+        self.doubted.set(sum(each.counters.get("decided_again_otherwise", 0) for each in states))
         self.observation_age_s.set((now_ns - min(newest)) / NS_PER_S if newest else math.nan)
         for gauge, name in ((self.policy_age_s, "policy_s"), (self.witness_lag_s, "witness_s")):
             ages = [age for each in states if (age := getattr(each.staleness, name)) is not None]

@@ -6,7 +6,7 @@
     HOME/history/           observations, decisions, evidence in Parquet (`store.history`)
     HOME/manifests/         one per run
     HOME/rejected/          every row that an import could not use, with its reason
-    HOME/cache/             may be deleted at any time
+    HOME/cache/             may be deleted at any time; `shelves` holds copies of history by terminal (`store.shelves`)
     HOME/lock               held by the one writer
 
 Readers need no lock. A second writer is refused at once with the process id of the first.
