@@ -27,9 +27,10 @@ pytestmark = NEEDS_BROWSER
 NAMES = {"author": "Ada Author", "g1": "Gil Registrar", "e1": "Eva First", "e2": "Emil Second", "p1": "Pia Policy",
          **{f"v{n}": f"Vera Reviewer {n}" for n in range(1, 6)}}  # fmt: skip
 PASSPHRASE = "a passphrase of a test"
+LETTER = "Please serve our ship in the closed zone. </pre><script>window.__ran.push(1)</script>"
 FORMS = (
-    "/requests?new=1", "/contacts?new=1", "/contacts?nil=1", "/proposals?new=1", "/emergencies?new=1", "/reviews?new=1", "/charter",
-    "/reviews", "/refusals", "/oversight",
+    "/appeals?new=1", "/requests?new=1", "/contacts?new=1", "/contacts?nil=1", "/proposals?new=1", "/emergencies?new=1",
+    "/reviews?new=1", "/charter", "/reviews", "/refusals", "/oversight",
 )  # fmt: skip
 
 
@@ -122,7 +123,8 @@ def test_a_request_is_recorded_and_answered(at: Watched) -> None:
     form.fill("With what", "area/closed")
     form.choose("Taken in by", "Gil Registrar (invented)")
     form.choose("Channel", "call")
-    form.fill("The letter, or a note of the talk", "Please serve our ship in the closed zone.")
+    form.fill("The letter, or a note of the talk", LETTER)
+    form.fill("In short", "<img src=x onerror=window.__ran.push(2)>")
     form.fill("Received at", "2126-01-01T00:00")
     form.send("Put on record")
     assert "rise" in form.form.locator(".problem").inner_text()
@@ -134,7 +136,9 @@ def test_a_request_is_recorded_and_answered(at: Watched) -> None:
     name = at.page.url.rsplit("/", 1)[1]
     made = asked(at, f"/v1/requests/{name}")
     assert (made["channel"], made["received_by"]["id"], made["outcome"]) == ("call", gw.party("g1"), "pending")
-    assert made["text"] == "Please serve our ship in the closed zone."
+    assert made["text"] == LETTER
+    assert LETTER in at.page.inner_text("main")
+    assert at.page.evaluate("window.__ran") == []
     assert made["requester"]["name"] == "Harbour Lines (invented)"
 
     answer = Shown(at, "Answer")
@@ -354,6 +358,29 @@ def test_an_emergency_is_drafted_signed_elsewhere_opened_and_ended(at: Watched, 
     case.get_by_role("button", name="Hand it in").click()
     case.get_by_text("upheld").first.wait_for()
     assert next(each for each in asked(at, "/v1/reviews")["items"] if each["id"] == review)["state"] == "upheld"
+
+
+def test_an_appeal_is_taken_in_and_answered(at: Watched) -> None:
+    at.go("/appeals?new=1")
+    form = Shown(at, "Take in an appeal")
+    form.send("Send the appeal")
+    assert form.wrong() == dict.fromkeys(("terminal", "text", "received_by"), "Fill in this field.")
+    form.fill("Terminal", "nobody")
+    form.fill("Ground", "It was not my car (invented)")
+    form.choose("Taken in by", "Gil Registrar (invented)")
+    form.send("Send the appeal")
+    assert form.form.locator(".problem").count() == 1
+    form.fill("Terminal", "car")
+    form.send("Send the appeal")
+    at.page.wait_for_url(re.compile(r"/appeals/request-[0-9a-f]{32}$"))
+    at.settle()
+    name = at.page.url.rsplit("/", 1)[1]
+    answer = Shown(at, "Answer")
+    answer.choose("Outcome", "refused: the decision stands")
+    answer.fill("Reason", "the speed was measured (invented)")
+    answer.send("Put on record")
+    at.page.get_by_text("the speed was measured (invented)").first.wait_for()
+    assert asked(at, f"/v1/appeals/{name}")["outcome"] == "refused"
 
 
 def test_charter_and_refused_acts_are_told(at: Watched) -> None:
