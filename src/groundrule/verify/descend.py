@@ -29,6 +29,7 @@ PRIOR_COLUMNS = 18
 
 FIRST_DAMPING, LEAST_DAMPING, MOST_DAMPING = 1e-6, 1e-9, 1e12
 MAX_ITERATIONS = 40
+SINGULAR = 1e-13  # of a diagonal: what is left of it below this is rounding
 DAMPING_SMALL = 1e-3  # the quadratic model was right so far
 ROUNDING = 1e-10  # of a cost: sums of squares cancel against what the nuisances explain
 VECTOR_ROWS = 26
@@ -92,36 +93,41 @@ def add_priors(place: Floats, h: float, state: Floats, prior: Floats, extended: 
 
 
 @njit(cache=True, error_model="numpy")
-def solve_step(
-    normal: Floats, right: Floats, active: NDArray[np.int64], damping: float, factor: Floats, step: Floats
-) -> bool:
-    """Solve the damped equations of the active states by Cholesky; False where they are not positive definite."""
-    count = len(active)
-    for i in range(count):
+def factorise(normal: Floats, active: NDArray[np.int64], damping: float, factor: Floats) -> bool:
+    """Cholesky factor of the damped equations of the active states; False where they are not positive definite.
+
+    The diagonal of the factor is stored inverted.
+    """
+    for i in range(len(active)):
         p = active[i]
-        for j in range(i + 1):
-            q = active[j]
-            value = normal[p, q]
-            if i == j:
-                value += damping * value
+        for j in range(i):
+            value = normal[p, active[j]]
             for k in range(j):
                 value -= factor[i, k] * factor[j, k]
-            if i == j:
-                if not value > 1e-13 * normal[p, p]:
-                    return False
-                factor[i, i] = math.sqrt(value)
-            else:
-                factor[i, j] = value / factor[j, j]
-        value = right[p]
+            factor[i, j] = value * factor[j, j]
+        value = normal[p, p] * (1.0 + damping)
+        for k in range(i):
+            value -= factor[i, k] * factor[i, k]
+        if not value > SINGULAR * normal[p, p]:
+            return False
+        factor[i, i] = 1.0 / math.sqrt(value)
+    return True
+
+
+@njit(cache=True, error_model="numpy")
+def substitute(factor: Floats, right: Floats, active: NDArray[np.int64], step: Floats) -> None:
+    """Solve for the active states with their factor."""
+    count = len(active)
+    for i in range(count):
+        value = right[active[i]]
         for k in range(i):
             value -= factor[i, k] * step[k]
-        step[i] = value / factor[i, i]
+        step[i] = value * factor[i, i]
     for i in range(count - 1, -1, -1):
         value = step[i]
         for k in range(i + 1, count):
             value -= factor[k, i] * step[k]
-        step[i] = value / factor[i, i]
-    return True
+        step[i] = value * factor[i, i]
 
 
 @njit(cache=True, error_model="numpy")
@@ -195,10 +201,11 @@ def descend(
         if iterations >= MAX_ITERATIONS or damping > MOST_DAMPING or not cost < math.inf:
             return cost, iterations, False
         iterations += 1
-        evaluate = solve_step(normal, right, active, damping, factor, step)
+        evaluate = factorise(normal, active, damping, factor)
         if not evaluate:
             damping *= 10.0
             continue
+        substitute(factor, right, active, step)
         full[:] = 0.0
         gain = 0.0
         for i in range(count):

@@ -2,10 +2,12 @@
 
 1. From each start down to a minimum, and from its mirror in the plane (s, v) of each satellite. What is mirrored is the
    minimum that the start led to, so that a false start leads to the mirror of the true place all the same.
-2. Every mode must explain each satellite by itself, and a satellite by itself has the place and its mirror; so the planes of
-   four satellites, those with the most looks, are enough. Where several were seen, a mirror is settled on the looks of its
-   own satellite and then tried on at most three looks of each. These are a data set of their own: what they contradict by
-   60 in cost, the whole would contradict too. What survives is descended in full. Mirrors far outside the cell are left out.
+2. Every mode must explain each satellite by itself, and several looks at one satellite leave the place and its mirror; so the
+   planes of two satellites, those with the most looks, are enough. Where the satellites were looked at once or twice only,
+   the mirror in the plane through the first and the last of them is tried too: two ranges meet there.
+   Where several satellites were seen, a mirror is tried on at most three looks of each first. These are a data set of their
+   own: what they contradict by 60 in cost, the whole would contradict too; and where they lead back to the minimum that is
+   known, so would the whole. What survives is descended in full. Mirrors far outside the cell are left out.
 3. If the best is still above the 99.9 % point of its chi-square, or no mode passes the gate: the best node of an 8x8
    grid over the common footprint, and its mirrors.
 4. Hard gate: elevation at every look and distance to the cell. Minima closer than 3 sigma are one. Weights are
@@ -34,9 +36,10 @@ MODE_COLUMNS = 16
 KEPT = 8  # modes held while searching
 STARTS = 8  # starts of one terminal; each brings one mirror per satellite
 GRID = 8
-MIRRORED = 4  # satellites in whose planes a minimum is mirrored
-MARK = 1024  # flags of a queued mirror carry its satellite above this
+MIRRORED = 2  # satellites in whose planes a minimum is mirrored
+SAME_THIN_M = 10.0  # descents on the thinned looks that end nearer than this found one minimum
 CELL_ROOM_M, CELL_SIGMAS = 50_000.0, 8.0  # a mirror further from the cell's centre cannot be a mode of weight
+SPARSE = 2  # looks per satellite up to which it does not place a terminal by itself
 THIN = 3  # looks per satellite on which a mirror is tried
 THIN_CONTRADICTED = 60.0
 MERGE_SIGMA2 = 9.0
@@ -63,7 +66,6 @@ class Room(NamedTuple):
     normal: Floats
     work: Floats
     vectors: Floats
-    alone: NDArray[np.int64]  # offsets of a satellite by itself [2]
     rows: Floats
     queue: Floats  # starts: latitude, longitude [rad], flags [..., 3]
     axes: Floats  # of the grid [12]
@@ -99,14 +101,14 @@ def actives(prior: Floats, fixed: bool, out: NDArray[np.int64]) -> tuple[int, in
 def invert(normal: Floats, active: NDArray[np.int64], factor: Floats, step: Floats, unit: Floats, out: Floats) -> bool:
     """Covariance of the active states; the others get 0. False where the states cannot be observed."""
     out[:, :] = 0.0
+    if not lm.factorise(normal, active, 0.0, factor):
+        for k in range(len(active)):
+            out[active[k], active[k]] = math.inf
+        return False
     for c in range(len(active)):
         unit[:] = 0.0
         unit[active[c]] = 1.0
-        if not lm.solve_step(normal, unit, active, 0.0, factor, step):
-            out[:, :] = 0.0
-            for k in range(len(active)):
-                out[active[k], active[k]] = math.inf
-            return False
+        lm.substitute(factor, unit, active, step)
         for r in range(len(active)):
             out[active[r], active[c]] = step[r]
     for i in range(STATES):
@@ -350,20 +352,15 @@ def _push_mirrors(sight: Sight, room: Room, filled: int, flags: int) -> int:
                 mx, my, mz = ecef_of(lat, lon, prior[lm.H0])
                 away = (mx - prior[lm.CELL]) ** 2 + (my - prior[lm.CELL + 1]) ** 2 + (mz - prior[lm.CELL + 2]) ** 2
                 if away <= reach * reach:
-                    filled = _push(room, filled, lat, lon, (flags | lm.FROM_MIRROR) + MARK * s)
+                    filled = _push(room, filled, lat, lon, flags | lm.FROM_MIRROR)
         longest = shorter
+    if satellites > 1 and len(sight.look) <= SPARSE * satellites:
+        row = room.axes
+        for k in range(3):
+            row[1 + k], row[4 + k] = sight.look[0, 1 + k], sight.look[len(sight.look) - 1, 1 + k]
+        lat, lon = mirror(x, y, z, row)
+        filled = _push(room, filled, lat, lon, flags | lm.FROM_MIRROR)
     return filled
-
-
-@njit(cache=True, error_model="numpy")
-def _alone(thin: Sight, s: int, room: Room) -> Sight:
-    """What the terminal saw of one satellite."""
-    first, last = thin.starts[s], thin.starts[s + 1]
-    room.alone[0], room.alone[1] = 0, last - first
-    return Sight(
-        thin.sat[first:last], thin.look[first:last], room.alone, thin.precision[s : s + 1], thin.mean[s : s + 1], thin.prior,
-        thin.light, thin.extended, thin.loss,
-    )
 
 
 @njit(cache=True, error_model="numpy")
@@ -427,29 +424,26 @@ def search(
 ) -> int:
     """Find the modes of one terminal from its starts (latitude, longitude [rad]); they are left in `room.modes`."""
     count, done, filled = np.int64(0), np.int64(0), np.int64(0)  # not literals: each would be compiled for itself
-    bound = math.inf
+    bound, at_x, at_y, at_z = math.inf, 0.0, 0.0, 0.0
     thinned = len(sight.starts) > 2 and len(thin.look) < len(sight.look)
     for i in range(len(starts)):
         filled = _push(room, filled, starts[i, 0], starts[i, 1], 0)
     while True:
         while done < filled:
             lat, lon, flags = room.queue[done, 0], room.queue[done, 1], int(room.queue[done, 2])
-            slot = flags // MARK
-            flags -= MARK * slot
             done += 1
             mirrored = (flags & lm.FROM_MIRROR) != 0
             if mirrored and thinned and count > 0:
                 if bound == math.inf:
                     at_lat, at_lon = room.modes[0, LAT], room.modes[0, LON]
                     bound = THIN_CONTRADICTED + _thin_cost(thin, active, told, room, at_lat, at_lon, math.inf)
-                one = lm.Ephemeris(
-                    told.precision[slot : slot + 1], told.mean[slot : slot + 1], told.scale2[slot : slot + 1],
-                    told.dof[slot : slot + 1],
-                )
-                _thin_cost(_alone(thin, slot, room), active, one, room, lat, lon, math.inf)
-                if not _thin_cost(thin, active, told, room, room.point[0], room.point[1], bound) <= bound:
+                    at_x, at_y, at_z = ecef_of(room.point[0], room.point[1], sight.prior[lm.H0])
+                if not _thin_cost(thin, active, told, room, lat, lon, bound) <= bound:
                     continue
                 lat, lon = room.point[0], room.point[1]
+                x, y, z = ecef_of(lat, lon, sight.prior[lm.H0])
+                if abs(x - at_x) + abs(y - at_y) + abs(z - at_z) < SAME_THIN_M:
+                    continue
             count = try_start(sight, active, told, room, lat, lon, flags, count)
             if mirrors and not mirrored:
                 filled = _push_mirrors(sight, room, filled, flags)

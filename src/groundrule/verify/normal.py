@@ -198,8 +198,17 @@ def fill_rows(
 
 @njit(cache=True, error_model="numpy")
 def _sum_rows(rows: Floats, first: int, last: int, at: int, weight: int, extended: bool, to: int, work: Floats) -> None:
-    """Sum w row row' over looks; eight accumulators at a time, which stay in registers."""
-    for i in range(8):
+    """Sum w row row' over looks; accumulators stay in registers. Of the first four rows only the first half is summed."""
+    for i in range(4):
+        b0 = b1 = b2 = b3 = 0.0
+        for k in range(first, last):
+            s = rows[k, weight] * rows[k, at + i]
+            b0 += s * rows[k, at]
+            b1 += s * rows[k, at + 1]
+            b2 += s * rows[k, at + 2]
+            b3 += s * rows[k, at + 3]
+        work[to + i, 0], work[to + i, 1], work[to + i, 2], work[to + i, 3] = b0, b1, b2, b3
+    for i in range(4, 8):
         a0 = a1 = a2 = a3 = a4 = a5 = a6 = a7 = 0.0
         for k in range(first, last):
             s = rows[k, weight] * rows[k, at + i]
@@ -306,14 +315,14 @@ def _eliminate(nu: Floats, slot: int, extended: bool, size: int, work: Floats) -
         to_range, to_rate = _RANGE_TO[i], _RATE_TO[i]
         if to_rate < 0:
             continue
-        for k in range(3):  # whole rows are summed from the eighth on, so the greater index comes first
+        for k in range(3):  # of two indices the row that is summed whole
             p, q = (i, 4 + k) if i >= 8 else (4 + k, i)
             if to_range >= 0:
                 work[CROSS_ROW + k, to_range] += work[SUM_RANGE + p, q]
             work[CROSS_ROW + k, to_rate] += work[SUM_RATE + p, q]
         if to_range >= 0:
-            work[VECTOR_ROW, to_range] += work[SUM_RANGE + i, 7]
-        work[VECTOR_ROW, to_rate] += work[SUM_RATE + i, 7]
+            work[VECTOR_ROW, to_range] += work[SUM_RANGE + max(i, 7), min(i, 7)]
+        work[VECTOR_ROW, to_rate] += work[SUM_RATE + max(i, 7), min(i, 7)]
         for j in range(i + 1):
             other_range, other_rate = _RANGE_TO[j], _RATE_TO[j]
             if other_rate < 0:

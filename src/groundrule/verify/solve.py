@@ -114,9 +114,8 @@ def make_room(looks: int, slots: int) -> modes.Room:
         np.zeros((9, 9)),
         np.zeros((normal.WORK_ROWS, 12)),
         np.zeros((lm.VECTOR_ROWS, 12)),
-        np.zeros(2, np.int64),
         np.zeros((looks, normal.ROWS)),
-        np.zeros(((modes.STARTS + 1) * (modes.MIRRORED + 1), 3)),
+        np.zeros(((modes.STARTS + 1) * (modes.MIRRORED + 2), 3)),
         np.zeros(12),
         np.zeros(9, np.int64),
     )
@@ -237,12 +236,14 @@ def reduce_horizontal(full: Floats, right: Floats, rest: Ints, vectors: Floats, 
         for j in range(2):
             curvature[i, j] = full[i, j]
         slope[i] = right[i]
+    factor = vectors[8:17]
+    if not lm.factorise(full, rest, 0.0, factor):
+        return
     for i in range(2):
         column[:] = 0.0
         for q in rest:
             column[q] = full[q, i]
-        if not lm.solve_step(full, column, rest, 0.0, vectors[8:17], step):
-            continue
+        lm.substitute(factor, column, rest, step)
         for r in range(len(rest)):
             slope[i] -= step[r] * right[rest[r]]
             for j in range(2):
