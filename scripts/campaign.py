@@ -50,6 +50,7 @@ QUICK = {
     "ledger_faults_campaign": ["--seeds", "200", "--kills", "10", "--entries", "20000", "--starts", "20", "--fsyncs", "30"],
     "ledger_flips_campaign": ["--every", "97", "--signed", "20"],
     "ledger_vectors_campaign": ["--sets", "2"],
+    "live_kill_campaign": ["--kills", "5"],
     "mutation_campaign": ["--module", "conflicts", "--line", "68"],
     "second_verifier_campaign": ["--receipts", "500", "--mutations", "1000"],
 }

@@ -78,7 +78,7 @@ def test_a_megabyte_of_the_same_is_refused_in_time(name: str, piece: bytes) -> N
     data = (target.examples[0] + piece * (1 << 20))[: 1 << 20]
     began = time.thread_time()
     assert survives(target, data) is None
-    assert time.thread_time() - began < 3 * WORST_S, "with room for a busy machine; the campaign holds the bound itself"
+    assert time.thread_time() - began < 10 * WORST_S, "with room for a busy machine; the campaign holds the bound itself"
 
 
 # --- the same over HTTP -----------------------------------------------------------------------------------------------------

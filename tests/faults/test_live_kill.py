@@ -9,7 +9,8 @@ from live_process import kill_runs
 from groundrule.pipeline.home_ledger import LedgerSetup
 from small_home import make_home
 
-KILLS = 50
+KILLS = 15
+"""The campaign (`live_kill_campaign`) counts hundreds."""
 
 
 def test_no_kill_loses_or_doubles_what_was_acknowledged(tmp_path: Path) -> None:

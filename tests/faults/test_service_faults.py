@@ -25,7 +25,7 @@ from groundrule.store.segments import segments_of
 from register_places import Place, folder_of_programs
 from register_places import running as running_postgres
 
-KILLS = 10
+KILLS = 5
 PROTECTED = "ambulance"
 NS = 1_000_000_000
 

@@ -1,24 +1,44 @@
-"""From a craft near the front to a dossier, by command alone; and what a stranger learns who has only the file."""
+"""From a craft near the front to a dossier, by command alone: what a stranger learns who has only the file, and the oversight report
+of the same home, counted again by hand.
+"""
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import subprocess
 import sys
+import time
 import zipfile
+from collections import Counter
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from console import groundrule
 from groundrule.instant import format_instant
+from groundrule.ledger.entry import Entry
+from groundrule.ledger.reader import read_log
+from groundrule.pipeline.home_ledger import log_folder
+from groundrule.store.home import Home
 from stories import VERIFIER, play, public_bytes
 
 CHECKER = VERIFIER.parent / "verify_dossier.py"
 
 
-def test_the_story_ends_in_a_dossier_that_a_stranger_checks_and_reads(tmp_path: Path) -> None:
-    told = play("front", tmp_path)
-    home, folder = Path(told["home"]), tmp_path / "front" / "dossier"
+SINCE = "2000-01-01"
+
+
+@pytest.fixture(scope="module")
+def front(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home that the story leaves; it is played once, since it takes as long as a hundred other tests."""
+    return Path(play("front", tmp_path_factory.mktemp("story"))["home"])
+
+
+def test_the_story_ends_in_a_dossier_that_a_stranger_checks_and_reads(front: Path, tmp_path: Path) -> None:
+    home, folder = front, front.parent / "dossier"
     ran = subprocess.run(
         [sys.executable, CHECKER, folder / "dossier.zip", "--policy", home / "ledger" / "policy", "--json"],
         capture_output=True, text=True, check=False,
@@ -110,3 +130,59 @@ def test_the_story_ends_in_a_dossier_that_a_stranger_checks_and_reads(tmp_path: 
     assert b"Ada Muster" not in public
     assert b"craft-9" not in public
     assert groundrule("replay", "--home", home).code == 0
+
+
+def entries(home: Path, until: str) -> list[Entry]:
+    log = read_log(log_folder(Home.open(home)))
+    return [entry for entry in map(Entry.decode, log.tree(log.integrated_size).entries()) if entry.t < until.replace("Z", "")]
+
+
+def answer(report: dict[str, Any], question: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(each for each in report["answers"] if each["question"] == question)
+    return found | {"values": {each["name"]: each["value"] for each in found["figures"]}}
+
+
+def test_the_report_of_the_front_counts_what_the_log_holds_and_is_vouched_for(front: Path, tmp_path: Path) -> None:
+    until = format_instant(time.time_ns() // 10**9 * 10**9)
+    ran = groundrule("oversight", "--from", SINCE, "--until", until, "--home", front, "--out", tmp_path / "a", "--json")
+    assert ran.code == 0, ran.err
+    told = ran.json
+    report = json.loads((tmp_path / "a" / "oversight.json").read_bytes())
+    held = entries(front, until)
+    assert report["inputs"]["log"]["size"] == len(held)
+    kinds = Counter(entry.kind for entry in held)
+    assert dict(answer(report, "ledger")["tables"][0]["rows"]) == kinds
+    assert answer(report, "changes")["values"]["enacted"] == kinds["enactment"] == 1
+    assert answer(report, "administrations")["values"]["requests"] == 1
+    assert answer(report, "officials")["values"]["principal_unknown"] == 1
+    assert answer(report, "contacts")["values"]["alleged"] == kinds["contact"] == 1
+    manifests = [json.loads(path.read_bytes()) for path in sorted((front / "manifests").glob("run-*.json"))]
+    assert answer(report, "coverage")["values"]["decisions"] == sum(each["counts"]["decided"] for each in manifests)
+    assert report["inputs"]["history"]["runs"] == len(manifests)
+    denied = answer(report, "disabled")["values"]
+    assert denied["denied_terminals"] >= 1
+    assert denied["denied_decisions"] >= denied["denied_terminals"]
+    # What it cannot know it lists, and every question is there.
+    assert len(report["answers"]) == told["questions"]
+    assert {"revenue", "custody", "spill_over", "carried_out", "unrecorded"} <= set(told["unanswered"])
+    for each in report["answers"]:
+        assert each["figures"] or each["tables"] or each["unknown"], each["question"]
+    # The entry names it; its bytes are the same again, also with the entry in the log.
+    entry = json.loads((tmp_path / "a" / "oversight-entry.json").read_bytes())
+    assert (entry["kind"], entry["body"]) == ("evidence", {"what": "oversight", "sha256": told["sha256"]})
+    again = groundrule("oversight", "--from", SINCE, "--until", until, "--home", front, "--out", tmp_path / "b", "--json").json
+    assert (again["sha256"], again["log_entry"]) == (told["sha256"], told["log_entry"])
+    with (tmp_path / "a" / "oversight.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["question"] for row in rows} == {each["question"] for each in report["answers"]}
+    assert b"Ada Muster" not in public_bytes(front)
+
+
+@pytest.mark.parametrize(("language", "title"), [("de", "Aufsichtsbericht"), ("uk", "Звіт для нагляду")])
+def test_other_languages(front: Path, tmp_path: Path, language: str, title: str) -> None:
+    ran = groundrule(
+        "oversight", "--from", SINCE, "--until", "2026-01-01", "--home", front, "--out", tmp_path / "x", "--language", language, "--no-log"
+    )
+    assert ran.code == 0, ran.err
+    assert title in ran.out
+    assert title in (tmp_path / "x" / "oversight.html").read_text(encoding="utf-8")

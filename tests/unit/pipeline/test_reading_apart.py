@@ -96,7 +96,7 @@ HARM = {
     "falls into its own expression": ("import re; re.match(r'(a+)+$', 'a' * 60 + 'b')", "longer than"),
     "holds the lock of the interpreter": ("sum(range(10 ** 12))", "longer than"),
     "turns deaf": ("import signal; signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 60)); time.sleep(600)", "longer than"),
-    "takes all memory": ("x = [bytearray(1 << 24) for _ in range(10_000)]", "more memory"),
+    "takes all memory": ("x = [bytearray(1 << 28) for _ in range(10_000)]", "more memory"),
     "takes it at once": ("x = bytearray(1 << 36)", "more memory"),
     "takes it past Python": (
         "p = ctypes.CDLL(None).malloc; p.restype = ctypes.c_void_p\nif not p(ctypes.c_size_t(1 << 36)): raise MemoryError",
