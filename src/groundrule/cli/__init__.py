@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "database": ("database", "app"),
     "areas": ("areas", "app"),
     "orbits": ("orbits", "app"),
+    "verify": ("verify", "verify"),
     "rules": ("rules", "app"),
     "register": ("register", "app"),
     "decide": ("decide", "decide"),

@@ -95,7 +95,7 @@ def status(
     as_json: OutputJson = False,
 ) -> None:
     """Say how many satellites of each constellation have usable elements, how old they are and what is missing."""
-    loaded = _loaded(home, elements)
+    loaded = loaded_elements(home, elements)
     moment = instant_option(at, "--at")
     moment = time.time_ns() if moment is None else moment
     rows = status_at(loaded, moment, max_age_s=max_age_days * _DAY_S, max_ahead_s=max_ahead_days * _DAY_S)
@@ -181,7 +181,7 @@ def visible(
         )
     moment = instant_option(at, "--at")
     moment = time.time_ns() if moment is None else moment
-    loaded = _loaded(home, elements)
+    loaded = loaded_elements(home, elements)
     if constellation:
         loaded = loaded.of_constellation(*constellation)
     used = for_use(loaded, moment)
@@ -233,7 +233,8 @@ def visible(
         warn(f"{name}: {why}")
 
 
-def _loaded(home: Path, files: list[Path] | None) -> Elements:
+def loaded_elements(home: Path, files: list[Path] | None, *, grade: str | None = None) -> Elements:
+    """Elements of files, or of the home where none are named; what cannot be used is told on stderr."""
     if not files:
         loaded = load_elements(Home.open(home))
         if not len(loaded):
@@ -241,7 +242,7 @@ def _loaded(home: Path, files: list[Path] | None) -> Elements:
         return loaded
     tables = []
     for path in files:
-        read = read_file(path)
+        read = read_file(path, grade=grade)
         _print_issues(read.issues, read.issue_count)
         tables.append(read.elements)
     loaded = join(tables)

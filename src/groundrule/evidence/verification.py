@@ -1,0 +1,219 @@
+"""Picture of one verification: ground tracks, range circles, claim, estimate with its ellipse, and the mirror.
+
+Left the whole, in an azimuthal projection about the estimate; right what the verdict is about, near the estimate. Colours
+are those of Okabe and Ito. The basemap is for looking at, not for deciding.
+"""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from groundrule.errors import InputError
+from groundrule.evidence.outlines import Outlines, shipped_outlines
+from groundrule.frames import WGS84_A_M, WGS84_B_M
+from groundrule.instant import format_instant
+from groundrule.verify.report import Report, Satellite
+
+Floats = NDArray[np.float64]
+
+FORMATS = ("png", "svg")
+_SEA, _LAND, _COAST, _BORDER, _INK = "#E6EEF3", "#FBFAF6", "#A9B4BB", "#B9AFA0", "#222222"
+_CLAIM, _ESTIMATE, _MIRROR, _TRACKS = "#D55E00", "#0072B2", "#CC79A7", ("#009E73", "#56B4E9", "#E69F00", "#000000", "#F0E442")
+_EARTH_KM = 6371.0
+
+
+class _Plane:
+    """Azimuthal equidistant projection about a point [km]; what lies beyond 90 degrees is not drawn."""
+
+    def __init__(self, lat_deg: float, lon_deg: float) -> None:
+        self.lat, self.lon = math.radians(lat_deg), math.radians(lon_deg)
+
+    def __call__(self, lat_deg: Floats, lon_deg: Floats) -> Floats:
+        lat, lon = np.radians(np.asarray(lat_deg, np.float64)), np.radians(np.asarray(lon_deg, np.float64)) - self.lon
+        cosine = math.sin(self.lat) * np.sin(lat) + math.cos(self.lat) * np.cos(lat) * np.cos(lon)
+        angle = np.arccos(np.clip(cosine, -1, 1))
+        east = np.cos(lat) * np.sin(lon)
+        north = math.cos(self.lat) * np.sin(lat) - math.sin(self.lat) * np.cos(lat) * np.cos(lon)
+        size = np.hypot(east, north)
+        scale = _EARTH_KM * angle / np.where(size > 0, size, 1.0)
+        out = np.stack([east * scale, north * scale], axis=-1)
+        out[angle > math.pi / 2] = np.nan
+        return out
+
+
+def draw_verification(report: Report, path: Path | str, *, outlines: Outlines | None = None) -> None:
+    """Draw one verification.
+
+    Args:
+        report: as `verify.report.reports` made it. path: the PNG or SVG to write. outlines: basemap; None: the shipped one.
+    Raises:
+        InputError: the suffix is neither, or the report has neither an estimate nor a claim nor a satellite.
+    """
+    target = Path(path)
+    form = target.suffix.lower().lstrip(".")
+    if form not in FORMATS:
+        raise InputError(f"{target}: pictures are not written as `{form}`", help="name a file that ends in .png or .svg")
+    claim = (report.claim_lat_deg, report.claim_lon_deg) if not math.isnan(report.claim_lat_deg) else None
+    places = [(mode.lat_deg, mode.lon_deg) for mode in report.modes]
+    below = [one.track[len(one.track) // 2] for one in report.satellites if one.track]
+    centre = places[0] if places else claim or (below[0] if below else None)
+    if centre is None:
+        raise InputError(f"there is nothing to draw of terminal `{report.terminal}`", help="it has no estimate, claim or satellite")
+    plane = _Plane(*centre)
+    figure = Figure(figsize=(14, 7.6), dpi=130, facecolor="white")
+    FigureCanvasAgg(figure)
+    colour = {"consistent": "#009E73", "inconsistent": "#D55E00", "fault": "#000000"}.get(report.verdict, "#996600")
+    figure.text(0.012, 0.955, report.verdict.upper(), fontsize=18, fontweight="bold", color=colour, va="center")
+    who = f"terminal {report.terminal} · {format_instant(report.t_ref_ns)} · {len(report.satellites)} satellites · grade {report.grade}"
+    figure.text(0.012, 0.915, f"{who} · stands against {report.assurance.upper()}", fontsize=10.5, color="#444444", va="center")
+    whole, near = figure.add_axes((0.006, 0.16, 0.56, 0.72)), figure.add_axes((0.576, 0.16, 0.418, 0.72))
+    everything = np.array([*places, *([claim] if claim else []), *below], np.float64)
+    at = plane(everything[:, 0], everything[:, 1])
+    reach = float(np.nanmax(np.hypot(at[:, 0], at[:, 1]))) * 1.2 + 50.0
+    lines = outlines or shipped_outlines()
+    for axes, size in ((whole, min(max(reach, 300.0), 6000.0)), (near, _near_km(report, plane, claim))):
+        _base(axes, plane, lines, size)
+        for k, one in enumerate(report.satellites):
+            _satellite(axes, plane, one, _TRACKS[k % len(_TRACKS)], size, labelled=axes is whole)
+        _feasible(axes, plane, report)
+        _places(axes, plane, report, claim, size)
+    whole.set_title("tracks and range circles", fontsize=9.5, color="#555555", loc="left")
+    near.set_title("estimate, 95 % ellipse and claim", fontsize=9.5, color="#555555", loc="left")
+    words = _wrapped(report.words, 175)
+    figure.text(0.012, 0.135, words, fontsize=9.5, color=_INK, va="top", linespacing=1.35)
+    figure.text(0.994, 0.008, f"Basemap {lines.attribution}; for looking at, not for deciding", fontsize=7.5, color="#666666",
+                ha="right", va="bottom")  # fmt: skip
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # No date and no version inside, so that the same verdict gives the same picture.
+    told = {"Software": None} if form == "png" else {"Date": None, "Creator": None}
+    with matplotlib.rc_context({"svg.hashsalt": report.inputs}):
+        figure.savefig(target, format=form, metadata=told)
+
+
+def _near_km(report: Report, plane: _Plane, claim: tuple[float, float] | None) -> float:
+    """Half width of the near panel: the ellipse, and the claim if it is not too far to see both."""
+    ellipse = 1.6 * report.modes[0].major_95_m / 1e3 if report.modes and math.isfinite(report.modes[0].major_95_m) else 50.0
+    size = max(ellipse, 0.2)
+    if claim is not None:
+        away = float(np.hypot(*plane(np.array([claim[0]]), np.array([claim[1]]))[0]))
+        if away < 60 * size:
+            size = max(size, 1.25 * away)
+    return min(size, 3000.0)
+
+
+def _base(axes: Axes, plane: _Plane, lines: Outlines, size: float) -> None:
+    axes.set_facecolor(_SEA)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    box = axes.get_position()
+    width = size * box.width * 14 / (box.height * 7.6)
+    axes.set_xlim(-width, width)
+    axes.set_ylim(-size, size)
+    axes.set_aspect("equal", adjustable="box")
+    land = [piece for ring in lines.land if np.isfinite(piece := plane(ring[:, 1], ring[:, 0])).all()]
+    shown = [piece for piece in land if np.abs(piece).min(axis=0).max() < 4 * size or _around(piece)]
+    axes.add_collection(PolyCollection(shown, facecolors=_LAND, edgecolors=_COAST, linewidths=0.6, zorder=1), autolim=False)
+    borders = [piece for line in lines.borders if np.isfinite(piece := plane(line[:, 1], line[:, 0])).all()]
+    axes.add_collection(LineCollection(borders, colors=_BORDER, linewidths=0.7, zorder=2), autolim=False)
+    nice = 10.0 ** math.floor(math.log10(size))
+    step = next(nice * k for k in (5, 2, 1, 0.5) if nice * k <= size * 0.6)
+    x, y = -width + 0.06 * size, -0.93 * size
+    axes.plot([x, x + step], [y, y], color=_INK, linewidth=2, zorder=12)
+    axes.text(x + step / 2, y + 0.02 * size, f"{step:g} km" if step >= 1 else f"{step * 1e3:g} m", fontsize=8, ha="center", zorder=12)
+    for spine in axes.spines.values():
+        spine.set_color("#BBC7CE")
+
+
+def _around(piece: Floats) -> bool:
+    """Whether a ring's box holds the centre."""
+    low, high = piece.min(axis=0), piece.max(axis=0)
+    return bool((low <= 0).all() and (high >= 0).all())
+
+
+def _satellite(axes: Axes, plane: _Plane, one: Satellite, colour: str, size: float, *, labelled: bool) -> None:
+    track = plane(np.array([p[0] for p in one.track]), np.array([p[1] for p in one.track]))
+    style = "-" if one.used else ":"
+    axes.plot(track[:, 0], track[:, 1], color=colour, linewidth=2.2, linestyle=style, zorder=5)
+    if len(track) > 1 and np.isfinite(track[-2:]).all() and np.abs(track[-1]).max() < size:
+        axes.annotate("", xy=track[-1], xytext=track[-2], arrowprops={"arrowstyle": "-|>", "color": colour, "lw": 2}, zorder=5)
+    if labelled and np.isfinite(track[-1]).all() and np.abs(track[-1]).max() < size:
+        name = one.name or str(one.catalogue)
+        axes.annotate(name, track[-1], xytext=(4, 4), textcoords="offset points", fontsize=7.5, color=colour, zorder=8)
+    if math.isfinite(one.range_m):
+        circle = _circle(np.array(one.position_m), one.range_m)
+        if circle is not None:
+            at = plane(circle[:, 0], circle[:, 1])
+            axes.plot(at[:, 0], at[:, 1], color=colour, linewidth=1.0, alpha=0.75 if one.used else 0.35, linestyle=style, zorder=4)
+
+
+def _circle(position_m: Floats, range_m: float) -> Floats | None:
+    """Ground points at a distance from a satellite, on a sphere [n, 2; degree]; None where none is."""
+    size = float(np.linalg.norm(position_m))
+    up = position_m / size
+    # Radius of the ellipsoid below the satellite; the circle is off by 2 km at most over a footprint.
+    radius = 1.0 / math.sqrt((1 - up[2] ** 2) / WGS84_A_M**2 + up[2] ** 2 / WGS84_B_M**2)
+    cosine = (radius**2 + size**2 - range_m**2) / (2 * radius * size)
+    if not -1 < cosine < 1:
+        return None
+    side = np.cross(up, [0.0, 0.0, 1.0] if abs(up[2]) < 0.9 else [1.0, 0.0, 0.0])
+    side /= np.linalg.norm(side)
+    other = np.cross(up, side)
+    turn = np.linspace(0, 2 * math.pi, 721)[:, None]
+    points = cosine * up + math.sqrt(1 - cosine**2) * (np.cos(turn) * side + np.sin(turn) * other)
+    lat = np.degrees(np.arctan2(points[:, 2] / (WGS84_B_M / WGS84_A_M) ** 2, np.hypot(points[:, 0], points[:, 1])))
+    return np.stack([lat, np.degrees(np.arctan2(points[:, 1], points[:, 0]))], axis=1)
+
+
+def _feasible(axes: Axes, plane: _Plane, report: Report) -> None:
+    if report.feasible_edge:
+        edge = np.array(report.feasible_edge)
+        at = plane(edge[:, 0], edge[:, 1])
+        if np.isfinite(at).all():
+            axes.fill(at[:, 0], at[:, 1], facecolor="#999999", alpha=0.18, edgecolor="#666666", linewidth=0.8, zorder=3)
+
+
+def _places(axes: Axes, plane: _Plane, report: Report, claim: tuple[float, float] | None, size: float) -> None:
+    for m, mode in enumerate(report.modes):
+        at = plane(np.array([mode.lat_deg]), np.array([mode.lon_deg]))[0]
+        if not np.isfinite(at).all():
+            continue
+        colour = _ESTIMATE if m == 0 else _MIRROR
+        if math.isfinite(mode.major_95_m):
+            turn = np.linspace(0, 2 * math.pi, 181)
+            azimuth = math.radians(mode.azimuth_deg)
+            along, across = mode.major_95_m / 1e3 * np.cos(turn), mode.minor_95_m / 1e3 * np.sin(turn)
+            axes.fill(
+                at[0] + along * math.sin(azimuth) + across * math.cos(azimuth),
+                at[1] + along * math.cos(azimuth) - across * math.sin(azimuth),
+                facecolor=colour, alpha=0.25, edgecolor=colour, linewidth=1.2, zorder=6,
+            )
+        axes.plot(*at, marker="+" if m == 0 else "x", color=colour, markersize=11, markeredgewidth=2, zorder=9)
+        if np.abs(at).max() < size:
+            words = "radio" if m == 0 else f"other mode, weight {mode.weight:.2g}"
+            axes.annotate(words, at, xytext=(8, -11), textcoords="offset points", fontsize=9, color=colour, zorder=10)
+    if claim is not None:
+        at = plane(np.array([claim[0]]), np.array([claim[1]]))[0]
+        if np.isfinite(at).all():
+            axes.plot(*at, marker="o", color=_CLAIM, markersize=8, markerfacecolor="none", markeredgewidth=2, zorder=9)
+            away = float(np.hypot(*at))
+            if away > 1.2 * size:
+                to = at / away * 0.9 * size
+                axes.annotate("", xy=to, xytext=0.75 * to, arrowprops={"arrowstyle": "-|>", "color": _CLAIM, "lw": 1.8}, zorder=9)
+                words = f"claim, {away:,.0f} km"
+                axes.text(*(0.68 * to), words, fontsize=9, color=_CLAIM, zorder=10, ha="center", va="center")
+            elif np.abs(at).max() < size:
+                axes.annotate("claim", at, xytext=(8, 6), textcoords="offset points", fontsize=9, color=_CLAIM, zorder=10)
+
+
+def _wrapped(text: str, width: int) -> str:
+    return "\n".join(textwrap.wrap(text, width)[:6])
