@@ -202,12 +202,13 @@ def r9(scene: Scene) -> None:
         60: ("2.0/4.1 4.6/9.5 16/34", "49/66 50/68 50/68", "0.4/0.9"),
         300: ("0.9/1.9 2.2/4.5 7.7/16", "12/14 12/14 12/14", "0.1/0.1"),
     }
-    print("R9 static bias km p50/p95 at 30, 70, 250 m/s; position m at velocity prior 1, 30, 300 m/s; speed sigma | stated")
+    # The stated 15-s and 300-s biases are met with a known oscillator, not with the scenario's 0.1 ppm; both are shown.
+    print("R9 static bias km p50/p95 at 30, 70, 250 m/s (f 30 m/s; f known); position m at velocity prior 1, 30, 300 m/s; speed")
     for looks, told in stated.items():
         runs = simulate(draws, 40, looks, 150.0, 10.0, scene.rng(10))
-        still = runs.batch.under(Priors())
         bias = []
-        for speed in (30.0, 70.0, 250.0):
+        for f_sigma, speed in ((30.0, 30.0), (30.0, 70.0), (30.0, 250.0), (0.0, 30.0), (0.0, 70.0), (0.0, 250.0)):
+            still = runs.batch.under(Priors(f_sigma_m_s=f_sigma))
             out = []
             for heading in np.arange(8) * math.pi / 4:
                 velocity = np.tile(speed * np.array([math.sin(heading), math.cos(heading)]), (40, 1))
@@ -222,7 +223,8 @@ def r9(scene: Scene) -> None:
             places.append(f"{np.median(radial(covariance)):.0f}/{np.percentile(radial(covariance), 95):.0f}")
             speeds = np.sqrt(np.linalg.eigvalsh(covariance[:, 6:8, 6:8])[:, 1])
         speed = f"{np.median(speeds):.2f}/{np.percentile(speeds, 95):.2f}"
-        print(f"  {looks:4} s  {' '.join(bias)} | {told[0]}   {' '.join(places)} | {told[1]}   {speed} | {told[2]}")
+        both = f"{' '.join(bias[:3])}; {' '.join(bias[3:])}"
+        print(f"  {looks:4} s  {both} | {told[0]}   {' '.join(places)} | {told[1]}   {speed} | {told[2]}")
 
 
 def r10_outliers(scene: Scene) -> None:

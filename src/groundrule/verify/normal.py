@@ -308,10 +308,34 @@ def assemble(
 @njit(cache=True, error_model="numpy")
 def _eliminate(nu: Floats, slot: int, extended: bool, size: int, work: Floats) -> None:
     """Add one satellite's sums, less what its nuisances explain, to the lower half of the raw equations."""
+    if extended:
+        _gather_all(size, work)
+    else:
+        for k in range(3):
+            for i in range(3):
+                work[CROSS_ROW + k, i] = work[SUM_RANGE + 4 + k, i] + work[SUM_RATE + 4 + k, i]
+            work[CROSS_ROW + k, DELTA] = work[SUM_RANGE + 4 + k, 3]
+            work[CROSS_ROW + k, F] = work[SUM_RATE + 4 + k, 3]
+        for i in range(3):
+            work[VECTOR_ROW, i] += work[SUM_RANGE + 7, i] + work[SUM_RATE + 7, i]
+            work[RAW_ROW + DELTA, i] += work[SUM_RANGE + 3, i]
+            work[RAW_ROW + F, i] += work[SUM_RATE + 3, i]
+            for j in range(i + 1):
+                work[RAW_ROW + i, j] += work[SUM_RANGE + i, j] + work[SUM_RATE + i, j]
+        work[VECTOR_ROW, DELTA] += work[SUM_RANGE + 7, 3]
+        work[VECTOR_ROW, F] += work[SUM_RATE + 7, 3]
+        work[RAW_ROW + DELTA, DELTA] += work[SUM_RANGE + 3, 3]
+        work[RAW_ROW + F, F] += work[SUM_RATE + 3, 3]
+    _reduce(nu, slot, size, work)
+
+
+@njit(cache=True, error_model="numpy")
+def _gather_all(size: int, work: Floats) -> None:
+    """Add one satellite's sums to the raw equations where more than the five usual states are estimated."""
     for k in range(3):
         for i in range(size):
             work[CROSS_ROW + k, i] = 0.0
-    for i in range(ROW if extended else 4):
+    for i in range(ROW):
         to_range, to_rate = _RANGE_TO[i], _RATE_TO[i]
         if to_rate < 0:
             continue
@@ -330,6 +354,11 @@ def _eliminate(nu: Floats, slot: int, extended: bool, size: int, work: Floats) -
             if to_range >= 0 and other_range >= 0:
                 work[RAW_ROW + max(to_range, other_range), min(to_range, other_range)] += work[SUM_RANGE + i, j]
             work[RAW_ROW + max(to_rate, other_rate), min(to_rate, other_rate)] += work[SUM_RATE + i, j]
+
+
+@njit(cache=True, error_model="numpy")
+def _reduce(nu: Floats, slot: int, size: int, work: Floats) -> None:
+    """Take from the raw equations what one satellite's nuisances explain."""
     for i in range(size):
         x0, x1, x2 = work[CROSS_ROW, i], work[CROSS_ROW + 1, i], work[CROSS_ROW + 2, i]
         p0 = work[G_ROW, 3] * x0 + work[G_ROW, 4] * x1 + work[G_ROW, 5] * x2
