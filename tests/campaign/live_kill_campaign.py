@@ -18,6 +18,7 @@ TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS), str(TESTS / "faults")]
 
 from live_process import kill_runs  # noqa: E402 - the path comes first
+
 from small_home import make_home  # noqa: E402
 
 
