@@ -262,11 +262,11 @@ def run(asked: argparse.Namespace, port: int, link: str, key: str, fleet: Fleet)
         browser = tool.chromium.launch(executable_path=chromium, args=list(DRAW_BY_SOFTWARE))
         context = browser.new_context(locale="en-US", viewport={"width": asked.width, "height": asked.height}, device_scale_factor=1)
         page = context.new_page()
-        page.on("requestfailed", lambda each: None if "ABORTED" in str(each.failure) else failed.append(f"{each.url} {each.failure}"))
-        page.on("response", lambda each: failed.append(f"{each.url} {each.status}") if each.status >= 400 else None)
         page.goto(link)
         page.wait_for_url(lambda url: "#" not in url)
-        page.wait_for_timeout(500)
+        page.wait_for_timeout(1_500)
+        page.on("requestfailed", lambda each: None if "ABORTED" in str(each.failure) else failed.append(f"{each.url} {each.failure}"))
+        page.on("response", lambda each: failed.append(f"{each.url} {each.status}") if each.status >= 400 else None)
         renderer = page.evaluate(
             """() => { const gl = document.createElement('canvas').getContext('webgl2');
             return gl.getParameter(gl.getExtension('WEBGL_debug_renderer_info').UNMASKED_RENDERER_WEBGL); }"""

@@ -5,6 +5,8 @@ import { answer, KEYS, type AnswerKey } from '../marks';
 import { ringName } from './icons';
 
 export interface CellRow {
+  /** Which cell: it keeps its place when the map is moved. */
+  readonly key: string;
   readonly lat: number;
   readonly lon: number;
   readonly count: number;
@@ -43,7 +45,8 @@ export function readAnswer(given: MapAnswer): Seen {
       const east = c.east?.[i];
       const north = c.north?.[i];
       const box = west === undefined || south === undefined || east === undefined || north === undefined ? null : ([west, south, east, north] as const);
-      cells.push({ lon: c.lon[i]!, lat: c.lat[i]!, count: c.count[i]!, counts: row, box });
+      const key = box ? `${box[0].toFixed(5)} ${box[1].toFixed(5)} ${box[2].toFixed(5)}` : `${c.lon[i]} ${c.lat[i]}`;
+      cells.push({ key, lon: c.lon[i]!, lat: c.lat[i]!, count: c.count[i]!, counts: row, box });
     }
   } else if (given.points) {
     const p = given.points;
@@ -68,14 +71,20 @@ export function only(seen: Seen, keys: ReadonlySet<AnswerKey>): Seen {
   return { ...seen, cells, points: seen.points.filter((point) => keys.has(point.key)) };
 }
 
+/** Where a ring is drawn: to a thirty-second of its cell, so that it stays what it is while those in it move a little. */
+function place(cell: CellRow): [number, number] {
+  const step = cell.box ? (cell.box[2] - cell.box[0]) / 32 : 0;
+  const near = (value: number) => (step > 0 ? Math.round(value / step) * step : value);
+  return [near(cell.lon), Math.max(-90, Math.min(90, near(cell.lat)))];
+}
+
 export function cellFeatures(cells: readonly CellRow[], compact: Intl.NumberFormat): FeatureCollection<Point> {
-  const features: Feature<Point>[] = cells.map((cell, i) => ({
-    type: 'Feature',
-    geometry: { type: 'Point', coordinates: [cell.lon, cell.lat] },
-    properties: { i, count: cell.count, image: ringName(cell.counts, compact.format(cell.count)) },
-  }));
   // Drawn in this order, larger ones on top; a key to sort by would be a call to the graphics library for each.
-  features.sort((a, b) => (a.properties!['count'] as number) - (b.properties!['count'] as number));
+  const features: Feature<Point>[] = [...cells].sort((a, b) => a.count - b.count).map((cell) => ({
+    type: 'Feature',
+    geometry: { type: 'Point', coordinates: place(cell) },
+    properties: { cell: cell.key, image: ringName(cell.counts, compact.format(cell.count)) },
+  }));
   return { type: 'FeatureCollection', features };
 }
 
@@ -85,6 +94,5 @@ export function pointFeatures(points: readonly PointRow[]): FeatureCollection<Po
     geometry: { type: 'Point', coordinates: [point.lon, point.lat] },
     properties: { id: point.id, key: point.key, order: KEYS.indexOf(point.key) },
   }));
-  features.sort((a, b) => (a.properties!['order'] as number) - (b.properties!['order'] as number));
   return { type: 'FeatureCollection', features };
 }

@@ -9,6 +9,7 @@ import { loadBasemap, type Basemap } from './basemap';
 import { coloursFor, markImage, nameImage, RATIO, ringImage } from './icons';
 import type { Look } from './place';
 import { LAYERS_OF, styleOf } from './style';
+import { changed, named } from './told';
 
 // MapLibre works out the address of its worker at run time, where no bundler sees it.
 maplibregl.setWorkerUrl(workerUrl);
@@ -47,16 +48,31 @@ function nameFeatures(base: Basemap, language: Language) {
   };
 }
 
-const isEmpty = (data: GeoJSON.GeoJSON) => data.type === 'FeatureCollection' && data.features.length === 0;
+/** Sources of which only what changed is told, and the property that names a feature of theirs. */
+const TOLD_BY: Readonly<Record<string, string>> = { cells: 'cell', points: 'id' };
+/** What each map was told last of such a source: each feature as text, by its name. */
+const told = new WeakMap<LiveMap, Map<string, ReadonlyMap<string, string>>>();
 
 export function setData(map: LiveMap, source: string, data: GeoJSON.GeoJSON): void {
   const found = map.getSource(source) as maplibregl.GeoJSONSource | undefined;
   if (!found) return;
-  const visibility = isEmpty(data) ? 'none' : 'visible';
-  const shown = (LAYERS_OF[source] ?? []).filter((layer) => map.getLayoutProperty(layer, 'visibility') !== visibility);
-  // What stays empty need not be told to the worker again.
-  if (visibility === 'visible' || shown.length) void found.setData(data);
-  for (const layer of shown) map.setLayoutProperty(layer, 'visibility', visibility);
+  const features = data.type === 'FeatureCollection' ? data.features : null;
+  const visibility = features?.length === 0 ? 'none' : 'visible';
+  const layers = (LAYERS_OF[source] ?? []).filter((layer) => map.getLayoutProperty(layer, 'visibility') !== visibility);
+  const by = TOLD_BY[source];
+  const now = by && features ? named(features, by) : null;
+  let of = told.get(map);
+  if (!of) told.set(map, (of = new Map()));
+  const before = of.get(source);
+  if (by && features && now && before?.size) {
+    // A tile is made anew only where something of it changed: after a small move that is the edge, and often nothing.
+    const change = changed(before, now, features, by);
+    if (change.add.length > features.length * 0.8) void found.setData(data);
+    else if (change.add.length || change.remove.length) void found.updateData(change);
+  } else if (visibility === 'visible' || layers.length) void found.setData(data);
+  if (now) of.set(source, now);
+  else of.delete(source);
+  for (const layer of layers) map.setLayoutProperty(layer, 'visibility', visibility);
 }
 
 /** Make the map; it is handed over once its style and pictures are there. */

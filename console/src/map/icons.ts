@@ -1,7 +1,8 @@
 /** Pictures that the map draws: marks of answers, rings of shares, names of countries. Drawn here, so that no glyphs are fetched. */
 import { KEYS, MARKS, PATHS, type AnswerKey } from '../marks';
 
-export const RATIO = 2;
+/** Pixels of a picture for each of the page; each map tile carries copies of its pictures, so no more than can be seen. */
+export const RATIO = typeof window === 'undefined' || window.devicePixelRatio > 1 ? 2 : 1.5;
 const PARTS = 24;
 
 export interface Colours {

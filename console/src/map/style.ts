@@ -44,8 +44,8 @@ export function styleOf(base: Basemap, dark: boolean, globe: boolean): StyleSpec
       base: { type: 'geojson', data: oneOf(base), tolerance: 0.8, buffer: 8, attribution: '' },
       names: { type: 'geojson', data: EMPTY, buffer: 8 },
       areas: { type: 'geojson', data: EMPTY, promoteId: 'fid' },
-      cells: { type: 'geojson', data: EMPTY, buffer: 8 },
-      points: { type: 'geojson', data: EMPTY, buffer: 8 },
+      cells: { type: 'geojson', data: EMPTY, buffer: 8, promoteId: 'cell' },
+      points: { type: 'geojson', data: EMPTY, buffer: 8, promoteId: 'id' },
       track: { type: 'geojson', data: EMPTY },
       chosen: { type: 'geojson', data: EMPTY },
     },
@@ -67,7 +67,7 @@ export function styleOf(base: Basemap, dark: boolean, globe: boolean): StyleSpec
       {
         id: 'points', type: 'symbol', source: 'points',
         layout: {
-          visibility: 'none', 'icon-image': ['concat', 'mark|', ['get', 'key']], 'icon-allow-overlap': true, 'icon-ignore-placement': true, 'symbol-z-order': 'source',
+          visibility: 'none', 'icon-image': ['concat', 'mark|', ['get', 'key']], 'icon-allow-overlap': true, 'icon-ignore-placement': true, 'symbol-sort-key': ['get', 'order'],
           'icon-size': ['interpolate', ['linear'], ['zoom'], 1, 0.62, 6, 0.85, 11, 1.1],
         },
       },

@@ -191,7 +191,7 @@ export default function MapPage(): JSX.Element {
       }
       const cell = map.queryRenderedFeatures(near, { layers: ['cells'] })[0];
       if (cell) {
-        const row = cellsNow.current[Number(cell.properties['i'])];
+        const row = cellsNow.current.get(String(cell.properties['cell']));
         if (row) zoomTo(map, row.lat, row.lon);
         return;
       }
@@ -201,7 +201,7 @@ export default function MapPage(): JSX.Element {
     const onMove = (event: { point: { x: number; y: number } }) => {
       const hit = map.queryRenderedFeatures([event.point.x, event.point.y], { layers: ['points', 'cells', 'areas'] })[0];
       map.getCanvas().style.cursor = hit ? 'pointer' : '';
-      const row = hit?.layer.id === 'cells' ? cellsNow.current[Number(hit.properties['i'])] : undefined;
+      const row = hit?.layer.id === 'cells' ? cellsNow.current.get(String(hit.properties['cell'])) : undefined;
       setTip(row ? { x: event.point.x, y: event.point.y, counts: row.counts, count: row.count } : null);
     };
     const onOut = () => setTip(null);
@@ -214,8 +214,8 @@ export default function MapPage(): JSX.Element {
       map.off('mouseout', onOut);
     };
   }, [map]);
-  const cellsNow = useRef<Seen['cells']>([]);
-  cellsNow.current = drawn?.cells ?? [];
+  const cellsNow = useRef<ReadonlyMap<string, Seen['cells'][number]>>(new Map());
+  cellsNow.current = useMemo(() => new Map((drawn?.cells ?? []).map((cell) => [cell.key, cell])), [drawn]);
 
   const mark = useCallback(
     (lat: number | null, lon: number | null) => {
