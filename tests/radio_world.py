@@ -67,9 +67,15 @@ class World:
     def __post_init__(self) -> None:
         made = walker((SHELL,), START_NS - 3 * 3600 * NS_PER_S, constellation="invented")
         n = len(made)
-        covariance = np.broadcast_to(np.diag(np.square(self.ephemeris_m)), (n, 3, 3)).copy() if self.grade == "operator" else None
+        covariance = (
+            np.broadcast_to(np.diag(np.square(self.ephemeris_m)), (n, 3, 3)).copy()
+            if self.grade == "operator"
+            else None
+        )
         self.elements = Elements(
-            **{name: getattr(made, name) for name in _COLUMNS if name != "grade"}, grade=np.full(n, self.grade), covariance_m2=covariance
+            **{name: getattr(made, name) for name in _COLUMNS if name != "grade"},
+            grade=np.full(n, self.grade),
+            covariance_m2=covariance,
         )
         self.rng = np.random.default_rng(self.seed)
         self._propagator = Propagator(self.elements)
@@ -137,10 +143,22 @@ class World:
             for i in range(len(t)):
                 common = {"terminal_id": who.name, "observed_at": int(t[i]), "satellite": number, "trust": who.trust}
                 rows.append(
-                    {**common, "kind": "rtt", "value": 2 * ranges[i] / C_M_S, "sigma": 2 * self.range_sigma_m / C_M_S, "cal_sigma_m": 30.0}
+                    {
+                        **common,
+                        "kind": "rtt",
+                        "value": 2 * ranges[i] / C_M_S,
+                        "sigma": 2 * self.range_sigma_m / C_M_S,
+                        "cal_sigma_m": 30.0,
+                    }
                 )
                 rows.append(
-                    {**common, "kind": "ul_doppler", "value": hertz[i], "sigma": self.rate_sigma_hz, "carrier_hz": CARRIER_HZ}
+                    {
+                        **common,
+                        "kind": "ul_doppler",
+                        "value": hertz[i],
+                        "sigma": self.rate_sigma_hz,
+                        "carrier_hz": CARRIER_HZ,
+                    }
                 )
         return rows
 
@@ -162,8 +180,13 @@ class World:
                 speed = math.hypot(*who.velocity_m_s)
                 rows.append(
                     {
-                        "terminal_id": who.name, "observed_at": start_ns + dt * NS_PER_S, "lat_deg": at[0], "lon_deg": at[1],
-                        "position_sigma_m": 5.0, "position_source": "gnss", "speed_m_s": speed,
+                        "terminal_id": who.name,
+                        "observed_at": start_ns + dt * NS_PER_S,
+                        "lat_deg": at[0],
+                        "lon_deg": at[1],
+                        "position_sigma_m": 5.0,
+                        "position_source": "gnss",
+                        "speed_m_s": speed,
                         "course_deg": math.degrees(math.atan2(*who.velocity_m_s)) % 360.0,
                     }
                 )
@@ -210,7 +233,24 @@ def table(rows: list[dict]) -> pa.Table:
 
 
 _COLUMNS = [
-    "catalogue", "name", "designator", "epoch_ns", "mean_motion_rev_day", "eccentricity", "inclination_deg", "raan_deg", "arg_perigee_deg",
-    "mean_anomaly_deg", "bstar", "ndot", "nddot", "element_set", "rev", "classification", "constellation", "grade", "form", "source",
+    "catalogue",
+    "name",
+    "designator",
+    "epoch_ns",
+    "mean_motion_rev_day",
+    "eccentricity",
+    "inclination_deg",
+    "raan_deg",
+    "arg_perigee_deg",
+    "mean_anomaly_deg",
+    "bstar",
+    "ndot",
+    "nddot",
+    "element_set",
+    "rev",
+    "classification",
+    "constellation",
+    "grade",
+    "form",
+    "source",
 ]
-

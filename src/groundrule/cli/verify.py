@@ -17,7 +17,8 @@ from groundrule.evidence.verification import draw_verification
 from groundrule.instant import format_instant
 from groundrule.store.observations import open_observations
 from groundrule.verify.assemble import Options, assemble
-from groundrule.verify.judge import Settings, verify_batch
+from groundrule.verify.case import Settings
+from groundrule.verify.judge import verify_batch
 from groundrule.verify.measurements import clean
 from groundrule.verify.reading import read_measurements
 from groundrule.verify.records import to_table

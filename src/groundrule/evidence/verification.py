@@ -210,7 +210,7 @@ def _places(axes: Axes, plane: _Plane, report: Report, claim: tuple[float, float
                 to = at / away * 0.9 * size
                 axes.annotate("", xy=to, xytext=0.75 * to, arrowprops={"arrowstyle": "-|>", "color": _CLAIM, "lw": 1.8}, zorder=9)
                 words = f"claim, {away:,.0f} km"
-                axes.text(*(0.68 * to), words, fontsize=9, color=_CLAIM, zorder=10, ha="center", va="center")
+                axes.text(0.68 * to[0], 0.68 * to[1], words, fontsize=9, color=_CLAIM, zorder=10, ha="center", va="center")
             elif np.abs(at).max() < size:
                 axes.annotate("claim", at, xytext=(8, 6), textcoords="offset points", fontsize=9, color=_CLAIM, zorder=10)
 

@@ -28,8 +28,8 @@ from groundrule.instant import NS_PER_S
 from groundrule.orbit.elements import Elements
 from groundrule.orbit.propagate import MAX_AGE_S, Code, Propagator
 from groundrule.verify.batch import Batch, Ints, Priors
+from groundrule.verify.case import Case
 from groundrule.verify.ephemeris import SlotPriors, slot_priors
-from groundrule.verify.judge import Case
 from groundrule.verify.measurements import Intake, Issue
 from groundrule.verify.model import Floats
 from groundrule.verify.statistics import displaced, distance_m

@@ -296,6 +296,7 @@ def clean(table: pa.Table) -> Intake:
 def _reduced(rows: _Rows, kinds: NDArray[np.str_], measured: NDArray[np.bool_]) -> tuple[Floats, Floats]:
     """Values as one-way range [m] or range rate [m/s], with sigma; rows that cannot be are struck."""
     told = rows.numbers("value") + rows.numbers("precomp", 0.0)
+    rows.strike(measured & (rows.numbers("sigma") <= 0), "bad_sigma", "sigma")
     spread = np.hypot(rows.numbers("sigma"), rows.numbers("quantum", 0.0) / math.sqrt(12.0))
     with np.errstate(invalid="ignore"):
         spread = spread * np.sqrt(np.maximum(1.0 + 2.0 * rows.numbers("acf_sum", 0.0), 1.0))

@@ -31,7 +31,7 @@ from groundrule.verify.solve import Estimate, Loss, profile
 Flags = NDArray[np.bool_]
 
 _DISC_ROUNDS = 6
-_HOPELESS = 0.02  # a step that gains less than this part of what is missing will not reach the threshold
+_HOPELESS = 0.2  # a step whose model gains less than this part of what is missing will not reach the threshold
 
 
 def plane_at(lat_deg: ArrayLike, lon_deg: ArrayLike, to_lat_deg: ArrayLike, to_lon_deg: ArrayLike) -> Floats:
