@@ -47,6 +47,12 @@ class Grade(IntEnum):
         return ("A operator", "A anchored", "B supplemental", "C raw")[self]
 
 
+_MOST_SCALES = 60.0
+"""Radial and cross-track errors are drawn up to so many scales: the fits' tails go beyond what any satellite did."""
+_T_999 = {1.20: _MOST_SCALES, 1.39: _MOST_SCALES, 1.83: 41.11, 2.55: 17.53, 4.07: 8.44, 6.16: 5.853, math.inf: 3.291}
+"""Two-sided 99.9 % points of Student-t by degrees of freedom (tests compare them with SciPy)."""
+
+
 @dataclass(frozen=True, slots=True)
 class AgeClass:
     """Measured error of sets up to an age.
@@ -70,8 +76,9 @@ class AgeClass:
 
     @property
     def wide_m(self) -> tuple[float, float, float]:
-        """Wide prior for anchors: 99.9 % point over 3 along track, the 95 % points over 1.5 otherwise [m]."""
-        return self.along_km[5] / 3 * 1e3, self.radial_km[1] / 1.5 * 1e3, self.cross_km[1] / 1.5 * 1e3
+        """Wide prior for anchors: the 99.9 % point over 3; along track as measured, otherwise of the Student-t fit [m]."""
+        radial, cross = (self.scale_m[axis] * _T_999[self.dof[axis]] / 3 for axis in (1, 2))
+        return self.along_km[5] / 3 * 1e3, radial, cross
 
 
 AGE_CLASSES: tuple[AgeClass, ...] = (
@@ -123,7 +130,7 @@ def draw_errors(row: AgeClass, count: int, rng: np.random.Generator) -> Floats:
     for axis in (1, 2):
         k = row.dof[axis]
         drawn = rng.standard_t(k, count) if k < math.inf else rng.normal(size=count)
-        out[:, axis] = np.clip(drawn, -60, 60) * row.scale_m[axis]
+        out[:, axis] = np.clip(drawn, -_MOST_SCALES, _MOST_SCALES) * row.scale_m[axis]
     typical = row.along_km[1] * 1e3
     out[:, 1] += row.correlation * row.scale_m[1] * np.clip(out[:, 0] / typical, -5, 5)
     return out

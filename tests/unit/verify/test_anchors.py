@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
+from scipy import stats
 
 from groundrule.frames import enu_axes, geodetic_to_ecef
 from groundrule.verify.anchors import calibrate, corrected, fleet, from_case, take, wide_prior
@@ -165,3 +167,7 @@ def test_errors_are_drawn_as_they_were_measured() -> None:
     assert age_class(7 * 3600).age_h == 24
     assert age_class(-5 * 3600).age_h == 6
     assert wide_prior(np.array([72 * 3600.0]))[0, 0] == 158e3 / 3
+    for row in AGE_CLASSES:
+        for axis in (1, 2):
+            point = min(stats.t.isf(0.0005, row.dof[axis]), 60.0)
+            assert row.wide_m[axis] == pytest.approx(row.scale_m[axis] * point / 3, rel=1e-3)
