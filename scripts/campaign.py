@@ -53,6 +53,7 @@ QUICK = {
     "live_kill_campaign": ["--kills", "5"],
     "mutation_campaign": ["--module", "conflicts", "--line", "68"],
     "second_verifier_campaign": ["--receipts", "500", "--mutations", "1000"],
+    "verify_campaign": ["--attacks", "20"],
 }
 """Arguments that try every script within a minute; they prove nothing and are not written into the report."""
 
