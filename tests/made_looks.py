@@ -15,7 +15,9 @@ HZ = C_M_S / 14e9
 OPERATOR = np.diag([400.0, 25.0, 25.0])
 
 
-def circle(lat: float, lon: float, away_deg: float, azimuth_deg: float, heading_deg: float, t_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def circle(
+    lat: float, lon: float, away_deg: float, azimuth_deg: float, heading_deg: float, t_s: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """States [ECEF] of a satellite on a circular orbit that passes a point near a place at t = 0 with a heading."""
     east, north, up = enu_axes(lat, lon)
     a, b, c = np.radians([away_deg, azimuth_deg, heading_deg])
