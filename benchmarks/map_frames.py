@@ -6,7 +6,8 @@ now in view and draws it, during the next leg. One scene has the fleet reporting
 
 Counted in the page, during legs only: animation frames (`requestAnimationFrame`) and those of them in which the map was drawn, which are
 the figure; the time from one to the next, the first of a leg from its beginning; and frames that took longer than 50 ms. CPU time of
-all processes of the browser [ms a frame] stands beside it: it survives a busy machine, frames a second do not.
+all processes of the browser [ms a frame] stands beside it: it survives a busy machine, frames a second do not. Where frames are slow, the
+console draws fewer pixels while the map moves; which share of them it ends at is a figure too.
 
 Peer: an empty map of the same size, made of the same library in the same page under the same panels, panned in the same way: what is
 beyond it, our layers cost. No page draws more than 60 frames a second; the ratio is therefore that of CPU time a frame. Drawn by
@@ -48,10 +49,13 @@ LONG_MS = 50.0
 LEAST_FRAMES = 30
 REPORT_S = 15.0
 DRAW_BY_SOFTWARE = (
-    "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist",
+    "--no-sandbox",
+    # As a browser does without a graphics card: pages are put together on the processor, and WebGL is drawn there as well.
+    "--disable-gpu",
+    "--enable-unsafe-swiftshader",
     # A page that is driven keeps a copy of each frame for screenshots; readers' pages do not, so neither does this one.
     "--disable-blink-features=AutomationControlled",
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
@@ -82,8 +86,9 @@ PAN = """async ({seconds, least, speed, leg_ms, rest_ms, mine}) => {
   const map = mine ? window.groundruleMap : window.emptyMap;
   const sleep = ms => new Promise(done => setTimeout(done, ms));
   const gaps = [], begun = performance.now();
-  let moving = 0, animated = 0, last = 0, on = false;
-  const onRender = () => { if (!on) return; const now = performance.now(); gaps.push(now - last); last = now; };
+  let moving = 0, animated = 0, last = 0, on = false, share = 1;
+  const onRender = () => { if (!on) return; const now = performance.now(); gaps.push(now - last); last = now;
+    share = map.getPixelRatio() / devicePixelRatio; };
   const onFrame = () => { if (!on) return; animated += 1; requestAnimationFrame(onFrame); };
   map.on('render', onRender);
   while (performance.now() - begun < seconds * 1000 || (gaps.length < least && performance.now() - begun < 60000)) {
@@ -98,7 +103,7 @@ PAN = """async ({seconds, least, speed, leg_ms, rest_ms, mine}) => {
     await sleep(rest_ms);
   }
   map.off('render', onRender);
-  return {gaps, animated, moving_s: moving / 1000};
+  return {gaps, animated, moving_s: moving / 1000, share};
 }"""
 
 EMPTY = """async () => {
@@ -222,6 +227,7 @@ def measured(browser: Browser, page: Page, asked: argparse.Namespace, *, mine: b
         "worst_ms": round(float(gaps.max()), 1),
         "long": int((gaps > LONG_MS).sum()),
         "frames": frames,
+        "pixels_share": round(got["share"] ** 2, 2),
         "cpu_ms": round(1e3 * sum(spent.values()) / frames, 1),
         "cpu_of": {kind: round(1e3 * seconds / frames, 1) for kind, seconds in sorted(spent.items()) if seconds > 0.02},
     }
@@ -283,6 +289,7 @@ def run(asked: argparse.Namespace, port: int, link: str, key: str, fleet: Fleet)
                 ours = measured(browser, page, asked, mine=True)
             if feed is not None:
                 ours["rows_reported"] = feed.sent
+            page.wait_for_timeout(1_500)  # at rest all pixels are drawn again
             sizes = page.evaluate(EMPTY)
             if sizes[0] != sizes[1]:
                 raise SystemExit(f"the empty map is {sizes[0]} pixels, ours {sizes[1]}")
@@ -294,7 +301,8 @@ def run(asked: argparse.Namespace, port: int, link: str, key: str, fleet: Fleet)
             }  # fmt: skip
             print(
                 f"{name}: {shown['cells']} cells, {shown['points']} points: {ours['frames_per_s']} frames/s, 95 of 100 within "
-                f"{ours['p95_ms']} ms, {ours['long']} beyond 50 ms, {ours['cpu_ms']} ms of CPU a frame {ours['cpu_of']}; "
+                f"{ours['p95_ms']} ms, {ours['long']} beyond 50 ms, {ours['cpu_ms']} ms of CPU a frame {ours['cpu_of']}, "
+                f"{ours['pixels_share']} of the pixels; "
                 f"empty map {empty['frames_per_s']} frames/s, {empty['cpu_ms']} ms {empty['cpu_of']}",
                 flush=True,
             )

@@ -83,7 +83,7 @@ export function cellFeatures(cells: readonly CellRow[], compact: Intl.NumberForm
   const features: Feature<Point>[] = [...cells].sort((a, b) => a.count - b.count).map((cell) => ({
     type: 'Feature',
     geometry: { type: 'Point', coordinates: place(cell) },
-    properties: { cell: cell.key, image: ringName(cell.counts, compact.format(cell.count)) },
+    properties: { cell: cell.key, image: ringName(cell.counts, cell.count < 1000 ? String(cell.count) : compact.format(cell.count)) },
   }));
   return { type: 'FeatureCollection', features };
 }

@@ -6,7 +6,9 @@ import { KEYS, type AnswerKey } from '../marks';
 import { country } from '../format';
 import type { Language } from '../settings';
 import { loadBasemap, type Basemap } from './basemap';
+import { watchGlobe } from './globe';
 import { coloursFor, markImage, nameImage, RATIO, ringImage } from './icons';
+import { keepPace } from './pace';
 import type { Look } from './place';
 import { LAYERS_OF, styleOf } from './style';
 import { changed, named } from './told';
@@ -14,6 +16,7 @@ import { changed, named } from './told';
 // MapLibre works out the address of its worker at run time, where no bundler sees it.
 maplibregl.setWorkerUrl(workerUrl);
 
+export { showGlobe } from './globe';
 export type LiveMap = maplibregl.Map;
 const MOST_PICTURES = 4_000;
 
@@ -95,6 +98,8 @@ export async function createMap(options: MapOptions): Promise<LiveMap> {
   });
   map.touchZoomRotate.disableRotation();
   map.keyboard.disableRotation();
+  keepPace(map);
+  watchGlobe(map);
   const colours = coloursFor(options.dark);
   let pictures: string[] = [];
   map.setMissingStyleImageResolver((id) => {

@@ -1,6 +1,6 @@
 /** How the map looks, without anything that would have to be fetched from elsewhere. */
-import type { FeatureCollection } from 'geojson';
-import type { StyleSpecification } from 'maplibre-gl';
+import type { FeatureCollection, Position } from 'geojson';
+import type { ExpressionSpecification, StyleSpecification } from 'maplibre-gl';
 import type { Basemap } from './basemap';
 
 const EMPTY = { type: 'FeatureCollection' as const, features: [] };
@@ -26,10 +26,19 @@ export const LAYERS_OF: Readonly<Record<string, readonly string[]>> = {
   areas: ['areas', 'areas-edge'], cells: ['cells'], points: ['points'], track: ['track'], chosen: ['chosen'],
 };
 const HIDDEN = { visibility: 'none' as const };
+/** Islands of less than some three pixels are seen without their coast. */
+const SEEN: ExpressionSpecification = ['>=', ['get', 's'], ['step', ['zoom'], 1.2, 2, 0.6, 3, 0.3, 4, 0.12, 5, 0.05, 6, 0]];
+
+/** How far a line goes from west to east or from south to north, whichever is more [degree]. */
+function extent(line: readonly Position[]): number {
+  const span = (of: 0 | 1) => line.reduce((most, each) => Math.max(most, each[of]!), -Infinity) - line.reduce((least, each) => Math.min(least, each[of]!), Infinity);
+  return Math.max(span(0), span(1));
+}
 
 function oneOf(base: Basemap): FeatureCollection {
-  const parts = { land: base.land.features, limits: base.limits.features, coasts: [base.coasts], borders: base.borders.features };
-  return { type: 'FeatureCollection', features: Object.entries(parts).flatMap(([k, all]) => all.map((each) => ({ ...each, properties: { k } }))) };
+  const coasts = base.coasts.geometry.coordinates.map((coordinates) => ({ type: 'Feature' as const, geometry: { type: 'LineString' as const, coordinates }, properties: { s: extent(coordinates) } }));
+  const parts = { land: base.land.features, limits: base.limits.features, coasts, borders: base.borders.features };
+  return { type: 'FeatureCollection', features: Object.entries(parts).flatMap(([k, all]) => all.map((each) => ({ ...each, properties: { ...each.properties, k } }))) };
 }
 
 export function styleOf(base: Basemap, dark: boolean, globe: boolean): StyleSpecification {
@@ -41,7 +50,7 @@ export function styleOf(base: Basemap, dark: boolean, globe: boolean): StyleSpec
     sources: {
       // One source: what clips tiles is drawn once for each source, and on the globe that is most of a frame. The buffer is as wide as
       // a line needs, for all of it is drawn twice; lines may be off by as much as is hardly seen, for far fewer parts.
-      base: { type: 'geojson', data: oneOf(base), tolerance: 0.8, buffer: 8, attribution: '' },
+      base: { type: 'geojson', data: oneOf(base), tolerance: 1.3, buffer: 8, attribution: '' },
       names: { type: 'geojson', data: EMPTY, buffer: 8 },
       areas: { type: 'geojson', data: EMPTY, promoteId: 'fid' },
       cells: { type: 'geojson', data: EMPTY, buffer: 8, promoteId: 'cell' },
@@ -50,10 +59,10 @@ export function styleOf(base: Basemap, dark: boolean, globe: boolean): StyleSpec
       chosen: { type: 'geojson', data: EMPTY },
     },
     layers: [
-      { id: 'sea', type: 'background', paint: { 'background-color': c.sea } },
+      { id: 'sea', type: 'background', layout: { visibility: globe ? 'visible' : 'none' }, paint: { 'background-color': c.sea } },
       { id: 'land', type: 'fill', source: 'base', filter: ['==', ['get', 'k'], 'land'], paint: { 'fill-color': c.land, 'fill-antialias': false } },
-      { id: 'limits', type: 'line', source: 'base', filter: ['==', ['get', 'k'], 'limits'], minzoom: 2, paint: { 'line-color': c.limit, 'line-width': ['interpolate', ['linear'], ['zoom'], 2, 0.5, 7, 1.2], 'line-dasharray': [3, 2] } },
-      { id: 'coasts', type: 'line', source: 'base', filter: ['==', ['get', 'k'], 'coasts'], paint: { 'line-color': c.coast, 'line-width': ['interpolate', ['linear'], ['zoom'], 1, 0.4, 6, 1] } },
+      { id: 'limits', type: 'line', source: 'base', filter: ['==', ['get', 'k'], 'limits'], minzoom: 3.5, paint: { 'line-color': c.limit, 'line-width': ['interpolate', ['linear'], ['zoom'], 3.5, 0.6, 7, 1.2], 'line-dasharray': [3, 2] } },
+      { id: 'coasts', type: 'line', source: 'base', filter: ['all', ['==', ['get', 'k'], 'coasts'], SEEN], paint: { 'line-color': c.coast, 'line-width': ['interpolate', ['linear'], ['zoom'], 1, 0.4, 6, 1] } },
       { id: 'borders', type: 'line', source: 'base', filter: ['==', ['get', 'k'], 'borders'], paint: { 'line-color': c.border, 'line-width': ['interpolate', ['linear'], ['zoom'], 1, 0.5, 6, 1.3] } },
       { id: 'areas', type: 'fill', source: 'areas', layout: HIDDEN, paint: { 'fill-color': c.area, 'fill-opacity': ['case', ['==', ['get', 'kind'], 'country'], 0.02, 0.16] } },
       { id: 'areas-edge', type: 'line', source: 'areas', layout: HIDDEN, paint: { 'line-color': c.area, 'line-width': ['case', ['==', ['get', 'kind'], 'country'], 0.8, 1.8] } },

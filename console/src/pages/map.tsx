@@ -92,7 +92,9 @@ export default function MapPage(): JSX.Element {
     };
   }, [dark, prefer.language]);
 
-  useEffect(() => void map?.setProjection({ type: prefer.globe ? 'globe' : 'mercator' }), [map, prefer.globe]);
+  useEffect(() => {
+    if (map) void import('../map/canvas').then(({ showGlobe }) => showGlobe(map, prefer.globe));
+  }, [map, prefer.globe]);
   useEffect(() => void map?.setLayoutProperty('names', 'visibility', names ? 'visible' : 'none'), [map, names]);
 
   const read = useCallback(
@@ -169,8 +171,8 @@ export default function MapPage(): JSX.Element {
   const drawn = useMemo(() => (shown ? only(shown.seen, keys) : null), [shown, keys]);
   useEffect(() => {
     if (!map || !drawn) return;
-    // English in every language: `тис.` would not fit into a ring.
-    const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 3 });
+    // English in every language: `тис.` would not fit into a ring, and no more would three digits of thousands.
+    const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 2 });
     void import('../map/canvas').then(({ setData }) => {
       setData(map, 'cells', cellFeatures(drawn.cells, compact));
       setData(map, 'points', pointFeatures(drawn.points));
