@@ -12,15 +12,17 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from test_console_pages import HOSTILE, PAYLOADS, Watched, pytestmark, served  # noqa: F401 - the mark skips this file as well
+from test_console_pages import HOSTILE, PAYLOADS
 
+from console_tab import NEEDS_BROWSER, Watched, launched, served, tab
 from groundrule.store.home import Home
+
+pytestmark = NEEDS_BROWSER
 
 READ = re.compile(
     r"\d{4}-\d{2}-\d{2}(T[\d:.]+Z?)?|[0-9a-f]{16,}|sha256:[0-9a-f]+|[a-z]+-[0-9a-f]{32}|[a-z][a-z0-9_]*|[a-z]+:[a-z]+"
@@ -197,21 +199,16 @@ def judged(watched: Watched, address: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as tool:
-        made = tool.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox", "--ignore-gpu-blocklist"])
+    with launched() as made:
         yield made
-        made.close()
 
 
 def test_every_text_of_every_answer_may_mean_harm(browser: Any) -> None:
     assert len(PAYLOADS) >= 100
     with served(home_of_everything().path) as link:
-        context = browser.new_context(locale="en-US", viewport={"width": 1440, "height": 900})
-        watched = Watched(context.new_page(), link, "harm")
+        watched = tab(browser, link, "harm")
         menu = watched.links("nav")
-        between = Between(context)
+        between = Between(watched.page.context)
         seen: dict[str, set[str]] = {}
         for address in [*menu, "/lists/invented"]:
             watched.go(address)
@@ -239,5 +236,5 @@ def test_every_text_of_every_answer_may_mean_harm(browser: Any) -> None:
             watched.page.evaluate("text => { document.querySelector('main').innerHTML = text }", payload)
             with pytest.raises(AssertionError):
                 judged(watched, payload)
-        context.close()
+        watched.page.context.close()
     assert {page: fields - seen.get(page, set()) for page, fields in SEEN.items() if not fields <= seen.get(page, set())} == {}
