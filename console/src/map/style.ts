@@ -62,7 +62,7 @@ export function styleOf(base: Basemap, dark: boolean, globe: boolean): StyleSpec
       { id: 'sea', type: 'background', layout: { visibility: globe ? 'visible' : 'none' }, paint: { 'background-color': c.sea } },
       { id: 'land', type: 'fill', source: 'base', filter: ['==', ['get', 'k'], 'land'], paint: { 'fill-color': c.land, 'fill-antialias': false } },
       { id: 'limits', type: 'line', source: 'base', filter: ['==', ['get', 'k'], 'limits'], minzoom: 3.5, paint: { 'line-color': c.limit, 'line-width': ['interpolate', ['linear'], ['zoom'], 3.5, 0.6, 7, 1.2], 'line-dasharray': [3, 2] } },
-      { id: 'coasts', type: 'line', source: 'base', filter: ['all', ['==', ['get', 'k'], 'coasts'], SEEN], paint: { 'line-color': c.coast, 'line-width': ['interpolate', ['linear'], ['zoom'], 1, 0.4, 6, 1] } },
+      { id: 'coasts', type: 'line', source: 'base', layout: { 'line-miter-limit': 4 }, filter: ['all', ['==', ['get', 'k'], 'coasts'], SEEN], paint: { 'line-color': c.coast, 'line-width': ['interpolate', ['linear'], ['zoom'], 1, 0.4, 6, 1] } },
       { id: 'borders', type: 'line', source: 'base', filter: ['==', ['get', 'k'], 'borders'], paint: { 'line-color': c.border, 'line-width': ['interpolate', ['linear'], ['zoom'], 1, 0.5, 6, 1.3] } },
       { id: 'areas', type: 'fill', source: 'areas', layout: HIDDEN, paint: { 'fill-color': c.area, 'fill-opacity': ['case', ['==', ['get', 'kind'], 'country'], 0.02, 0.16] } },
       { id: 'areas-edge', type: 'line', source: 'areas', layout: HIDDEN, paint: { 'line-color': c.area, 'line-width': ['case', ['==', ['get', 'kind'], 'country'], 0.8, 1.8] } },
