@@ -93,9 +93,7 @@ class Fleet:
         row = 0
         pending: list[pa.Table] = []
         for table in reports.all(history=history):
-            numbered = table.append_column(
-                OBSERVATION_SCHEMA.field("source_row"), pa.array(np.arange(row, row + len(table)))
-            )
+            numbered = _whole(table, row)
             row += len(table)
             pending.append(numbered)
             if len(pending) == instants_per_batch:
@@ -293,4 +291,17 @@ class _Reports:
             self.cells[row] = h3.latlng_to_cell(lat[row], lon[row], int(resolutions[row]))
 
 
-_SCHEMA = pa.schema([field for field in OBSERVATION_SCHEMA if field.name != "source_row"])
+def _whole(table: pa.Table, first_row: int) -> pa.Table:
+    """Reports in the columns of `OBSERVATION_SCHEMA`: numbered, and empty where a generated fleet says nothing."""
+    numbers = pa.array(np.arange(first_row, first_row + len(table)))
+    columns = [
+        numbers if field.name == "source_row"
+        else table[field.name] if field.name in _SCHEMA.names
+        else pa.nulls(len(table), field.type)
+        for field in OBSERVATION_SCHEMA
+    ]  # fmt: skip
+    return pa.table(columns, schema=OBSERVATION_SCHEMA)
+
+
+_UNSAID = ("source_row", "radio", "gnss_state")
+_SCHEMA = pa.schema([field for field in OBSERVATION_SCHEMA if field.name not in _UNSAID])
