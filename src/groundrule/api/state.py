@@ -14,6 +14,7 @@ from groundrule.api.settings import Settings
 from groundrule.errors import ConflictError
 from groundrule.pipeline.explain_desk import ExplainDesk
 from groundrule.pipeline.log_watch import LogWatch
+from groundrule.pipeline.sky import Sky
 
 if TYPE_CHECKING:
     from groundrule.api.jobs import Jobs
@@ -41,6 +42,7 @@ class Service:
         outlets: tell others what happens in the home of each tenant.
         explainers: explain decisions of the home of each tenant.
         watches: look at the log of the home of each tenant.
+        skies: know the satellites of the home of each tenant.
         closing: it ends; whoever waits should leave.
     """
 
@@ -55,6 +57,7 @@ class Service:
     started_ns: int = field(init=False)
     explainers: Mapping[str, ExplainDesk] = field(init=False)
     watches: Mapping[str, LogWatch] = field(init=False)
+    skies: Mapping[str, Sky] = field(init=False)
 
     closing: bool = False
 
@@ -63,6 +66,7 @@ class Service:
         self.started_ns = self.clock()
         self.explainers = {tenant: ExplainDesk(live.home) for tenant, live in self.homes.items()}
         self.watches = {tenant: LogWatch(live.home, self.clock) for tenant, live in self.homes.items()}
+        self.skies = {tenant: Sky(live.home) for tenant, live in self.homes.items()}
 
     def close(self) -> None:
         """End what works beside the requests."""
@@ -83,6 +87,17 @@ class Service:
         """
         try:
             return self.outlets[tenant]
+        except KeyError:
+            raise ConflictError("your credentials are for another service", help="ask whoever gave them to you") from None
+
+    def sky(self, tenant: str) -> Sky:
+        """Return the satellites of the home of a tenant.
+
+        Raises:
+            ConflictError: credentials name a tenant that this service does not hold.
+        """
+        try:
+            return self.skies[tenant]
         except KeyError:
             raise ConflictError("your credentials are for another service", help="ask whoever gave them to you") from None
 

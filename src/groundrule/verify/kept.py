@@ -1,0 +1,50 @@
+"""Kept: a whole report as one line of JSON and back, so that a verification of the past can be shown and drawn as it was.
+
+`Report.as_dict` is for readers and leaves out what only a drawing needs; this is for the home, and loses nothing: numbers come
+back bit by bit, and numbers that are not there, or endless, stand as texts.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from typing import Any
+
+import msgspec
+
+from groundrule.errors import IntegrityError
+from groundrule.verify.report import Report
+
+_DECODER = msgspec.json.Decoder(Report, strict=False)
+MAX_CHARS = 4 << 20
+"""Longest kept report that is read; one of 64 satellites has about 60,000 characters."""
+
+
+def report_to_json(report: Report) -> str:
+    """Return a report as one line of JSON."""
+    return msgspec.json.encode(_plain(asdict(report))).decode()
+
+
+def report_of_json(text: str) -> Report:
+    """Return the report that `report_to_json` wrote.
+
+    Raises:
+        IntegrityError: it is none, or too long to be one.
+    """
+    if len(text) > MAX_CHARS:
+        raise IntegrityError("a kept verification is too long", help="restore it from a copy")
+    try:
+        return _DECODER.decode(text)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise IntegrityError(f"a kept verification cannot be read: {str(error)[:200]}", help="restore it from a copy") from error
+
+
+def _plain(value: Any) -> Any:  # JSON has no types
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else str(float(value))  # of arrays, too
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    # Numbers of arrays come among a report's; JSON has no use for their kind.
+    return value.item() if hasattr(value, "item") and not isinstance(value, str) else value
