@@ -49,6 +49,35 @@ class PositionSource(StrEnum):
 POSITION_SOURCES = tuple(source.value for source in PositionSource)
 """Position sources in the order of their integer codes."""
 
+GNSS_STATES = ("normal", "suspended", "lost", "inhibited")
+"""How a terminal's satellite navigation fares: `suspended` is set here while an area is disturbed, the others are told by terminals."""
+
+RADIO_TYPE = pa.struct(
+    [
+        pa.field("verdict", pa.string()),
+        pa.field("assurance", pa.string()),  # the strongest attacker against whom the verdict stands
+        pa.field("usable", pa.bool_()),  # is there one place, and is it well enough known to decide on?
+        pa.field("at_ns", pa.int64()),  # ns since 1970, UTC
+        pa.field("lat_deg", pa.float64()),
+        pa.field("lon_deg", pa.float64()),
+        pa.field("sigma_major_m", pa.float32()),
+        pa.field("sigma_minor_m", pa.float32()),
+        pa.field("azimuth_deg", pa.float32()),  # of the major axis, clockwise from north
+        pa.field(
+            "alternatives",
+            pa.list_(pa.struct([pa.field("lat_deg", pa.float64()), pa.field("lon_deg", pa.float64()), pa.field("weight", pa.float32())])),
+        ),
+        pa.field("distance_m", pa.float64()),  # from the claim to the estimate; null without a claim
+        pa.field("mdo_m", pa.float64()),
+        pa.field("speed_m_s", pa.float32()),
+        pa.field("speed_sigma_m_s", pa.float32()),
+        pa.field("grade", pa.string()),
+        pa.field("inputs", pa.string()),
+        pa.field("elements", pa.string()),
+    ]
+)
+"""What radio measurements say of a terminal: a verification as it is attached to an observation (`pipeline.verifying.attach`)."""
+
 OBSERVATION_SCHEMA = pa.schema(
     [
         pa.field("terminal_id", pa.string(), nullable=False),
@@ -66,11 +95,54 @@ OBSERVATION_SCHEMA = pa.schema(
         pa.field("in_territorial_waters", pa.bool_()),
         pa.field("software_version", pa.string()),
         pa.field("alerts", pa.list_(pa.int32())),
+        pa.field("radio", RADIO_TYPE),
+        pa.field("gnss_state", pa.string()),
         pa.field("source", pa.string()),
         pa.field("source_row", pa.int64()),
     ]
 )
 """One observation. Position is lat and lon, or a cell, or absent; absent is valid input."""
+
+LATER_COLUMNS = ("radio", "gnss_state")
+"""Columns that observations did not have from the beginning: stored only where they say something, and otherwise null."""
+
+
+def without_silent(table: pa.Table) -> pa.Table:
+    """Return observations without those later columns that say nothing: nested columns cost much even where they are null."""
+    silent = [name for name in LATER_COLUMNS if name in table.column_names and table.column(name).null_count == len(table)]
+    return table.drop_columns(silent) if silent else table
+
+
+def with_later(table: pa.Table) -> pa.Table:
+    """Return observations with all their columns in the order of OBSERVATION_SCHEMA; later columns that are missing are null.
+
+    Raises:
+        KeyError: another column is missing.
+    """
+    names = table.column_names
+    if names == OBSERVATION_SCHEMA.names:
+        return table
+    absent = {name: pa.nulls(len(table), OBSERVATION_SCHEMA.field(name).type) for name in LATER_COLUMNS if name not in names}
+    fields = [OBSERVATION_SCHEMA.field(name) if name in absent else table.schema.field(name) for name in OBSERVATION_SCHEMA.names]
+    columns = [absent[name] if name in absent else table.column(name) for name in OBSERVATION_SCHEMA.names]
+    return pa.table(columns, schema=pa.schema(fields))
+
+
+def taken(table: pa.Table, rows: pa.Array) -> pa.Table:
+    """Return rows of observations, by their numbers."""
+    return with_later(without_silent(table).take(rows))
+
+
+def filtered(table: pa.Table, mask: pa.Array) -> pa.Table:
+    """Return those rows of observations that a mask chooses."""
+    return with_later(without_silent(table).filter(mask))
+
+
+def combined(table: pa.Table) -> pa.Table:
+    """Return observations with one chunk a column."""
+    if all(column.num_chunks == 1 for column in table.columns):
+        return table
+    return with_later(without_silent(table).combine_chunks())
 
 REASON_TYPE = pa.struct(
     [

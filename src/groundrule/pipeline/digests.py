@@ -12,6 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from groundrule.canon import SCHEME
+from groundrule.records import LATER_COLUMNS
+
+_PADDING = 65_536
 
 
 class TableDigest:
@@ -19,24 +22,44 @@ class TableDigest:
 
     Each column is hashed as one stream: fixed-width values as little-endian bytes, text as all lengths (int32) apart from
     all bytes, lists as lengths apart from their items, structs field by field; a null counts as a zero value, and one byte per value
-    says which are valid. The digest is that of the canonical JSON of the column digests and the row count.
+    says which are valid. The digest is that of the canonical JSON of the column digests and the row count. A column that
+    observations did not have from the beginning does not count while it is wholly null, so that older tables keep their digest.
     """
 
     def __init__(self) -> None:
         self._streams: dict[str, Any] = {}
+        self._begun: dict[str, pa.DataType] = {}
         self.rows = 0
 
     def update(self, table: pa.Table) -> None:
         """Add the rows of a table with the same columns as before."""
+        before = self.rows
         self.rows += len(table)
         for name in table.column_names:
-            for chunk in table.column(name).chunks:
+            column = table.column(name)
+            if name in LATER_COLUMNS and name not in self._begun:
+                if column.null_count == len(column):
+                    continue
+                self._begin(name, column.type, before)
+            for chunk in column.chunks:
                 self._add(name, chunk)
+        for name, kind in self._begun.items():
+            if name not in table.column_names:
+                self._pad(name, kind, len(table))
 
     def hexdigest(self) -> str:
         """Return `sha256:…` of all rows added so far."""
         streams = {name: hasher.hexdigest() for name, hasher in sorted(self._streams.items())}
         return SCHEME + hashlib.sha256(json.dumps([self.rows, streams], separators=(",", ":")).encode()).hexdigest()
+
+    def _begin(self, name: str, kind: pa.DataType, rows: int) -> None:
+        """Begin a later column: all rows before were null."""
+        self._begun[name] = kind
+        self._pad(name, kind, rows)
+
+    def _pad(self, name: str, kind: pa.DataType, rows: int) -> None:
+        for first in range(0, rows, _PADDING):
+            self._add(name, pa.nulls(min(_PADDING, rows - first), kind))
 
     def _stream(self, name: str, data: Any) -> None:
         if name not in self._streams:
@@ -51,10 +74,15 @@ class TableDigest:
         valid = pc.is_valid(array).to_numpy(zero_copy_only=False) if array.null_count else np.ones(len(array), bool)
         self._stream(f"{name}?", valid.astype("u1").data)
         if pa.types.is_struct(kind):
-            for position, field in enumerate(kind):
-                self._add(f"{name}.{field.name}", array.field(position))
+            # What lies under a null depends on where the table comes from: flattened, it is null as well.
+            fields = array.flatten() if array.null_count else [array.field(position) for position in range(len(kind))]
+            for field, values in zip(kind, fields, strict=True):
+                self._add(f"{name}.{field.name}", values)
         elif pa.types.is_list(kind):
             offsets = np.asarray(array.offsets)
+            if np.diff(offsets)[~valid].any():
+                array = array.take(pa.array(np.arange(len(array))))
+                offsets = np.asarray(array.offsets)
             self._stream(f"{name}#", np.diff(offsets).astype("<i4").tobytes())
             self._add(f"{name}[]", array.values.slice(int(offsets[0]), int(offsets[-1] - offsets[0])))
         elif pa.types.is_string(kind):

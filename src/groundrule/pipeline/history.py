@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from groundrule.pipeline.manifests import runs
-from groundrule.records import OBSERVATION_SCHEMA
+from groundrule.records import OBSERVATION_SCHEMA, filtered, with_later
 from groundrule.store.history import read_exactly, read_terminals
 from groundrule.store.home import Home
 from groundrule.store.ordering import Ordering, in_order
@@ -31,9 +31,9 @@ def all_observations(
             for table in read_exactly(home, "observations", run, OBSERVATION_SCHEMA):
                 exact = table
                 if from_ns is not None:
-                    exact = exact.filter(pc.field("observed_at") >= from_ns)
+                    exact = filtered(exact, pc.greater_equal(exact.column("observed_at"), from_ns))
                 if until_ns is not None:
-                    exact = exact.filter(pc.field("observed_at") < until_ns)
+                    exact = filtered(exact, pc.less(exact.column("observed_at"), until_ns))
                 if len(exact):
                     yield exact
 
@@ -54,4 +54,4 @@ def observations_of(home: Home, terminal_id: str, *, until_ns: int | None = None
     found = read_terminals(home, "observations", [terminal_id], runs=runs(home), until_ns=until_ns)
     if not len(found):
         return OBSERVATION_SCHEMA.empty_table()
-    return in_order(found.select(OBSERVATION_SCHEMA.names).cast(OBSERVATION_SCHEMA))
+    return in_order(with_later(found).cast(OBSERVATION_SCHEMA))

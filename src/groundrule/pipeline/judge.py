@@ -22,7 +22,7 @@ from groundrule.pipeline.cells import CellDiscs
 from groundrule.pipeline.coding import Interner, WhereCoder, distinct_codes
 from groundrule.pipeline.overlay import NO_OVERLAY, Overlay, Overlaying
 from groundrule.pipeline.stays import StayCondition
-from groundrule.records import POSITION_SOURCES
+from groundrule.records import POSITION_SOURCES, combined
 from groundrule.rules.compile import CompiledRulebook, Decided, compile_rulebook
 from groundrule.rules.evidence import Coded, EvidenceBatch, Interval, Profile
 from groundrule.rules.model import Rulebook
@@ -157,7 +157,7 @@ class Judge:
         Returns:
             Decisions and everything they rest on.
         """
-        table = table.combine_chunks()
+        table = combined(table)
         n = len(table)
         ids = table.column("terminal_id")
         rows = self.basis.registers.add(ids) if known is None else known

@@ -21,7 +21,7 @@ from groundrule.instant import MAX_NS, NS_PER_S
 from groundrule.pipeline.counts import Counts
 from groundrule.pipeline.decisions import DecisionWriter
 from groundrule.pipeline.judge import Judge, Judged
-from groundrule.records import OBSERVATION_SCHEMA
+from groundrule.records import OBSERVATION_SCHEMA, filtered, taken
 from groundrule.store.history import count_terminals, read_terminals
 from groundrule.store.home import Home
 from groundrule.store.ordering import in_order
@@ -83,16 +83,16 @@ def accept(
         too_late = late & (observed < np.maximum(seen, 0) - LATE_NS)
         suspects = np.flatnonzero(late)
         repeated = np.zeros(len(batch), bool)
-        repeated[suspects] = _stored_already(home, batch.take(pa.array(suspects)), known)
+        repeated[suspects] = _stored_already(home, taken(batch, pa.array(suspects)), known)
         set_aside = too_late & ~repeated
         counts.duplicates += int(repeated.sum())
         counts.over_late += int(set_aside.sum())
         counts.late += int((late & ~too_late & ~repeated).sum())
         if set_aside.any():
-            over_late(batch.filter(pa.array(set_aside)))
+            over_late(filtered(batch, pa.array(set_aside)))
         kept = ~(too_late | repeated)
         if kept.any():
-            yield batch.filter(pa.array(kept))
+            yield filtered(batch, pa.array(kept))
 
 
 def decide_batches(
@@ -134,7 +134,7 @@ def decide_batches(
         # A terminal with a late row is set aside with all its rows: its memory would run ahead of them.
         aside = since[rows] != MAX_NS
         if aside.any():
-            batch = batch.filter(pa.array(~aside))  # noqa: PLW2901 - the rest of the same batch
+            batch = filtered(batch, pa.array(~aside))  # noqa: PLW2901 - the rest of the same batch
         if len(batch):
             judged = judge.judge(batch, as_of_ns=as_of_ns)
             yield DecidedBatch(writer.table(judged), judged)

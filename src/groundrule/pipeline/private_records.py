@@ -27,6 +27,7 @@ from groundrule.ledger.entry import format_time
 from groundrule.pipeline.decisions import ENGINE
 from groundrule.pipeline.judge import Basis, Judge
 from groundrule.pipeline.lateness import DecidedBatch
+from groundrule.records import LATER_COLUMNS
 from groundrule.rules.classes import DECISIVE
 from groundrule.rules.evidence import AreaFact
 
@@ -217,6 +218,13 @@ def evaluator_digest() -> str:
     return hashlib.sha256(canonical_json({"engine": ENGINE})).hexdigest()
 
 
+def _written(value: Any) -> Any:
+    """A value with its numbers, outside of plain lists, as text."""
+    if isinstance(value, dict):
+        return {name: [_written(each) for each in part] if isinstance(part, list) else _written(part) for name, part in value.items()}
+    return repr(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
 _REASON = ("code", "rule", "class")
 
 
@@ -262,7 +270,6 @@ def _speed(part: Excerpt, row: int) -> bytes:
 def _inputs(observation: dict[str, Any], evidence: str) -> str:
     """SHA-256 of the observation, numbers as their shortest decimal text, and of what the rules saw [64 hex digits]."""
     content = {
-        name: repr(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
-        for name, value in observation.items()
+        name: _written(value) for name, value in observation.items() if value is not None or name not in LATER_COLUMNS
     }
     return hashlib.sha256(canonical_json([content, evidence])).hexdigest()

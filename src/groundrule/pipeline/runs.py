@@ -38,7 +38,8 @@ from groundrule.pipeline.replaying import Difference, Progress, Replay, no_progr
 from groundrule.pipeline.snapshots import load_state, replayed_state, save_state
 from groundrule.records import DECISION_SCHEMA
 from groundrule.store.durable import durable_file
-from groundrule.store.history import HistoryWriter, remove_uncommitted
+from groundrule.store.history import remove_uncommitted
+from groundrule.store.history_writer import HistoryWriter
 from groundrule.store.home import Home
 from groundrule.store.ordering import Ordering
 from groundrule.store.policy import history

@@ -6,7 +6,7 @@ KIND is `observations`, `decisions` or `over_late`. Where a day holds few rows, 
 `hour=00-23`. The parts of one run, read in the order of their numbers, are in order of time. `-c` marks corrections:
 rows that a run decided again because late observations had come in; they are in order of time for each terminal. A run
 is committed by its manifest; files of a run without one are the leftovers of a crash and are removed before the next
-run. Committed files are never changed.
+run. Committed files are never changed. They are written by `store.history_writer`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ import os
 import re
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
 from typing import Final
@@ -28,92 +27,21 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from groundrule.errors import IntegrityError, StoreError
+from groundrule.errors import IntegrityError
 from groundrule.instant import NS_PER_S
-from groundrule.store.durable import sync_folder
+from groundrule.records import LATER_COLUMNS, OBSERVATION_SCHEMA, with_later
 from groundrule.store.home import Home
 from groundrule.store.shelves import Shelf, State, discard, shelves_for, state_of
 
-PART_ROWS = 262_144
-"""Most rows of one file; bounds the memory of a reader and of the writer."""
-
-HOUR_ROWS = 20_000
-"""A day's rows get one file an hour from this many rows an hour on; below, files would cost more than they order."""
-
-SYNC_THREADS = 16
+_FIRST: Final = set(OBSERVATION_SCHEMA.names).difference(LATER_COLUMNS)
+"""Columns of every file of observations."""
 
 MAX_ROWS: Final = 1 << 62
 """More rows than there are."""
 
-_NS_PER_HOUR = 3_600 * NS_PER_S
+NS_PER_HOUR = 3_600 * NS_PER_S
 _NAME = re.compile(r"run-(\d{6,})(-c)?-(\d{4,})\.parquet")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class HistoryWriter:
-    """Writes one kind of rows of one run; the order of the rows is kept.
-
-    Args:
-        home: where to.
-        kind: `observations`, `decisions` or `over_late`.
-        run: number of the run.
-        corrections: whether the rows are corrections.
-    """
-
-    def __init__(self, home: Home, kind: str, run: int, *, corrections: bool = False) -> None:
-        self._history = home.history
-        self._root = home.history / kind
-        self._stem = f"run-{run:06d}{'-c' if corrections else ''}"
-        self._pending: list[pa.Table] = []
-        self._pending_rows = 0
-        self._files: list[Path] = []
-        self.rows = 0
-
-    def append(self, table: pa.Table) -> None:
-        """Add rows; within one terminal, in order of time."""
-        for first in range(0, len(table), PART_ROWS):
-            piece = table.slice(first, PART_ROWS)
-            if self._pending_rows + len(piece) > PART_ROWS:
-                self.flush()
-            self._pending.append(piece)
-            self._pending_rows += len(piece)
-        self.rows += len(table)
-
-    def flush(self) -> None:
-        """Write what is pending, so that it can be read; `close` makes it durable."""
-        if not self._pending:
-            return
-        table = pa.concat_tables(self._pending)
-        self._pending, self._pending_rows = [], 0
-        hours = table.column("observed_at").to_numpy() // _NS_PER_HOUR
-        for start, end in _segments(hours // 24):
-            day = hours[start:end]
-            by_hour = _segments(day)
-            if (end - start) // len(by_hour) < HOUR_ROWS:
-                by_hour = [(0, end - start)]
-            for low, high in by_hour:
-                name = f"{day[low] % 24:02d}" if day[low] == day[high - 1] else "00-23"
-                self._write(table.slice(start + low, high - low), int(day[low]) // 24, name)
-
-    def close(self) -> int:
-        """Write what is pending, make every file durable and return the number of rows."""
-        self.flush()
-        folders: set[Path] = set()
-        for path in self._files:
-            folders.update((path.parent, path.parent.parent, self._root, self._history))
-        _sync_all(self._files)
-        _sync_all(sorted(folders))
-        return self.rows
-
-    def _write(self, table: pa.Table, day: int, hour: str) -> None:
-        folder = self._root / f"date={_EPOCH + timedelta(days=day):%Y-%m-%d}" / f"hour={hour}"
-        path = folder / f"{self._stem}-{len(self._files):06d}.parquet"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            pq.write_table(table, path, compression="zstd", compression_level=1)
-        except OSError as error:
-            raise StoreError(f"cannot write `{path}`: {error.strerror or error}", path=str(path)) from error
-        self._files.append(path)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def run_files(home: Home, kind: str, run: int, *, corrections: bool = False) -> list[Path]:
@@ -148,11 +76,12 @@ def read_run(
     """
     for path in run_files(home, kind, run, corrections=corrections):
         try:
-            yield pq.ParquetFile(path).read(columns=columns)
+            table = pq.ParquetFile(path).read(columns=columns)
         except (OSError, pa.ArrowException) as error:
             raise IntegrityError(
                 f"history file `{path}` cannot be read", help="restore it from a backup", path=str(path)
             ) from error
+        yield with_later(table) if columns is None and set(table.column_names) >= _FIRST else table
 
 
 def read_exactly(
@@ -332,9 +261,9 @@ def _chosen(columns: Sequence[str]) -> list[str]:
 def _hours_of(name: str) -> tuple[int, int]:
     """Return a half-open span of time that holds every row of a file [ns, UTC]; corrections of a day may lie in any hour."""
     date, hour, file = name.split("/")
-    day = (datetime.strptime(date.removeprefix("date="), "%Y-%m-%d").replace(tzinfo=UTC) - _EPOCH).days * 24
+    day = (datetime.strptime(date.removeprefix("date="), "%Y-%m-%d").replace(tzinfo=UTC) - EPOCH).days * 24
     hours = ["00", "23"] if marks_of(Path(file))[1] else hour.removeprefix("hour=").split("-")
-    return (day + int(hours[0])) * _NS_PER_HOUR, (day + int(hours[-1]) + 1) * _NS_PER_HOUR
+    return (day + int(hours[0])) * NS_PER_HOUR, (day + int(hours[-1]) + 1) * NS_PER_HOUR
 
 
 def _sorted_rows(files: Sequence[Path], condition: pc.Expression, columns: list[str] | None) -> pa.Table:
@@ -345,16 +274,21 @@ def _sorted_rows(files: Sequence[Path], condition: pc.Expression, columns: list[
 
 def _filtered(path: Path, condition: pc.Expression, columns: list[str] | None) -> pa.Table:
     try:
-        table = ds.dataset(str(path), format="parquet").to_table(
+        stored = ds.dataset(str(path), format="parquet")
+        # Of what observations did not have from the beginning, a file holds only what says something.
+        absent = [] if columns is None else [name for name in columns if name in LATER_COLUMNS and name not in stored.schema.names]
+        table = stored.to_table(
             filter=condition,
-            columns=columns,
+            columns=columns if columns is None else [name for name in columns if name not in absent],
             use_threads=False,  # a damaged file must end in an error, not in a thread
         )
     except (OSError, pa.ArrowException) as error:
         raise IntegrityError(
             f"history file `{path}` cannot be read", help="restore it from a backup", path=str(path)
         ) from error
-    return table
+    for name in absent:
+        table = table.append_column(OBSERVATION_SCHEMA.field(name), pa.nulls(len(table), OBSERVATION_SCHEMA.field(name).type))
+    return table if columns is None else table.select(columns)
 
 
 def _of_file(path: Path, name: str, columns: list[str] | None) -> pa.Table:
@@ -470,26 +404,10 @@ def _files_of(home: Home, kind: str, runs: Sequence[int], *, corrections: bool |
     return [path for *_, path in sorted(found)]
 
 
-def _segments(values: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Bounds of stretches of equal neighbours."""
-    cuts = (np.flatnonzero(np.diff(values)) + 1).tolist()
-    return list(zip([0, *cuts], [*cuts, len(values)], strict=True))
-
-
-def _sync_all(paths: Sequence[Path]) -> None:
-    """Flush files or folders; at the same time, because the disk's journal then commits many of them at once."""
-    if len(paths) < 4:
-        for path in paths:
-            sync_folder(path)
-        return
-    with ThreadPoolExecutor(SYNC_THREADS) as pool:
-        for _ in pool.map(sync_folder, paths):
-            pass
-
-
 def _as(table: pa.Table, schema: pa.Schema, what: str) -> pa.Table:
     try:
-        return table.select(schema.names).cast(schema)
+        given = with_later(table) if schema is OBSERVATION_SCHEMA else table
+        return given.select(schema.names).cast(schema)
     except (KeyError, ValueError, pa.ArrowException) as error:
         raise IntegrityError(
             f"the stored {what} do not have the columns that were written: {str(error).splitlines()[0][:200]}",

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from groundrule.records import OBSERVATION_SCHEMA, POSITION_SOURCES
+from groundrule.records import GNSS_STATES, OBSERVATION_SCHEMA, POSITION_SOURCES, filtered
 from groundrule.store import conversions
 from groundrule.store.cells import is_cell
 from groundrule.store.conversions import Mask, is_null, plain
@@ -32,6 +32,7 @@ _NUMBERS: Mapping[str, tuple[float, float, str]] = {
     "speed_m_s": (0.0, np.inf, "a speed is not negative"),
     "course_deg": (-360.0, 360.0, "a course lies in 0 to 360 degrees"),
 }
+_GNSS_TOLD = pa.array([state for state in GNSS_STATES if state != "suspended"])
 _CODES = {name: code for code, name in enumerate(POSITION_SOURCES)}
 
 
@@ -139,6 +140,7 @@ def check_observations(
     )
     for name in ("alt_datum", "country_reported", "software_version"):
         _simple(columns, faults, made, name, convert=conversions.to_text, advice="write text")
+    _gnss_state(columns, faults, made)
     made["source"] = pa.repeat(source, n)
     made["source_row"] = pa.array(source_rows)
     arrays = [made[field.name] if field.name in made else pa.nulls(n, field.type) for field in OBSERVATION_SCHEMA]
@@ -146,7 +148,7 @@ def check_observations(
     good = faults.good
     if good.all():
         return table, Rejects()
-    return table.filter(pa.array(good)), faults.rejects(columns, source=source, source_rows=source_rows)
+    return filtered(table, pa.array(good)), faults.rejects(columns, source=source, source_rows=source_rows)
 
 
 def _identify(columns: Mapping[str, Any], faults: Faults, made: dict[str, Any]) -> None:
@@ -229,6 +231,17 @@ def _position_source(columns: Mapping[str, Any], faults: Faults, made: dict[str,
         # Where there is no position at all, a stated source says nothing.
         codes = np.where((stated >= 0) & (placed | in_cell), stated, codes)
     made["position_source"] = pa.array(POSITION_SOURCES).take(pa.array(codes))
+
+
+def _gnss_state(columns: Mapping[str, Any], faults: Faults, made: dict[str, Any]) -> None:
+    if "gnss_state" not in columns:
+        return
+    text, bad = conversions.to_text(columns["gnss_state"])
+    words = pc.utf8_lower(text)
+    known = pc.fill_null(pc.is_in(words, value_set=_GNSS_TOLD), False).to_numpy(zero_copy_only=False)
+    advice = f"one of {', '.join(_GNSS_TOLD.to_pylist())}; a terminal cannot tell that it is suspended"
+    faults.flag(bad | (~is_null(words) & ~known), "gnss_state", "gnss_state_unknown", advice)
+    made["gnss_state"] = words
 
 
 def _simple(

@@ -20,8 +20,8 @@ from groundrule.store.raw import listed, suggest
 
 REQUIRED = ("terminal_id", "observed_at")
 TRACING = ("source", "source_row")
-TARGETS = (*(name for name in OBSERVATION_SCHEMA.names if name not in TRACING), "speed_km_h")
-"""What a source column may be mapped to; `speed_km_h` is converted to `speed_m_s`."""
+TARGETS = (*(name for name in OBSERVATION_SCHEMA.names if name not in (*TRACING, "radio")), "speed_km_h")
+"""What a source column may be mapped to; `speed_km_h` is converted to `speed_m_s`. What radio says is attached here, never read."""
 
 _ALIASES: Mapping[str, tuple[str, ...]] = {
     "terminal_id": ("terminal", "terminalid", "deviceid", "userterminalid"),

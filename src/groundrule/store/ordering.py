@@ -12,6 +12,7 @@ on how they were split into files and batches or in which order these came.
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
@@ -27,7 +28,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from groundrule.errors import StoreError
-from groundrule.records import OBSERVATION_SCHEMA
+from groundrule.records import OBSERVATION_SCHEMA, taken
 from groundrule.store.terminal_index import text_buffers
 
 _KEY = ("observed_at", "terminal_id")
@@ -151,10 +152,10 @@ def in_order(table: pa.Table) -> pa.Table:
     times, ranks = times[order], ranks[order]
     same = (times[1:] == times[:-1]) & (ranks[1:] == ranks[:-1])
     if not same.any():
-        return table.take(pa.array(order))
+        return taken(table, pa.array(order))
     tied = np.concatenate([same, [False]]) | np.concatenate([[False], same])
     group = np.concatenate([[0], np.cumsum(~same)])[tied]
-    rows = table.take(pa.array(order[tied]))
+    rows = taken(table, pa.array(order[tied]))
     contents = [_as_integers(rows[name]) for name in _CONTENT]
     tracing = [_as_integers(rows[name]) for name in _TRACING]
     inner = np.lexsort((*reversed(tracing), *reversed(contents), group))
@@ -164,7 +165,7 @@ def in_order(table: pa.Table) -> pa.Table:
     order[tied] = order[tied][inner]
     keep = np.ones(len(order), np.bool_)
     keep[np.flatnonzero(tied)[1:][repeated]] = False
-    return table.take(pa.array(order[keep]))
+    return taken(table, pa.array(order[keep]))
 
 
 @njit(cache=True)
@@ -211,8 +212,13 @@ def _ranks(texts: pa.ChunkedArray) -> NDArray[np.int64]:
 def _as_integers(column: pa.ChunkedArray) -> NDArray[np.int64]:
     """Integers that are equal where the values are, in an order that depends on the values alone; null is lowest."""
     kind = column.type
+    if column.null_count == len(column):
+        return np.zeros(len(column), np.int64)
     if pa.types.is_string(kind):
         return _ranks(column)
+    if pa.types.is_struct(kind):
+        texts = [None if value is None else json.dumps(value, sort_keys=True) for value in column.to_pylist()]
+        return _ranks(pa.chunked_array([pa.array(texts, pa.string())]))
     if pa.types.is_list(kind):
         lists: list[Any] = column.to_pylist()
         written = ["".join(f"{code + 2**31:010d}" for code in one) if one is not None else None for one in lists]

@@ -11,9 +11,8 @@ import pytest
 from groundrule.errors import IntegrityError, StoreError
 from groundrule.instant import NS_PER_S
 from groundrule.records import OBSERVATION_SCHEMA
-from groundrule.store import history
+from groundrule.store import history_writer
 from groundrule.store.history import (
-    HistoryWriter,
     count_terminals,
     read_exactly,
     read_run,
@@ -22,6 +21,7 @@ from groundrule.store.history import (
     run_files,
     run_numbers,
 )
+from groundrule.store.history_writer import HistoryWriter
 from groundrule.store.home import Home
 from groundrule.store.workplace import remove_abandoned, workplace
 from small_home import T0, observation, table
@@ -48,8 +48,8 @@ def write(home: Home, run: int, *tables: pa.Table, kind: str = "observations", c
 def test_rows_come_back_as_they_were_written(
     home: Home, monkeypatch: pytest.MonkeyPatch, hour_rows: int, part_rows: int
 ) -> None:
-    monkeypatch.setattr(history, "HOUR_ROWS", hour_rows)
-    monkeypatch.setattr(history, "PART_ROWS", part_rows)
+    monkeypatch.setattr(history_writer, "HOUR_ROWS", hour_rows)
+    monkeypatch.setattr(history_writer, "PART_ROWS", part_rows)
     whole = rows(240, every_s=900)
     assert write(home, 1, whole.slice(0, 100), whole.slice(100, 1), whole.slice(101)) == 240
     back = pa.concat_tables(read_run(home, "observations", 1))
@@ -68,7 +68,7 @@ def test_rows_come_back_as_they_were_written(
 
 
 def test_a_full_hour_is_a_file_of_its_own(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history, "HOUR_ROWS", 50)
+    monkeypatch.setattr(history_writer, "HOUR_ROWS", 50)
     write(home, 1, rows(120, every_s=60))
     assert [path.parent.name for path in run_files(home, "observations", 1)] == ["hour=10", "hour=11"]
 

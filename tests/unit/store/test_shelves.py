@@ -13,7 +13,8 @@ import pytest
 from groundrule.errors import IntegrityError
 from groundrule.instant import NS_PER_S
 from groundrule.store import history, shelves, shelving
-from groundrule.store.history import HistoryWriter, history_files, read_newest, read_terminals
+from groundrule.store.history import history_files, read_newest, read_terminals
+from groundrule.store.history_writer import HistoryWriter
 from groundrule.store.home import Home
 from groundrule.store.shelves import Shelf, shelf_folder, shelves_for
 from groundrule.store.shelving import shelve

@@ -29,8 +29,8 @@ from groundrule.store.observation_checks import TimeReading, check_observations
 from groundrule.store.regular_rows import Measured, Regular, columns_of
 from groundrule.store.rejects import Rejects
 
-COLUMNS: Final = frozenset({*OBSERVATION_SCHEMA.names, "speed_km_h"} - {"source", "source_row"})
-"""Columns that may be submitted."""
+COLUMNS: Final = frozenset({*OBSERVATION_SCHEMA.names, "speed_km_h"} - {"source", "source_row", "radio"})
+"""Columns that may be submitted; what radio says of a terminal is worked out here, never taken from outside."""
 MAX_SOURCE: Final = 120
 MAX_KEY: Final = 255
 FRESH, LATE, KNOWN = 0, 1, 2
@@ -282,7 +282,7 @@ def same_content(first: pa.Table, second: pa.Table) -> NDArray[np.bool_]:
         a, b = first.column(name), second.column(name)
         if a.null_count == len(a) and b.null_count == len(b):
             continue
-        if pa.types.is_list(a.type):
+        if pa.types.is_nested(a.type):
             same &= np.array([x == y for x, y in zip(a.to_pylist(), b.to_pylist(), strict=True)], bool)
             continue
         both = pc.fill_null(pc.equal(a, b), False).to_numpy(zero_copy_only=False)

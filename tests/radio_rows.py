@@ -1,0 +1,32 @@
+"""What radio says of a terminal, as it is attached to made observations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from groundrule.instant import NS_PER_S
+from small_home import T0
+
+
+def radio(at_s: float, lat: float | None, lon: float | None, verdict: str = "consistent", **more: Any) -> dict[str, Any]:
+    """A verification `at_s` seconds after T0; usable where it has a place, unless it is said."""
+    return {
+        "verdict": verdict,
+        "assurance": "a1",
+        "usable": lat is not None,
+        "at_ns": T0 + round(at_s * NS_PER_S),
+        "lat_deg": lat,
+        "lon_deg": lon,
+        "sigma_major_m": None if lat is None else 70.0,
+        "sigma_minor_m": None if lat is None else 25.0,
+        "azimuth_deg": None if lat is None else 12.0,
+        "alternatives": [],
+        "distance_m": None,
+        "mdo_m": 900.0,
+        "speed_m_s": None,
+        "speed_sigma_m_s": None,
+        "grade": "a",
+        "inputs": "sha256:" + "5" * 64,
+        "elements": "sha256:" + "e" * 64,
+        **more,
+    }
