@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "areas": ("areas", "app"),
     "orbits": ("orbits", "app"),
     "verify": ("verify", "verify"),
+    "simulate": ("simulate", "simulate"),
     "rules": ("rules", "app"),
     "register": ("register", "app"),
     "decide": ("decide", "decide"),

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import h3.api.numpy_int as h3
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from groundrule.errors import OutOfRange
@@ -47,6 +48,54 @@ STALE_AFTER_S = 300.0
 SOURCE = "generated"
 
 
+class Said(NamedTuple):
+    """What terminals report instead of where they are; arrays of shape (n,).
+
+    Attributes:
+        lat_deg, lon_deg: reported place [degree]. speed_m_s, course_deg: reported motion.
+        lost: no position is reported. silent: nothing is. state: index into `GNSS_WORDS`.
+    """
+
+    lat_deg: Floats
+    lon_deg: Floats
+    speed_m_s: Floats
+    course_deg: Floats
+    lost: NDArray[np.bool_]
+    silent: NDArray[np.bool_]
+    state: NDArray[np.int8]
+
+
+GNSS_WORDS = (None, "lost", "inhibited")
+"""What a terminal says of its satellite navigation: most say nothing."""
+
+
+class Effects(Protocol):
+    """What stands between where terminals are and what they report: lies, jamming, false signals, outages."""
+
+    def said(self, t_s: float, place: tuple[Floats, Floats], error: tuple[Floats, Floats], motion: tuple[Floats, Floats]) -> Said:
+        """What is reported at a time.
+
+        Args:
+            t_s: after the start [s].
+            place: true latitude and longitude [degree]. error: of the receivers [degree].
+            motion: true speed [m/s] and course [degree].
+        """
+
+
+class Report(NamedTuple):
+    """Reports of one instant with what is needed to say the truth beside them.
+
+    Attributes:
+        table: `OBSERVATION_SCHEMA`. t_s: instant after the start [s]; rows: numbers of the terminals that report, in its order.
+        said: what was reported, of all terminals; None where nothing stands between.
+    """
+
+    table: pa.Table
+    t_s: float
+    rows: NDArray[np.int64]
+    said: Said | None
+
+
 @dataclass(frozen=True, slots=True)
 class Fleet:
     """A generated fleet.
@@ -58,6 +107,8 @@ class Fleet:
         instants: number of reports of each terminal.
         registers: terminals, accounts, parties and list entries.
         columns: everything that is known of each terminal, in the order of its number (`kind` is the truth).
+        effects: what stands between places and reports, or None.
+        swaps: rows of terminals that exchange places, and from when [s].
     """
 
     seed: int
@@ -69,14 +120,17 @@ class Fleet:
     paths: Paths | None
     timetable: Timetable | None
     moving_rows: NDArray[np.int64]
+    effects: Effects | None = None
+    swaps: tuple[tuple[NDArray[np.int64], NDArray[np.int64], float], ...] = ()
 
     def __len__(self) -> int:
         return len(self.columns["terminal_id"])
 
     @property
     def kinds(self) -> dict[str, str]:
-        """Truth about each terminal, by id."""
-        return dict(zip(self.columns["terminal_id"].tolist(), self.columns["kind"].tolist(), strict=True))
+        """Truth about each terminal, by id; what uses the identity of another is left out."""
+        own = ~self.columns["clone"].astype(bool)
+        return dict(zip(self.columns["terminal_id"][own].tolist(), self.columns["kind"][own].tolist(), strict=True))
 
     def batches(self, *, instants_per_batch: int = 4, history: bool = True) -> Iterator[pa.Table]:
         """Observations in order of time.
@@ -89,21 +143,46 @@ class Fleet:
         """
         if instants_per_batch < 1:
             raise OutOfRange("a batch has at least one instant", field="instants_per_batch", value=instants_per_batch)
-        reports = _Reports(self)
-        row = 0
         pending: list[pa.Table] = []
-        for table in reports.all(history=history):
-            numbered = _whole(table, row)
-            row += len(table)
-            pending.append(numbered)
+        for report in self.reports(history=history):
+            pending.append(report.table)
             if len(pending) == instants_per_batch:
                 yield pa.concat_tables(pending)
                 pending = []
         if pending:
             yield pa.concat_tables(pending)
 
-    def positions(self, t_s: float) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-        """True latitude, longitude, course [degree], speed [m/s] and height [m] of all terminals at a time [s]."""
+    def reports(self, *, history: bool = True) -> Iterator[Report]:
+        """Reports of one instant after the other; `batches` joins them."""
+        row = 0
+        for report in _Reports(self).all(history=history):
+            numbered = _whole(report.table, row)
+            row += len(numbered)
+            yield report._replace(table=numbered)
+
+    def only(self, rows: NDArray[np.int64]) -> Fleet:
+        """The same fleet with some of its terminals, in the order given, to ask for their positions alone."""
+        if self.swaps:  # partners stay together
+            partners = [part for a, b, _ in self.swaps for part in (a, b)]
+            missing = np.setdiff1d(np.concatenate(partners), rows)
+            assert not len(missing), "a terminal without the one that it changes places with"
+        new = np.full(len(self), -1, np.int64)
+        new[rows] = np.arange(len(rows))
+        moving = np.flatnonzero(new[self.moving_rows] >= 0)
+        return replace(
+            self,
+            columns={name: values[rows] for name, values in self.columns.items()},
+            timetable=None if self.timetable is None else self.timetable.only(moving),
+            moving_rows=new[self.moving_rows[moving]],
+            swaps=tuple((new[a], new[b], at_s) for a, b, at_s in self.swaps),
+            effects=None,
+        )
+
+    def positions(self, t_s: float, *, swapped_at: float | None = None) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+        """True latitude, longitude, course [degree], speed [m/s] and height [m] of all terminals at a time [s].
+
+        `swapped_at` takes the exchanges of places as they stand at another time, so that a difference of two times is motion.
+        """
         lat, lon = self.columns["lat_deg"].astype(np.float64), self.columns["lon_deg"].astype(np.float64)
         course, speed = np.full(len(self), np.nan), np.zeros(len(self))
         alt = self.columns["ground_m"].astype(np.float64)
@@ -113,6 +192,10 @@ class Fleet:
             lat[rows] += self.columns["shift_lat_deg"][rows]
             lon[rows] += self.columns["shift_lon_deg"][rows]
             alt[rows] += flight
+        for one, other, at_s in self.swaps:
+            if (t_s if swapped_at is None else swapped_at) >= at_s:
+                for values in (lat, lon, course, speed, alt):
+                    values[np.concatenate([one, other])] = values[np.concatenate([other, one])]
         return lat, lon, course, speed, alt
 
 
@@ -147,13 +230,23 @@ def generate(
         )
     if not minutes > 0 or not cadence_s > 0:
         raise OutOfRange("minutes and cadence_s are positive", field="minutes", value=minutes)
-    start_ns = parse_instant(start)
+    return muster(world_population(terminals, minutes, seed, parse_instant(start)), seed=seed, cadence_s=cadence_s, minutes=minutes)
+
+
+def world_population(terminals: int, minutes: float, seed: int, start_ns: int) -> Population:
+    """The demo's population, to which others may be added: every kind that a rule of the shipped rulebook speaks of.
+
+    Args:
+        terminals: how many, at least `LEAST_TERMINALS`; 0: an empty population.
+        minutes: how long they will be watched [min]. seed: see `generate`. start_ns: first instant [ns, UTC].
+    """
     rng = np.random.default_rng([seed, 0])
     population = Population(Roster(rng, start_ns), rng, 60.0 * minutes, terminals / 50_000)
-    for add in FAMILIES:
-        add(population)
-    add_homes(population, terminals - population.roster.size)
-    return muster(population, seed=seed, cadence_s=cadence_s, minutes=minutes)
+    if terminals:
+        for add in FAMILIES:
+            add(population)
+        add_homes(population, terminals - population.roster.size)
+    return population
 
 
 def muster(population: Population, *, seed: int, cadence_s: float, minutes: float) -> Fleet:
@@ -197,12 +290,13 @@ class _Reports:
         self.at_sea = pa.array(np.zeros(n, np.bool_), mask=~self.by_cell)
         self.alerts = pa.array([[] if cell else None for cell in self.by_cell.tolist()], pa.list_(pa.int32()))
         self.generated = pa.array(np.full(n, SOURCE, object), text)
+        self.late_ns = columns["late_ns"].astype(np.int64)
         self.cells = np.zeros(n, np.uint64)
         self._fill_cells(np.flatnonzero(self.by_cell & ~self.moving), *fleet.positions(0.0)[:2])
         self.moving_cells = np.flatnonzero(self.by_cell & self.moving)
 
-    def all(self, *, history: bool) -> Iterator[pa.Table]:
-        """Tables in order of time, without `source_row`."""
+    def all(self, *, history: bool) -> Iterator[Report]:
+        """Reports in order of time; tables without the columns of `_UNSAID`."""
         if history:
             yield from self._history()
         fleet, n = self.fleet, len(self.fleet)
@@ -218,7 +312,7 @@ class _Reports:
                 heard &= self.mode != "silent"
             yield self._table(t_s, error, noise, heard)
 
-    def _history(self) -> Iterator[pa.Table]:
+    def _history(self) -> Iterator[Report]:
         """Two reports a day of terminals that have been where they are for some days."""
         fleet = self.fleet
         days = fleet.columns["history_days"].astype(np.int64)
@@ -231,6 +325,8 @@ class _Reports:
             paths=None,
             timetable=None,
             moving_rows=np.zeros(0, np.int64),
+            effects=None,
+            swaps=(),
         )
         reports = _Reports(stayers)
         rng = np.random.default_rng([fleet.seed, 3])
@@ -238,23 +334,33 @@ class _Reports:
             error = reports.sigma * rng.standard_normal((2, len(rows)))
             noise = rng.standard_normal((2, len(rows)), np.float32)
             told = 2 * days[rows] >= half_days
-            yield reports._table(-half_days * NS_PER_DAY / 2 / NS_PER_S, error, noise, told)
+            report = reports._table(-half_days * NS_PER_DAY / 2 / NS_PER_S, error, noise, told)
+            yield report._replace(rows=rows[report.rows])
 
-    def _table(self, t_s: float, error: Floats, noise: NDArray[np.float32], heard: NDArray[np.bool_]) -> pa.Table:
-        fleet, n = self.fleet, len(self.fleet)
-        lat, lon, course, speed, alt = fleet.positions(max(0.0, t_s))
-        lat += error[0] / (KM_PER_DEG * 1000)
-        lon += error[1] / self.east_m_per_deg
+    def _table(self, t_s: float, error: Floats, noise: NDArray[np.float32], heard: NDArray[np.bool_]) -> Report:
+        fleet = self.fleet
+        true_lat, true_lon, course, speed, alt = fleet.positions(max(0.0, t_s))
+        off = error[0] / (KM_PER_DEG * 1000), error[1] / self.east_m_per_deg
+        lat, lon = true_lat + off[0], true_lon + off[1]
+        no_fix, source, sigma, datum = self.late if t_s > STALE_AFTER_S else self.early
+        said = None
+        if fleet.effects is not None:
+            said = fleet.effects.said(t_s, (true_lat, true_lon), off, (speed, course))
+            lat, lon, speed, course = said.lat_deg, said.lon_deg, said.speed_m_s, said.course_deg
+            heard = heard & ~said.silent
+            if said.lost.any():
+                no_fix = no_fix | said.lost
+                source = pc.if_else(pa.array(said.lost), "none", source)
+                sigma, datum = (pc.if_else(pa.array(said.lost), None, column) for column in (sigma, datum))
         lon = np.where(np.abs(lon) > 180.0, (lon + 180.0) % 360.0 - 180.0, lon)
         if len(self.moving_cells):
             self._fill_cells(self.moving_cells, lat, lon)
-        no_fix, source, sigma, datum = self.late if t_s > STALE_AFTER_S else self.early
-        said = self.reports_speed & ~no_fix
+        speaks = self.reports_speed & ~no_fix
         height = np.where(self.sea_level, 12.0, alt).astype(np.float32) + 4 * noise[0]
         spoken = np.maximum(0.0, speed.astype(np.float32) + np.float32(0.15) * noise[1])
         arrays = [
             self.ids,
-            pa.array(np.full(n, fleet.start_ns + round(t_s * NS_PER_S), np.int64)),
+            pa.array(fleet.start_ns + round(t_s * NS_PER_S) + self.late_ns),
             pa.array(lat, mask=no_fix),
             pa.array(lon, mask=no_fix),
             pa.array(self.cells, mask=~self.by_cell),
@@ -262,8 +368,8 @@ class _Reports:
             source,
             pa.array(height, mask=no_fix),
             datum,
-            pa.array(spoken, mask=~said),
-            pa.array(course.astype(np.float32), mask=~said | ~(speed > 0.5)),
+            pa.array(spoken, mask=~speaks),
+            pa.array(course.astype(np.float32), mask=~speaks | ~(speed > 0.5)),
             self.country,
             self.at_sea,
             self.software,
@@ -271,7 +377,14 @@ class _Reports:
             self.generated,
         ]
         table = pa.table(arrays, schema=_SCHEMA)
-        return table.filter(pa.array(heard))
+        if said is not None and said.state.any():
+            states = pa.array(np.array(GNSS_WORDS, object)[said.state], pa.string())
+            table = table.append_column(OBSERVATION_SCHEMA.field("gnss_state"), states)
+        if not self.late_ns.any():
+            return Report(table.filter(pa.array(heard)), t_s, np.flatnonzero(heard), said)
+        rows = np.flatnonzero(heard)
+        rows = rows[np.argsort(self.late_ns[rows], kind="stable")]
+        return Report(table.take(pa.array(rows)), t_s, rows, said)
 
     def _position_columns(self, *, late: bool) -> tuple[NDArray[np.bool_], pa.Array, pa.Array, pa.Array]:
         """Which terminals have no fix, and source, sigma and datum: early, or late, after some lost their position."""
@@ -296,7 +409,7 @@ def _whole(table: pa.Table, first_row: int) -> pa.Table:
     numbers = pa.array(np.arange(first_row, first_row + len(table)))
     columns = [
         numbers if field.name == "source_row"
-        else table[field.name] if field.name in _SCHEMA.names
+        else table[field.name] if field.name in table.column_names
         else pa.nulls(len(table), field.type)
         for field in OBSERVATION_SCHEMA
     ]  # fmt: skip

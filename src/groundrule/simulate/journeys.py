@@ -154,6 +154,10 @@ class Timetable:
         """One timetable of several, in their order."""
         return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
+    def only(self, rows: NDArray[np.int64]) -> Timetable:
+        """The timetable of some terminals, in the order given."""
+        return Timetable(*(getattr(self, field.name)[rows] for field in fields(self)))
+
     def travelled_m(self, t_s: float) -> Floats:
         """Distance travelled since time zero, if the path had no end [m; shape (n,)]."""
         return self._covered(self.phase_s + t_s) - self._covered(self.phase_s)

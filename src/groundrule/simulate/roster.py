@@ -49,6 +49,8 @@ _DEFAULTS: Mapping[str, Any] = {
     "history_days": 0,
     "shift_lat_deg": 0.0,
     "shift_lon_deg": 0.0,
+    "late_ns": 0,  # its reports come so long after the others' [ns]
+    "clone": False,  # uses the identity of another
 }
 
 

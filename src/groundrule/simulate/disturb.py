@@ -1,0 +1,141 @@
+"""Disturb: what stands between where terminals are and what they say.
+
+In this order: a liar claims its place whatever happens to its receiver; false signals put every other receiver in their reach
+onto one circle, all at once; jamming takes the position away; an outage takes the report away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundrule.simulate.description import Place, Spoofing, Zone
+from groundrule.simulate.fleet import Said
+from groundrule.simulate.places import KM_PER_DEG, displaced
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+_LOST, _INHIBITED = 1, 2
+"""Indices into `fleet.GNSS_WORDS`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A zone with those whom it hits where they come into it.
+
+    Attributes:
+        zone: where and when. open_to: terminals that it can hit [n].
+    """
+
+    zone: Zone
+    open_to: Flags
+
+    def at(self, t_s: float, lat_deg: Floats, lon_deg: Floats) -> Flags:
+        """Which terminals it hits at a time [n]."""
+        zone = self.zone
+        if not zone.from_s <= t_s < zone.until_s:
+            return np.zeros(len(self.open_to), np.bool_)
+        if zone.centre is None:
+            return self.open_to
+        return self.open_to & (distance_km(zone.centre, lat_deg, lon_deg) <= zone.radius_km)
+
+
+@dataclass(frozen=True, slots=True)
+class Disturbance:
+    """The effects of a scenario on a fleet; see `fleet.Effects`.
+
+    Attributes:
+        claim_lat_deg, claim_lon_deg: claimed place of each liar, not-a-number for others [n].
+        inhibited: terminals whose satellite navigation is switched off [n].
+        spoofing: circles with those they hit. jamming, outages: zones.
+        gnss: terminals that have a position of their own from satellites [n].
+    """
+
+    claim_lat_deg: Floats
+    claim_lon_deg: Floats
+    inhibited: Flags
+    gnss: Flags
+    spoofing: tuple[tuple[Spoofing, Hit], ...]
+    jamming: tuple[Hit, ...]
+    outages: tuple[Hit, ...]
+
+    def only(self, rows: NDArray[np.int64]) -> Disturbance:
+        """The same for some of the terminals."""
+
+        def part(hit: Hit) -> Hit:
+            return Hit(hit.zone, hit.open_to[rows])
+
+        return Disturbance(
+            self.claim_lat_deg[rows], self.claim_lon_deg[rows], self.inhibited[rows], self.gnss[rows],
+            tuple((circle, part(hit)) for circle, hit in self.spoofing), tuple(map(part, self.jamming)), tuple(map(part, self.outages)),
+        )
+
+    @property
+    def liar(self) -> Flags:
+        """Terminals that claim a false place [n]."""
+        return ~np.isnan(self.claim_lat_deg)
+
+    def said(self, t_s: float, place: tuple[Floats, Floats], error: tuple[Floats, Floats], motion: tuple[Floats, Floats]) -> Said:
+        """What is reported at a time; see `fleet.Effects`."""
+        liar = self.liar
+        lat = np.where(liar, self.claim_lat_deg, place[0])
+        lon = np.where(liar, self.claim_lon_deg, place[1])
+        speed, course = np.where(liar, 0.0, motion[0]), np.where(liar, np.nan, motion[1])
+        for circle, hit in self.spoofing:
+            on = self.moved_by(hit, t_s, place)
+            if on.any():
+                angle = 2 * np.pi * (t_s - circle.zone.from_s) / circle.period_s
+                lat[on], lon[on] = _on_circle(circle, angle)
+                speed[on] = 2 * np.pi * circle.radius_km * 1000 / circle.period_s
+                course[on] = (np.degrees(angle) + 90.0) % 360.0
+        lost = self.inhibited.copy()
+        state = np.where(self.inhibited, _INHIBITED, 0).astype(np.int8)
+        for hit in self.jamming:
+            on = hit.at(t_s, *place) & self.gnss & ~liar & ~self.inhibited
+            lost |= on
+            state[on] = _LOST
+        return Said(lat + error[0], lon + error[1], speed, course, lost, self.silent(t_s, place), state)
+
+    def moved_by(self, hit: Hit, t_s: float, place: tuple[Floats, Floats]) -> Flags:
+        """Receivers that false signals of a zone move at a time [n]."""
+        return hit.at(t_s, *place) & self.gnss & ~self.liar & ~self.inhibited
+
+    def silent(self, t_s: float, place: tuple[Floats, Floats]) -> Flags:
+        """Terminals that nobody hears at a time [n]."""
+        out = np.zeros(len(place[0]), np.bool_)
+        for hit in self.outages:
+            out |= hit.at(t_s, *place)
+        return out
+
+    def spoofed(self, t_s: float, place: tuple[Floats, Floats]) -> Flags:
+        """Terminals that report a circle instead of their place [n]."""
+        out = np.zeros(len(place[0]), np.bool_)
+        for _, hit in self.spoofing:
+            out |= self.moved_by(hit, t_s, place)
+        return out
+
+
+def open_to(zones: Sequence[Zone], count: int, rng: np.random.Generator) -> tuple[Hit, ...]:
+    """Draw whom each zone can hit."""
+    return tuple(Hit(zone, rng.random(count) < zone.share) for zone in zones)
+
+
+def distance_km(centre: Place, lat_deg: Floats, lon_deg: Floats) -> Floats:
+    """Distance on the sphere [km]."""
+    a, b = np.radians(centre[0]), np.radians(lat_deg)
+    turn = np.radians(lon_deg - centre[1])
+    half = np.sin((b - a) / 2) ** 2 + np.cos(a) * np.cos(b) * np.sin(turn / 2) ** 2
+    result: Floats = 2 * np.degrees(np.arcsin(np.sqrt(np.clip(half, 0.0, 1.0)))) * KM_PER_DEG
+    return result
+
+
+def _on_circle(circle: Spoofing, angle: float) -> tuple[float, float]:
+    one = np.ones(1)
+    lat, lon = displaced(
+        circle.centre[0] * one, circle.centre[1] * one, circle.radius_km * np.cos(angle) * one, circle.radius_km * np.sin(angle) * one
+    )
+    return float(lat[0]), float(lon[0])
