@@ -6,6 +6,7 @@ are those of Okabe and Ito. The basemap is for looking at, not for deciding.
 
 from __future__ import annotations
 
+import io
 import math
 import textwrap
 from pathlib import Path
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 from groundrule.errors import InputError
 from groundrule.evidence.outlines import Outlines, shipped_outlines
-from groundrule.frames import WGS84_A_M, WGS84_B_M
+from groundrule.evidence.verification_shapes import range_circle
 from groundrule.instant import format_instant
 from groundrule.verify.report import Report, Satellite
 
@@ -63,6 +64,19 @@ def draw_verification(report: Report, path: Path | str, *, outlines: Outlines | 
     form = target.suffix.lower().lstrip(".")
     if form not in FORMATS:
         raise InputError(f"{target}: pictures are not written as `{form}`", help="name a file that ends in .png or .svg")
+    drawn = picture_of(report, form, outlines=outlines)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(drawn)
+
+
+def picture_of(report: Report, form: str, *, outlines: Outlines | None = None) -> bytes:
+    """Return the picture of one verification.
+
+    Args:
+        report, outlines: as for `draw_verification`. form: png or svg.
+    Raises:
+        InputError: the report has neither an estimate nor a claim nor a satellite.
+    """
     claim = (report.claim_lat_deg, report.claim_lon_deg) if not math.isnan(report.claim_lat_deg) else None
     places = [(mode.lat_deg, mode.lon_deg) for mode in report.modes]
     below = [one.track[len(one.track) // 2] for one in report.satellites if one.track]
@@ -93,11 +107,12 @@ def draw_verification(report: Report, path: Path | str, *, outlines: Outlines | 
     figure.text(0.012, 0.135, words, fontsize=9.5, color=_INK, va="top", linespacing=1.35)
     figure.text(0.994, 0.008, f"Basemap {lines.attribution}; for looking at, not for deciding", fontsize=7.5, color="#666666",
                 ha="right", va="bottom")  # fmt: skip
-    target.parent.mkdir(parents=True, exist_ok=True)
     # No date and no version inside, so that the same verdict gives the same picture.
-    told = {"Software": None} if form == "png" else {"Date": None, "Creator": None}
+    about = {"Software": None} if form == "png" else {"Date": None, "Creator": None}
+    drawn = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": report.inputs}):
-        figure.savefig(target, format=form, metadata=told)
+        figure.savefig(drawn, format=form, metadata=about)
+    return drawn.getvalue()
 
 
 def _near_km(report: Report, plane: _Plane, claim: tuple[float, float] | None) -> float:
@@ -150,28 +165,10 @@ def _satellite(axes: Axes, plane: _Plane, one: Satellite, colour: str, size: flo
         name = one.name or str(one.catalogue)
         axes.annotate(name, track[-1], xytext=(4, 4), textcoords="offset points", fontsize=7.5, color=colour, zorder=8)
     if math.isfinite(one.range_m):
-        circle = _circle(np.array(one.position_m), one.range_m)
+        circle = range_circle(np.array(one.position_m), one.range_m)
         if circle is not None:
             at = plane(circle[:, 0], circle[:, 1])
             axes.plot(at[:, 0], at[:, 1], color=colour, linewidth=1.0, alpha=0.75 if one.used else 0.35, linestyle=style, zorder=4)
-
-
-def _circle(position_m: Floats, range_m: float) -> Floats | None:
-    """Ground points at a distance from a satellite, on a sphere [n, 2; degree]; None where none is."""
-    size = float(np.linalg.norm(position_m))
-    up = position_m / size
-    # Radius of the ellipsoid below the satellite; the circle is off by 2 km at most over a footprint.
-    radius = 1.0 / math.sqrt((1 - up[2] ** 2) / WGS84_A_M**2 + up[2] ** 2 / WGS84_B_M**2)
-    cosine = (radius**2 + size**2 - range_m**2) / (2 * radius * size)
-    if not -1 < cosine < 1:
-        return None
-    side = np.cross(up, [0.0, 0.0, 1.0] if abs(up[2]) < 0.9 else [1.0, 0.0, 0.0])
-    side /= np.linalg.norm(side)
-    other = np.cross(up, side)
-    turn = np.linspace(0, 2 * math.pi, 721)[:, None]
-    points = cosine * up + math.sqrt(1 - cosine**2) * (np.cos(turn) * side + np.sin(turn) * other)
-    lat = np.degrees(np.arctan2(points[:, 2] / (WGS84_B_M / WGS84_A_M) ** 2, np.hypot(points[:, 0], points[:, 1])))
-    return np.stack([lat, np.degrees(np.arctan2(points[:, 1], points[:, 0]))], axis=1)
 
 
 def _feasible(axes: Axes, plane: _Plane, report: Report) -> None:

@@ -38,6 +38,7 @@ from groundrule.api.routes import (
     static,
     status,
     terminals,
+    verifications,
     webhooks,
 )
 
@@ -53,6 +54,7 @@ HANDLERS: Final[tuple[ControllerRouterHandler, ...]] = (
     *decisions.HANDLERS,
     *explanations.HANDLERS,
     *satellites.HANDLERS,
+    *verifications.HANDLERS,
     *status.HANDLERS,
     *ledger.HANDLERS,
     *public.HANDLERS,
