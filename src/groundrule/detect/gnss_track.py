@@ -49,6 +49,7 @@ class TrackLimits:
         residence_s: how long a terminal must have stayed at its home to be a witness [s].
         max_gap_s: after a longer silence a jump says nothing [s].
         memory_s: how long a lost or displaced terminal remains a witness of its area [s].
+        passing_s: how long a displaced terminal that did not stay anywhere is held to its last calm position [s].
         blow_up: a position is as good as lost when its sigma is this many times the terminal's usual one …
         blow_up_m: … and above this [m].
         assumed_sigma_m: standard deviation of positions that come without one [m].
@@ -62,6 +63,7 @@ class TrackLimits:
     residence_s: float = 600.0
     max_gap_s: float = 900.0
     memory_s: float = 86_400.0
+    passing_s: float = 1_800.0
     blow_up: float = 10.0
     blow_up_m: float = 300.0
     assumed_sigma_m: float = 50.0
@@ -123,7 +125,8 @@ class Tracks:
             self.rows, terminal, t_ns, lat_deg, lon_deg, sigma_m, said,
             np.array([limits.reach_m_s, limits.slack_m, limits.sigmas, limits.return_m, limits.roam_m,
                       limits.blow_up, limits.blow_up_m, limits.assumed_sigma_m]),
-            np.array([limits.residence_s * 1e9, limits.max_gap_s * 1e9, limits.memory_s * 1e9], np.int64),
+            np.array([limits.residence_s * 1e9, limits.max_gap_s * 1e9, limits.memory_s * 1e9,
+                      limits.passing_s * 1e9], np.int64),
             flags, home, homes,
         )  # fmt: skip
         return flags, home, homes[:count]
@@ -139,7 +142,7 @@ class Tracks:
 def _advance(rows, terminal, t_ns, lat, lon, sigma, said, number, span, out, out_home, homes):  # type: ignore[no-untyped-def]  # compiled; typed by numba
     reach, slack, sigmas, back, roam = number[0], number[1], number[2], number[3], number[4]
     blow, blow_m, assumed = number[5], number[6], number[7]
-    residence, gap, memory = span[0], span[1], span[2]
+    residence, gap, memory, passing = span[0], span[1], span[2], span[3]
     count = 0
     for i in range(len(t_ns)):
         track = rows[terminal[i]]
@@ -167,13 +170,14 @@ def _advance(rows, terminal, t_ns, lat, lon, sigma, said, number, span, out, out
             doubt = sigmas * np.sqrt(s * s + np.float64(track.sigma_fix) * track.sigma_fix)
             calm = True
             if known and track.status == DISPLACED:
-                calm = away <= back + doubt or silent or t - track.t_moved > memory
+                stayed = track.t_fix - track.t_home >= residence
+                calm = away <= back + doubt or silent or t - track.t_moved > (memory if stayed else passing)
                 if not calm:
                     # A second impossible jump, to where it could be by now, is the way back.
                     hop = distance_m(track.lat_claim, track.lon_claim, lat[i], lon[i])
                     may = slack + doubt
                     calm = (
-                        hop > reach * (t - track.t_claim) * 1e-9 + may and away <= 0.3 * reach * (t - track.t_fix) * 1e-9 + may
+                        hop > reach * (t - track.t_claim) * 1e-9 + may and away <= reach * (t - track.t_fix) * 1e-9 + may
                     )
                 if not calm:
                     flags = np.uint8(JUMPED)

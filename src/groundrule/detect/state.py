@@ -15,6 +15,8 @@ combined standard deviation of the fixes (95 %), or to within the cells' radii w
 inside that interval replaces it; one below does not make a terminal slower than its positions show, and one above only
 widens the interval.
 
+A speed measured by radio takes the place of that interval: it does not rest on what the terminal says of its positions.
+
 A limit switches on after its time and after `EXCESSES` estimates in a row, so that one displaced fix never does it. It
 becomes a doubt when the positions grow too vague to tell, so that jamming keeps nobody at rest under a denial.
 """
@@ -164,6 +166,9 @@ class Motion:
     latches: NDArray[np.uint8]
 
 
+_NONE_VERIFIED = (np.zeros(0), np.zeros(0), np.zeros(0, np.int64))
+
+
 def advance(
     state: TerminalState,
     rows: NDArray[np.int32],
@@ -178,6 +183,7 @@ def advance(
     reported_speed_m_s: NDArray[np.float32],
     limits: NDArray[np.float64],
     max_gap_s: float,
+    verified: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]] | None = None,
 ) -> Motion:
     """Update the memory with a batch and say what is known of position and speed at each observation.
 
@@ -193,7 +199,10 @@ def advance(
         reported_speed_m_s: speed as reported [m/s; NaN if absent].
         limits: one row per latch: above [m/s], release_below [m/s], for_s [s]; shape (latches, 3).
         max_gap_s: longest base of a speed estimate [s].
+        verified: speeds measured by radio with their sigma [m/s; NaN where there is none] and the time of each measurement
+            [ns, UTC]. They take the place of speeds from positions; a limit counts a measurement once, however often it is attached.
     """
+    speed, doubt, at_ns = _NONE_VERIFIED if verified is None else verified
     n = len(rows)
     motion = Motion(
         np.empty(n), np.empty(n), np.empty(n, np.uint64), np.empty(n, np.float32), np.empty(n, np.uint8), np.empty(n),
@@ -201,7 +210,7 @@ def advance(
     )  # fmt: skip
     _advance(
         state.fixes, state.since_ns, state.excesses, rows, observed_at_ns, lat_deg, lon_deg, sigma_m, cell, cell_radius_m, source,
-        reported_speed_m_s, np.ascontiguousarray(limits, np.float64).reshape(len(limits), 3), max_gap_s,
+        reported_speed_m_s, np.ascontiguousarray(limits, np.float64).reshape(len(limits), 3), max_gap_s, speed, doubt, at_ns,
         motion.lat_deg, motion.lon_deg, motion.cell, motion.sigma_m, motion.source, motion.age_s,
         motion.speed_m_s, motion.speed_low_m_s, motion.speed_high_m_s, motion.latches,
     )  # fmt: skip
@@ -239,6 +248,7 @@ def distance_m(lat1: float, lon1: float, lat2: float, lon2: float) -> float:
 @njit(cache=True, nogil=True)
 def _advance(  # type: ignore[no-untyped-def]  # compiled; typed by numba
     fixes, since_ns, excesses, rows, t_ns, lat, lon, sigma, cell, cell_radius, source, reported, limits, max_gap_s,
+    verified, verified_sigma, verified_at,
     out_lat, out_lon, out_cell, out_sigma, out_source, out_age, out_speed, out_low, out_high, out_latch,
 ):  # fmt: skip
     n_latches = limits.shape[0]
@@ -247,11 +257,13 @@ def _advance(  # type: ignore[no-untyped-def]  # compiled; typed by numba
         lowest_limit = min(lowest_limit, limits[k, 0])
     base_ns = np.int64(MIN_BASE_S * 1e9)
     gap_ns = np.int64(max_gap_s * 1e9)
+    by_radio = len(verified) > 0
     for i in range(len(rows)):
         fix = fixes[rows[i]]
         t = t_ns[i]
         stepped = False
         by_fixes = False
+        seen_before = fix.t_seen
         fix.t_seen = t
         low = np.nan
         high = np.nan
@@ -321,6 +333,14 @@ def _advance(  # type: ignore[no-untyped-def]  # compiled; typed by numba
             out_sigma[i] = np.nan
             out_source[i] = source[i]
             out_age[i] = np.nan
+        if by_radio and not np.isnan(verified[i]):
+            value = verified[i]
+            low = max(0.0, value - 2.0 * verified_sigma[i])
+            high = value + 2.0 * verified_sigma[i]
+            began = verified_at[i]
+            by_fixes = True
+            # One measurement is attached to all that is observed soon after it.
+            stepped = verified_at[i] > seen_before
         said = np.float64(reported[i])
         if not np.isnan(said):
             if np.isnan(low):

@@ -171,8 +171,7 @@ class Suspicions:
             if not stream.pending and not len(stream.recent):
                 continue
             words = stream.latest(end_ns)
-            words = words[(words["flags"] & VOTES) > 0]
-            words = words[accounts[words["terminal"]] >= 0]
+            words = words[((words["flags"] & VOTES) > 0) & (accounts[words["terminal"]] >= 0)]
             for k in stream.kinds:
                 self._count_kind(k, words, end_ns, accounts)
 

@@ -39,22 +39,32 @@ class Stream:
 
     def latest(self, end_ns: int) -> NDArray[np.void]:
         """The last word of each terminal that spoke in the window before an instant."""
+        begin = np.searchsorted(self.recent["t"], end_ns - self.window_ns)
+        self.recent = self.recent[begin:]
         if self.pending:
-            waiting = np.concatenate(self.pending)
-            now = waiting["t"] < end_ns
-            later = waiting[~now]
-            self.pending = [later] if len(later) else []
-            fresh = waiting[now]
-            fresh = fresh[np.argsort(fresh["t"], kind="stable")]
-            old = self.recent[self.recent["t"] >= end_ns - self.window_ns]
-            self.recent = np.concatenate([old, fresh[fresh["t"] >= end_ns - self.window_ns]])
-        else:
-            self.recent = self.recent[self.recent["t"] >= end_ns - self.window_ns]
+            fresh = self._fresh(end_ns)
+            self.recent = np.concatenate([self.recent, fresh[fresh["t"] >= end_ns - self.window_ns]])
         terminal = self.recent["terminal"]
         highest = int(terminal.max(initial=-1)) + 1
         if highest > len(self.mark):
             self.mark = np.zeros(highest + highest // 2, bool)
         return self.recent[_last_of_each(terminal, self.mark)]
+
+    def _fresh(self, end_ns: int) -> NDArray[np.void]:
+        """Take out what waited for a step that ends now, in order of time."""
+        fresh, later = [], []
+        for part in self.pending:
+            now = part["t"] < end_ns
+            if now.all():
+                fresh.append(part)
+                continue
+            later.append(part[~now])
+            if now.any():
+                fresh.append(part[now])
+        self.pending = later
+        found = np.concatenate(fresh) if fresh else np.zeros(0, EVENT_DTYPE)
+        t_ns = found["t"]
+        return found if (t_ns[1:] >= t_ns[:-1]).all() else found[np.argsort(t_ns, kind="stable")]
 
 
 @njit(cache=True, nogil=True)
