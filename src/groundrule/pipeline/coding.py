@@ -139,7 +139,7 @@ class PairTable:
 
 
 class Interner:
-    """Numbers distinct non-negative 64-bit keys in order of first appearance."""
+    """Numbers distinct 64-bit keys, all but -1, in order of first appearance."""
 
     def __init__(self) -> None:
         self._slots = np.full(1 << 12, _EMPTY, np.int64)

@@ -20,9 +20,10 @@ from groundrule.areas.model import AreaSet
 from groundrule.detect.state import Motion, TerminalState, advance, count_stays, distance_m
 from groundrule.pipeline.cells import CellDiscs
 from groundrule.pipeline.coding import Interner, WhereCoder, distinct_codes
+from groundrule.pipeline.heard import NETWORK, NOWHERE, VERIFIED_DISTANCE, Heard, heard_of
 from groundrule.pipeline.overlay import NO_OVERLAY, Overlay, Overlaying
 from groundrule.pipeline.stays import StayCondition
-from groundrule.records import POSITION_SOURCES, combined
+from groundrule.records import GNSS_STATES, POSITION_SOURCES, combined
 from groundrule.rules.compile import CompiledRulebook, Decided, compile_rulebook
 from groundrule.rules.evidence import Coded, EvidenceBatch, Interval, Profile
 from groundrule.rules.model import Rulebook
@@ -32,7 +33,8 @@ from groundrule.store.timeline import RegisterTimeline
 SERVICE_DISTANCE = "distance_from_service_address_m"
 _STAY_MEASURES = ("elapsed_days", "consecutive_days", "days_in_year")
 # An evidence key is 23 bits of where, 24 of who, 3 of source and 13 of latches (three to the power of 8 < 2 to the 13th).
-_MAX_WHERE, _MAX_WHO = 1 << 23, 1 << 24
+# Where radio or satellite navigation is heard of, the last 16 bits are the number of such a combination, and the key is negative.
+_MAX_WHERE, _MAX_WHO, _MAX_RESTS = 1 << 23, 1 << 24, 1 << 16
 _UNKNOWN_SOURCE = POSITION_SOURCES.index("none")
 
 
@@ -103,6 +105,7 @@ class Judge:
     state: TerminalState = field(init=False)
     where: WhereCoder = field(init=False)
     evidence_keys: Interner = field(init=False)
+    _rests: Interner = field(init=False)
     profiles: list[Profile | None] = field(init=False)
     _versions: dict[tuple[int, str], int] = field(init=False)
     _stays: list[StayCondition] = field(init=False)
@@ -117,7 +120,7 @@ class Judge:
         compiled = self.basis.compiled
         self.state = TerminalState.empty(len(self.basis.registers), len(compiled.latches), len(compiled.counters))
         self.where = WhereCoder(self.basis.index, self.basis.areas.areas)
-        self.evidence_keys = Interner()
+        self.evidence_keys, self._rests = Interner(), Interner()
         overlay = self.basis.overlay
         self._overlaying = Overlaying(overlay, self.basis.rulebook) if overlay.measures else None
         # Code 0 is the terminal that is not registered.
@@ -165,7 +168,8 @@ class Judge:
         if measured is None:
             measured = self._measured(table)
         observed_at = measured.observed_at
-        motion = self._track(measured, rows)
+        heard = heard_of(table, observed_at)
+        motion = self._track(measured, rows, heard)
         now = observed_at if as_of_ns is None else np.full(n, as_of_ns, np.int64)
         location = like.location if like is not None and self._locates_like(like) else self._locate(motion)
         where = self.where.code(location.codes, now)
@@ -175,7 +179,7 @@ class Judge:
         for position, stay in enumerate(self._stays):
             truth[:, position] = stay.truth(where, who)
         stays = count_stays(self.state, rows, observed_at, truth)
-        batch = self._evidence(measured, rows, now, epoch, motion, where, who, stays)
+        batch = self._evidence(measured, rows, now, epoch, motion, where, who, stays, heard)
         decided = self.basis.compiled.decide(batch)
         if self._overlaying:
             decided = self._overlaying.apply(decided, ids, now, batch.where, batch.who)
@@ -186,6 +190,8 @@ class Judge:
             raise OverflowError("more distinct area sets or register profiles than an evidence key holds")
         key = (where.astype(np.int64) << 40) | (who.astype(np.int64) << 16) | (motion.source.astype(np.int64) << 13)
         key |= latch_code
+        if heard is not None:
+            self._with_heard(key, heard)
         return Judged(
             table,
             rows,
@@ -218,15 +224,34 @@ class Judge:
             decided = self._overlaying.apply(decided, judged.table.column("terminal_id"), judged.now_ns, where, who)
         return decided
 
-    def explained_key(self, code: int) -> tuple[int, int, int, tuple[int, ...]]:
-        """Take an evidence code apart into codes of where, who and position source, and the truth of each latch."""
-        key = int(self.evidence_keys.keys[code])
+    def _with_heard(self, key: NDArray[np.int64], heard: Heard) -> None:
+        """Put what radio and satellite navigation say into the keys of the rows of which they say something: negative ones."""
+        said = heard.codes
+        rows = np.flatnonzero(said)
+        if len(rows):
+            whole = (said[rows] << 16) | (key[rows] & 0xFFFF)
+            rest = self._rests.code(whole).astype(np.int64)
+            if len(self._rests.keys) > _MAX_RESTS:
+                raise OverflowError("more distinct findings of radio and speed limits than an evidence key holds")
+            key[rows] = -2 - ((key[rows] & ~np.int64(0xFFFF)) | rest)
+
+    def explained_key(self, code: int) -> tuple[int, int, int, tuple[int, ...], int]:
+        """Take an evidence code apart.
+
+        Returns:
+            Codes of where, who and position source, the truth of each latch, and what was heard (`Heard.codes`; 0 is nothing).
+        """
+        key, heard = int(self.evidence_keys.keys[code]), 0
+        if key < 0:
+            key = -2 - key
+            whole = int(self._rests.keys[key & 0xFFFF])
+            key, heard = (key & ~0xFFFF) | (whole & 0xFFFF), whole >> 16
         rest = key & 0x1FFF
         latches: list[int] = []
         for _ in range(len(self._limits)):
             rest, digit = divmod(rest, 3)
             latches.append(digit)
-        return key >> 40, (key >> 16) & 0xFFFFFF, (key >> 13) & 0x7, tuple(reversed(latches))
+        return key >> 40, (key >> 16) & 0xFFFFFF, (key >> 13) & 0x7, tuple(reversed(latches)), heard
 
     def _locates_like(self, other: Judged) -> bool:
         """Resolved positions depend on observations and assumptions alone, so equal assumptions give equal area sets."""
@@ -244,24 +269,37 @@ class Judge:
             _numpy(table, "speed_m_s", np.float32), _numpy(table, "alt_m", np.float32) if "alt_m" in self._used else None,
         )  # fmt: skip
 
-    def _track(self, measured: Measured, rows: NDArray[np.int32]) -> Motion:
+    def _track(self, measured: Measured, rows: NDArray[np.int32], heard: Heard | None) -> Motion:
         n = len(rows)
         lat, lon, sigma = measured.lat_deg, measured.lon_deg, measured.sigma_m
-        sigma = np.where(np.isnan(sigma), self._assumed[measured.source], sigma)
+        source, reported_cell, said = measured.source, measured.cell, measured.speed_m_s
+        assumptions = self.basis.rulebook.assumptions
+        sigma = np.where(np.isnan(sigma), self._assumed[source], sigma)
+        if heard is not None:
+            claims = heard.claims(source, assumptions.radio_position)
+            if not claims.left:
+                lost = claims.placed | claims.dropped
+                lat = np.where(claims.placed, heard.lat_deg, np.where(claims.dropped, np.nan, lat))
+                lon = np.where(claims.placed, heard.lon_deg, np.where(claims.dropped, np.nan, lon))
+                sigma = np.where(claims.placed, heard.sigma_m, sigma)
+                source = np.where(claims.placed, NETWORK, np.where(claims.dropped, NOWHERE, source)).astype(np.uint8)
+                # What a receiver says of its speed is worth as much as what it says of its place.
+                said = np.where(lost, np.float32(np.nan), said)
+                reported_cell = None if reported_cell is None else np.where(lost, np.uint64(0), reported_cell)
         cell = np.zeros(n, np.uint64)
         radius = np.zeros(n, np.float32)
-        if measured.cell is not None:
-            reported = measured.cell
-            by_cell = np.isnan(lat) & (reported != 0)
+        if reported_cell is not None:
+            by_cell = np.isnan(lat) & (reported_cell != 0)
             if by_cell.any():
-                cell = np.where(by_cell, reported, np.uint64(0))
+                cell = np.where(by_cell, reported_cell, np.uint64(0))
                 centre_lat, centre_lon, disc = self.discs.of(cell[by_cell])
                 lat, lon = lat.copy(), lon.copy()
                 lat[by_cell], lon[by_cell], radius[by_cell] = centre_lat, centre_lon, disc
                 sigma[by_cell] = 0.0
         return advance(
-            self.state, rows, measured.observed_at, lat, lon, sigma_m=sigma, cell=cell, cell_radius_m=radius, source=measured.source,
-            reported_speed_m_s=measured.speed_m_s, limits=self._limits, max_gap_s=self.basis.rulebook.assumptions.max_gap_s,
+            self.state, rows, measured.observed_at, lat, lon, sigma_m=sigma, cell=cell, cell_radius_m=radius, source=source,
+            reported_speed_m_s=said, limits=self._limits, max_gap_s=assumptions.max_gap_s,
+            verified=None if heard is None else heard.speeds(assumptions.max_gap_s),
         )  # fmt: skip
 
     def _locate(self, motion: Motion) -> Location:
@@ -335,6 +373,7 @@ class Judge:
         where: NDArray[np.int32],
         who: NDArray[np.int32],
         stays: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
+        heard: Heard | None,
     ) -> EvidenceBatch:
         used = self._used
         numbers: dict[str, Interval] = {"position_age_s": Interval(motion.age_s, motion.age_s)}
@@ -362,6 +401,13 @@ class Judge:
                     column = np.ascontiguousarray(values[:, position])
                     numbers[name] = Interval(column, column)
         categories = {"position_source": Coded(motion.source.astype(np.int32), _SOURCE_VALUES)}
+        if heard is not None:
+            categories |= heard.categories()
+            if VERIFIED_DISTANCE in used:
+                sigma = np.where(np.isnan(measured.sigma_m), self._assumed[measured.source], measured.sigma_m)
+                numbers[VERIFIED_DISTANCE] = heard.distances(sigma)
+        elif "gnss" in self.basis.compiled.categories:
+            categories["gnss"] = Coded(np.zeros(len(rows), np.int32), GNSS_STATES)
         return EvidenceBatch(
             now_ns=now,
             where=Coded(where, self.where.values),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from groundrule.records import POSITION_SOURCES, Outcome
+from groundrule.records import GNSS_STATES, POSITION_SOURCES, Outcome
 from groundrule.rules.evidence import Profile
 from groundrule.rules.model import Compare, Condition, In, Latch, ListIn, Relation, Rule, Where
 
@@ -114,6 +114,16 @@ ATTRIBUTES: dict[str, Attribute] = {
             "insufficient",
             "fault",
         ),
+        _category(
+            "assurance",
+            "The strongest attacker against whom the verdict stands.",
+            "a0",
+            "a1",
+            "a2",
+            "beam_only",
+            "none",
+        ),
+        _category("gnss", "How the terminal's satellite navigation fares.", *GNSS_STATES),
         _category("signals", "Signals that detectors raised.", set_valued=True),
         _category("motion", "Whether the terminal moves.", "still", "moving"),
         _number(
@@ -132,6 +142,13 @@ ATTRIBUTES: dict[str, Attribute] = {
             "Distance from the service address.",
             ("distance_from_service_address_km", Fraction(1000)),
             ("distance_from_service_address_m", ONE),
+        ),
+        _number(
+            "verified_distance_m",
+            "m",
+            "Distance from the claimed position to where radio measurements place the terminal.",
+            ("verified_distance_km", Fraction(1000)),
+            ("verified_distance_m", ONE),
         ),
     )
 }
@@ -158,6 +175,7 @@ DOUBT_ALIASES: dict[str, str] = {
     "position_sigma": "position_sigma_m",
     "position_age": "position_age_s",
     "distance_from_service_address": "distance_from_service_address_m",
+    "verified_distance": "verified_distance_m",
     "home_country": "account_country",
     "activation": "activation_country",
     "list": "list",

@@ -12,7 +12,8 @@ from groundrule.instant import MAX_NS, MIN_NS, format_instant
 from groundrule.rules.conditions import condition_tree, in_order, number_text, place_tree
 from groundrule.rules.model import All, Assumptions, Rule, Rulebook
 
-ASSUMPTION_KEYS = ("position_sigma_m", "edge_probability", "max_gap_s", "max_position_age_s", "decision_valid_s")
+NUMBERS_ASSUMED = ("edge_probability", "max_gap_s", "max_position_age_s", "decision_valid_s")
+ASSUMPTION_KEYS = ("position_sigma_m", *NUMBERS_ASSUMED, "radio_position")
 
 
 def canonical_tree(book: Rulebook) -> dict[str, Any]:
@@ -58,8 +59,11 @@ def _word(value: bool) -> str | None:
 
 
 def _assumption_tree(assumptions: Assumptions) -> dict[str, Any]:
-    tree: dict[str, Any] = {name: number_text(getattr(assumptions, name)) for name in ASSUMPTION_KEYS[1:]}
+    tree: dict[str, Any] = {name: number_text(getattr(assumptions, name)) for name in NUMBERS_ASSUMED}
     tree["position_sigma_m"] = {name: number_text(value) for name, value in assumptions.position_sigma_m}
+    if assumptions.radio_position is not None:
+        used = assumptions.radio_position
+        tree["radio_position"] = {"use_when": list(used.use_when), "max_age_s": number_text(used.max_age_s)}
     return tree
 
 

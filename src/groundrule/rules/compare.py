@@ -27,6 +27,7 @@ from groundrule.rules.model import (
     Latch,
     ListIn,
     Not,
+    RadioPosition,
     Rule,
     Rulebook,
     Where,
@@ -114,6 +115,7 @@ def _header(old: Rulebook, new: Rulebook) -> list[Change]:
         "max_gap_s",
         "max_position_age_s",
         "decision_valid_s",
+        "radio_position",
     ):
         was, now = getattr(old.assumptions, name), getattr(new.assumptions, name)
         if was != now:
@@ -123,6 +125,10 @@ def _header(old: Rulebook, new: Rulebook) -> list[Change]:
 
 
 def _assumed(value: object) -> str:
+    if isinstance(value, RadioPosition):
+        return f"when {', '.join(value.use_when)}, at most {value.max_age_s:g} s old"
+    if value is None:
+        return "never"
     if isinstance(value, tuple):
         return ", ".join(f"{source} {sigma:g}" for source, sigma in value)
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -118,8 +118,8 @@ class EvidenceBatch:
         where: values are tuple[AreaFact, ...] (empty: in no area) or None (position unknown).
         who: values are Profile, or None for a terminal that is not registered.
         numbers: by attribute name of `rules.attributes`, for instance `alt_m`, `position_sigma_m`, `position_age_s`,
-            `distance_from_service_address_m`, `stay.abroad.elapsed_days`. A missing attribute is unknown in every row.
-        categories: by attribute name: `position_source`, `verdict`, `signals`, `motion`. Missing is unknown.
+            `distance_from_service_address_m`, `verified_distance_m`, `stay.abroad.elapsed_days`. Missing is unknown in every row.
+        categories: by attribute name: `position_source`, `verdict`, `assurance`, `gnss`, `signals`, `motion`. Missing is unknown.
         latches: one uint8 column per latch of the compiled rulebook, values of Truth (shape (n, latches)).
     """
 

@@ -285,6 +285,23 @@ class Guarantee:
 
 
 @dataclass(frozen=True, slots=True)
+class RadioPosition:
+    """When the place that radio measurements give takes the place of the claimed one.
+
+    Attributes:
+        use_when: any of `RADIO_REASONS`, sorted: the state of satellite navigation, or a verdict that contradicts the claim.
+        max_age_s: an older verification gives no place [s].
+    """
+
+    use_when: tuple[str, ...]
+    max_age_s: float = 120.0
+
+
+RADIO_REASONS = ("inconsistent", "inhibited", "lost", "suspended")
+"""What a rulebook may name under `radio_position: {use_when: …}`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Assumptions:
     """Numbers that turn raw evidence into three-valued evidence.
 
@@ -294,6 +311,7 @@ class Assumptions:
         max_gap_s: two fixes further apart say nothing about speed [s].
         max_position_age_s: a position older than this is stale [s].
         decision_valid_s: how long a decision holds without a new observation [s].
+        radio_position: when radio measurements give the place; None is never.
     """
 
     position_sigma_m: tuple[tuple[str, float], ...] = (
@@ -306,6 +324,7 @@ class Assumptions:
     max_gap_s: float = 300.0
     max_position_age_s: float = 900.0
     decision_valid_s: float = 60.0
+    radio_position: RadioPosition | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import Any
 from groundrule import reasons
 from groundrule.records import OUTCOME_WORDS, POSITION_SOURCES, ServiceState
 from groundrule.rules import attributes, canonical, conditions, text
+from groundrule.rules.model import RADIO_REASONS
 
 SCHEMA_FILE = Path(__file__).with_name("rulebook.schema.json")
 NUMBER: dict[str, Any] = {"type": ["number", "string"], "pattern": r"^[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?$"}
@@ -85,8 +86,9 @@ def _book_keys() -> dict[str, Any]:
         "never": _ref("outcome"),
         "except_reasons": _some(_ref("reason")),
     }
-    assumptions: dict[str, Any] = dict.fromkeys(canonical.ASSUMPTION_KEYS, NUMBER)
+    assumptions: dict[str, Any] = dict.fromkeys(canonical.NUMBERS_ASSUMED, NUMBER)
     assumptions["position_sigma_m"] = _closed(dict.fromkeys(POSITION_SOURCES, NUMBER), ())
+    assumptions["radio_position"] = _closed({"use_when": _some({"enum": list(RADIO_REASONS)}), "max_age_s": NUMBER}, ("use_when",))
     default = {"outcome": _ref("outcome"), "reason": _ref("reason")}
     return {
         "rulebook": {"type": "string", "pattern": f"^{text.ID}$"},

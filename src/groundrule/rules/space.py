@@ -45,6 +45,7 @@ LANDING = ("licensed", "unlicensed", "blocked", "not_offered")
 _ORDINARY = {
     "account": "active", "registration": "registered", "screening": "clear", "class": "none", "quota": "ok",
     "cell_state": "enabled", "verdict": "consistent", "position_source": "gnss", "motion": "still",
+    "assurance": "a1", "gnss": "normal",
 }  # fmt: skip
 """Values that a counterexample takes where nothing else is needed, so that what matters stands out."""
 

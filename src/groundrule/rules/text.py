@@ -19,9 +19,10 @@ import yaml
 from groundrule import canon, reasons
 from groundrule.errors import InputError
 from groundrule.instant import MAX_NS, MIN_NS
-from groundrule.records import OUTCOME_WORDS, POSITION_SOURCES, Outcome, ServiceState
+from groundrule.records import OUTCOME_WORDS, Outcome, ServiceState
 from groundrule.rules import attributes
-from groundrule.rules.canonical import ASSUMPTION_KEYS, canonical_tree
+from groundrule.rules.assumptions import read_assumptions
+from groundrule.rules.canonical import canonical_tree
 from groundrule.rules.conditions import (
     ConditionReader,
 )
@@ -149,7 +150,7 @@ class _Book:
             landing_rights=self._landing(pairs),
             counters=counters,
             guarantees=self._guarantees(pairs),
-            assumptions=self._assumptions(pairs),
+            assumptions=read_assumptions(reader, pairs["assumptions"][1]) if "assumptions" in pairs else Assumptions(),
             notice=self._text(pairs, "notice"),
             supersedes=self._text(pairs, "supersedes"),
         )
@@ -204,31 +205,6 @@ class _Book:
             return Outcome.SERVE, ""
         inner = self.reader.mapping(pairs["default"][1], ("outcome", "reason"), "`default`", ("outcome", "reason"))
         return self._outcome(inner, "outcome") or Outcome.SERVE, self._reason(inner, "reason")
-
-    def _assumptions(self, pairs: Pairs) -> Assumptions:
-        base = Assumptions()
-        if "assumptions" not in pairs:
-            return base
-        reader = self.reader
-        inner = reader.mapping(pairs["assumptions"][1], ASSUMPTION_KEYS, "`assumptions`")
-        sigma = dict(base.position_sigma_m)
-        if "position_sigma_m" in inner:
-            written = reader.mapping(inner["position_sigma_m"][1], POSITION_SOURCES, "`position_sigma_m`")
-            for source, (_, node) in written.items():
-                value = reader.number(node, f"sigma of `{source}`", 0.0, 1e7)
-                sigma[source] = sigma.get(source, 0.0) if value is None else value
-
-        def number(key: str, default: float, low: float, high: float) -> float:
-            value = self._get(inner, key, lambda node: reader.number(node, f"`{key}`", low, high))
-            return default if value is None else value
-
-        return Assumptions(
-            tuple(sorted(sigma.items())),
-            number("edge_probability", base.edge_probability, 0.0, 0.5),
-            number("max_gap_s", base.max_gap_s, 1.0, 86_400.0),
-            number("max_position_age_s", base.max_position_age_s, 0.0, 1e9),
-            number("decision_valid_s", base.decision_valid_s, 0.0, 1e9),
-        )
 
     def _claims(self, pairs: Pairs) -> tuple[Claim, ...]:
         if "claims" not in pairs:

@@ -1,0 +1,196 @@
+"""What radio measurements and satellite navigation say of the observations of a batch, and what the judge makes of it.
+
+1. The claimed place is left where nothing speaks against it. Where the rulebook says so (`assumptions.radio_position`) and a
+   recent verification has one well-known place, that place counts, with the source `network`.
+2. While satellite navigation is suspended in an area, places that rest on it are of unknown quality: without a radio place
+   there is none then. That is a doubt, and what a rule makes of a missing place it says itself.
+3. A speed measured by radio takes the place of the one that follows from claimed places.
+
+A batch of which neither says anything costs two looks at null counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from groundrule.instant import MIN_NS, NS_PER_S
+from groundrule.records import GNSS_STATES, POSITION_SOURCES
+from groundrule.rules.attributes import ATTRIBUTES
+from groundrule.rules.evidence import Coded, Interval
+from groundrule.rules.model import RadioPosition
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+VERDICTS: Final[tuple[str | None, ...]] = (None, *ATTRIBUTES["verdict"].vocabulary)
+ASSURANCES: Final[tuple[str | None, ...]] = (None, *ATTRIBUTES["assurance"].vocabulary)
+"""Words in the order of their codes; code 0 is that nobody verified."""
+VERIFIED_DISTANCE: Final = "verified_distance_m"
+NETWORK: Final = POSITION_SOURCES.index("network")
+NOWHERE: Final = POSITION_SOURCES.index("none")
+SUSPENDED: Final = GNSS_STATES.index("suspended")
+_INCONSISTENT: Final = VERDICTS.index("inconsistent")
+_NO_SPEED: Final = tuple(VERDICTS.index(word) for word in (None, "fault", "insufficient"))
+_PER_VERDICT: Final = len(ASSURANCES) * len(GNSS_STATES)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What is said of n observations, in columns.
+
+    Attributes:
+        observed_at: of the observations [ns, UTC].
+        verdict, assurance: index into VERDICTS and ASSURANCES (uint8).
+        gnss: index into GNSS_STATES (uint8); what is not told is normal.
+        at_ns: last measurement of the verification [ns, UTC; MIN_NS without one].
+        usable: it has one place that is well enough known.
+        lat_deg, lon_deg, sigma_m: that place, with the sigma of its major axis.
+        distance_m: from the claim to it [m; NaN without either].
+        speed_m_s, speed_sigma_m_s: measured by radio [m/s; NaN if not].
+    """
+
+    observed_at: NDArray[np.int64]
+    verdict: NDArray[np.uint8]
+    assurance: NDArray[np.uint8]
+    gnss: NDArray[np.uint8]
+    at_ns: NDArray[np.int64]
+    usable: Flags
+    lat_deg: Floats
+    lon_deg: Floats
+    sigma_m: NDArray[np.float32]
+    distance_m: Floats
+    speed_m_s: Floats
+    speed_sigma_m_s: Floats
+
+    @property
+    def codes(self) -> NDArray[np.int64]:
+        """One number for each row: 0 where nothing is said that a rule could tell from silence (int64)."""
+        code: NDArray[np.int64] = self.verdict.astype(np.int64) * _PER_VERDICT
+        code += self.assurance.astype(np.int64) * len(GNSS_STATES) + self.gnss
+        return code
+
+    def fresh(self, max_age_s: float) -> Flags:
+        """Rows whose verification is at most this old."""
+        age = self.observed_at - np.where(self.at_ns == MIN_NS, self.observed_at, self.at_ns)
+        return np.asarray((self.at_ns != MIN_NS) & (age >= 0) & (age <= round(max_age_s * NS_PER_S)))
+
+    def placed(self, used: RadioPosition | None) -> Flags:
+        """Rows whose place is the one that radio gives."""
+        if used is None:
+            return np.zeros(len(self.verdict), np.bool_)
+        wanted = np.isin(self.gnss, [GNSS_STATES.index(word) for word in used.use_when if word in GNSS_STATES])
+        if "inconsistent" in used.use_when:
+            wanted |= self.verdict == _INCONSISTENT
+        return np.asarray(wanted & self.usable & self.fresh(used.max_age_s))
+
+    def claims(self, source: NDArray[np.uint8], used: RadioPosition | None) -> Claims:
+        """Say of each row what becomes of the claimed place.
+
+        Args:
+            source: of the claimed place, index into POSITION_SOURCES.
+            used: when the rulebook uses radio places.
+        """
+        placed = self.placed(used)
+        return Claims(placed, ~placed & (self.gnss == SUSPENDED) & (source != NETWORK))
+
+    def speeds(self, max_gap_s: float) -> tuple[Floats, Floats, NDArray[np.int64]]:
+        """Speeds that take the place of those from claimed places, with sigma [m/s; NaN where there is none], and their times [ns]."""
+        good = self.usable & ~np.isin(self.verdict, _NO_SPEED) & self.fresh(max_gap_s)
+        good &= np.isfinite(self.speed_m_s) & np.isfinite(self.speed_sigma_m_s)
+        return np.where(good, self.speed_m_s, np.nan), np.where(good, self.speed_sigma_m_s, np.nan), self.at_ns
+
+    def distances(self, claimed_sigma_m: NDArray[Any]) -> Interval:
+        """Distance from claim to radio place, to within twice the sigma of both [m]."""
+        known = np.where(self.usable, self.distance_m, np.nan)
+        doubt = 2.0 * np.hypot(self.sigma_m.astype(np.float64), np.nan_to_num(claimed_sigma_m.astype(np.float64)))
+        return Interval(np.maximum(known - doubt, 0.0), known + doubt)
+
+    def categories(self) -> dict[str, Coded]:
+        """The words that rules may test."""
+        return {
+            "verdict": Coded(self.verdict.astype(np.int32), VERDICTS),
+            "assurance": Coded(self.assurance.astype(np.int32), ASSURANCES),
+            "gnss": Coded(self.gnss.astype(np.int32), GNSS_STATES),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What becomes of the claimed places of a batch.
+
+    Attributes:
+        placed: another place counts, the one that radio gives.
+        dropped: no place counts: the claim rests on suspended satellite navigation.
+    """
+
+    placed: Flags
+    dropped: Flags
+
+    @property
+    def left(self) -> bool:
+        """Are all as they were claimed?"""
+        return not (self.placed.any() or self.dropped.any())
+
+
+def heard_of(table: pa.Table, observed_at: NDArray[np.int64]) -> Heard | None:
+    """Read what radio and satellite navigation say; None where they are silent of every row.
+
+    Args:
+        table: OBSERVATION_SCHEMA, with one chunk a column.
+        observed_at: its times [ns, UTC].
+    """
+    n = len(table)
+    said, state = table.column("radio"), table.column("gnss_state")
+    if said.null_count == n and state.null_count == n:
+        return None
+    gnss = pc.fill_null(pc.index_in(state, value_set=_STATES), 0).to_numpy().astype(np.uint8)
+    if said.null_count == n:
+        nothing, none = np.full(n, np.nan), np.zeros(n, np.uint8)
+        return Heard(
+            observed_at, none, none, gnss, np.full(n, MIN_NS, np.int64), np.zeros(n, np.bool_), nothing, nothing,
+            np.full(n, np.nan, np.float32), nothing, nothing, nothing,
+        )  # fmt: skip
+    fields = dict(zip((each.name for each in said.type), said.combine_chunks().flatten(), strict=True))
+    lat, lon, sigma = (_floats(fields[name]) for name in ("lat_deg", "lon_deg", "sigma_major_m"))
+    usable = pc.fill_null(fields["usable"], False).to_numpy(zero_copy_only=False)
+    return Heard(
+        observed_at,
+        _coded(fields["verdict"], VERDICTS),
+        _coded(fields["assurance"], ASSURANCES),
+        gnss,
+        pc.fill_null(fields["at_ns"], MIN_NS).to_numpy(zero_copy_only=False),
+        usable & np.isfinite(lat) & np.isfinite(lon) & np.isfinite(sigma),
+        lat,
+        lon,
+        sigma.astype(np.float32),
+        _floats(fields["distance_m"]),
+        _floats(fields["speed_m_s"]),
+        _floats(fields["speed_sigma_m_s"]),
+    )
+
+
+def words_of(code: int) -> tuple[str | None, str | None, str]:
+    """Return verdict, assurance and state of satellite navigation of one of `Heard.codes`."""
+    verdict, rest = divmod(code, _PER_VERDICT)
+    assurance, gnss = divmod(rest, len(GNSS_STATES))
+    return VERDICTS[verdict], ASSURANCES[assurance], GNSS_STATES[gnss]
+
+
+_STATES: Final = pa.array(GNSS_STATES)
+
+
+def _floats(column: Any) -> Floats:
+    values: Floats = column.to_numpy(zero_copy_only=False).astype(np.float64)
+    return values
+
+
+def _coded(column: Any, words: tuple[str | None, ...]) -> NDArray[np.uint8]:
+    found = pc.index_in(column, value_set=pa.array(words[1:], pa.string()))
+    codes: NDArray[np.uint8] = (pc.fill_null(found, -1).to_numpy(zero_copy_only=False) + 1).astype(np.uint8)
+    return codes
