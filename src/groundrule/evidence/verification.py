@@ -15,12 +15,12 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from groundrule.errors import InputError
 from groundrule.evidence.outlines import Outlines, shipped_outlines
+from groundrule.evidence.plane import INK, Plane, base_map
 from groundrule.evidence.verification_shapes import range_circle
 from groundrule.instant import format_instant
 from groundrule.verify.report import Report, Satellite
@@ -28,28 +28,7 @@ from groundrule.verify.report import Report, Satellite
 Floats = NDArray[np.float64]
 
 FORMATS = ("png", "svg")
-_SEA, _LAND, _COAST, _BORDER, _INK = "#E6EEF3", "#FBFAF6", "#A9B4BB", "#B9AFA0", "#222222"
 _CLAIM, _ESTIMATE, _MIRROR, _TRACKS = "#D55E00", "#0072B2", "#CC79A7", ("#009E73", "#56B4E9", "#E69F00", "#000000", "#F0E442")
-_EARTH_KM = 6371.0
-
-
-class _Plane:
-    """Azimuthal equidistant projection about a point [km]; what lies beyond 90 degrees is not drawn."""
-
-    def __init__(self, lat_deg: float, lon_deg: float) -> None:
-        self.lat, self.lon = math.radians(lat_deg), math.radians(lon_deg)
-
-    def __call__(self, lat_deg: Floats, lon_deg: Floats) -> Floats:
-        lat, lon = np.radians(np.asarray(lat_deg, np.float64)), np.radians(np.asarray(lon_deg, np.float64)) - self.lon
-        cosine = math.sin(self.lat) * np.sin(lat) + math.cos(self.lat) * np.cos(lat) * np.cos(lon)
-        angle = np.arccos(np.clip(cosine, -1, 1))
-        east = np.cos(lat) * np.sin(lon)
-        north = math.cos(self.lat) * np.sin(lat) - math.sin(self.lat) * np.cos(lat) * np.cos(lon)
-        size = np.hypot(east, north)
-        scale = _EARTH_KM * angle / np.where(size > 0, size, 1.0)
-        out = np.stack([east * scale, north * scale], axis=-1)
-        out[angle > math.pi / 2] = np.nan
-        return out
 
 
 def draw_verification(report: Report, path: Path | str, *, outlines: Outlines | None = None) -> None:
@@ -83,7 +62,7 @@ def picture_of(report: Report, form: str, *, outlines: Outlines | None = None) -
     centre = places[0] if places else claim or (below[0] if below else None)
     if centre is None:
         raise InputError(f"there is nothing to draw of terminal `{report.terminal}`", help="it has no estimate, claim or satellite")
-    plane = _Plane(*centre)
+    plane = Plane(*centre)
     figure = Figure(figsize=(14, 7.6), dpi=130, facecolor="white")
     FigureCanvasAgg(figure)
     colour = {"consistent": "#009E73", "inconsistent": "#D55E00", "fault": "#000000"}.get(report.verdict, "#996600")
@@ -96,7 +75,7 @@ def picture_of(report: Report, form: str, *, outlines: Outlines | None = None) -
     reach = float(np.nanmax(np.hypot(at[:, 0], at[:, 1]))) * 1.2 + 50.0
     lines = outlines or shipped_outlines()
     for axes, size in ((whole, min(max(reach, 300.0), 6000.0)), (near, _near_km(report, plane, claim))):
-        _base(axes, plane, lines, size)
+        base_map(axes, plane, lines, size)
         for k, one in enumerate(report.satellites):
             _satellite(axes, plane, one, _TRACKS[k % len(_TRACKS)], size, labelled=axes is whole)
         _feasible(axes, plane, report)
@@ -104,7 +83,7 @@ def picture_of(report: Report, form: str, *, outlines: Outlines | None = None) -
     whole.set_title("tracks and range circles", fontsize=9.5, color="#555555", loc="left")
     near.set_title("estimate, 95 % ellipse and claim", fontsize=9.5, color="#555555", loc="left")
     words = _wrapped(report.words, 175)
-    figure.text(0.012, 0.135, words, fontsize=9.5, color=_INK, va="top", linespacing=1.35)
+    figure.text(0.012, 0.135, words, fontsize=9.5, color=INK, va="top", linespacing=1.35)
     figure.text(0.994, 0.008, f"Basemap {lines.attribution}; for looking at, not for deciding", fontsize=7.5, color="#666666",
                 ha="right", va="bottom")  # fmt: skip
     # No date and no version inside, so that the same verdict gives the same picture.
@@ -115,7 +94,7 @@ def picture_of(report: Report, form: str, *, outlines: Outlines | None = None) -
     return drawn.getvalue()
 
 
-def _near_km(report: Report, plane: _Plane, claim: tuple[float, float] | None) -> float:
+def _near_km(report: Report, plane: Plane, claim: tuple[float, float] | None) -> float:
     """Half width of the near panel: the ellipse, and the claim if it is not too far to see both."""
     ellipse = 1.6 * report.modes[0].major_95_m / 1e3 if report.modes and math.isfinite(report.modes[0].major_95_m) else 50.0
     size = max(ellipse, 0.2)
@@ -126,36 +105,7 @@ def _near_km(report: Report, plane: _Plane, claim: tuple[float, float] | None) -
     return min(size, 3000.0)
 
 
-def _base(axes: Axes, plane: _Plane, lines: Outlines, size: float) -> None:
-    axes.set_facecolor(_SEA)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    box = axes.get_position()
-    width = size * box.width * 14 / (box.height * 7.6)
-    axes.set_xlim(-width, width)
-    axes.set_ylim(-size, size)
-    axes.set_aspect("equal", adjustable="box")
-    land = [piece for ring in lines.land if np.isfinite(piece := plane(ring[:, 1], ring[:, 0])).all()]
-    shown = [piece for piece in land if np.abs(piece).min(axis=0).max() < 4 * size or _around(piece)]
-    axes.add_collection(PolyCollection(shown, facecolors=_LAND, edgecolors=_COAST, linewidths=0.6, zorder=1), autolim=False)
-    borders = [piece for line in lines.borders if np.isfinite(piece := plane(line[:, 1], line[:, 0])).all()]
-    axes.add_collection(LineCollection(borders, colors=_BORDER, linewidths=0.7, zorder=2), autolim=False)
-    nice = 10.0 ** math.floor(math.log10(size))
-    step = next(nice * k for k in (5, 2, 1, 0.5) if nice * k <= size * 0.6)
-    x, y = -width + 0.06 * size, -0.93 * size
-    axes.plot([x, x + step], [y, y], color=_INK, linewidth=2, zorder=12)
-    axes.text(x + step / 2, y + 0.02 * size, f"{step:g} km" if step >= 1 else f"{step * 1e3:g} m", fontsize=8, ha="center", zorder=12)
-    for spine in axes.spines.values():
-        spine.set_color("#BBC7CE")
-
-
-def _around(piece: Floats) -> bool:
-    """Whether a ring's box holds the centre."""
-    low, high = piece.min(axis=0), piece.max(axis=0)
-    return bool((low <= 0).all() and (high >= 0).all())
-
-
-def _satellite(axes: Axes, plane: _Plane, one: Satellite, colour: str, size: float, *, labelled: bool) -> None:
+def _satellite(axes: Axes, plane: Plane, one: Satellite, colour: str, size: float, *, labelled: bool) -> None:
     track = plane(np.array([p[0] for p in one.track]), np.array([p[1] for p in one.track]))
     style = "-" if one.used else ":"
     axes.plot(track[:, 0], track[:, 1], color=colour, linewidth=2.2, linestyle=style, zorder=5)
@@ -171,7 +121,7 @@ def _satellite(axes: Axes, plane: _Plane, one: Satellite, colour: str, size: flo
             axes.plot(at[:, 0], at[:, 1], color=colour, linewidth=1.0, alpha=0.75 if one.used else 0.35, linestyle=style, zorder=4)
 
 
-def _feasible(axes: Axes, plane: _Plane, report: Report) -> None:
+def _feasible(axes: Axes, plane: Plane, report: Report) -> None:
     if report.feasible_edge:
         edge = np.array(report.feasible_edge)
         at = plane(edge[:, 0], edge[:, 1])
@@ -179,7 +129,7 @@ def _feasible(axes: Axes, plane: _Plane, report: Report) -> None:
             axes.fill(at[:, 0], at[:, 1], facecolor="#999999", alpha=0.18, edgecolor="#666666", linewidth=0.8, zorder=3)
 
 
-def _places(axes: Axes, plane: _Plane, report: Report, claim: tuple[float, float] | None, size: float) -> None:
+def _places(axes: Axes, plane: Plane, report: Report, claim: tuple[float, float] | None, size: float) -> None:
     for m, mode in enumerate(report.modes):
         at = plane(np.array([mode.lat_deg]), np.array([mode.lon_deg]))[0]
         if not np.isfinite(at).all():
