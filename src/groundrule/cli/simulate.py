@@ -12,8 +12,9 @@ import typer
 from groundrule.cli.orbits import FileOption, loaded_elements
 from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_json, print_table, print_text, progress
 from groundrule.errors import InputError
-from groundrule.simulate.description import MAX_SEED, Scenario, read_scenario, shipped
+from groundrule.simulate.description import Scenario
 from groundrule.simulate.scenario import generate_scenario
+from groundrule.simulate.scenario_file import MAX_SEED, read_scenario, shipped
 from groundrule.simulate.written import write_generated
 
 

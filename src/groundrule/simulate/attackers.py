@@ -6,7 +6,7 @@ Everybody here claims a false place. They differ in what else they control:
     A1   one hidden delay for all ranges (a long cable, a delay line); never negative
     A1D  ranges forged, Doppler honest          A1R  Doppler forged, ranges honest
     A2   another delay in each slot, never negative, and Doppler forged
-    A3   sends early: ranges and Doppler are those of the claimed place
+    A3   sends early: ranges and Doppler are those of the claimed place; where the ranges are bound it is an A2
     A4   the claim and the radio are honest; the person served is elsewhere, behind a relay
 
 An attacker knows the public elements and none of their errors: forged values are those that the claimed place would give if
@@ -58,6 +58,11 @@ def forge(kind: NDArray[np.int64], true: Values, claimed: Values, constant_m: Fl
     late = kind == A2
     ranges[late] += best_delay(true.range_m[late], claimed.range_m[late])[:, None]
     return Values(ranges, rates)
+
+
+def as_bound(kind: str, trust: str) -> int:
+    """Index of what a class can do where values are worth `trust`: a bound turn-around cannot be answered early."""
+    return A2 if kind == "A3" and trust in {"nonce_bound", "attested"} else CLASSES.index(kind)
 
 
 def best_delay(true_m: Floats, claimed_m: Floats) -> Floats:

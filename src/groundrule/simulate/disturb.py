@@ -53,12 +53,14 @@ class Disturbance:
         inhibited: terminals whose satellite navigation is switched off [n].
         spoofing: circles with those they hit. jamming, outages: zones.
         gnss: terminals that have a position of their own from satellites [n].
+        phase: where on a circle each receiver is put, unless all are put on one place [n; rad].
     """
 
     claim_lat_deg: Floats
     claim_lon_deg: Floats
     inhibited: Flags
     gnss: Flags
+    phase: Floats
     spoofing: tuple[tuple[Spoofing, Hit], ...]
     jamming: tuple[Hit, ...]
     outages: tuple[Hit, ...]
@@ -70,7 +72,7 @@ class Disturbance:
             return Hit(hit.zone, hit.open_to[rows])
 
         return Disturbance(
-            self.claim_lat_deg[rows], self.claim_lon_deg[rows], self.inhibited[rows], self.gnss[rows],
+            self.claim_lat_deg[rows], self.claim_lon_deg[rows], self.inhibited[rows], self.gnss[rows], self.phase[rows],
             tuple((circle, part(hit)) for circle, hit in self.spoofing), tuple(map(part, self.jamming)), tuple(map(part, self.outages)),
         )
 
@@ -88,8 +90,8 @@ class Disturbance:
         for circle, hit in self.spoofing:
             on = self.moved_by(hit, t_s, place)
             if on.any():
-                angle = 2 * np.pi * (t_s - circle.zone.from_s) / circle.period_s
-                lat[on], lon[on] = _on_circle(circle, angle)
+                angle = 2 * np.pi * (t_s - circle.zone.from_s) / circle.period_s + (0.0 if circle.together else self.phase[on])
+                lat[on], lon[on] = _on_circle(circle, angle * np.ones(int(on.sum())))
                 speed[on] = 2 * np.pi * circle.radius_km * 1000 / circle.period_s
                 course[on] = (np.degrees(angle) + 90.0) % 360.0
         lost = self.inhibited.copy()
@@ -133,9 +135,6 @@ def distance_km(centre: Place, lat_deg: Floats, lon_deg: Floats) -> Floats:
     return result
 
 
-def _on_circle(circle: Spoofing, angle: float) -> tuple[float, float]:
-    one = np.ones(1)
-    lat, lon = displaced(
-        circle.centre[0] * one, circle.centre[1] * one, circle.radius_km * np.cos(angle) * one, circle.radius_km * np.sin(angle) * one
-    )
-    return float(lat[0]), float(lon[0])
+def _on_circle(circle: Spoofing, angle: Floats) -> tuple[Floats, Floats]:
+    lat, lon = np.full(len(angle), circle.centre[0]), np.full(len(angle), circle.centre[1])
+    return displaced(lat, lon, circle.radius_km * np.cos(angle), circle.radius_km * np.sin(angle))

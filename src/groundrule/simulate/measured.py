@@ -45,7 +45,7 @@ class Measured:
     """Terminals that are measured, with what is hidden in their radio.
 
     Attributes:
-        rows: their numbers in the fleet, ascending [m]. attack: index into `attackers.CLASSES` [m]. trust: into `TRUST` [m].
+        rows: their numbers in the fleet, ascending [m]. attack: what is done, index into `attackers.CLASSES` [m]. trust: into `TRUST` [m].
         delay_m: residual one-way delay [m]. clock_m_s: offset of the oscillator as a velocity [m].
         hidden_m: delay that an attacker of class A1 hides [m]; not-a-number: the best for its claim, of its first slot.
         all_attack: class of every terminal of the fleet [n].

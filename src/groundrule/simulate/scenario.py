@@ -27,7 +27,7 @@ from groundrule.orbit.generate import generate as generate_shells
 from groundrule.orbit.generate import walker
 from groundrule.orbit.reading import read_file
 from groundrule.simulate import attackers
-from groundrule.simulate.description import CLOCKS, FleetPlan, Scenario, read_scenario
+from groundrule.simulate.description import CLOCKS, FleetPlan, Scenario
 from groundrule.simulate.disturb import Disturbance, open_to
 from groundrule.simulate.fleet import Fleet, muster, world_population
 from groundrule.simulate.journeys import Timetable, great_circle, winding
@@ -35,6 +35,7 @@ from groundrule.simulate.measured import Measured, measure
 from groundrule.simulate.places import displaced
 from groundrule.simulate.population import Population
 from groundrule.simulate.roster import Registers
+from groundrule.simulate.scenario_file import read_scenario
 from groundrule.simulate.sky import Sky
 from groundrule.verify.ephemeris import age_class, draw_errors
 from groundrule.verify.measurements import MEASUREMENT_SCHEMA, TRUST
@@ -190,7 +191,7 @@ def _disturbance(scenario: Scenario, fleet: Fleet, kind: NDArray[np.str_], seed:
     circles = open_to([one.zone for one in scenario.spoofing], n, rng)
     gnss = np.isin(fleet.columns["mode"].astype(str), ("gnss", "fused", "stale", "silent"))
     return Disturbance(
-        claim_lat, claim_lon, inhibited, gnss, tuple(zip(scenario.spoofing, circles, strict=True)),
+        claim_lat, claim_lon, inhibited, gnss, rng.uniform(0, 2 * np.pi, n), tuple(zip(scenario.spoofing, circles, strict=True)),
         open_to(scenario.jamming, n, rng), open_to(scenario.outages, n, rng),
     )  # fmt: skip
 
@@ -201,7 +202,7 @@ def _measured(scenario: Scenario, fleet: Fleet, kind: NDArray[np.str_], seed: in
     radio = scenario.radio
     named = {plan.name: plan for plan in scenario.fleets}
     chosen: list[Ints] = []
-    attack = np.zeros(len(fleet), np.int64)
+    attack, acts = np.zeros(len(fleet), np.int64), np.zeros(len(fleet), np.int64)
     trust = np.full(len(fleet), TRUST.index(radio.trust))
     clock = np.full(len(fleet), CLOCKS[radio.clock])
     hidden = np.full(len(fleet), np.nan)
@@ -213,12 +214,13 @@ def _measured(scenario: Scenario, fleet: Fleet, kind: NDArray[np.str_], seed: in
         if plan is not None and not name.startswith("clone_of_"):
             if plan.attack is not None:
                 attack[rows] = attackers.CLASSES.index(plan.attack.kind)
+                acts[rows] = attackers.as_bound(plan.attack.kind, plan.trust or radio.trust)
                 hidden[rows] = np.nan if plan.attack.delay_m is None else plan.attack.delay_m
             trust[rows] = TRUST.index(plan.trust or radio.trust)
             clock[rows] = CLOCKS[plan.clock or radio.clock]
     rows = np.sort(np.concatenate(chosen))
     return Measured(
-        rows=rows, attack=attack[rows], trust=trust[rows], delay_m=radio.delay_sigma_m * rng.standard_normal(len(rows)),
+        rows=rows, attack=acts[rows], trust=trust[rows], delay_m=radio.delay_sigma_m * rng.standard_normal(len(rows)),
         clock_m_s=clock[rows] * rng.standard_normal(len(rows)), hidden_m=hidden[rows], all_attack=attack,
     )  # fmt: skip
 

@@ -181,7 +181,7 @@ def _truth(made: Generated, counts: dict[str, int], digests: dict[str, str]) -> 
         ],
         "jamming": [zone(one) for one in scenario.jamming],
         "spoofing": [
-            {**zone(one.zone), "circle": list(one.centre), "circle_km": one.radius_km, "period_s": one.period_s}
+            {**zone(one.zone), "circle": list(one.centre), "circle_km": one.radius_km, "period_s": one.period_s, "together": one.together}
             for one in scenario.spoofing
         ],
         "outages": [zone(one) for one in scenario.outages],
