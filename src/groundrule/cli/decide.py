@@ -12,9 +12,11 @@ import pyarrow as pa
 import typer
 
 from groundrule.canon import digest_file
+from groundrule.cli.attended import attendance_of, attended_dict, claimed, print_attended
 from groundrule.cli.counted import counts_dict, print_counts
 from groundrule.cli.decide_point import decide_at_point
 from groundrule.cli.ledger import committed_dict, print_committed
+from groundrule.cli.orbits import FileOption
 from groundrule.cli.output import (
     DEFAULT_HOME,
     HomeOption,
@@ -33,6 +35,7 @@ from groundrule.pipeline.runs import decide as decide_run
 from groundrule.store.home import Home
 from groundrule.store.observation_columns import parse_columns
 from groundrule.store.observations import ObservationReader, expand_paths, open_observations
+from groundrule.store.verifications import write_verifications
 
 CLOCK_TOLERANCE_NS = 3_600 * NS_PER_S
 """How far ahead of ours the clock of a device may go before its observation is set aside [ns]."""
@@ -55,6 +58,16 @@ def decide(
     time_unit: Annotated[
         str | None, typer.Option("--time-unit", help="Unit of times given as numbers: ns, us, ms, s.")
     ] = None,
+    measurements: Annotated[
+        Path | None, typer.Option("--measurements", help="Radio measurements of these terminals: verified first, as `verify` does.")
+    ] = None,
+    verifications: Annotated[
+        Path | None, typer.Option("--verifications", help="Verifications that `verify --out FILE.parquet` wrote.")
+    ] = None,
+    elements: FileOption = None,
+    interference: Annotated[
+        bool, typer.Option("--interference", help="Find areas where satellite navigation is disturbed, and suspend positions there.")
+    ] = False,
     point: Annotated[
         Path | None,
         typer.Option("--point", help="Decide from the folder of an enforcement point instead of a home; nothing is committed."),
@@ -68,6 +81,9 @@ def decide(
 
     Rows that cannot be used are kept in HOME/rejected with file, row, field and reason, and lose nothing beside them.
     A file that cannot be read at all is left out and named; the others are decided, and the exit code is 2.
+
+    With --measurements or --verifications each observation gets the latest verification of its terminal by then; it is stored
+    with it, and rules read verdict, assurance, distance and speed of it (docs/verify.md).
     """
     moment = time.time_ns()
     if out is not None and (out.is_dir() or any(each.is_file() for each in out.parents)):
@@ -85,10 +101,16 @@ def decide(
         warn(f"{path} is left out: {error}")
     if place is None:
         assert point is not None
+        if measurements or verifications or interference:
+            raise InputError("a point takes no measurements", help="decide against a home, or leave --point out", option="--point")
         decide_at_point(point, reader, at_ns=moment, as_of_ns=instant_option(as_of, "--as-of"), out=out, as_json=as_json)
         return
     rejected_path = place.rejected / f"observations-{moment}.jsonl"
     unread = {path for path, _ in reader.unreadable}
+    attendance = attendance_of(
+        place, measurements=measurements, verifications=verifications, elements=elements, interference=interference,
+        claims=lambda whose: claimed(observations, whose, columns=columns, assume_utc=assume_utc, time_unit=time_unit),
+    )  # fmt: skip
     with place.writer(), _ledger(place) as ledger, progress() as report:
         run = decide_run(
             place,
@@ -96,7 +118,7 @@ def decide(
                 batches=_accepted(reader, rejected_path),
                 files=lambda: [
                     {"name": path.name, "digest": digest_file(path), "bytes": path.stat().st_size}
-                    for path in expand_paths(observations)
+                    for path in (*expand_paths(observations), *(each for each in (measurements, verifications) if each))
                     if path not in unread
                 ],
                 rejected=lambda: dict(sorted(reader.counts.by_reason.items())),
@@ -106,7 +128,10 @@ def decide(
             out=out,
             progress=report,
             ledger=ledger,
+            attendance=attendance,
         )
+        if attendance is not None and attendance.verifications is not None:
+            write_verifications(place, attendance.verifications)
     for note in reader.notes:
         warn(note)
     result = {
@@ -119,11 +144,14 @@ def decide(
         "rejected_rows": str(rejected_path) if reader.counts.total else None,
         "log": committed_dict(run.committed) if run.committed else None,
         **counts_dict(run.counts),
+        **({} if attendance is None else attended_dict(attendance)),
     }
     if as_json:
         print_json(result)
     else:
         _print(run, reader, rejected_path, out)
+        if attendance is not None:
+            print_attended(attendance)
     if reader.unreadable:
         raise typer.Exit(2)
 

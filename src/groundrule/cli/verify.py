@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,14 +16,12 @@ from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_js
 from groundrule.errors import InputError
 from groundrule.evidence.verification import draw_verification
 from groundrule.instant import format_instant
+from groundrule.pipeline.verifying import Verified
+from groundrule.pipeline.verifying import verify as verify_them
 from groundrule.store.observations import open_observations
-from groundrule.verify.assemble import Options, assemble
+from groundrule.verify.assemble import Options
 from groundrule.verify.case import Settings
-from groundrule.verify.judge import verify_batch
-from groundrule.verify.measurements import clean
-from groundrule.verify.reading import read_measurements
-from groundrule.verify.records import to_table
-from groundrule.verify.report import Report, reports
+from groundrule.verify.report import Report
 
 _SHOWN_ISSUES = 20
 _SHOWN_VERDICTS = 200
@@ -58,38 +57,36 @@ def verify(
     """
     if out is not None and out.suffix.lower() not in {".parquet", ".jsonl"}:
         raise InputError(f"{out}: verifications are not written as `{out.suffix}`", help="name .parquet or .jsonl")
-    intake = clean(read_measurements(measurements))
     # Who states the accuracy of an ephemeris says that it is the operator's own.
     loaded = loaded_elements(home, elements, grade=None if ephemeris_m is None else "operator")
     options = Options(
         window_s=window_s, platform=platform, height_m=height_m, height_sigma_m=height_sigma_m, declared_m=_three(ephemeris_m),
         min_elevation_deg=min_elevation_deg,
     )
-    assembled = assemble(intake, loaded, _claims(claims), options)
     settings = Settings(d0_m=tolerance_km * 1e3, alpha=alpha, loss="huber" if robust else "least_squares")
-    judged = verify_batch(assembled.case, settings)
-    found = reports(assembled, judged)
+    made = verify_them(measurements, loaded, _claims(claims), options, settings)
+    found = made.reports
     if terminal is not None:
         found = [report for report in found if report.terminal == terminal]
         if not found:
             raise InputError(f"terminal `{terminal}` has no usable measurement", help="see the rows that are not used", value=terminal)
     if out is not None:
-        _write(found, out)
+        _write(replace(made, reports=found), out)
     if plot is not None:
         _draw(found, plot)
     if as_json:
         print_json(
             {
-                "measurements": intake.rows,
+                "measurements": made.rows,
                 "not_used": [
-                    {"row": issue.row, "field": issue.field, "value": issue.value, "reason": issue.reason} for issue in assembled.issues
+                    {"row": issue.row, "field": issue.field, "value": issue.value, "reason": issue.reason} for issue in made.issues
                 ],
-                "elements": loaded.digest,
+                "elements": made.elements,
                 "verifications": [report.as_dict() for report in found],
             }
         )
     else:
-        _print(found, intake.rows, [str(issue) for issue in assembled.issues])
+        _print(found, made.rows, [str(issue) for issue in made.issues])
     if not found:
         raise typer.Exit(2)
     if any(report.verdict == "inconsistent" for report in found):
@@ -116,12 +113,13 @@ def _claims(paths: list[Path] | None) -> pa.Table | None:
     return pa.concat_tables(tables) if tables else None
 
 
-def _write(found: list[Report], out: Path) -> None:
+def _write(made: Verified, out: Path) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix.lower() == ".parquet":
-        pq.write_table(to_table(found), out, compression="zstd")
+        pq.write_table(made.table(whole=False), out, compression="zstd")
         return
-    out.write_text("".join(json.dumps(report.as_dict(), ensure_ascii=False) + "\n" for report in found), encoding="utf-8")
+    lines = (json.dumps(report.as_dict(), ensure_ascii=False) + "\n" for report in made.reports)
+    out.write_text("".join(lines), encoding="utf-8")
 
 
 def _draw(found: list[Report], plot: Path) -> None:

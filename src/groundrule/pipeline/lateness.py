@@ -21,7 +21,7 @@ from groundrule.instant import MAX_NS, NS_PER_S
 from groundrule.pipeline.counts import Counts
 from groundrule.pipeline.decisions import DecisionWriter
 from groundrule.pipeline.judge import Judge, Judged
-from groundrule.records import OBSERVATION_SCHEMA, filtered, taken
+from groundrule.records import LATER_COLUMNS, OBSERVATION_SCHEMA, filtered, taken, with_later, without_silent
 from groundrule.store.history import count_terminals, read_terminals
 from groundrule.store.home import Home
 from groundrule.store.ordering import in_order
@@ -185,24 +185,35 @@ def _seen_until(frontier: NDArray[np.int64], rows: NDArray[np.int32]) -> NDArray
 
 
 def _stored_already(home: Home, suspects: pa.Table, known: Sequence[int]) -> NDArray[np.bool_]:
-    """Which of some ordered observations without repeats are in history, with the same content?"""
+    """Which of some ordered observations without repeats are in history, with the same content?
+
+    One of which neither radio nor satellite navigation says anything is known, too, where history holds it with what they say.
+    """
     ids = pc.unique(suspects.column("terminal_id"))
     times = np.unique(suspects.column("observed_at").to_numpy())
-    position = suspects.schema.get_field_index("source_row")
     numbers = pa.array(np.arange(len(suspects)))
     found = np.zeros(len(suspects), bool)
+    silent = pc.and_(*(pc.is_null(suspects.column(name)) for name in LATER_COLUMNS)).to_numpy()
     for kind in ("observations", "over_late"):
         stored = read_terminals(home, kind, ids, runs=known, at_ns=times, columns=OBSERVATION_SCHEMA.names)
         if not len(stored):
             continue
         # Of equal rows, ordering keeps the one with the lowest source and row: here the stored one.
         stored = _traced(stored.cast(OBSERVATION_SCHEMA), "stored", None)
-        left = in_order(pa.concat_tables([stored, _traced(suspects, "suspect", numbers)]))
-        fresh = left.filter(pc.equal(left.column("source"), "suspect")).column(position).to_numpy()
-        new = np.zeros(len(suspects), bool)
-        new[fresh] = True
-        found |= ~new
+        found |= ~_new(stored, suspects, numbers)
+        if silent.any() and len(without_silent(stored).column_names) > len(OBSERVATION_SCHEMA) - len(LATER_COLUMNS):
+            bare = with_later(stored.drop_columns(list(LATER_COLUMNS))).cast(OBSERVATION_SCHEMA)
+            found |= silent & ~_new(bare, suspects, numbers)
     return found
+
+
+def _new(stored: pa.Table, suspects: pa.Table, numbers: pa.Array) -> NDArray[np.bool_]:
+    """Which of some observations, ordered and without repeats, are not among those that are stored?"""
+    left = in_order(pa.concat_tables([stored, _traced(suspects, "suspect", numbers)]))
+    fresh = left.filter(pc.equal(left.column("source"), "suspect")).column("source_row").to_numpy()
+    new = np.zeros(len(suspects), bool)
+    new[fresh] = True
+    return new
 
 
 def _traced(table: pa.Table, source: str, numbers: pa.Array | None) -> pa.Table:

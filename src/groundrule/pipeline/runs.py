@@ -36,6 +36,7 @@ from groundrule.pipeline.policy_check import check_policy
 from groundrule.pipeline.private_records import Excerpt
 from groundrule.pipeline.replaying import Difference, Progress, Replay, no_progress, replay
 from groundrule.pipeline.snapshots import load_state, replayed_state, save_state
+from groundrule.pipeline.verifying import Attendance, oldest_used_s
 from groundrule.records import DECISION_SCHEMA
 from groundrule.store.durable import durable_file
 from groundrule.store.history import remove_uncommitted
@@ -114,6 +115,7 @@ def decide(
     ledger: HomeLedger | None = None,
     watch: Watch | None = None,
     overlay: Overlay | None = None,
+    attendance: Attendance | None = None,
 ) -> Run:
     """Decide a set of observations and commit the run.
 
@@ -128,6 +130,7 @@ def decide(
         ledger: the home's log, open, into which the run is committed; None only where the home has none.
         watch: told of each decided batch, in order, with the run's judge; what it raises breaks the run off.
         overlay: emergencies at the time of the run, where somebody has read them; None reads them.
+        attendance: what radio and satellite navigation say of the observations; how old it may be, the rulebook says.
     Raises:
         InputError: the inputs cannot be read at all, or hold no row that can be used; nothing is committed.
         IntegrityError: what is in force is not what the log says; nothing is committed.
@@ -147,7 +150,9 @@ def decide(
     judge = Judge(basis)
     load_state(home, judge, lambda: replayed_state(home, basis))
     journal = Journal(ledger, judge, number, accounts_of(home, recorded_at_ns)) if ledger else None
-    task = _Task(home, inputs, judge, number, known, progress, journal, watch)
+    if attendance is not None:
+        attendance.max_age_s = oldest_used_s(basis.rulebook.assumptions)
+    task = _Task(home, inputs, judge, number, known, progress, journal, watch, attendance)
     try:
         task.run(as_of_ns, out)
     except BaseException:
@@ -237,8 +242,10 @@ class _Task:
         progress: Progress,
         journal: Journal | None,
         watch: Watch | None,
+        attendance: Attendance | None,
     ) -> None:
         self._home, self._inputs, self._judge, self._journal, self._watch = home, inputs, judge, journal, watch
+        self._attendance = attendance
         self._number, self._known, self._progress = number, known, progress
         self._read = 0
         self._rows = np.zeros(0, bool)
@@ -268,6 +275,8 @@ class _Task:
             ordering = stack.enter_context(Ordering(stack.enter_context(workplace(home.cache))))
             stack.enter_context(self._scribe)
             ordered = self._each_in_order(ordering) if self._inputs.in_order else ordering.sorted(self._counted())
+            if self._attendance is not None:
+                ordered = self._attendance.attend(ordered)
             if self._known:
                 ordered = accept(home, self._judge, ordered, self._known, self.counts, set_aside)
             for batch in decide_batches(

@@ -35,13 +35,18 @@ VERIFICATION_SCHEMA = pa.schema(
         pa.field("words", pa.string(), nullable=False),
         pa.field("inputs", pa.string(), nullable=False, metadata={"meaning": "digest of what the verdict rests on"}),
         pa.field("model", pa.string(), nullable=False),
+        pa.field("elements", pa.string(), metadata={"meaning": "digest of the elements that were loaded"}),
     ]
 )
 """One verification. Numbers that are not there are null."""
 
 
-def to_table(found: Sequence[Report]) -> pa.Table:
-    """Return verifications as a table of `VERIFICATION_SCHEMA`, in the order given."""
+def to_table(found: Sequence[Report], *, elements: str | None = None) -> pa.Table:
+    """Return verifications as a table of `VERIFICATION_SCHEMA`, in the order given.
+
+    Args:
+        elements: digest of the elements that they rest on.
+    """
     rows = []
     for report in found:
         best = report.modes[0] if report.modes else None
@@ -71,6 +76,7 @@ def to_table(found: Sequence[Report]) -> pa.Table:
                 "words": report.words,
                 "inputs": report.inputs,
                 "model": report.model,
+                "elements": elements,
             }
         )
     return pa.Table.from_pylist(rows, schema=VERIFICATION_SCHEMA)
