@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "areas": ("areas", "app"),
     "orbits": ("orbits", "app"),
     "verify": ("verify", "verify"),
+    "interference": ("interference", "interference"),
     "simulate": ("simulate", "simulate"),
     "rules": ("rules", "app"),
     "register": ("register", "app"),

@@ -42,6 +42,7 @@ class TrackLimits:
 
     Attributes:
         reach_m_s: fastest that anything served moves [m/s]; 350 is above airliners.
+        reach_from_home_m_s: the same for a terminal that had stayed at its home until its last calm position [m/s].
         slack_m: added to what can be reached, for delays of time stamps [m].
         sigmas: combined standard deviations of two positions added to what can be reached.
         return_m: a displaced terminal is back within this of its last calm position [m].
@@ -56,6 +57,7 @@ class TrackLimits:
     """
 
     reach_m_s: float = 350.0
+    reach_from_home_m_s: float = 100.0
     slack_m: float = 2_000.0
     sigmas: float = 5.0
     return_m: float = 5_000.0
@@ -124,7 +126,7 @@ class Tracks:
         count = _advance(
             self.rows, terminal, t_ns, lat_deg, lon_deg, sigma_m, said,
             np.array([limits.reach_m_s, limits.slack_m, limits.sigmas, limits.return_m, limits.roam_m,
-                      limits.blow_up, limits.blow_up_m, limits.assumed_sigma_m]),
+                      limits.blow_up, limits.blow_up_m, limits.assumed_sigma_m, limits.reach_from_home_m_s]),
             np.array([limits.residence_s * 1e9, limits.max_gap_s * 1e9, limits.memory_s * 1e9,
                       limits.passing_s * 1e9], np.int64),
             flags, home, homes,
@@ -141,7 +143,7 @@ class Tracks:
 @njit(cache=True, nogil=True)
 def _advance(rows, terminal, t_ns, lat, lon, sigma, said, number, span, out, out_home, homes):  # type: ignore[no-untyped-def]  # compiled; typed by numba
     reach, slack, sigmas, back, roam = number[0], number[1], number[2], number[3], number[4]
-    blow, blow_m, assumed = number[5], number[6], number[7]
+    blow, blow_m, assumed, from_home = number[5], number[6], number[7], number[8]
     residence, gap, memory, passing = span[0], span[1], span[2], span[3]
     count = 0
     for i in range(len(t_ns)):
@@ -168,9 +170,9 @@ def _advance(rows, terminal, t_ns, lat, lon, sigma, said, number, span, out, out
                 s = assumed
             away = distance_m(track.lat_fix, track.lon_fix, lat[i], lon[i]) if known else 0.0
             doubt = sigmas * np.sqrt(s * s + np.float64(track.sigma_fix) * track.sigma_fix)
+            stayed = known and track.t_fix - track.t_home >= residence
             calm = True
             if known and track.status == DISPLACED:
-                stayed = track.t_fix - track.t_home >= residence
                 calm = away <= back + doubt or silent or t - track.t_moved > (memory if stayed else passing)
                 if not calm:
                     # A second impossible jump, to where it could be by now, is the way back.
@@ -181,7 +183,7 @@ def _advance(rows, terminal, t_ns, lat, lon, sigma, said, number, span, out, out
                     )
                 if not calm:
                     flags = np.uint8(JUMPED)
-            elif known and not silent and away > reach * (t - track.t_fix) * 1e-9 + slack + doubt:
+            elif known and not silent and away > (from_home if stayed else reach) * (t - track.t_fix) * 1e-9 + slack + doubt:
                 calm = False
                 track.status = DISPLACED
                 track.t_moved = t
