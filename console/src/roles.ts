@@ -2,6 +2,9 @@
 const ROLES: Readonly<Record<string, readonly string[]>> = {
   'map:read': ['viewer', 'analyst', 'officer', 'regulator', 'auditor', 'owner'],
   'terminals:read': ['viewer', 'analyst', 'officer', 'regulator', 'auditor', 'owner'],
+  'satellites:read': ['viewer', 'analyst', 'officer', 'regulator', 'auditor'],
+  'verifications:read': ['viewer', 'analyst', 'officer', 'regulator', 'auditor', 'owner'],
+  'verifications:draw': ['viewer', 'analyst', 'officer', 'auditor'],
   'rulebooks:read': ['viewer', 'analyst', 'officer', 'regulator', 'auditor'],
   'rulebooks:compare': ['viewer', 'analyst', 'officer', 'auditor'],
   'rulebooks:check': ['analyst', 'officer'],

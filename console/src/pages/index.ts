@@ -43,6 +43,9 @@ export const ROUTES: readonly Route[] = [
   { path: '/map', title: 'nav.map', page: lazy(() => import('./map')), full: true, needs: 'map:read' },
   { path: '/terminals', title: 'nav.terminals', page: lazy(() => import('./terminals')), needs: 'terminals:read' },
   { path: '/terminals/:id', title: 'terminal.id', page: lazy(() => import('./terminal')), needs: 'terminals:read' },
+  { path: '/satellites', title: 'nav.satellites', page: lazy(() => import('./satellites')), full: true, needs: 'satellites:read' },
+  { path: '/verifications', title: 'nav.verifications', page: lazy(() => import('./verifications')), needs: 'verifications:read' },
+  { path: '/verifications/:id', title: 'nav.verifications', page: lazy(() => import('./verification')), needs: 'verifications:read' },
   { path: '/rulebook', title: 'nav.rulebook', page: lazy(() => import('./rulebook')), needs: 'rulebooks:read' },
   { path: '/proposals', title: 'nav.proposals', page: lazy(() => import('./proposals')), needs: 'proposals:read' },
   { path: '/proposals/:id', title: 'nav.proposals', page: lazy(() => import('./proposal')), needs: 'proposals:read' },
@@ -79,6 +82,8 @@ export const MENU: readonly { readonly title: Key; readonly items: readonly Menu
       { href: '/', title: 'nav.home', icon: 'home', key: 'h' },
       { href: '/map', title: 'nav.map', icon: 'map', needs: 'map:read', key: 'm' },
       { href: '/terminals', title: 'nav.terminals', icon: 'terminal', needs: 'terminals:read', key: 't' },
+      { href: '/satellites', title: 'nav.satellites', icon: 'satellite', needs: 'satellites:read', key: 'b' },
+      { href: '/verifications', title: 'nav.verifications', icon: 'place', needs: 'verifications:read', key: 'j' },
     ],
   },
   {

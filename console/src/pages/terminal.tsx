@@ -229,6 +229,8 @@ export default function TerminalPage({ params }: PageProps): JSX.Element {
   const wanted = query.get('for') === 'owner' ? 'owner' : null;
   const path = `/v1/terminals/${encodeURIComponent(id)}`;
   const mayDossier = useMay('dossiers:run');
+  const mayVerifications = useMay('verifications:read');
+  const maySky = useMay('satellites:read');
   const found = useJson<TerminalAnswer>(path, { language });
   const why = useJson<Explanation>(`${path}/explanation`, { at, language, for: wanted });
   // Owners and regulators are given the owner's words, whatever they ask for.
@@ -272,6 +274,18 @@ export default function TerminalPage({ params }: PageProps): JSX.Element {
           <a class="button" href={`/map?look=${lat.toFixed(3)},${lon.toFixed(3)},8&terminal=${encodeURIComponent(id)}`}>
             <Icon name="map" />
             {t('terminal.on_map')}
+          </a>
+        ) : null}
+        {mayVerifications ? (
+          <a class="button" href={`/verifications?terminal=${encodeURIComponent(id)}`}>
+            <Icon name="place" />
+            {t('terminal.verifications')}
+          </a>
+        ) : null}
+        {maySky && lat !== null && lon !== null ? (
+          <a class="button" href={`/satellites?terminal=${encodeURIComponent(id)}&place=${lat.toFixed(4)},${lon.toFixed(4)}${at ? `&at=${encodeURIComponent(at)}` : ''}`}>
+            <Icon name="satellite" />
+            {t('terminal.satellites')}
           </a>
         ) : null}
         {mayDossier ? (

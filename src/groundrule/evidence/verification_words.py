@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 
-_DECIMAL = {"de": ",", "uk": ","}
+_MARKS = {"en": (",", "."), "de": (".", ","), "uk": ("\u00a0", ",")}
+"""Between thousands, and before decimals."""
 
 
 @cache
@@ -19,13 +20,13 @@ def sentences(language: str) -> Mapping[str, str]:
 
 
 def say_to_operator(
-    language: str, *, verdict: str, assurance: str, distance_m: float | None, major_95_m: float | None, minor_95_m: float | None
+    language: str, *, verdict: str, distance_m: float | None, major_95_m: float | None, minor_95_m: float | None
 ) -> str:
     """Return what the operator's side is told of a verification.
 
     Args:
         language: en, de or uk.
-        verdict, assurance: words of `verify`.
+        verdict: word of `verify`.
         distance_m: from the claim to the estimate [m]; None without either.
         major_95_m, minor_95_m: axes of the 95 % ellipse [m]; None without an estimate.
     """
@@ -36,8 +37,6 @@ def say_to_operator(
     parts = [say[key].format(distance=length(distance_m or 0.0, language))]
     if major_95_m is not None and minor_95_m is not None and verdict != "fault":
         parts.append(say["ellipse"].format(major=length(major_95_m, language), minor=length(minor_95_m, language)))
-    if verdict in ("consistent", "inconsistent") and assurance in say:
-        parts.append(say[assurance])
     return " ".join(parts)
 
 
@@ -49,8 +48,9 @@ def say_to_owner(language: str, verdict: str) -> tuple[str, str]:
 
 def length(value_m: float, language: str) -> str:
     """Write a length with two or three digits that count, in m or km."""
-    if value_m < 1_000:
-        return f"{value_m:.0f} m" if value_m >= 10 else f"{value_m:.1f} m".replace(".", _DECIMAL.get(language, "."))
-    kilometres = value_m / 1e3
-    digits = 1 if kilometres < 100 else 0
-    return f"{kilometres:.{digits}f} km".replace(".", _DECIMAL.get(language, ".")) if kilometres < 1e5 else "> 100000 km"
+    if value_m >= 1e8:
+        return "> 100000 km"
+    number, unit = (value_m, "m") if value_m < 1_000 else (value_m / 1e3, "km")
+    text = f"{number:,.{1 if number < (10 if unit == 'm' else 100) else 0}f}"
+    thousands, decimal = _MARKS.get(language, _MARKS["en"])
+    return text.replace(",", "\0").replace(".", decimal).replace("\0", thousands) + f" {unit}"

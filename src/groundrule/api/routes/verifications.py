@@ -236,9 +236,7 @@ def _row(row: Mapping[str, Any], sight: Sight, language: str) -> Verification:
         return Verification(*identity, "owner", row["verdict"], said, appeal)
     major, minor = _axis(row["sigma_major_m"]), _axis(row["sigma_minor_m"])
     distance = row["distance_m"] if row["lat_deg"] is not None and "no_claim" not in row["conditions"] else None
-    sentence = say_to_operator(
-        language, verdict=row["verdict"], assurance=row["assurance"], distance_m=distance, major_95_m=major, minor_95_m=minor
-    )
+    sentence = say_to_operator(language, verdict=row["verdict"], distance_m=distance, major_95_m=major, minor_95_m=minor)
     return Verification(
         *identity, "operator", row["verdict"], sentence, appeal, row["assurance"], list(row["conditions"]), row["lat_deg"], row["lon_deg"],
         major, minor, distance, row["usable"], row["grade"],

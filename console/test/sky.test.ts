@@ -1,0 +1,66 @@
+import { describe, expect, it } from 'vitest';
+import type { Drawing } from '../src/api/sky';
+import { away, between, footprint, hues, unbroken } from '../src/map/overlay';
+import { newestEpoch, placeOf, turned } from '../src/pages/satellites';
+import { boxOf, gradeOf } from '../src/pages/verification';
+
+describe('places on the map of satellites', () => {
+  it('are read from the address and nothing else is', () => {
+    expect(placeOf('46.48,30.73')).toEqual({ lat: 46.48, lon: 30.73 });
+    expect(placeOf('-90, 180')).toEqual({ lat: -90, lon: 180 });
+    for (const wrong of [null, '', ',', '1', '1,', '1,2,3', '91,0', '0,181', 'NaN,0', 'Infinity,0', '1e400,0', '<b>,1']) expect(placeOf(wrong), String(wrong)).toBeNull();
+  });
+  it('stay what they are in any copy of the world', () => {
+    expect([turned(190), turned(-190), turned(540), turned(30.5)]).toEqual([-170, 170, -180, 30.5]);
+  });
+  it('know the newest elements', () => {
+    expect(newestEpoch([])).toBeNull();
+    expect(newestEpoch([{ newest_epoch: '2026-06-03T05:00:00Z' }, { newest_epoch: '2026-06-05T05:00:00Z' }] as never)).toBe('2026-06-05T05:00:00Z');
+  });
+});
+
+describe('lines over the map', () => {
+  it('do not run around the world', () => {
+    expect(unbroken([[179, 0], [-179, 0], [-178, 1]])).toEqual([[179, 0], [181, 0], [182, 1]]);
+    expect(between([-179, 10], [178, 10])).toEqual([[-179, 10], [-182, 10]]);
+  });
+  it('reach as far as they say', () => {
+    const [lon, lat] = away(10, 50, 0, 111.19);
+    expect(lon).toBeCloseTo(10, 6);
+    expect(lat).toBeCloseTo(51, 2);
+  });
+  it('show from where a satellite stands above an elevation', () => {
+    // At 550 km and 25 degrees the ring has a radius of some 8.5 degrees.
+    const ring = footprint(30, 0, 550, 25);
+    expect(Math.max(...ring.map(([, y]) => y!))).toBeGreaterThan(8);
+    expect(Math.max(...ring.map(([, y]) => y!))).toBeLessThan(9);
+    expect(ring[0]![0]).toBeCloseTo(ring[ring.length - 1]![0]!, 6);
+    expect(footprint(30, 0, 550, 90)).toEqual([]);
+    // Around a pole it goes once around the world.
+    const polar = footprint(0, 89, 550, 25);
+    expect(Math.abs(polar[polar.length - 1]![0]! - polar[0]![0]!)).toBeCloseTo(360, 3);
+  });
+  it('have colours for both themes, all different', () => {
+    for (const dark of [true, false]) expect(new Set(hues(dark)).size).toBe(8);
+  });
+});
+
+describe('a verification drawn', () => {
+  const drawing = {
+    claim: { lon: 22.57, lat: 51.25, sigma_m: 5 },
+    places: [{ lon: 35.71, lat: 47.25, weight: 1, major_95_m: 180, ellipse: [[35.709, 47.249], [35.711, 47.251]] }],
+    satellites: [{ satellite: 1, name: 'x', used: true, why: null, grade: 'C raw', age_h: 1, range_km: 900, track: [[40, 50], [41, 51]], circle: [[0, 0], [80, 80]] }],
+    feasible: null,
+  } as unknown as Drawing;
+  it('shows everything, or what is near', () => {
+    expect(boxOf(drawing, 'whole')).toEqual([[22.57, 47.25], [41, 51.25]]);
+    expect(boxOf(drawing, 'near')).toEqual([[35.709, 47.249], [35.711, 47.251]]);
+    expect(boxOf({ ...drawing, claim: { lon: 35.74, lat: 47.25, sigma_m: 5 } }, 'near')![1][0]).toBe(35.74);
+    expect(boxOf({ claim: null, places: [], satellites: [], feasible: null }, 'whole')).toBeNull();
+  });
+  it('names orbits by letter and word', () => {
+    const t = (key: string) => ({ 'grade.raw': 'public elements', 'grade.none': 'none' })[key] ?? key;
+    expect(gradeOf('C raw', t as never)).toBe('C: public elements');
+    expect(gradeOf('none', t as never)).toBe('none');
+  });
+});
