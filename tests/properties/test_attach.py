@@ -92,8 +92,9 @@ def test_of_what_cannot_be_nothing_is_attached() -> None:
     assert sum(ignored.values()) == len(bad)
     seen = table([observation(f"b{k}", 20, 1.0, 2.0) for k in range(len(bad))])
     assert attach(seen, verifications(rows))["radio"].null_count == len(bad)
-    nowhere = verification("t1", 10, lat_deg=float("nan"), lon_deg=float("nan"), sigma_major_m=float("nan"), usable=False, mdo_m=float("inf"))
-    said = attach(table([observation("t1", 20, 1.0, 2.0)]), verifications([{**nowhere, "mdo_m": None}]))["radio"].to_pylist()[0]
+    none = float("nan")
+    nowhere = verification("t1", 10, lat_deg=none, lon_deg=none, sigma_major_m=none, usable=False, mdo_m=None)
+    said = attach(table([observation("t1", 20, 1.0, 2.0)]), verifications([nowhere]))["radio"].to_pylist()[0]
     assert (said["lat_deg"], said["sigma_major_m"], said["distance_m"], said["verdict"]) == (None, None, None, "consistent")
 
 

@@ -75,6 +75,7 @@ class Judged:
         evidence_code: codes into the judge's distinct evidence.
         basis: what it was decided under.
         epoch: which epoch of the registers held.
+        heard: what radio and satellite navigation say; None where they are silent of all.
     """
 
     table: pa.Table
@@ -89,6 +90,7 @@ class Judged:
     evidence_code: NDArray[np.int32]
     basis: Basis
     epoch: NDArray[np.int32]
+    heard: Heard | None = None
 
 
 @dataclass(slots=True)
@@ -205,6 +207,7 @@ class Judge:
             self.evidence_keys.code(key),
             self.basis,
             epoch,
+            heard,
         )
 
     def as_of(self, judged: Judged, held_ns: int) -> Decided:

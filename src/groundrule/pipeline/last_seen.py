@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from groundrule.pipeline.heard import VERIFIED_DISTANCE, words_of
 from groundrule.pipeline.judge import Judge, Judged
 from groundrule.records import OUTCOME_WORDS, POSITION_SOURCES, ServiceState
 from groundrule.rules.evidence import Truth
@@ -53,11 +54,15 @@ class LastSeen:
             "outcome": judged.decided.outcome,
             "state": judged.decided.state,
             "klass": judged.decided.klass,
+            "heard": np.zeros(n, np.int64) if judged.heard is None else judged.heard.codes,
             "speed_m_s<": judged.motion.speed_low_m_s,
             "speed_m_s>": judged.motion.speed_high_m_s,
         }
         for name, interval in judged.evidence.numbers.items():
             values[f"{name}<"], values[f"{name}>"] = interval.low, interval.high
+        if VERIFIED_DISTANCE in self.judge.basis.compiled.numbers:
+            for side in "<>":
+                values.setdefault(f"{VERIFIED_DISTANCE}{side}", np.full(n, np.nan))
         for k in range(judged.motion.latches.shape[1]):
             values[f"latch{k}"] = judged.motion.latches[:, k]
         self._grow(int(judged.rows.max(initial=-1)) + 1, values)
@@ -89,7 +94,7 @@ class LastSeen:
             facts=self.judge.where.values[int(self.columns["where"][row])],
             profile=self.judge.profiles[int(self.columns["who"][row])],
             numbers=numbers,
-            categories={"position_source": POSITION_SOURCES[int(self.columns["source"][row])]},
+            categories={"position_source": POSITION_SOURCES[int(self.columns["source"][row])], **_said(int(self.columns["heard"][row]))},
             latches=latches,
         )
 
@@ -97,7 +102,7 @@ class LastSeen:
         self, rows: NDArray[np.int64], explainer: Explainer, *, progress: Callable[[int], None] | None = None
     ) -> list[Explanation]:
         """Explain the last answer of each row, each distinct rounded evidence once."""
-        keys = [self.columns[name][rows].astype(np.int64) for name in ("where", "who", "source", "klass")]
+        keys = [self.columns[name][rows].astype(np.int64) for name in ("where", "who", "source", "klass", "heard")]
         keys += [self.columns[name][rows].astype(np.int64) for name in self.columns if name.startswith("latch")]
         resting = self.columns["speed_m_s>"][rows] < RESTING_M_S
         for name in self.columns:
@@ -130,6 +135,11 @@ class LastSeen:
                 fresh[: self._room] = self.columns[name]
             self.columns[name] = fresh
         self._room = room
+
+
+def _said(code: int) -> dict[str, object]:
+    verdict, assurance, gnss = words_of(code)
+    return {"verdict": verdict, "assurance": assurance, "gnss": gnss}
 
 
 def _rounded(name: str, low: float, high: float) -> tuple[float, float]:
