@@ -238,4 +238,5 @@ def _kind(table: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    return str(value)[:60]
+    text = str(value)[:60]
+    return "".join(letter if letter.isprintable() else " " for letter in text)

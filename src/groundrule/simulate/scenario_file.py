@@ -100,8 +100,6 @@ def parse_scenario(text: str, file: str, folder: Path) -> Scenario:
     for number, one in enumerate(names, 1):
         if one in names[: number - 1]:
             raise InputError(f"{file}: [fleet[{number}]] `name` is `{one}`", help="wanted a name that no other fleet has", file=file)
-    if not world and not fleets:
-        raise InputError(f"{file}: the scenario has no terminals", help="wanted [world] or at least one [[fleet]]", file=file)
     if world + sum(one.count for one in fleets) > MAX_TERMINALS:
         raise InputError(f"{file}: more than {MAX_TERMINALS:,} terminals", help="wanted fewer", file=file)
     scenario = Scenario(
@@ -114,6 +112,8 @@ def parse_scenario(text: str, file: str, folder: Path) -> Scenario:
         clones=tuple(_clone(keys, fleets) for keys in top.tables_of("clone", 50)),
     )  # fmt: skip
     top.done()
+    if not world and not fleets:
+        raise InputError(f"{file}: the scenario has no terminals", help="wanted [world] or at least one [[fleet]]", file=file)
     return scenario
 
 
