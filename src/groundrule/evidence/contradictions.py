@@ -125,9 +125,11 @@ def _between(one: Claim, other: Claim, reports: Mapping[str, Report]) -> Iterabl
         and Stance.DENIES in (one.stance, other.stance)
         and one.stance is not other.stance
     ):
-        yield _contradiction("opposite_stance", one, other, f"{one.stance} against {other.stance}")
-    mine, its = interval(one.happened), interval(other.happened)
-    if mine is not None and its is not None and (mine[1] < its[0] or its[1] < mine[0]):
+        # The denial is named first: the order of ids is chance, and the same two claims are said in the same words.
+        its = other.stance if one.stance is Stance.DENIES else one.stance
+        yield _contradiction("opposite_stance", one, other, f"{Stance.DENIES} against {its}")
+    mine, theirs = interval(one.happened), interval(other.happened)
+    if mine is not None and theirs is not None and (mine[1] < theirs[0] or theirs[1] < mine[0]):
         yield _contradiction("differing_dates", one, other, f"{one.happened} against {other.happened}")
     if one.stance in _FOR and other.stance in _FOR:
         numbers, others = _numbers(one.statement), _numbers(other.statement)
