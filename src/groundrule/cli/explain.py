@@ -71,6 +71,7 @@ def place_dict(found: Found) -> dict[str, object]:
     return {
         "position": {"lat_deg": found.lat_deg, "lon_deg": found.lon_deg} if known else None,
         "areas": [{"id": name, "membership": word, "probability": round(p, 4)} for name, word, p in found.areas],
+        "radio": None if found.radio is None else {**found.radio, "at": format_instant(found.radio["at_ns"])},
     }
 
 

@@ -14,6 +14,7 @@ from groundrule.errors import InputError, IntegrityError
 from groundrule.evidence.render.words import vocabulary
 from groundrule.instant import format_instant
 from groundrule.pipeline.emergency_overlay import overlay_of_run
+from groundrule.pipeline.heard_words import heard_words
 from groundrule.pipeline.history import observations_of
 from groundrule.pipeline.home import basis_of
 from groundrule.pipeline.judge import Basis, Judge, Judged
@@ -45,6 +46,7 @@ class Found:
         areas: id, membership and probability of each area.
         outcome: the outcome as decided by the compiled rules; always the explanation's.
         stored: the decision is in a run; False for what was answered a moment ago.
+        radio: the verification that was attached to the observation (`records.RADIO_TYPE`), for the operator; None without one.
     """
 
     explanation: Explanation
@@ -55,6 +57,7 @@ class Found:
     areas: tuple[tuple[str, str, float], ...]
     outcome: str
     stored: bool = True
+    radio: Mapping[str, Any] | None = None
 
 
 class Pending(Protocol):
@@ -186,6 +189,10 @@ def explain_row(
         raise AssertionError(f"decided {ordinary}, explained {explanation.outcome.word}")
     if measure is not None:
         explanation = under_emergency(explanation, measure, judged.decided.classes[int(judged.decided.klass[row])])
+    radio = None
+    if judged.heard is not None and audience == "operator":
+        radio = judged.table.column("radio")[row].as_py()
+        explanation = replace(explanation, heard=heard_words(judge.basis.index, judged, row, explanation.say))
     return Found(
         explanation,
         judged.table.column("terminal_id")[row].as_py(),
@@ -194,6 +201,7 @@ def explain_row(
         lon,
         areas_of(judge, judged, row),
         outcome,
+        radio=radio,
     )
 
 

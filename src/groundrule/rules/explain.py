@@ -81,6 +81,7 @@ class Explanation:
         also: ids of the other rules that would still deny if the deciding one did not.
         at: the instant explained (RFC 3339).
         say: the words of the language in which findings, gaps and relief were written.
+        heard: what radio and satellite navigation say, for the operator.
     """
 
     audience: Audience
@@ -102,6 +103,7 @@ class Explanation:
     also: tuple[str, ...]
     at: str
     say: Vocabulary = ENGLISH
+    heard: tuple[str, ...] = ()
 
     @property
     def reason_sentence(self) -> str:
@@ -156,6 +158,7 @@ class Explanation:
             ],
             "would_have_to_differ": list(self.relief),
             "would_still_deny": list(self.also),
+            **({"heard": list(self.heard)} if self.heard else {}),
         }
 
     def as_text(self) -> str:
@@ -186,6 +189,7 @@ class Explanation:
         if self.basis:
             basis, by = self.basis.rstrip("."), self.requested_by
             lines.append("  " + (say("basis_asked", basis=basis, by=by) if by else say("basis", basis=basis)))
+        lines += [f"  {line}" for line in self.heard]
         if self.applied:
             lines.append(say("rules_that_apply"))
         for item in self.applied:
