@@ -166,7 +166,7 @@ def _where(population: Population, plan: FleetPlan) -> tuple[Floats, Floats] | T
     elif plan.where == "route":
         paths = np.array([population.add_path(winding(np.array(plan.what), step_km=0.5))])
     else:
-        legs = [great_circle(a, b) for a, b in zip(plan.what[:-1], plan.what[1:], strict=True)]
+        legs = [great_circle(a, b, step_km=2) for a, b in zip(plan.what[:-1], plan.what[1:], strict=True)]
         way = np.concatenate([leg[: len(leg) - (k < len(legs) - 1)] for k, leg in enumerate(legs)])
         paths = np.array([population.add_path(way)])
     return population.travel(n, paths, **plan.motion)
