@@ -5,7 +5,30 @@ from __future__ import annotations
 from typing import Any
 
 from groundrule.instant import NS_PER_S
-from small_home import T0
+from small_home import BOOK, T0
+
+ASSUMED = "radio_position: {use_when: [suspended, lost, inconsistent], max_age_s: 120}, "
+RULES = """\
+  - id: contradicted
+    title: A position that radio contradicts is not served here
+    tier: zone
+    where: {any: [country:AT]}
+    what: {verdict: inconsistent, assurance: [a1, a2], verified_distance_km: {above: 20}}
+    outcome: restrict
+    reason: verification_failed
+    obligations: {max_down_mbit_s: 1}
+    unknown: {"*": serve}
+    authority: {basis: "an order (invented)", illustrative: true}
+  - id: disturbed
+    title: Where navigation is disturbed and no place is known, a person looks
+    tier: zone
+    what: {gnss: suspended, position_source: none}
+    outcome: review
+    reason: unknown_location
+    authority: {basis: "an order (invented)", illustrative: true}
+"""
+RADIO_BOOK = BOOK.replace("assumptions: {", "assumptions: {" + ASSUMED).replace("  - id: bland-window", RULES + "  - id: bland-window")
+"""The small rulebook with two rules about radio and satellite navigation, and an assumption of when radio places count."""
 
 
 def radio(at_s: float, lat: float | None, lon: float | None, verdict: str = "consistent", **more: Any) -> dict[str, Any]:

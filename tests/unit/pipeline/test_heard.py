@@ -20,7 +20,7 @@ from groundrule.rules.reference import decide_one, row_of
 from groundrule.rules.text import read_rulebook
 from groundrule.store.home import Home
 from late_delivery import deliver
-from radio_rows import radio
+from radio_rows import RADIO_BOOK, radio
 from small_home import (
     BOOK,
     RECORDED,
@@ -34,28 +34,6 @@ from small_home import (
     stream,
     table,
 )
-
-ASSUMED = "radio_position: {use_when: [suspended, lost, inconsistent], max_age_s: 120}, "
-RULES = """\
-  - id: contradicted
-    title: A position that radio contradicts is not served here
-    tier: zone
-    where: {any: [country:AT]}
-    what: {verdict: inconsistent, assurance: [a1, a2], verified_distance_km: {above: 20}}
-    outcome: restrict
-    reason: verification_failed
-    obligations: {max_down_mbit_s: 1}
-    unknown: {"*": serve}
-    authority: {basis: "an order (invented)", illustrative: true}
-  - id: disturbed
-    title: Where navigation is disturbed and no place is known, a person looks
-    tier: zone
-    what: {gnss: suspended, position_source: none}
-    outcome: review
-    reason: unknown_location
-    authority: {basis: "an order (invented)", illustrative: true}
-"""
-RADIO_BOOK = BOOK.replace("assumptions: {", "assumptions: {" + ASSUMED).replace("  - id: bland-window", RULES + "  - id: bland-window")
 
 
 @pytest.fixture(scope="module")
