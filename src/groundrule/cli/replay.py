@@ -20,6 +20,7 @@ from groundrule.cli.output import (
     warn,
 )
 from groundrule.cli.rules import instant_option
+from groundrule.errors import InputError
 from groundrule.instant import format_instant
 from groundrule.pipeline.emergency_overlay import Clocks, overlay_now
 from groundrule.pipeline.history import all_observations
@@ -86,15 +87,49 @@ def difference_sentence(difference: Difference) -> str:
 
 
 def whatif(
-    rules: Annotated[str, typer.Option("--rules", help="The other rulebook: shipped name or file.")],
+    rules: Annotated[str | None, typer.Option("--rules", help="The other rulebook: shipped name or file.")] = None,
+    coverage: Annotated[
+        str | None, typer.Option("--coverage", help="Instead: which constellations could cover this area, and who is cut with its cells.")
+    ] = None,
     home: HomeOption = DEFAULT_HOME,
     from_: From = None,
     to: To = None,
     as_of: Annotated[str | None, typer.Option("--as-of", help="Apply both rulebooks as of this time.")] = None,
-    map_: Annotated[Path | None, typer.Option("--map", help="Draw the terminals that change into this PNG.")] = None,
+    map_: Annotated[
+        Path | None, typer.Option("--map", help="Draw the terminals that change into this PNG; or the coverage, as .png or .svg.")
+    ] = None,
+    orbits: Annotated[
+        list[Path] | None, typer.Option("--orbits", help="Coverage: use these elements instead of the home's; repeatable.")
+    ] = None,
+    at: Annotated[str | None, typer.Option("--at", help="Coverage: from this time; the default is now.")] = None,
+    hours: Annotated[float, typer.Option("--hours", help="Coverage: for so long [h].")] = 24.0,
+    step_s: Annotated[float, typer.Option("--step-s", help="Coverage: look so often [s].")] = 120.0,
+    mask_deg: Annotated[float, typer.Option("--mask-deg", help="Coverage: lowest elevation [degree].")] = 25.0,
+    points: Annotated[int, typer.Option("--points", help="Coverage: at most so many points of the area.")] = 400,
+    own: Annotated[str | None, typer.Option("--own", help="Coverage: the home's own constellation, for instance starlink.")] = None,
+    cell_resolution: Annotated[
+        int, typer.Option("--cell-resolution", min=0, max=9, help="Coverage: H3 resolution that the network's cells have.")
+    ] = 5,
     as_json: OutputJson = False,
 ) -> None:
-    """Count who would change under another rulebook: by answer, country, plan, programme and protected class."""
+    """Count who would change under another rulebook: by answer, country, plan, programme and protected class.
+
+    With --coverage instead: for what share of a day each loaded constellation stands over an area, by geometry alone, and how many
+    terminals outside the area would lose service if the cells that touch it were cut rather than terminals denied.
+    """
+    if (rules is None) == (coverage is None):
+        raise InputError("say what if: one of --rules and --coverage", help="for instance --rules world-2026, or --coverage country:UA")
+    if coverage is not None:
+        from groundrule.cli.coverage import Asked, whatif_coverage  # noqa: PLC0415 - only this needs orbits
+
+        whatif_coverage(
+            Asked(
+                coverage, home, orbits, instant_option(at, "--at"), hours, step_s, mask_deg, points, own, cell_resolution, map_
+            ),
+            as_json=as_json,
+        )
+        return
+    assert rules is not None
     place = Home.open(home)
     book = load_rulebook(rules)
     moment = time.time_ns()
