@@ -138,6 +138,10 @@ _ALL = (
     Reason("humanitarian_exception", "A humanitarian exception applies.", "exception"),
     Reason("protected_service", "The terminal belongs to a protected service.", "exception"),
     Reason("verification_failed", "The terminal's position contradicts the network's measurements.", "position"),
+    Reason("location_not_verified", "A verified location is required here, and this terminal's could not be verified.", "position"),
+    Reason(
+        "navigation_disturbed", "Satellite navigation is disturbed here, so the terminal's own location is not used.", "position"
+    ),
     Reason("stale_location", "The terminal's last known location is too old.", "position"),
     Reason("unregistered_terminal", "The terminal is not in the register.", "account"),
     Reason("purpose_limit", "The terminal is used outside the purpose of its programme.", "place"),
