@@ -86,7 +86,7 @@ def test_registers_are_imported_as_they_are(folder: Path, tmp_path: Path) -> Non
 
 def test_what_is_shipped_is_listed_shown_and_read_again() -> None:
     listed = groundrule("simulate", "list", "--json")
-    assert {one["name"] for one in listed.json} == set(shipped()) >= {"attacks", "demo", "front"}
+    assert {one["name"] for one in listed.json} == set(shipped()) >= {"attacks", "claims", "demo", "front"}
     shown = groundrule("simulate", "show", "front")
     assert shown.out == shipped()["front"].read_text(encoding="utf-8")
     assert re.search(r"^front +Near the front", groundrule("simulate", "list").out, re.MULTILINE)
@@ -94,13 +94,13 @@ def test_what_is_shipped_is_listed_shown_and_read_again() -> None:
 
 def test_wrong_use_is_told(tmp_path: Path) -> None:
     refused(groundrule("simulate", "show", "moon"), "there is no shipped scenario `moon`", "attacks")
-    refused(groundrule("simulate", "demo"), "a simulation needs a directory")
+    refused(groundrule("simulate", "claims"), "a simulation needs a directory")
     refused(groundrule("simulate", "nothing", "--out", tmp_path / "s"), "`nothing` is no scenario", "front")
-    refused(groundrule("simulate", "demo", "more", "--out", tmp_path / "s"), "one word too many")
+    refused(groundrule("simulate", "claims", "more", "--out", tmp_path / "s"), "one word too many")
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "a.txt").write_text("mine")
-    assert groundrule("simulate", "demo", "--out", tmp_path / "own").code != 0
+    assert groundrule("simulate", "claims", "--out", tmp_path / "own").code != 0
     assert (tmp_path / "own" / "a.txt").read_text() == "mine"
-    text = shipped()["demo"].read_text(encoding="utf-8")
+    text = shipped()["claims"].read_text(encoding="utf-8")
     (tmp_path / "far.toml").write_text(text + '[constellation]\nsource = "file"\nfile = "none.tle"\n')
     refused(groundrule("simulate", tmp_path / "far.toml", "--out", tmp_path / "s"), "none.tle` is no file")

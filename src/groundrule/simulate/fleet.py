@@ -81,6 +81,9 @@ class Effects(Protocol):
             motion: true speed [m/s] and course [degree].
         """
 
+    def only(self, rows: NDArray[np.int64]) -> Effects:
+        """The same for some of the terminals."""
+
 
 class Report(NamedTuple):
     """Reports of one instant with what is needed to say the truth beside them.
@@ -159,6 +162,17 @@ class Fleet:
             numbered = _whole(report.table, row)
             row += len(numbered)
             yield report._replace(table=numbered)
+
+    def reports_of(self, rows: NDArray[np.int64]) -> Iterator[pa.Table]:
+        """What some terminals report, one table an instant, as it stands in `reports` without history.
+
+        Args:
+            rows: their numbers, ascending, whoever changes places with another together with it.
+        """
+        row = 0
+        for table in _Reports(self).some(rows):
+            yield _whole(table, row)
+            row += len(table)
 
     def only(self, rows: NDArray[np.int64]) -> Fleet:
         """The same fleet with some of its terminals, in the order given, to ask for their positions alone."""
@@ -299,6 +313,18 @@ class _Reports:
         """Reports in order of time; tables without the columns of `_UNSAID`."""
         if history:
             yield from self._history()
+        for t_s, error, noise, heard in self._drawn():
+            yield self._table(t_s, error, noise, heard)
+
+    def some(self, rows: NDArray[np.int64]) -> Iterator[pa.Table]:
+        """What some terminals report, as in `all` without history; chance is drawn for all, so that theirs is the same."""
+        effects = None if self.fleet.effects is None else self.fleet.effects.only(rows)
+        part = _Reports(replace(self.fleet.only(rows), effects=effects))
+        for t_s, error, noise, heard in self._drawn():
+            yield part._table(t_s, error[:, rows], noise[:, rows], heard[rows]).table
+
+    def _drawn(self) -> Iterator[tuple[float, Floats, NDArray[np.float32], NDArray[np.bool_]]]:
+        """Time, error of the receivers, noise, and who is heard, of each instant."""
         fleet, n = self.fleet, len(self.fleet)
         error = self.sigma * np.random.default_rng([fleet.seed, 1]).standard_normal((2, n))
         for k in range(fleet.instants):
@@ -310,7 +336,7 @@ class _Reports:
             noise = rng.standard_normal((2, n), np.float32)
             if t_s > STALE_AFTER_S:
                 heard &= self.mode != "silent"
-            yield self._table(t_s, error, noise, heard)
+            yield t_s, error, noise, heard
 
     def _history(self) -> Iterator[Report]:
         """Two reports a day of terminals that have been where they are for some days."""

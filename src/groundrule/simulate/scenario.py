@@ -26,6 +26,7 @@ from groundrule.orbit.elements import Elements
 from groundrule.orbit.generate import generate as generate_shells
 from groundrule.orbit.generate import walker
 from groundrule.orbit.reading import read_file
+from groundrule.records import OBSERVATION_SCHEMA
 from groundrule.simulate import attackers
 from groundrule.simulate.description import CLOCKS, FleetPlan, Scenario
 from groundrule.simulate.disturb import Disturbance, open_to
@@ -79,6 +80,12 @@ class Generated:
     def observations(self, *, instants_per_batch: int = 4) -> Iterator[pa.Table]:
         """What the terminals report, in order of time."""
         yield from self.fleet.batches(instants_per_batch=instants_per_batch, history=self.scenario.history)
+
+    def claims(self) -> pa.Table:
+        """What the measured terminals report: the places that verification tests."""
+        swapped = [part for a, b, _ in self.fleet.swaps for part in (a, b)]
+        rows = np.unique(np.concatenate([self.measured.rows, *swapped]))
+        return pa.concat_tables([OBSERVATION_SCHEMA.empty_table(), *self.fleet.reports_of(rows)])
 
     def measurement_batches(self) -> Iterator[pa.Table]:
         """What the network measures, slot by slot, in order of time."""

@@ -234,6 +234,19 @@ def test_exchanges_copies_and_straw_men() -> None:
     assert all(party.endswith("(invented)") for party in scenario.registers.parties["name"].to_pylist())
 
 
+def test_claims_of_those_who_are_measured_are_their_reports() -> None:
+    body = (
+        fleet("home", 6, "measured = 0.5") + fleet("liar", 2, '[fleet.attack]\nclass = "A0"\nclaim = [51.2, 22.5]')
+        + '[[jamming]]\nname = "j"\ncentre = [49.8, 24.0]\nradius_km = 30\nfrom_s = 30\n'
+        + '[[fleet]]\nname = "car"\ncount = 3\nlanes = "road-ua"\nspeed_km_h = [60, 90]\n'
+    )  # fmt: skip
+    scenario = made(body, duration_s=90)
+    whole, part = observed(scenario), scenario.claims()
+    measured = scenario.fleet.columns["terminal_id"][scenario.measured.rows].tolist()
+    assert len(measured) == 8
+    assert part.drop_columns("source_row").equals(rows_of(whole, measured).drop_columns("source_row").combine_chunks())
+
+
 def test_honest_radio_is_judged_honest() -> None:
     """The tests of the claim keep their rates although simulator and estimator share no model of the radio."""
     scenario = made('[[fleet]]\nname = "home"\ncount = 2000\nhomes = ["world"]\nground_m = 100\n')

@@ -116,7 +116,7 @@ def test_too_much_is_refused() -> None:
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is no scenario; give a file, or one of: attacks, demo"):
+    with pytest.raises(InputError, match="is no scenario; give a file, or one of: attacks, claims"):
         read_scenario(tmp_path / "nothing.toml")
     (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="is not UTF-8"):
