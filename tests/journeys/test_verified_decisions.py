@@ -1,0 +1,142 @@
+"""From radio measurements to decisions: decide, explain, replay and what-if over observations with verifications."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from console import groundrule, refused
+from groundrule.instant import NS_PER_S
+from groundrule.rules.text import load_rulebook, write_rulebook
+from groundrule.store import Home
+from groundrule.store.orbits import save_elements
+from groundrule.store.verifications import read_verifications
+from radio_world import START_NS, Truth, World, table
+
+LUBLIN = (51.25, 22.57)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Measurements and claims of three terminals, and a home with elements, a register and the shipped rules."""
+    folder = tmp_path_factory.mktemp("verified")
+    world = World(seed=3)
+    truths = [
+        Truth("honest", 52.2, 21.0),
+        Truth("liar", 47.25, 35.71, claim=LUBLIN),
+        Truth("driver", 51.0, 20.0, velocity_m_s=(25.0, 0.0)),
+    ]
+    rows = [row for who in truths for row in world.measure(who, world.schedule(who.lat_deg, who.lon_deg, 4))]
+    pq.write_table(table(rows), folder / "measurements.parquet")
+    pq.write_table(world.claims(truths, seconds=240), folder / "claims.parquet")
+    (folder / "terminals.csv").write_text(
+        "terminal_id,account_id,plan,registration,activation_country\n"
+        + "".join(f"{who.name},acc,roam,registered,PL\n" for who in truths),
+        encoding="utf-8",
+    )
+    (folder / "accounts.csv").write_text("account_id,party_id,country,state\nacc,p,PL,active\n", encoding="utf-8")
+    (folder / "parties.csv").write_text("party_id,kind,screening\np,organisation,clear\n", encoding="utf-8")
+    groundrule("init", "--home", folder / "template")
+    for kind in ("parties", "accounts", "terminals"):
+        assert groundrule("register", "import", kind, folder / f"{kind}.csv", "--home", folder / "template").code == 0
+    home = Home.open(folder / "template")
+    with home.writer():
+        save_elements(home, world.elements, START_NS)
+    assert groundrule(
+        "decide", folder / "claims.parquet", "--measurements", folder / "measurements.parquet", "--home", home.path, "--out",
+        folder / "decisions.parquet", "--json",
+    ).json["verifications"] == 3  # fmt: skip
+    return folder
+
+
+def decided(file: Path) -> dict[tuple[str, int], tuple[str, str]]:
+    """Outcome and rule by terminal and seconds."""
+    return {
+        (row["terminal_id"], (row["observed_at"] - START_NS) // NS_PER_S): (row["outcome"], row["rule"])
+        for row in pq.read_table(file, columns=["terminal_id", "observed_at", "outcome", "rule"]).to_pylist()
+    }
+
+
+def test_the_liar_is_judged_where_radio_places_it_while_the_verification_is_young(files: Path) -> None:
+    found = decided(files / "decisions.parquet")
+    # Measured until second 59: from second 60 on it is known, for 120 s.
+    assert found["liar", 45] == found["honest", 45] == ("serve", "ground-licence")
+    assert found["honest", 60] == found["honest", 240] == ("serve", "ground-licence")
+    for second in (60, 75, 165):
+        assert found["liar", second][0] == "deny"
+        assert found["liar", second][1].startswith("ua-")
+    # 181 s after it, the claim counts again, and nothing is left of the lie but its record.
+    assert found["liar", 195][0] != "deny"
+
+
+def test_it_is_explained_to_the_operator_and_to_the_owner(files: Path) -> None:
+    home, at = files / "template", "2026-05-24T12:01:42Z"
+    told = groundrule("explain", "liar", "--home", home, "--at", at)
+    # Of the cities that are known, Warsaw is nearest to Lublin.
+    for words in ("claims to be 151 km south-east of Warsaw (PL); radio places it 1053 km away", "of Melitopol (UA), 95 % ellipse",
+                  "verdict inconsistent", "cannot be produced by a constant delay alone", "the place that radio gives decides"):  # fmt: skip
+        assert words in " ".join(told.out.split()), told.out
+    for language, words in (("de", "Funk ortet es"), ("uk", "за радіовимірами")):
+        assert words in groundrule("explain", "liar", "--home", home, "--at", at, "--language", language).out
+    owner = groundrule("explain", "liar", "--home", home, "--at", at, "--for", "owner").out
+    for secret in ("ellipse", "Melitopol", "delay", "radio", "inconsistent", "km"):
+        assert secret not in owner
+    said = groundrule("explain", "honest", "--home", home, "--at", at, "--json").json
+    assert said["radio"]["verdict"] == "consistent"
+    assert said["radio"]["usable"] is True
+    assert any("stands against" in line for line in said["heard"])
+
+
+def test_the_speed_that_radio_measured_decides(files: Path) -> None:
+    home = files / "template"
+    said = groundrule("explain", "driver", "--home", home, "--at", "2026-05-24T12:01:42Z", "--json").json
+    assert said["radio"]["speed_m_s"] == pytest.approx(25.0, abs=3.0)
+
+
+def test_replay_finds_the_same_and_what_if_asks_what_another_rule_on_verdicts_does(files: Path, tmp_path: Path) -> None:
+    home = files / "template"
+    replayed = groundrule("replay", "--home", home, "--json").json
+    assert replayed["identical"] is True
+    book = write_rulebook(load_rulebook("world-2026"))
+    assert "  radio_position:" in book
+    kept = book.replace("    use_when:\n    - inconsistent\n    - lost\n    - suspended\n", "    use_when:\n    - lost\n")
+    assert kept != book
+    (tmp_path / "claims-count.yaml").write_text(kept, encoding="utf-8")
+    found = groundrule("whatif", "--rules", tmp_path / "claims-count.yaml", "--home", home, "--json").json
+    assert [(each["terminal_id"], each["before"], each["after"]) for each in found["changed"]] == [("liar", "deny", "review")]
+    assert found["changed"][0]["rule_after"] == "verification-failed"
+    served = kept.replace("- id: verification-failed\n", "- id: verification-failed\n  effective:\n    until: '2026-01-01T00:00Z'\n")
+    (tmp_path / "nobody-looks.yaml").write_text(served, encoding="utf-8")
+    found = groundrule("whatif", "--rules", tmp_path / "nobody-looks.yaml", "--home", home, "--json").json
+    assert [(each["before"], each["after"]) for each in found["changed"]] == [("deny", "serve")]
+
+
+def test_a_file_of_verifications_gives_the_same_and_is_kept(files: Path, tmp_path: Path) -> None:
+    once = files / "template"
+    verified = tmp_path / "verified.parquet"
+    groundrule("verify", files / "measurements.parquet", "--claims", files / "claims.parquet", "--home", once, "--out", verified)
+    rows = pq.read_table(verified)
+    spoiled = pa.concat_tables([rows, rows.slice(0, 1).set_column(3, rows.schema.field("verdict"), pa.array(["guilty"]))])
+    pq.write_table(spoiled, verified)
+    # Decided again, they are known; with another finding they are decided anew.
+    done = groundrule("decide", files / "claims.parquet", "--verifications", verified, "--home", once, "--json")
+    assert done.json["decided"] == 0
+    assert done.json["duplicates"] == rows.num_rows * 17
+    assert done.json["ignored_verifications"] == {"verdict_unknown": 1}
+    kept = read_verifications(Home.open(once), terminal="liar")
+    assert set(kept["verdict"].to_pylist()) == {"inconsistent"}
+    assert groundrule("decide", files / "claims.parquet", "--home", once, "--interference", "--json").json["suspended_rows"] == 0
+    assert groundrule("replay", "--home", once, "--json").json["identical"] is True
+
+
+def test_wrong_use_is_told(files: Path, tmp_path: Path) -> None:
+    home, claims, measured = ("--home", files / "template"), files / "claims.parquet", files / "measurements.parquet"
+    refused(groundrule("decide", claims, *home, "--measurements", measured, "--verifications", measured))
+    refused(groundrule("decide", claims, *home, "--verifications", measured))
+    refused(groundrule("decide", claims, *home, "--verifications", tmp_path / "none.parquet"))
+    refused(groundrule("decide", claims, *home, "--elements", measured))
+    (tmp_path / "m.csv").write_text("terminal_id,kind\nx,rtt\n", encoding="utf-8")
+    refused(groundrule("decide", claims, *home, "--measurements", tmp_path / "m.csv"))
