@@ -67,6 +67,9 @@ INTERFERENCE_SCHEMA = pa.schema(
 )
 """One anomaly of one cell and kind, sorted by from_ns, h3_cell and kind."""
 
+SPARED_SCHEMA = pa.schema([INTERFERENCE_SCHEMA.field(name) for name in ("h3_cell", "from_ns", "until_ns", "kind")])
+"""One finest cell that was spared for one kind and time, sorted by from_ns, h3_cell and kind."""
+
 AccountOf = Callable[[Sequence[str]], Sequence[str | None]]
 """Accounts of terminals; None for a terminal without one, which is then no witness."""
 
@@ -77,6 +80,7 @@ class Anomalies:
 
     Attributes:
         table: INTERFERENCE_SCHEMA.
+        spared: SPARED_SCHEMA: finest cells that are calm by their own witnesses while a coarse cell above them is suspended.
         tests: cells tested, over all steps and kinds: with `alpha` it bounds the false alarms that chance alone gives.
         late: rows that came too late to be counted.
         inhibited: rows of terminals that switched satellite navigation off themselves.
@@ -85,6 +89,7 @@ class Anomalies:
     """
 
     table: pa.Table
+    spared: pa.Table
     tests: int
     late: int
     inhibited: int
@@ -119,12 +124,14 @@ def suspend(table: pa.Table, anomalies: Anomalies | pa.Table) -> pa.Table:
     Uses of each terminal only its rows up to the row, and of the anomalies only those that were known by then. Rows of one
     terminal must be in the order of their times; terminals are judged by where they last were calm, so a position that
     was moved away by the interference does not take its terminal out of the area. Inhibited rows and positions that the
-    network made stay as they are.
+    network made stay as they are. A table alone spares no cell.
     """
     settings = anomalies.settings if isinstance(anomalies, Anomalies) else InterferenceSettings()
     watch = InterferenceWatch(settings=settings)
     found = anomalies.table if isinstance(anomalies, Anomalies) else anomalies
     watch.suspicions.load(found)
+    if isinstance(anomalies, Anomalies):
+        watch.suspicions.load_spared(anomalies.spared)
     return watch.follow(table)
 
 
@@ -196,10 +203,12 @@ class InterferenceWatch:
 
     def anomalies(self) -> Anomalies:
         """What was found so far."""
-        rows = sorted(self.suspicions.found(), key=lambda row: (row["from_ns"], row["h3_cell"], row["kind"]))
-        table = pa.Table.from_pylist(rows, schema=INTERFERENCE_SCHEMA)
+        found, spared = (
+            pa.Table.from_pylist(sorted(rows, key=lambda row: (row["from_ns"], row["h3_cell"], row["kind"])), schema=schema)
+            for rows, schema in ((self.suspicions.found(), INTERFERENCE_SCHEMA), (self.suspicions.spared(), SPARED_SCHEMA))
+        )
         late = self.late + self.suspicions.late
-        return Anomalies(table, self.suspicions.tests, late, self.inhibited, self.rows, self._how)
+        return Anomalies(found, spared, self.suspicions.tests, late, self.inhibited, self.rows, self._how)
 
     # --- steps --------------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,8 @@ class InterferenceSettings:
 
     Attributes:
         resolutions: H3 resolutions of the cells, finest first; 5 is 250 km², 4 is 1,770 km², 3 is 12,400 km².
-        parts: in cells that are not the finest, finest cells with troubled witnesses that there must be.
+        elsewhere: in cells that are not the finest, troubled witnesses that must be outside the finest cell that has most of
+            them, besides the colluders.
         step_s: how often is counted [s].
         window_s: the latest word of a terminal counts for so long [s].
         radio_window_s: a verification counts for so long [s].
@@ -29,7 +30,7 @@ class InterferenceSettings:
     """
 
     resolutions: tuple[int, ...] = (5, 4, 3)
-    parts: int = 3
+    elsewhere: int = 3
     step_s: float = 15.0
     window_s: float = 60.0
     radio_window_s: float = 300.0

@@ -15,6 +15,7 @@ from groundrule.detect.claimed_shape import shape_of
 from groundrule.detect.gnss_track import JUMPED, RADIO, VOTES
 from groundrule.detect.h3_words import cells_at, centres, parents, resolution_of
 from groundrule.detect.interference_settings import InterferenceSettings
+from groundrule.detect.spans import Spans
 from groundrule.detect.words_spoken import Stream
 
 _GLOBAL_WEIGHT = 10_000.0  # words that the prior weighs in the rate of all cells
@@ -31,7 +32,6 @@ class _Scale:
     of_finest: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
     troubled: NDArray[np.float64] = field(init=False)
     spoken: NDArray[np.float64] = field(init=False)
-    marked: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
     until: NDArray[np.int64] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -49,9 +49,8 @@ class _Scale:
                 self.ids.append(cell)
             codes[i] = self.code_of[cell]
         self.of_finest = np.concatenate([self.of_finest, codes])
-        more = len(self.ids) - len(self.marked)
+        more = len(self.ids) - self.until.shape[1]
         if more:
-            self.marked = np.concatenate([self.marked, np.zeros(more, bool)])
             self.troubled = np.concatenate([self.troubled, np.zeros((self.kinds, more))], axis=1)
             self.spoken = np.concatenate([self.spoken, np.zeros((self.kinds, more))], axis=1)
             self.until = np.concatenate([self.until, np.full((self.kinds, more), np.iinfo(np.int64).min)], axis=1)
@@ -91,7 +90,8 @@ class Suspicions:
         self._updated_ns: int | None = None
         self._open: dict[tuple[int, int, int], dict[str, Any]] = {}
         self._rows: list[dict[str, Any]] = []
-        self._intervals: list[list[list[tuple[int, int, int]]]] = [[[] for _ in kinds] for _ in self._scales]
+        self._held = [[Spans() for _ in kinds] for _ in self._scales]
+        self._spared = [Spans() for _ in kinds]
         self._last_until = np.iinfo(np.int64).min
         self.tests = 0
         self.late = 0
@@ -196,6 +196,8 @@ class Suspicions:
                 rate = (scale.troubled[k] + weight * usual) / (scale.spoken[k] + weight)
                 among = candidates[cell]
                 self._judge(k, number, words[among], cell[among], hit[among], rate, end_ns, accounts)
+        if self._held_any(k, end_ns):
+            self._spare(k, words, hit, end_ns, accounts)
         held_finest = np.zeros(len(finest.ids), bool)
         for scale in self._scales:
             held_finest |= (scale.until[k] > end_ns)[scale.of_finest]
@@ -217,40 +219,64 @@ class Suspicions:
         accounts: NDArray[np.int32],
     ) -> None:
         """Let each account of the candidate cells speak once, and test them."""
-        scale = self._scales[number]
-        account = accounts[words["terminal"]].astype(np.int64)
-        key, votes = np.unique((cell.astype(np.int64) << 32) | account, return_inverse=True)
-        against = 2 * np.bincount(votes, hit, len(key)) > np.bincount(votes, minlength=len(key))
-        cells, which = np.unique(key >> 32, return_inverse=True)
-        witnesses = np.bincount(which, minlength=len(cells))
-        troubled = np.bincount(which, against, len(cells)).astype(np.int64)
+        account = accounts[words["terminal"]]
+        votes = _votes(cell, account, hit)
+        cells, witnesses, troubled = votes.per_cell()
         chance = self._test.chances(troubled, witnesses, rate[cells])
         found = chance <= self._test.alpha
         if number and found.any():
-            pairs = np.unique((cell[hit].astype(np.int64) << 32) | words["cell"][hit])
-            spread = np.zeros(len(scale.ids), np.int64)
-            np.add.at(spread, pairs >> 32, 1)
-            found &= spread[cells] >= self._settings.parts
-        for i in np.flatnonzero(found):
+            # Of the accounts that are troubled, most may sit in one finest cell: enough must be elsewhere.
+            against = votes.against[votes.of_row]
+            most = _most_in_one_part(cell[hit & against], words["cell"][hit & against], account[hit & against], len(rate))
+            found &= troubled - most[cells] - self._test.colluders >= self._settings.elsewhere
+        if not found.any():
+            return
+        rows = np.flatnonzero(hit)
+        rows = rows[np.argsort(cell[rows], kind="stable")]
+        begin = np.searchsorted(cell[rows], cells[found])
+        end = np.searchsorted(cell[rows], cells[found], side="right")
+        for i, first, last in zip(np.flatnonzero(found).tolist(), begin.tolist(), end.tolist(), strict=True):
             code = int(cells[i])
-            mine = hit & (cell == code)
-            row: dict[str, Any] = {
-                "terminals": int(mine.sum()),
+            facts: dict[str, Any] = {
+                "terminals": last - first,
                 "share": float(troubled[i] / witnesses[i]),
                 "p_value": float(chance[i]),
                 "accounts": int(troubled[i]),
                 "witnesses": int(witnesses[i]),
                 "base_rate": float(rate[code]),
             }
-            if self._bits[k] == JUMPED:
-                row |= shape_of(words["lat"][mine], words["lon"][mine])
-            self._find(k, number, code, end_ns, row)
+            row = self._find(k, number, code, end_ns, facts)
+            if self._bits[k] == JUMPED and row["p_value"] == facts["p_value"]:
+                mine = words[rows[first:last]]
+                row |= shape_of(mine["lat"], mine["lon"])
 
-    def _find(self, k: int, number: int, code: int, end_ns: int, found: dict[str, Any]) -> None:
-        """Suspend a cell from when the step has been waited for, or prolong its suspension."""
+    def _spare(
+        self, k: int, words: NDArray[np.void], hit: NDArray[np.bool_], end_ns: int, accounts: NDArray[np.int32]
+    ) -> None:
+        """Spare finest cells whose own witnesses are calm from what was found of the coarse cells above them.
+
+        As many calm witnesses as could be in league are taken away first, so that liars take no protection from an area.
+        """
+        finest = self._scales[0]
+        above = np.zeros(len(finest.ids), bool)
+        for scale in self._scales[1:]:
+            above |= (scale.until[k] > end_ns)[scale.of_finest]
+        above &= finest.until[k] <= end_ns
+        among = above[words["cell"]]
+        if not among.any():
+            return
+        words = words[among]
+        cells, witnesses, troubled = _votes(words["cell"], accounts[words["terminal"]], hit[among]).per_cell()
+        left = witnesses - self._test.colluders
+        calm = (left >= self._test.least) & (troubled < self._test.share * left)
+        known = end_ns + self._lateness
+        for code in cells[calm].tolist():
+            self._spared[k].prolong(code, known, known + self._step)
+
+    def _find(self, k: int, number: int, code: int, end_ns: int, found: dict[str, Any]) -> dict[str, Any]:
+        """Suspend a cell from when the step has been waited for, or prolong its suspension; returns its anomaly."""
         known = end_ns + self._lateness
         until = known + self._hold
-        scale = self._scales[number]
         row = self._open.get((k, number, code))
         if row is not None and known <= row["until_ns"]:
             row["until_ns"] = until
@@ -259,29 +285,41 @@ class Suspicions:
                 row |= {name: value for name, value in found.items() if name != "terminals"}
         else:
             row = {
-                "h3_cell": scale.ids[code], "from_ns": known, "until_ns": until, "kind": self._kinds[k],
+                "h3_cell": self._scales[number].ids[code], "from_ns": known, "until_ns": until, "kind": self._kinds[k],
                 "began_ns": end_ns - self._step, **found,
             }  # fmt: skip
             self._open[k, number, code] = row
             self._rows.append(row)
-        self._hold_cell(k, number, code, row["from_ns"], until)
+        self._hold_cell(k, number, code, known, until)
+        return row
 
     def _hold_cell(self, k: int, number: int, code: int, from_ns: int, until_ns: int) -> None:
         scale = self._scales[number]
-        intervals = self._intervals[number][k]
-        if scale.until[k, code] >= from_ns:
-            # The same interval, prolonged; it is among the last of the list.
-            place = next(i for i in range(len(intervals) - 1, -1, -1) if intervals[i][0] == code)
-            intervals[place] = (code, intervals[place][1], until_ns)
-        else:
-            intervals.append((code, from_ns, until_ns))
-        scale.marked[code] = True
-        scale.until[k, code] = until_ns
+        self._held[number][k].prolong(code, from_ns, until_ns)
+        scale.until[k, code] = max(until_ns, scale.until[k, code])
         self._last_until = max(self._last_until, until_ns)
 
     def found(self) -> list[dict[str, Any]]:
         """Return the anomalies found so far."""
         return [dict(row) for row in self._rows]
+
+    def spared(self) -> list[dict[str, Any]]:
+        """Return the finest cells that were spared, by kind and time."""
+        ids = self._scales[0].ids
+        return [
+            {"h3_cell": ids[code], "from_ns": from_ns, "until_ns": until_ns, "kind": kind}
+            for kind, spans in zip(self._kinds, self._spared, strict=True)
+            for code, from_ns, until_ns in spans.rows
+        ]
+
+    def load_spared(self, spared: pa.Table) -> None:
+        """Take over the cells that were spared elsewhere."""
+        for row in sorted(spared.to_pylist(), key=lambda row: (row["from_ns"], row["h3_cell"])):
+            code = int(self.codes(np.array([row["h3_cell"]], np.uint64))[0])
+            self._spared[self._kinds.index(row["kind"])].prolong(code, row["from_ns"], row["until_ns"])
+
+    def _held_any(self, k: int, end_ns: int) -> bool:
+        return any(bool((scale.until[k] > end_ns).any()) for scale in self._scales[1:])
 
     def load(self, anomalies: pa.Table) -> None:
         """Take over the suspensions of anomalies that were found elsewhere."""
@@ -316,33 +354,54 @@ class Suspicions:
         hit = np.zeros(len(place), bool)
         if not len(place) or int(t_ns.min()) >= self._last_until:
             return hit
-        for number, scale in enumerate(self._scales):
-            if not scale.marked.any():
-                continue
-            rows = np.flatnonzero(place >= 0)
-            code = scale.of_finest[place[rows]]
-            rows, code = rows[scale.marked[code]], code[scale.marked[code]]
-            if not len(rows):
-                continue
-            for intervals in self._intervals[number]:
-                if intervals:
-                    hit[rows] |= _inside(np.array(intervals, np.int64), code, t_ns[rows])
+        rows = np.flatnonzero(place >= 0)
+        finest, t_ns = place[rows], t_ns[rows]
+        for k in range(len(self._kinds)):
+            above = np.zeros(len(rows), bool)
+            for number, scale in enumerate(self._scales[1:], 1):
+                above |= self._held[number][k].hold(scale.of_finest[finest], t_ns)
+            if above.any():
+                above &= ~self._spared[k].hold(finest, t_ns)
+            hit[rows] |= above | self._held[0][k].hold(finest, t_ns)
         return hit
 
 
-def _inside(intervals: NDArray[np.int64], code: NDArray[np.int32], t_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which (code, instant) lie in one of the intervals (code, from, until), which do not overlap within a code."""
-    n = len(intervals)
-    codes = np.concatenate([intervals[:, 0], code])
-    starts = np.concatenate([intervals[:, 1], t_ns])
-    order = np.lexsort((np.arange(len(codes)) >= n, starts, codes))
-    # The last interval at or before each row in this order; one of another code does not count.
-    last = np.maximum.accumulate(np.where(order < n, np.arange(len(order)), -1))
-    before = np.where(last >= 0, order[np.maximum(last, 0)], -1)
-    query = order >= n
-    which, found = order[query] - n, before[query]
-    good = found >= 0
-    inside = np.zeros(len(code), bool)
-    rows, spans = which[good], intervals[found[good]]
-    inside[rows] = (spans[:, 0] == code[rows]) & (t_ns[rows] < spans[:, 2])
-    return inside
+@dataclass(slots=True)
+class _Votes:
+    """One vote per cell and account.
+
+    Attributes:
+        cell: of each vote.
+        against: whether more than half of the account's terminals there are troubled.
+        of_row: the vote that each word went into.
+    """
+
+    cell: NDArray[np.int64]
+    against: NDArray[np.bool_]
+    of_row: NDArray[np.int64]
+
+    def per_cell(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Return the cells, ascending, and their votes: all, and those that are troubled."""
+        cells, which = np.unique(self.cell, return_inverse=True)
+        which = which.ravel()
+        return cells, np.bincount(which, minlength=len(cells)), np.bincount(which[self.against], minlength=len(cells))
+
+
+def _votes(cell: NDArray[np.int32], account: NDArray[np.int32], hit: NDArray[np.bool_]) -> _Votes:
+    key, of_row = np.unique((cell.astype(np.int64) << 32) | account, return_inverse=True)
+    of_row = of_row.ravel()
+    against = 2 * np.bincount(of_row[hit], minlength=len(key)) > np.bincount(of_row, minlength=len(key))
+    return _Votes(key >> 32, against, of_row)
+
+
+def _most_in_one_part(
+    cell: NDArray[np.int32], part: NDArray[np.int32], account: NDArray[np.int32], cells: int
+) -> NDArray[np.int64]:
+    """Return, for each coarse cell, how many of the given accounts the finest cell with most of them has."""
+    most = np.zeros(cells, np.int64)
+    if len(cell):
+        trios = np.unique(np.stack([cell, part, account], axis=1), axis=0)
+        first = np.concatenate([[True], (np.diff(trios[:, :2], axis=0) != 0).any(axis=1)])
+        counts = np.diff(np.append(np.flatnonzero(first), len(trios)))
+        np.maximum.at(most, trios[first, 0], counts)
+    return most

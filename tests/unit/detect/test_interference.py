@@ -31,6 +31,9 @@ S = 1_000_000_000
 JAM = Trouble(48.0, 33.0, 30_000.0, 1_200.0, 1_800.0)
 
 
+PATCH = Trouble(48.0, 33.0, 45_000.0, 1_200.0, 1_500.0)
+
+
 def states(table: pa.Table) -> np.ndarray:
     return np.array([word == "suspended" for word in table.column("gnss_state").to_pylist()])
 
@@ -42,6 +45,12 @@ def key(found: Anomalies) -> list[tuple[object, ...]]:
 @pytest.fixture(scope="module")
 def jammed() -> WitnessFleet:
     return witness_fleet(3, terminals=150, seconds=2_700, spread_m=9_000, troubles=(JAM,))
+
+
+@pytest.fixture(scope="module")
+def patchy() -> WitnessFleet:
+    """A fleet that is wider than the jammed disc, with calm towns at its edge."""
+    return witness_fleet(4, terminals=500, seconds=1_800, spread_m=30_000, troubles=(PATCH,))
 
 
 def still(
@@ -119,6 +128,17 @@ def test_positions_that_jump_together_are_found_with_their_shape(mode: str, radi
     assert (best["claimed_lat_deg"], best["claimed_lon_deg"]) == pytest.approx((46.5, 32.0), abs=0.02)
 
 
+def test_calm_towns_beside_a_jammed_area_are_spared(patchy: WitnessFleet) -> None:
+    found = find(patchy.table, accounts=patchy.accounts)
+    assert found.spared.num_rows > 0
+    hit, alone = states(suspend(patchy.table, found)), states(suspend(patchy.table, found.table))
+    at = (patchy.table.column("observed_at").to_numpy() - START_NS) / S
+    during = (at > 1_290) & (at < 1_500)
+    assert hit[patchy.inside & during].mean() > 0.97
+    outside = ~patchy.inside & during
+    assert hit[outside].sum() < 0.85 * alone[outside].sum()
+
+
 def test_rows_in_the_spoofed_area_stay_suspended_where_their_positions_were_taken() -> None:
     rows = still(30, 80)
     move(rows, names(0, 30), 900.0, 46.0, 31.0)
@@ -189,6 +209,34 @@ def test_an_attackers_calm_terminals_do_not_outvote_the_area() -> None:
     lose(rows, names(0, 20), 750.0)
     accounts = {f"t-{i:04d}": f"a-{i}" if i < 20 else "one" for i in range(220)}
     assert find(table_of(rows), accounts=accounts).table.num_rows > 0
+
+
+def test_one_crowded_cell_does_not_speak_for_the_coarse_cell_around_it() -> None:
+    """Thirty terminals that lie from one fine cell suspend it, and not their neighbours 40 km away."""
+    liars, honest = still(30, 60), still(6, 60, first=100, lat=48.0, lon=33.55)
+    coarse = cells_at(np.array([48.0, 48.0]), np.array([33.0, 33.55]), 3)
+    assert coarse[0] == coarse[1]
+    lose(liars, names(0, 30), 750.0)
+    rows = liars + honest
+    found = find(table_of(rows))
+    assert {int(each) for each in resolution_of(found.table.column("h3_cell").to_numpy())} == {5}
+    answered = suspend(table_of(rows), found).to_pylist()
+    assert {row["gnss_state"] for row in answered if row["terminal_id"] in names(100, 106)} == {None}
+    assert "suspended" in {row["gnss_state"] for row in answered if row["terminal_id"] in names(0, 30)}
+
+
+def test_a_few_calm_liars_take_no_protection_away() -> None:
+    """Three of one will who stay calm in a thin jammed cell do not spare it from what is found around it."""
+    places = [(48.0, 33.0), (48.25, 33.0), (48.0, 33.4), (48.25, 33.4), (48.5, 33.2)]
+    rows = [row for k, (lat, lon) in enumerate(places) for row in still(6, 60, first=100 * k, lat=lat, lon=lon)]
+    lose(rows, set().union(*(names(100 * k, 100 * k + 6) for k in range(5))), 750.0)
+    without = suspend(table_of(rows), find(table_of(rows), accounts={f"t-{i:04d}": f"a-{i}" for i in range(500)}))
+    calm = still(3, 60, first=10, lat=48.0, lon=33.0)
+    accounts = {f"t-{i:04d}": f"a-{i}" for i in range(500)}
+    with_liars = suspend(table_of(rows + calm), find(table_of(rows + calm), accounts=accounts))
+    mine = [row["gnss_state"] for row in without.to_pylist() if row["terminal_id"] in names(0, 6)]
+    assert "suspended" in mine
+    assert [row["gnss_state"] for row in with_liars.to_pylist() if row["terminal_id"] in names(0, 6)] == mine
 
 
 def test_newcomers_are_no_witnesses() -> None:
@@ -347,13 +395,19 @@ def test_batches_do_not_matter(jammed: WitnessFleet, cuts: list[int], shuffled: 
     assert answered(pa.concat_tables(answers)) == answered(once)
 
 
-def test_suspending_afterwards_says_what_the_watch_said(jammed: WitnessFleet) -> None:
+def test_suspending_afterwards_says_what_the_watch_said(jammed: WitnessFleet, patchy: WitnessFleet) -> None:
+    wide = InterferenceWatch(accounts=patchy.accounts)
+    answered = pa.concat_tables([wide.update(patchy.table.slice(first, 7_001)) for first in range(0, len(patchy.table), 7_001)])
+    whole = find(patchy.table.take(np.random.default_rng(2).permutation(len(patchy.table))), accounts=patchy.accounts)
+    wide.finish()
+    assert whole.spared.equals(wide.anomalies().spared)
+    assert (states(suspend(patchy.table, whole)) == states(answered)).all()
     watch = InterferenceWatch(accounts=jammed.accounts)
     told = watch.update(jammed.table)
     found = find(jammed.table, accounts=jammed.accounts)
     assert states(told).any()
     assert (states(suspend(jammed.table, found)) == states(told)).all()
-    assert (states(suspend(jammed.table, found.table)) == states(told)).all()
+    assert not (states(told) & ~states(suspend(jammed.table, found.table))).any()  # which spares no cell
 
 
 def test_what_comes_later_changes_nothing_before(jammed: WitnessFleet) -> None:
