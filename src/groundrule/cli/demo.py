@@ -18,6 +18,7 @@ from groundrule.cli.story import play_story
 from groundrule.errors import InputError
 from groundrule.instant import format_instant
 from groundrule.pipeline.demo import Demo, make_demo, prepare_folder
+from groundrule.pipeline.explain import Found
 from groundrule.simulate.governance_incidents import STORIES, load_story
 
 
@@ -87,6 +88,7 @@ def _print(made: Demo, out: Path, elapsed_s: float) -> None:
         print_text(title, style="bold")
         print_text(f"{found.terminal_id} at {format_instant(found.observed_at_ns)}: {place_sentence(found)}")
         print_text(found.explanation.as_text())
+    _print_radio(made)
     print_text()
     print_text("Who would fall off if the limit over Ukraine were 60 instead of 75 km/h?", style="bold")
     print_whatif(made.whatif)
@@ -113,6 +115,28 @@ def _print(made: Demo, out: Path, elapsed_s: float) -> None:
     print_text(f"  groundrule ledger verify {made.proof.receipt}")
 
 
+def _print_radio(made: Demo) -> None:
+    radio = made.radio
+    print_text()
+    print_text("Who is where he says he is? Some terminals are measured by radio:", style="bold")
+    words = ["consistent", "inconsistent", "ambiguous", "insufficient", "fault"]
+    rows = [[kind.replace("_", " "), *(counter.get(word, 0) for word in words)] for kind, counter in radio.verdicts.items()]
+    print_table(["kind of terminal, verdicts", *words], rows)
+    print_text(
+        f"Satellite navigation was found disturbed in {radio.areas} areas; {radio.attendance.suspended:,} positions reported from there "
+        "were set aside."
+    )
+    for title, found in (
+        ("Why is this one refused, which claims Lublin?", radio.liar),
+        ("Why is this one served, whose satellite navigation fails?", radio.jammed),
+    ):
+        if found is not None:
+            print_text()
+            print_text(title, style="bold")
+            print_text(f"{found.terminal_id} at {format_instant(found.observed_at_ns)}: {place_sentence(found)}")
+            print_text(found.explanation.as_text())
+
+
 def _print_proof(made: Demo) -> None:
     proof = made.proof
     print_text("Can this be checked without trusting us?", style="bold")
@@ -133,13 +157,22 @@ def _print_proof(made: Demo) -> None:
                f"{proof.receipt} --policy {proof.policy}")
 
 
+def _explained(found: Found | None) -> dict[str, object] | None:
+    return None if found is None else {"terminal": found.terminal_id, **found.explanation.as_dict(), **place_dict(found)}
+
+
 def _as_dict(made: Demo) -> dict[str, object]:
     return {
         "counts": counts_dict(made.counts),
         "kinds": {kind: dict(counter) for kind, counter in sorted(made.kinds.items())},
-        "refusal": {"terminal": made.refusal.terminal_id, **made.refusal.explanation.as_dict(), **place_dict(made.refusal)},
-        "acceptance": {
-            "terminal": made.acceptance.terminal_id, **made.acceptance.explanation.as_dict(), **place_dict(made.acceptance),
+        "refusal": _explained(made.refusal),
+        "acceptance": _explained(made.acceptance),
+        "radio": {
+            "verdicts": {kind: dict(counter) for kind, counter in made.radio.verdicts.items()},
+            "disturbed_areas": made.radio.areas,
+            "suspended_rows": made.radio.attendance.suspended,
+            "liar": _explained(made.radio.liar),
+            "jammed": _explained(made.radio.jammed),
         },
         "whatif": whatif_dict(made.whatif),
         "altered": {"terminal": made.alteration.terminal_id, "before": made.alteration.before, "after": made.alteration.after},

@@ -23,6 +23,7 @@ from groundrule.errors import ConflictError
 from groundrule.evidence.webmap import PageText, write_webmap
 from groundrule.instant import NS_PER_S
 from groundrule.pipeline.demo_proof import Proved, prove_and_alter
+from groundrule.pipeline.demo_radio import Listened, demo_scenario, listen, told, verdicts_by_kind
 from groundrule.pipeline.demo_witnesses import DemoWitnesses
 from groundrule.pipeline.explain import Found, explain_terminal
 from groundrule.pipeline.history import all_observations
@@ -36,7 +37,8 @@ from groundrule.pipeline.whatif import WhatIf, what_if
 from groundrule.rules.explain import Explainer, Explanation
 from groundrule.rules.model import Rulebook
 from groundrule.rules.text import read_rulebook
-from groundrule.simulate.fleet import Fleet, generate
+from groundrule.simulate.fleet import Fleet
+from groundrule.simulate.scenario import generate_scenario
 from groundrule.store.home import Home
 from groundrule.store.register_import import import_register
 from groundrule.store.registers import Registers
@@ -58,6 +60,7 @@ class Demo:
         run: the committed run, with counts of answers and reasons.
         kinds: per kind of terminal, how many terminals gave each last answer.
         refusal, acceptance: one explanation each.
+        radio: what radio said of those that are measured.
         whatif: who changes at 60 instead of 75 km/h over Ukraine.
         alteration, replay: the decision that was altered, and what replay found.
         proof: the receipt of the refusal, and what each check said about something that was altered.
@@ -70,6 +73,7 @@ class Demo:
     kinds: dict[str, Counter[str]]
     refusal: Found
     acceptance: Found
+    radio: Listened
     whatif: WhatIf
     alteration: Alteration
     replay: Replay
@@ -99,18 +103,21 @@ def make_demo(
     Raises:
         ConflictError: the directory holds something that is not a demo.
     """
+    scenario = demo_scenario(terminals, minutes)
     prepare_folder(out)
     home_id = f"demo-{seed}-{terminals}-{minutes:g}"
     signers = new_signers(f"log.example/{home_id}")
     description = [{"name": "generated fleet", "seed": seed, "terminals": terminals, "minutes": f"{minutes:g}"}]
     # The witnesses start beside the making of the fleet.
     with DemoWitnesses(out / "witnesses", [str(signer.verifier) for signer in signers]) as witnesses:
-        fleet = generate(terminals=terminals, minutes=minutes, seed=seed)
+        made = generate_scenario(scenario, seed)
+        fleet = made.fleet
         recorded_at_ns = fleet.start_ns - 3_600 * NS_PER_S
         setup = LedgerSetup(signers=signers, policy=witnesses.policy())
         home = create_home(out / "home", home_id=home_id, ledger=setup)
         with home.writer():
             _import_registers(home, fleet, out, recorded_at_ns, progress)
+            attendance, radio_files = listen(home, made, out / "fleet")
             basis = basis_of(home, recorded_at_ns=recorded_at_ns + 10)
             with HomeLedger.open(home) as ledger:
                 run = decide(
@@ -120,6 +127,7 @@ def make_demo(
                     progress=progress,
                     basis=basis,
                     ledger=ledger,
+                    attendance=attendance,
                 )
     other = variant(basis.rulebook)
     files = {"other rulebook": out / "world-2026-60-km-h.yaml"}
@@ -144,15 +152,18 @@ def make_demo(
         all_observations(home), basis, after, progress=progress, started=lambda judges: last.extend(map(LastSeen, judges)),
         seen=keep,
     )  # fmt: skip
-    kinds, chosen = _by_kind(fleet, basis, last[0], whatif)
+    kinds, chosen, answers = _by_kind(fleet, basis, last[0], whatif)
     files |= _draw(out, fleet, basis, last, whatif, run, progress)
     refusal = explain_terminal(home, chosen["refusal"], basis=basis)
     acceptance = explain_terminal(home, chosen["acceptance"], basis=basis)
+    liar, jammed = told(home, basis, fleet.kinds, answers, attendance)
+    assert attendance.verifications is not None
+    radio = Listened(attendance, verdicts_by_kind(attendance.verifications, fleet.kinds), liar, jammed, radio_files)
     thread.join()
     alteration, found = shown[0]
     proof = prove_and_alter(home, run, chosen["refusal"], out)
     files |= {"receipt": proof.receipt, "policy": proof.policy}
-    return Demo(fleet, home, run, kinds, refusal, acceptance, whatif, alteration, found, proof, files)
+    return Demo(fleet, home, run, kinds, refusal, acceptance, radio, whatif, alteration, found, proof, files)
 
 
 def variant(book: Rulebook, km_h: int = WHATIF_KM_H) -> Rulebook:
@@ -202,8 +213,8 @@ def _import_registers(
 
 def _by_kind(
     fleet: Fleet, basis: Basis, last: LastSeen, whatif: WhatIf
-) -> tuple[dict[str, Counter[str]], dict[str, str]]:
-    """Count last answers by kind, and choose which terminals to explain."""
+) -> tuple[dict[str, Counter[str]], dict[str, str], dict[str, str]]:
+    """Count last answers by kind, choose which terminals to explain, and return the last outcome of each."""
     rows = last.rows()
     ids = basis.registers.ids_of(rows.astype(np.int32)).to_pylist()
     outcomes, states = last.answers(rows)
@@ -223,7 +234,7 @@ def _by_kind(
     refusal = next((refusals[kind] for kind in ("drone", *refusals) if kind in refusals), ids[0])
     wanted = ("hospital_bus", "train_untagged", *acceptances)
     acceptance = next((acceptances[kind] for kind in wanted if kind in acceptances), ids[-1])
-    return kinds, {"refusal": refusal, "acceptance": acceptance}
+    return kinds, {"refusal": refusal, "acceptance": acceptance}, dict(zip(ids, outcomes, strict=True))
 
 
 def _draw(

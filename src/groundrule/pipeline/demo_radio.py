@@ -1,0 +1,131 @@
+"""The demo's radio: some terminals near a front and on a coast are measured and verified before anything is decided.
+
+The fleet and what is measured of it come from the shipped scenario `demo`; verification and the watch for disturbed satellite
+navigation run as in `decide --measurements --interference`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from groundrule.errors import OutOfRange
+from groundrule.orbit.writing import to_omm_json
+from groundrule.pipeline.explain import Found, explain_terminal
+from groundrule.pipeline.interference import witnesses_of_home
+from groundrule.pipeline.judge import Basis
+from groundrule.pipeline.verifying import Attendance, verify_measurements
+from groundrule.simulate.description import Scenario, Zone
+from groundrule.simulate.fleet import LEAST_TERMINALS
+from groundrule.simulate.scenario import Generated
+from groundrule.simulate.scenario_file import read_scenario
+from groundrule.store.home import Home
+from groundrule.store.orbits import save_elements
+from groundrule.store.verifications import write_verifications
+
+LIARS = ("claims_lublin", "claims_lublin_delayed")
+JAMMED = ("home_jammed", "home_on_circle")
+
+
+@dataclass(frozen=True, slots=True)
+class Listened:
+    """What radio said in a demo.
+
+    Attributes:
+        attendance: verifications with the watch, as the run used them.
+        verdicts: per kind of measured terminal, how many verdicts of each word.
+        liar: why one is refused that claims to be elsewhere; None in a demo too short for it.
+        jammed: why one is served whose satellite navigation fails; None likewise.
+        files: measurements and elements.
+    """
+
+    attendance: Attendance
+    verdicts: dict[str, Counter[str]]
+    liar: Found | None
+    jammed: Found | None
+    files: dict[str, Path]
+
+    @property
+    def areas(self) -> int:
+        """Areas in which satellite navigation was found disturbed."""
+        return 0 if self.attendance.watch is None else len(self.attendance.watch.anomalies().table)
+
+
+def demo_scenario(terminals: int, minutes: float) -> Scenario:
+    """Return the shipped scenario for a fleet of another size and duration; what happens in it happens at the same share of it.
+
+    Raises:
+        OutOfRange: too few terminals, or no duration.
+    """
+    read = read_scenario("demo")
+    others = sum(fleet.count for fleet in read.fleets)
+    if terminals < LEAST_TERMINALS + others:
+        raise OutOfRange(
+            f"a fleet of {terminals} terminals cannot hold one of every kind",
+            help=f"ask for {LEAST_TERMINALS + others} or more", field="terminals", value=terminals,
+        )  # fmt: skip
+    if not minutes > 0:
+        raise OutOfRange("minutes are positive", field="minutes", value=minutes)
+    scale = 60.0 * minutes / read.duration_s
+
+    def stretched(zone: Zone) -> Zone:
+        return replace(zone, from_s=zone.from_s * scale, until_s=zone.until_s * scale)
+
+    return replace(
+        read, world=terminals - others, duration_s=60.0 * minutes, jamming=tuple(map(stretched, read.jamming)),
+        spoofing=tuple(replace(one, zone=stretched(one.zone)) for one in read.spoofing),
+        outages=tuple(map(stretched, read.outages)),
+    )  # fmt: skip
+
+
+def listen(home: Home, made: Generated, folder: Path) -> tuple[Attendance, dict[str, Path]]:
+    """Verify what is measured, keep it in the home, and return what the run is to attend to.
+
+    Args:
+        home: the caller holds its write lock. made: the scenario. folder: for the files of measurements and elements.
+    """
+    files = {"measurements": folder / "measurements.parquet", "elements": folder / "elements.json"}
+    assert made.elements is not None
+    elements, measurements = made.elements, made.measurements
+    pq.write_table(measurements, files["measurements"], compression="zstd")
+    files["elements"].write_text(to_omm_json(elements), encoding="utf-8")
+    verifications, _ = verify_measurements(measurements, elements, made.claims())
+    save_elements(home, elements, made.scenario.start_ns)
+    write_verifications(home, verifications)
+    return Attendance(verifications, witnesses=lambda at_ns: witnesses_of_home(home, at_ns)), files
+
+
+def told(
+    home: Home, basis: Basis, kinds: Mapping[str, str], answers: Mapping[str, str], attendance: Attendance
+) -> tuple[Found | None, Found | None]:
+    """Explain one liar who is refused, and one terminal that is served although its satellite navigation fails.
+
+    Args:
+        home, basis: as decided. kinds: truth of each terminal. answers: last outcome of each. attendance: as the run used it.
+    """
+    assert attendance.verifications is not None
+    said = set(attendance.verifications["terminal_id"].to_pylist())
+
+    def first(wanted: tuple[str, ...], outcome: str) -> Found | None:
+        for kind in wanted:
+            for name in sorted(said):
+                if kinds.get(name) == kind and answers.get(name) == outcome:
+                    found = explain_terminal(home, name, basis=basis)
+                    if found.radio is not None:
+                        return found
+        return None
+
+    return first(LIARS, "deny"), first(JAMMED, "serve")
+
+
+def verdicts_by_kind(verifications: pa.Table, kinds: Mapping[str, str]) -> dict[str, Counter[str]]:
+    """Count verdicts by kind of terminal."""
+    found: dict[str, Counter[str]] = {}
+    for name, verdict in zip(verifications["terminal_id"].to_pylist(), verifications["verdict"].to_pylist(), strict=True):
+        found.setdefault(kinds.get(name, "unknown"), Counter())[verdict] += 1
+    return dict(sorted(found.items()))
