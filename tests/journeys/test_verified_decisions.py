@@ -77,7 +77,7 @@ def test_it_is_explained_to_the_operator_and_to_the_owner(files: Path) -> None:
     told = groundrule("explain", "liar", "--home", home, "--at", at)
     # Of the cities that are known, Warsaw is nearest to Lublin.
     for words in ("claims to be 151 km south-east of Warsaw (PL); radio places it 1053 km away", "of Melitopol (UA), 95 % ellipse",
-                  "verdict inconsistent", "cannot be produced by a constant delay alone", "the place that radio gives decides"):  # fmt: skip
+                  "verdict inconsistent", "cannot be produced by a constant delay alone", "place that radio gives decides"):  # fmt: skip
         assert words in " ".join(told.out.split()), told.out
     for language, words in (("de", "Funk ortet es"), ("uk", "за радіовимірами")):
         assert words in groundrule("explain", "liar", "--home", home, "--at", at, "--language", language).out
@@ -140,3 +140,15 @@ def test_wrong_use_is_told(files: Path, tmp_path: Path) -> None:
     refused(groundrule("decide", claims, *home, "--elements", measured))
     (tmp_path / "m.csv").write_text("terminal_id,kind\nx,rtt\n", encoding="utf-8")
     refused(groundrule("decide", claims, *home, "--measurements", tmp_path / "m.csv"))
+
+
+def test_the_dossier_tells_it_to_the_operator_and_not_to_the_owner(files: Path, tmp_path: Path) -> None:
+    home = ("--home", files / "template", "--as-of", "2026-05-24T12:01:42Z", "--no-pdf")
+    groundrule("dossier", "terminal", "liar", *home, "--out", tmp_path / "operator")
+    whole = (tmp_path / "operator" / "dossier.html").read_text(encoding="utf-8")
+    assert "radio places it 1053 km away" in whole
+    groundrule("dossier", "terminal", "liar", *home, "--for", "owner", "--out", tmp_path / "owner")
+    for file in (tmp_path / "owner").rglob("*"):
+        if file.suffix in {".html", ".json", ".txt"}:
+            for secret in (b"ellipse", b"1053 km", b"Melitopol", b"delay alone"):
+                assert secret not in file.read_bytes(), (file, secret)

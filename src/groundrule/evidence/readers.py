@@ -68,7 +68,7 @@ LIMIT: Final = re.compile(
 """A number with a unit: in what somebody wrote about a rule, it may be the limit itself."""
 INTERNAL: Final = frozenset(
     {
-        "why_finding", "why_not_denied", "why_relief", "why_relief_one", "why_exception", "why_requested", "party_registered",
+        "why_finding", "why_heard", "why_not_denied", "why_relief", "why_relief_one", "why_exception", "why_requested", "party_registered",
         "others_there", "others_there_still", "others_there_once", "others_there_once_still", "beside_protected", "beside_other",
         "measured_speed", "measured_speed_even", "made_by_exception", "hinge_register", "unknown_entered", "holder_not_screened",
         "rule_exempts", "rule_altered", "unknown_holder", "own_who", "own_ground", "change_answers", "change_moved",

@@ -41,6 +41,7 @@ STANDIN = "withheld-"
 """Begins the reference of a party that is not named to a reader."""
 _OWN_ENGLISH = frozenset({
     ("act_refused", "sentence"), ("entry_no_effect", "sentence"), ("not_enacted_because", "why"), ("why_finding", "finding"),
+    ("why_heard", "heard"),
     ("why_not_denied", "gaps"), ("why_relief", "relief"), ("why_relief_one", "relief"), ("why_exception", "exception"),
     ("why_not_explained", "error"), ("report_problem", "problem"),
     ("report_contradiction", "detail"), ("terminal_registered", "what"), ("account_registered", "what"), ("party_registered", "what"),

@@ -183,6 +183,8 @@ def _explained(bench: Bench, found: Found, row: DecisionRow, held: Reign | None)
     for item in explanation.applied[:10]:
         for finding in item.findings:
             yield Said(Phrase("why_finding", {"rule": item.rule_id, "finding": finding}), Standing.INFERENCE, at)
+    for line in explanation.heard:
+        yield Said(Phrase("why_heard", {"heard": line}), Standing.INFERENCE, at)
     for miss in explanation.nearest:
         gaps = "; ".join(each.words for each in miss.gaps)
         values: dict[str, Value] = {"rule": miss.rule_id, "title": miss.title, "gaps": gaps}
