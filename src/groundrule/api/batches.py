@@ -48,12 +48,16 @@ _ENCODER: Final = msgspec.json.Encoder()
 _ROWS: Final = tuple(range(MOST))
 
 
-def read_batch(body: bytes, content_type: str) -> pa.Table:
-    """Read observations as they came; what they say is not checked here.
+_SAMPLE: Final = '{"rows": [{"terminal_id": "t-1", "observed_at": "2026-02-01T00:00:00Z", "lat_deg": 50.1, "lon_deg": 30.2}]}'
+
+
+def read_batch(body: bytes, content_type: str, *, what: str = "observations", sample: str = _SAMPLE) -> pa.Table:
+    """Read observations, or other rows, as they came; what they say is not checked here.
 
     Args:
         body: of the request.
         content_type: JSON, or an Arrow stream.
+        what: the rows are. sample: of a body, for the answer to one that cannot be read.
     Raises:
         Refused: 415 for another type, 400 for a body that is not of its type.
     """
@@ -61,13 +65,12 @@ def read_batch(body: bytes, content_type: str) -> pa.Table:
     if kind == ARROW:
         return _arrow(body)
     if kind != "application/json":
-        raise Refused(415, f"observations of type `{kind[:60]}`", code="media_type", help=f"application/json or {ARROW}")
+        raise Refused(415, f"{what} of type `{kind[:60]}`", code="media_type", help=f"application/json or {ARROW}")
     try:
         batch = _BATCH.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise Refused(
-            400, f"the body is no batch of observations: {error}", code="malformed",
-            help='{"rows": [{"terminal_id": "t-1", "observed_at": "2026-02-01T00:00:00Z", "lat_deg": 50.1, "lon_deg": 30.2}]}',
+            400, f"the body is no batch of {what}: {error}", code="malformed", help=sample,
         ) from None  # fmt: skip
     if (batch.rows is msgspec.UNSET) == (batch.columns is msgspec.UNSET):
         raise Refused(400, "a batch has either `rows` or `columns`", code="malformed", help="give one of the two")
@@ -77,7 +80,7 @@ def read_batch(body: bytes, content_type: str) -> pa.Table:
     if len(lengths) > MAX_COLUMNS:
         raise Refused(400, f"{len(lengths)} columns", code="malformed", help=f"at most {MAX_COLUMNS}")
     if len(set(lengths.values())) > 1:
-        raise Refused(400, "columns of different lengths", code="malformed", help="each column has one value for each observation")
+        raise Refused(400, "columns of different lengths", code="malformed", help=f"each column has one value for each of the {what}")
     return pa.table({name: _array(values) for name, values in columns.items()})
 
 

@@ -10,7 +10,7 @@ files show it. A file that is not what its name says is damaged: it is named, an
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -28,9 +28,12 @@ from groundrule.store.home import Home
 FOLDER: Final = "verifications"
 KEYS: Final = {"terminal_id": pa.string(), "at_ns": pa.int64(), "inputs": pa.string()}
 """Columns that every row has: whose, the time of the last measurement [ns, UTC], and the digest of what it rests on."""
+SMALL_BYTES: Final = 1 << 20
+"""Files below this are put together."""
 ROWS: Final = 20_000
 """Rows of one group: what is read at least to find a terminal."""
 _NAME: Final = re.compile(r"(-?\d+)-(-?\d+)-([0-9a-f]{64})\.parquet")
+_TRIES: Final = 4
 _DIGEST: Final = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
 
 
@@ -112,8 +115,12 @@ def read_verifications(
     condition = (pc.field("at_ns") >= low) & (pc.field("at_ns") < high)
     if terminal is not None:
         condition &= pc.field("terminal_id") == terminal
-    chosen = [each for each in batches(home) if each.last_ns >= low and each.first_ns < high]
-    return _joined(_read(each, condition, columns) for each in chosen)
+
+    def read() -> pa.Table:
+        chosen = [each for each in batches(home) if each.last_ns >= low and each.first_ns < high]
+        return _joined([_read(each, condition, columns) for each in chosen])
+
+    return _again(read)
 
 
 def newest_verifications(
@@ -135,18 +142,22 @@ def newest_verifications(
         condition &= pc.field("at_ns") <= before[0]
         high = min(high, before[0] + 1)
     order = [("at_ns", "descending"), ("terminal_id", "ascending"), ("inputs", "ascending")]
-    found = _nothing()
-    for each in reversed(batches(home)):
-        if each.last_ns < low or each.first_ns >= high:
-            continue
-        if len(found) >= most and each.last_ns < found["at_ns"][most - 1].as_py():
-            break
-        more = _read(each, condition, columns)
-        if before is not None and len(more):
-            more = more.filter(_behind(more, before))
-        if len(more):
-            found = _joined([found, more]).sort_by(order).slice(0, most)
-    return found
+
+    def read() -> pa.Table:
+        found = _nothing()
+        for each in reversed(batches(home)):
+            if each.last_ns < low or each.first_ns >= high:
+                continue
+            if len(found) >= most and each.last_ns < found["at_ns"][most - 1].as_py():
+                break
+            more = _read(each, condition, columns)
+            if before is not None and len(more):
+                more = more.filter(_behind(more, before))
+            if len(more):
+                found = _joined([found, more]).sort_by(order).slice(0, most)
+        return found
+
+    return _again(read)
 
 
 def find_verification(home: Home, inputs: str, columns: Sequence[str] | None = None) -> pa.Table:
@@ -160,11 +171,15 @@ def find_verification(home: Home, inputs: str, columns: Sequence[str] | None = N
     match = _DIGEST.fullmatch(inputs)
     if match is None:
         return _nothing()
-    for each in reversed(batches(home)):
-        found = _read(each, pc.field("inputs") == f"sha256:{match[1]}", columns)
-        if len(found):
-            return found.slice(0, 1)
-    return _nothing()
+
+    def read() -> pa.Table:
+        for each in reversed(batches(home)):
+            found = _read(each, pc.field("inputs") == f"sha256:{match[1]}", columns)
+            if len(found):
+                return found.slice(0, 1)
+        return _nothing()
+
+    return _again(read)
 
 
 def latest_verifications(home: Home, *, since_ns: int, columns: Sequence[str] | None = None) -> pa.Table:
@@ -184,6 +199,39 @@ def latest_verifications(home: Home, *, since_ns: int, columns: Sequence[str] | 
     return ordered.filter(pa.array([*last, True]))
 
 
+def gather_small(home: Home, *, least: int = 16) -> int:
+    """Put small files together to one, and return how many went into it; the caller holds the home's write lock.
+
+    A row is always in the old files, in the new one, or in both, which counts once.
+
+    Args:
+        least: fewer small files are left as they are.
+    """
+    small = [each for each in batches(home) if each.path.stat().st_size < SMALL_BYTES]
+    if len(small) < least:
+        return 0
+    whole = pa.concat_tables([_read(each, pc.scalar(True), None) for each in small], promote_options="default")
+    written = write_verifications(home, _joined([whole.slice(0, 0), whole]))
+    for each in small:
+        if each.digest != written:
+            each.path.unlink(missing_ok=True)
+    return len(small)
+
+
+def _again(read: Callable[[], pa.Table]) -> pa.Table:
+    """Read, and once more where a file went into another one meanwhile."""
+    for _ in range(_TRIES - 1):
+        try:
+            return read()
+        except _Gone:
+            continue
+    return read()
+
+
+class _Gone(StoreError):
+    """A file is not there any more."""
+
+
 def _read(batch: Batch, condition: pc.Expression, columns: Sequence[str] | None) -> pa.Table:
     try:
         _check(batch)
@@ -192,6 +240,8 @@ def _read(batch: Batch, condition: pc.Expression, columns: Sequence[str] | None)
             there = pq.read_schema(batch.path).names
             wanted = [name for name in dict.fromkeys([*KEYS, *columns]) if name in there]
         return pq.read_table(batch.path, columns=wanted, filters=condition)
+    except FileNotFoundError as error:
+        raise _Gone(f"cannot read `{batch.path}`: it is gone", path=str(batch.path)) from error
     except OSError as error:
         raise StoreError(f"cannot read `{batch.path}`: {error}", path=str(batch.path)) from error
     except (pa.ArrowException, ValueError, KeyError) as error:
@@ -215,14 +265,14 @@ def _check(batch: Batch) -> None:
     _CHECKED[key] = None
 
 
-def _joined(parts: Iterator[pa.Table] | Sequence[pa.Table]) -> pa.Table:
+def _joined(parts: Sequence[pa.Table]) -> pa.Table:
     """Put tables together, by time and terminal; a row that is there twice counts once."""
     held = [part for part in parts if len(part)]
     if not held:
         return _nothing()
     order = [("at_ns", "ascending"), ("terminal_id", "ascending"), ("inputs", "ascending")]
     whole = pa.concat_tables(held, promote_options="default").sort_by(order)
-    if len(held) == 1:
+    if len(parts) == 1:
         return whole.combine_chunks()
     seen: set[tuple[Any, ...]] = set()
     keep = []

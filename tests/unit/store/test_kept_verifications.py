@@ -9,10 +9,12 @@ import pytest
 
 from groundrule.errors import InputError, IntegrityError
 from groundrule.instant import NS_PER_S
+from groundrule.store import verifications as store
 from groundrule.store.home import Home
 from groundrule.store.verifications import (
     batches,
     find_verification,
+    gather_small,
     latest_verifications,
     newest_verifications,
     read_verifications,
@@ -112,3 +114,32 @@ def test_a_damaged_file_is_named_and_strange_ones_are_passed_over(home: Home) ->
         read_verifications(home)
     # What is asked of the time before it is answered.
     assert told(read_verifications(home, until_ns=T0 + 60 * NS_PER_S)) == [("a", 0)]
+
+
+def test_small_files_go_into_one_and_nothing_is_lost(home: Home) -> None:
+    rows = [row("a", at) for at in range(0, 20 * 60, 60)]
+    for each in rows:
+        write_verifications(home, pa.Table.from_pylist([each]))
+    write_verifications(home, pa.Table.from_pylist([rows[0], rows[1]]))
+    before = told(read_verifications(home))
+    assert gather_small(home, least=50) == 0
+    assert gather_small(home) == 21
+    assert len(batches(home)) == 1
+    assert told(read_verifications(home)) == before
+    assert gather_small(home) == 0
+
+
+def test_a_file_that_went_into_another_while_it_was_read_is_found_there(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    for at in range(3):
+        write_verifications(home, pa.Table.from_pylist([row("a", 60 * at)]))
+    real, listed = store.batches, []
+
+    def listing(place: Home) -> list[store.Batch]:
+        found = real(place)
+        if not listed:
+            listed.append(found)
+            store.gather_small(place, least=2)
+        return found
+
+    monkeypatch.setattr(store, "batches", listing)
+    assert told(read_verifications(home)) == [("a", 0), ("a", 60), ("a", 120)]

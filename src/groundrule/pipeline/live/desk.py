@@ -13,9 +13,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
+from itertools import chain
 from typing import Final, Self, TypeVar
 
 import numpy as np
@@ -30,12 +32,14 @@ from groundrule.pipeline.live.acting import Acts
 from groundrule.pipeline.live.announcing import Announcer, Subscriber, log_events
 from groundrule.pipeline.live.answers import Answered, Brief, Check, LastPositions, LiveSettings, LiveStatus
 from groundrule.pipeline.live.bench import Bench, Fresh
+from groundrule.pipeline.live.claims import claims_in
 from groundrule.pipeline.live.commands import Command, failed_future, log_what_is_due, run_command
-from groundrule.pipeline.live.committing import Committer, Done, Work
+from groundrule.pipeline.live.committing import Chunk, Committer, Done, Work
 from groundrule.pipeline.live.fleet_view import FleetView
 from groundrule.pipeline.live.health import Health
 from groundrule.pipeline.live.in_force import InForce
 from groundrule.pipeline.live.intake import Submission, hand_in, hand_in_few
+from groundrule.pipeline.live.measuring import Measuring
 from groundrule.pipeline.live.recovery import commit_others, found_after_crash
 from groundrule.pipeline.live.restoring import restore_answers
 from groundrule.pipeline.live.second_look import difference_event
@@ -64,6 +68,7 @@ class Live:
         home: whose.
         events: what happened; any thread may read it.
         settings: how it works.
+        measuring: takes measurements; observations that come after its answer are decided with what they say.
     """
 
     def __init__(self, home: Home, clock: Callable[[], int], settings: LiveSettings) -> None:
@@ -72,6 +77,7 @@ class Live:
         self._waiting = Waiting(settings, lambda rows: self._taker.count(refused_busy=rows))
         self._committing: Future[Done] | None = None
         self._in_run: Work | None = None
+        self._before: deque[list[Chunk]] = deque(maxlen=2)
         self._commit_fault: Exception | None = None
         self._commit_due = time.monotonic() + settings.commit_every_s
         self._look_due = 0.0
@@ -191,13 +197,14 @@ class Live:
             Check("commit", not failed, failed),
             Check("basis", not self._in_force.fault, self._in_force.fault),
             Check("events", not lost, lost),
+            Check("verifications", not self.measuring.fault, self.measuring.fault),
             self._committer.second.check(),
             *seen.checks,
         )
         taker = self._taker
         with taker.lock:
             counters = dict(taker.counters)
-        counters |= self._committer.second.counters()
+        counters |= self._committer.second.counters() | self.measuring.counters
         counters |= {"events_dropped": self._announcer.dropped, "events_failed": self._announcer.failed}
         now = self._clock()
         pending = taker.pending + (0 if self._in_run is None else self._in_run.stored)
@@ -207,6 +214,7 @@ class Live:
 
     def close(self) -> None:
         """Answer what waits, commit it, and let the home go; closing twice does no harm."""
+        self.measuring.close()
         self._waiting.close()
         self._thread.join()
         self._stack.close()
@@ -244,8 +252,10 @@ class Live:
         self._writer = SegmentWriter(home, after=crash.highest)
         stack.callback(self._writer.close)
         self._damaged = crash.damaged
+        self.measuring = Measuring(home, self.events, self.settings, self._clock, self._claims)
+        stack.callback(self.measuring.close)
         self._taker = Taker(
-            self._bench, self._writer, self._health, self._announcer, self.events, self.settings, self._clock
+            self._bench, self._writer, self._health, self._announcer, self.events, self.settings, self._clock, self.measuring.memory
         )
         self._taker.count(torn_segments=crash.torn, damaged_segments=len(crash.damaged), recovered_rows=others)
         for segment in crash.left:
@@ -389,6 +399,7 @@ class Live:
             _LOG.warning("pending observations could not be committed", exc_info=error)
             raise
         self._committing = self._in_run = None
+        self._before.append(work.chunks)
         self._commit_fault = None
         self._commit_due = time.monotonic() + self.settings.commit_every_s
         run, counts = done.run, done.run.counts
@@ -470,6 +481,11 @@ class Live:
             [*work, *self._taker.work.chunks], basis.rulebook.digest, basis.areas.digest, basis.registers.digest,
             self._bench.loaded_at_ns, basis.overlay,
         )  # fmt: skip
+
+    def _claims(self, ids: pa.Array, first_ns: int, last_ns: int) -> pa.Table:
+        """Return what terminals claimed; on the measuring thread."""
+        before, now = self._waiting.command(lambda: ([*self._before], self._unstored().chunks)).result()
+        return claims_in(self.home, [*chain(*before), *now], len(before) == 2, ids, first_ns, last_ns)
 
     # --- the queue ------------------------------------------------------------------------------------------------------------
 

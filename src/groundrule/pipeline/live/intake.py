@@ -38,7 +38,8 @@ FRESH, LATE, KNOWN = 0, 1, 2
 _TRACING: Final = frozenset({"source", "source_row"})
 _NO_ROWS: Final = OBSERVATION_SCHEMA.empty_table()
 _NO_PLACES: Final = np.zeros(0, np.int64)
-_CONTENT: Final = tuple(n for n in OBSERVATION_SCHEMA.names if n not in ("terminal_id", "observed_at", "source", "source_row"))
+_CONTENT: Final = tuple(n for n in OBSERVATION_SCHEMA.names if n not in ("terminal_id", "observed_at", "source", "source_row", "radio"))
+"""What makes an observation; what radio says of it is attached here, and a repeat need not have it."""
 
 
 @dataclass(slots=True)
@@ -87,6 +88,8 @@ def hand_in(table: pa.Table, *, source: str, key: str | None, most_rows: int, st
     Raises:
         InputError: a column is missing or unknown, or there are too many rows.
     """
+    if "radio" in table.column_names and table.column("radio").null_count == len(table):
+        table = table.drop_columns(["radio"])  # as in tables of history; what radio says is worked out here
     names, n = table.column_names, len(table)
     if n > most_rows:
         raise InputError(f"{n:,} rows in one submission", help=f"at most {most_rows:,}; send several", field="rows")

@@ -22,6 +22,7 @@ from groundrule.pipeline.live.answers import Answered, Brief, LiveSettings, NotG
 from groundrule.pipeline.live.bench import Answers, Bench, location_age_s
 from groundrule.pipeline.live.committing import Chunk, Work
 from groundrule.pipeline.live.health import Health
+from groundrule.pipeline.live.heard import RadioMemory
 from groundrule.pipeline.live.intake import (
     FRESH,
     KNOWN,
@@ -55,6 +56,7 @@ class Taker:
         announcer: is told what changed.
         events: knows idempotency keys of the past.
         settings, clock: as for the desk.
+        radio: knows what radio said last of each terminal.
     Attributes:
         work: what the next run takes.
         counters: what happened, by name; changed under `lock`.
@@ -63,10 +65,11 @@ class Taker:
 
     def __init__(
         self, bench: Bench, writer: SegmentWriter, health: Health, announcer: Announcer, events: EventLog, settings: LiveSettings,
-        clock: Callable[[], int],
+        clock: Callable[[], int], radio: RadioMemory | None = None,
     ) -> None:  # fmt: skip
         self._bench, self._writer, self._health, self._announcer = bench, writer, health, announcer
         self._events, self._settings, self._clock = events, settings, clock
+        self._radio = RadioMemory() if radio is None else radio  # an empty one is false
         self.work = Work()
         self.lock = threading.Lock()
         self.counters: Counter[str] = Counter(dict.fromkeys(COUNTERS, 0))
@@ -177,7 +180,7 @@ class Taker:
 
     def _ask(self, part: Submission) -> None:
         try:
-            table = self._bench.try_out(part.rows, self._health.seen.causes)
+            table = self._bench.try_out(self._heard(part.rows, None), self._health.seen.causes)
             part.future.set_result(self._answered(part, table, None))
         except Exception as error:  # noqa: BLE001 - the caller waits for an answer
             part.future.set_exception(error)
@@ -224,6 +227,8 @@ class Taker:
         rows = self._bench.rows_of(group.rows.column("terminal_id"))
         before = self._bench.frontier[rows]
         found, order = self._sorted_out(group, rows)
+        # What comes late is left as it is: whether it was known before must not depend on what was measured meanwhile.
+        group.rows = self._heard(group.rows, (found == FRESH) if found.any() else None)
         try:
             self._write(group, found)
         except GroundruleError:
@@ -257,6 +262,10 @@ class Taker:
             if found is not None:
                 late, known = int((found[start:end] == LATE).sum()), int((found[start:end] == KNOWN).sum())
             part.future.set_result(self._brief(words.cut(start, end), about, known=known, late=late))
+
+    def _heard(self, rows: pa.Table, chosen: NDArray[np.bool_] | None) -> pa.Table:
+        """Attach what radio said last; it is written, judged and kept with the observations."""
+        return self._radio.attach(rows, chosen, self._bench.oldest_radio_s) if len(self._radio) else rows
 
     def _sorted_out(self, group: Group, rows: Rows) -> tuple[NDArray[np.uint8], NDArray[np.int64] | None]:
         """Tell new rows from late ones and from exact repeats of what is pending."""
