@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from live_server import START_NS, batch, named
+from told_lines import told
 
 import groundrule
 from groundrule.instant import NS_PER_S
@@ -51,9 +52,9 @@ class Server:
         return int(self.line()["pid"])
 
     def line(self) -> dict[str, Any]:
-        line = self._output.readline()
+        line = told(self._output)
         assert line, "the server has ended"
-        return json.loads(line)  # type: ignore[no-any-return]  # one object per line
+        return line
 
     def close(self) -> None:
         self._input.close()

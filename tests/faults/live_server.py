@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from told_lines import say, say_ended, watched
 
 from groundrule.errors import GroundruleError
 from groundrule.instant import NS_PER_S
@@ -28,10 +29,6 @@ from small_home import make_home
 
 TERMINALS = ("car", "train", "guest", "van", "late payer", "stranger")
 START_NS = 1_772_445_600_000_000_000
-
-
-def say(**what: Any) -> None:
-    os.write(1, json.dumps(what).encode() + b"\n")
 
 
 def batch(number: int) -> pa.Table:
@@ -110,6 +107,7 @@ def main() -> None:
         command = json.loads(line)
         process = os.fork()
         if process == 0:
+            watched()
             say(pid=os.getpid())
             try:
                 JOBS[command["job"]](**command["arguments"])
@@ -118,7 +116,7 @@ def main() -> None:
                 os._exit(3)
             os._exit(0)
         _, status = os.waitpid(process, 0)
-        say(exit=os.waitstatus_to_exitcode(status))
+        say_ended(status)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from log_server import POLICY, SIGNERS, items
+from told_lines import told
 
 import groundrule
 from groundrule.ledger.audit.fsck import fsck
@@ -89,10 +90,10 @@ class Server:
         self._input.flush()
 
     def line(self) -> dict[str, Any]:
-        line = self._output.readline()
-        if not line:
+        line = told(self._output)
+        if line is None:
             raise Broken("the log server has ended")
-        return json.loads(line)  # type: ignore[no-any-return]  # one object per line
+        return line
 
     def finish(self, outcome: Outcome) -> Outcome:
         """Read until the process has ended."""

@@ -19,6 +19,8 @@ from base64 import b64encode
 from contextlib import suppress
 from typing import Any
 
+from told_lines import say, say_ended
+
 from groundrule.errors import GroundruleError
 from groundrule.ledger.log import Item, Log
 from groundrule.ledger.note import NoteSigner
@@ -39,10 +41,6 @@ LIBC = ctypes.CDLL(None)
 
 def items(count: int, start: int = 0) -> list[Item]:
     return [Item("manifest", "decisions.one", {"run": start + n, "commitment": "x" * 40}) for n in range(count)]
-
-
-def say(**what: Any) -> None:
-    os.write(1, json.dumps(what).encode() + b"\n")
 
 
 def one_append(folder: str, count: int, sign: bool) -> None:
@@ -120,7 +118,7 @@ def main() -> None:
         os.write(release, b"g")
         os.close(release)
         _, status = os.waitpid(process, 0)
-        say(exit=os.waitstatus_to_exitcode(status))
+        say_ended(status)
 
 
 if __name__ == "__main__":

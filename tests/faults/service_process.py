@@ -18,6 +18,7 @@ from typing import Any
 
 import httpx
 from live_server import batch, named
+from told_lines import told
 
 import groundrule
 from groundrule.api.serving import open_desk
@@ -57,15 +58,17 @@ class Services:
         said = self.line()
         self._running = pid
         assert said == {"listening": port}, said
-        while True:  # the port is had a moment before it is listened on
+        until = time.monotonic() + 60
+        while time.monotonic() < until:  # the port is had a moment before it is listened on
             with suppress(OSError), socket.create_connection(("127.0.0.1", port), 5):
                 return Running(self, pid, port)
             time.sleep(0.01)
+        raise AssertionError(f"nobody listens at port {port}")
 
     def line(self) -> dict[str, Any]:
-        line = self._output.readline()
+        line = told(self._output)
         assert line, "the server has ended"
-        return json.loads(line)  # type: ignore[no-any-return]  # one object per line
+        return line
 
     def ended(self) -> int:
         """Wait until the service has ended; returns its exit code, negative if a signal ended it."""

@@ -15,7 +15,8 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from live_server import START_NS, batch, say
+from live_server import START_NS, batch
+from told_lines import say, say_ended, watched
 
 from groundrule.api import serving
 from groundrule.api.settings import RateLimit, Settings
@@ -46,6 +47,7 @@ def main() -> None:
         command = json.loads(line)
         process = os.fork()
         if process == 0:
+            watched()
             say(pid=os.getpid())
             code = 3
             try:
@@ -56,7 +58,7 @@ def main() -> None:
             finally:
                 os._exit(code)
         _, status = os.waitpid(process, 0)
-        say(exit=os.waitstatus_to_exitcode(status))
+        say_ended(status)
 
 
 if __name__ == "__main__":
