@@ -10,8 +10,10 @@ from typing import Annotated, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import shapely
 import typer
 
+from groundrule.areas.world import load_world
 from groundrule.cli.decide import CLOCK_TOLERANCE_NS
 from groundrule.cli.output import (
     DEFAULT_HOME,
@@ -32,6 +34,7 @@ from groundrule.pipeline.interference import (
     MIN_TERMINALS,
     Found,
     geojson,
+    in_countries,
     ordered,
     published,
     read_verifications,
@@ -40,9 +43,11 @@ from groundrule.pipeline.interference import (
     words_of,
     write_found,
 )
+from groundrule.store.area_store import load_areas
 from groundrule.store.home import Home
 from groundrule.store.observation_columns import parse_columns
 from groundrule.store.observations import ObservationReader, open_observations
+from groundrule.store.verifications import read_verifications as kept_verifications
 
 _SHOWN = 40
 _SUFFIXES = (".geojson", ".json", ".parquet", ".png", ".svg")
@@ -62,6 +67,10 @@ def interference(
     internal: Annotated[
         bool, typer.Option("--internal", help="Show and write every cell and number, for the operator; not for publication.")
     ] = False,
+    conflict: Annotated[
+        list[str] | None,
+        typer.Option("--conflict", help="Country at war, for instance UA: nothing finer than the country is shown; repeatable."),
+    ] = None,
     suspended: Annotated[
         Path | None, typer.Option("--suspended", help="Write the observations with gnss_state into this Parquet file.")
     ] = None,
@@ -96,13 +105,16 @@ def interference(
         )  # fmt: skip
         for path, error in reader.unreadable:
             warn(f"{path} is left out: {error}")
+    countries = {code: _country(place, code) for code in conflict or ()}
+    kept: list[pa.Table] | None = [] if suspended is not None else None
     with tempfile.TemporaryDirectory() as folder, progress() as report:
         if reader is not None:
             batches = ordered(place, _within(reader, begin, end), Path(folder) / "order")
         else:
             assert place is not None
             batches = all_observations(place, from_ns=begin, until_ns=end)
-        kept: list[pa.Table] | None = [] if suspended is not None else None
+            if said is None:
+                said = kept_verifications(place, from_ns=begin, until_ns=end)
         found = watch(
             batches, said, witnesses=None if place is None or nameless else lambda at: witnesses_of_home(place, at),
             kept=None if kept is None else kept.append, progress=report,
@@ -110,16 +122,27 @@ def interference(
     if suspended is not None and kept:
         suspended.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.concat_tables(kept), suspended, compression="zstd")
-    shown = found.anomalies.table if internal else published(found.anomalies.table)
+    shown = found.anomalies.table if internal else published(found.anomalies.table, conflict=tuple(countries.values()))
+    hidden = {} if internal else in_countries(published(found.anomalies.table), countries)
     rejected = reader.counts.total if reader is not None else 0
     for path in out or ():
         _write(shown, found, path, internal=internal)
     if as_json:
-        print_json(_dict(found, shown, rejected, internal=internal))
+        print_json(_dict(found, shown, rejected, internal=internal) | {"conflict": hidden})
     else:
         _print(found, shown, rejected, internal=internal)
+        for code, count in hidden.items():
+            print_text(f"{code}: {count:,} suspended cells, which are not shown: nothing finer than the country is.")
     if reader is not None and reader.unreadable:
         raise typer.Exit(2)
+
+
+def _country(place: Home | None, code: str) -> shapely.Geometry:
+    areas = load_world() if place is None else load_areas(place)[0]
+    versions = areas.versions(f"country:{code}")
+    if not versions:
+        raise InputError(f"there is no country `{code[:20]}`", help="write two capital letters, for instance UA", option="--conflict")
+    return shapely.unary_union([area.geometry for area in versions])
 
 
 def _within(reader: ObservationReader, from_ns: int | None, until_ns: int | None) -> Iterator[pa.Table]:

@@ -201,6 +201,10 @@ class InterferenceWatch:
         """Count what is pending, as if time had gone on."""
         self.suspicions.close_all(self._account_of_terminal)
 
+    def forget(self, before_ns: int) -> None:
+        """Leave out anomalies that ended before an instant [ns, UTC], so that a service that runs for months keeps its size."""
+        self.suspicions.forget(before_ns)
+
     def anomalies(self) -> Anomalies:
         """What was found so far."""
         found, spared = (

@@ -30,6 +30,14 @@ class Spans:
             self.rows.append((code, from_ns, until_ns))
         self._array = None
 
+    def forget(self, before_ns: int) -> None:
+        """Leave out what ended before an instant [ns, UTC]."""
+        kept = [row for row in self.rows if row[2] >= before_ns]
+        if len(kept) < len(self.rows):
+            self.rows = kept
+            self._last = {row[0]: place for place, row in enumerate(kept)}
+            self._array = None
+
     def hold(self, code: NDArray[np.int32], t_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Say which (code, instant) lie in an interval; shape (n,)."""
         inside = np.zeros(len(code), bool)

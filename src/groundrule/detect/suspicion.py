@@ -312,6 +312,13 @@ class Suspicions:
             for code, from_ns, until_ns in spans.rows
         ]
 
+    def forget(self, before_ns: int) -> None:
+        """Leave out anomalies that ended before an instant [ns, UTC]; what is usual in the cells stays."""
+        self._rows = [row for row in self._rows if row["until_ns"] >= before_ns]
+        self._open = {key: row for key, row in self._open.items() if row["until_ns"] >= before_ns}
+        for spans in (*(each for kinds in self._held for each in kinds), *self._spared):
+            spans.forget(before_ns)
+
     def load_spared(self, spared: pa.Table) -> None:
         """Take over the cells that were spared elsewhere."""
         for row in sorted(spared.to_pylist(), key=lambda row: (row["from_ns"], row["h3_cell"])):

@@ -7,7 +7,7 @@ long enough before: who buys terminals this week speaks for no area today.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,15 +17,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import shapely
 
 from groundrule.detect.h3_words import parents, resolution_of
 from groundrule.detect.interference import INTERFERENCE_SCHEMA, Anomalies, InterferenceWatch
 from groundrule.detect.interference_settings import InterferenceSettings
 from groundrule.errors import InputError
 from groundrule.instant import NS_PER_DAY, format_instant
+from groundrule.pipeline.area_cells import shapes_of, touches
+from groundrule.pipeline.history import all_observations
 from groundrule.store.home import Home
 from groundrule.store.ordering import Ordering
 from groundrule.store.registers import Registers
+from groundrule.store.verifications import read_verifications as kept_verifications
 from groundrule.store.workplace import workplace
 
 ESTABLISHED_DAYS: Final = 30.0
@@ -142,6 +146,22 @@ _NO_ROWS = pa.table({"terminal_id": pa.array([], pa.string()), "observed_at": pa
                      "lat_deg": pa.array([], pa.float64()), "lon_deg": pa.array([], pa.float64())})  # fmt: skip
 
 
+def watch_home(
+    home: Home, *, from_ns: int | None = None, until_ns: int | None = None, progress: Callable[[str, int], None] | None = None
+) -> Found:
+    """Watch what a home has decided, with the verifications that it keeps.
+
+    Args:
+        home: whose history and registers.
+        from_ns, until_ns: from the first to before the second [ns, UTC].
+    """
+    said = kept_verifications(home, from_ns=from_ns, until_ns=until_ns, columns=_VERIFICATION_COLUMNS[2:])
+    return watch(
+        all_observations(home, from_ns=from_ns, until_ns=until_ns), said if len(said) else None,
+        witnesses=lambda at_ns: witnesses_of_home(home, at_ns), progress=progress,
+    )  # fmt: skip
+
+
 def ordered(home: Home | None, tables: Iterable[pa.Table], folder: Path) -> Iterator[pa.Table]:
     """Yield observations in one total order without repeats; sorts in the home's work folder, or in one given."""
     if home is not None:
@@ -172,7 +192,13 @@ def read_verifications(path: Path) -> pa.Table:
 # --- what is said of it -----------------------------------------------------------------------------------------------
 
 
-def published(anomalies: pa.Table, *, terminals: int = MIN_TERMINALS, owners: int = MIN_OWNERS) -> pa.Table:
+def published(
+    anomalies: pa.Table,
+    *,
+    terminals: int = MIN_TERMINALS,
+    owners: int = MIN_OWNERS,
+    conflict: Sequence[shapely.Geometry] = (),
+) -> pa.Table:
     """Return what may be published: coarse cells with enough troubled terminals of enough holders, nothing else.
 
     Anomalies of finer cells are gathered into the coarse cell above them while they overlap in time; terminals of distinct
@@ -182,6 +208,7 @@ def published(anomalies: pa.Table, *, terminals: int = MIN_TERMINALS, owners: in
     Args:
         anomalies: INTERFERENCE_SCHEMA.
         terminals, owners: the least that is shown.
+        conflict: countries at war, in longitude and latitude [degree]; cells that touch one are left out.
     """
     groups: dict[tuple[int, str], list[dict[str, Any]]] = {}
     for row in anomalies.to_pylist():
@@ -208,6 +235,10 @@ def published(anomalies: pa.Table, *, terminals: int = MIN_TERMINALS, owners: in
                     "pattern": strongest["pattern"],
                 }
             )  # fmt: skip
+    if conflict and shown:
+        held = np.array([row["h3_cell"] for row in shown], np.uint64)
+        near = np.logical_or.reduce([touches(country, held) for country in conflict])
+        shown = [row for row, hidden in zip(shown, near.tolist(), strict=True) if not hidden]
     shown.sort(key=lambda row: (row["from_ns"], row["h3_cell"], row["kind"]))
     names = ("h3_cell", "from_ns", "until_ns", "kind", "terminals", "share", "pattern")
     return pa.Table.from_pylist(shown, schema=pa.schema([INTERFERENCE_SCHEMA.field(name) for name in names]))
@@ -243,16 +274,20 @@ def geojson(table: pa.Table) -> dict[str, Any]:
     return {"type": "FeatureCollection", "features": features}
 
 
+def in_countries(table: pa.Table, countries: Mapping[str, shapely.Geometry]) -> dict[str, int]:
+    """Return, for each country, how many intervals of suspended cells touch it: what is said of a country at war instead of cells.
+
+    Args:
+        table: what would be published without regard to conflict.
+        countries: by code, in longitude and latitude [degree].
+    """
+    cells = table.column("h3_cell").to_numpy().astype(np.uint64)
+    return {code: int(touches(shape, cells).sum()) if len(cells) else 0 for code, shape in countries.items()}
+
+
 def cell_shape(cell: int) -> dict[str, Any]:
     """Return the outline of an H3 cell as GeoJSON, counter-clockwise, cut at 180° where it crosses it."""
-    import antimeridian  # noqa: PLC0415 - slow to load, and only shapes need it
-    import shapely  # noqa: PLC0415 - as above
-
-    ring = [(lon, lat) for lat, lon in h3.cell_to_boundary(cell)]
-    lon = [each for each, _ in ring]
-    shape = shapely.Polygon(ring)
-    if max(lon) - min(lon) > 180.0:
-        shape = antimeridian.fix_polygon(shape)
+    shape = shapes_of(np.array([cell], np.uint64))[0]
     parts = [shapely.geometry.polygon.orient(part) for part in shapely.get_parts(shape)]
     found: dict[str, Any] = json.loads(shapely.to_geojson(parts[0] if len(parts) == 1 else shapely.MultiPolygon(parts)))
     return found

@@ -428,6 +428,16 @@ def test_late_rows_are_answered_and_counted_but_not_tested(jammed: WitnessFleet)
     assert states(answer).tolist() == [True]
 
 
+def test_what_is_forgotten_changes_nothing_later(jammed: WitnessFleet) -> None:
+    plain, lean = InterferenceWatch(accounts=jammed.accounts), InterferenceWatch(accounts=jammed.accounts)
+    for first in range(0, len(jammed.table), 2_000):
+        part = jammed.table.slice(first, 2_000)
+        assert plain.update(part).equals(lean.update(part))
+        lean.forget(part.column("observed_at")[0].as_py() - 600 * S)
+    lean.forget(START_NS + 86_400 * S)
+    assert plain.anomalies().table.num_rows > lean.anomalies().table.num_rows == 0
+
+
 def test_a_terminal_with_a_fast_clock_does_not_make_the_others_late() -> None:
     rows = still(30, 80)
     lose(rows, names(0, 30), 900.0)

@@ -22,6 +22,7 @@ from groundrule.instant import NS_PER_DAY
 from groundrule.pipeline.interference import (
     cell_shape,
     geojson,
+    in_countries,
     published,
     read_verifications,
     watch,
@@ -146,6 +147,21 @@ def test_nothing_published_is_finer_than_it_may_be(fleet: WitnessFleet) -> None:
         assert row["from_ns"] % MINUTE == row["until_ns"] % MINUTE == 0
 
 
+def test_of_a_country_at_war_only_the_country_is_told() -> None:
+    east, west = shapely.box(30.0, 46.0, 36.0, 50.0), shapely.box(-10.0, 36.0, -6.0, 42.0)
+    rows = table(anomaly(3, 48.0, 33.0), anomaly(3, 47.0, 22.0))
+    assert len(published(rows)) == 2
+    assert published(rows, conflict=[west]).equals(published(rows))
+    shown = published(rows, conflict=[west, east]).to_pylist()
+    assert [row["h3_cell"] for row in shown] == [h3.latlng_to_cell(47.0, 22.0, 3)]
+    # A cell that only reaches over the border is not shown either.
+    edge = shapely.box(33.4, 46.0, 36.0, 50.0)
+    assert not edge.contains(shapely.Point(h3.cell_to_latlng(h3.latlng_to_cell(48.0, 33.0, 3))[::-1]))
+    assert len(published(rows, conflict=[edge])) == 1
+    assert in_countries(published(rows), {"UA": east, "PT": west}) == {"UA": 1, "PT": 0}
+    assert in_countries(published(table()), {"UA": east}) == {"UA": 0}
+
+
 def test_geojson_is_valid_and_cut_at_the_antimeridian() -> None:
     shown = geojson(table(anomaly(4, 48.0, 33.0, kind="jump", pattern="point"), anomaly(3, -17.0, 179.9)))
     assert json.loads(json.dumps(shown, allow_nan=False)) == shown
@@ -222,6 +238,11 @@ def test_the_command_tells_writes_and_hides(fleet: WitnessFleet, tmp_path: Path,
     assert states.count("suspended") == told["suspended_observations"] > 0
     inside = json.loads(run([str(source), "--nameless", "--internal", "--json"], capsys))
     assert inside["anomalies"] == len(inside["map"]["features"]) > len(told["map"]["features"])
+    war = run([str(source), "--nameless", "--conflict", "UA"], capsys)
+    assert "No area-wide interference that may be published." in war
+    assert "UA: " in war
+    with pytest.raises(InputError, match="no country"):
+        run([str(source), "--nameless", "--conflict", "U1"], capsys)
     assert "No area-wide interference." in run([str(source), "--nameless", "--to", "2026-06-01T00:10:00Z"], capsys)
     assert "positions were lost together" in run([str(source), "--nameless"], capsys)
     with pytest.raises(InputError, match="cannot write"):
