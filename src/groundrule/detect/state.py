@@ -166,6 +166,7 @@ class Motion:
     latches: NDArray[np.uint8]
 
 
+_NONE_FORGOTTEN = np.zeros(0, np.bool_)
 _NONE_VERIFIED = (np.zeros(0), np.zeros(0), np.zeros(0, np.int64))
 
 
@@ -184,6 +185,7 @@ def advance(
     limits: NDArray[np.float64],
     max_gap_s: float,
     verified: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]] | None = None,
+    forgotten: NDArray[np.bool_] | None = None,
 ) -> Motion:
     """Update the memory with a batch and say what is known of position and speed at each observation.
 
@@ -201,6 +203,7 @@ def advance(
         max_gap_s: longest base of a speed estimate [s].
         verified: speeds measured by radio with their sigma [m/s; NaN where there is none] and the time of each measurement
             [ns, UTC]. They take the place of speeds from positions; a limit counts a measurement once, however often it is attached.
+        forgotten: rows that have no position, and at which what is remembered of positions is forgotten: it rests on the same doubt.
     """
     speed, doubt, at_ns = _NONE_VERIFIED if verified is None else verified
     n = len(rows)
@@ -211,6 +214,7 @@ def advance(
     _advance(
         state.fixes, state.since_ns, state.excesses, rows, observed_at_ns, lat_deg, lon_deg, sigma_m, cell, cell_radius_m, source,
         reported_speed_m_s, np.ascontiguousarray(limits, np.float64).reshape(len(limits), 3), max_gap_s, speed, doubt, at_ns,
+        _NONE_FORGOTTEN if forgotten is None else forgotten,
         motion.lat_deg, motion.lon_deg, motion.cell, motion.sigma_m, motion.source, motion.age_s,
         motion.speed_m_s, motion.speed_low_m_s, motion.speed_high_m_s, motion.latches,
     )  # fmt: skip
@@ -248,7 +252,7 @@ def distance_m(lat1: float, lon1: float, lat2: float, lon2: float) -> float:
 @njit(cache=True, nogil=True)
 def _advance(  # type: ignore[no-untyped-def]  # compiled; typed by numba
     fixes, since_ns, excesses, rows, t_ns, lat, lon, sigma, cell, cell_radius, source, reported, limits, max_gap_s,
-    verified, verified_sigma, verified_at,
+    verified, verified_sigma, verified_at, forgotten,
     out_lat, out_lon, out_cell, out_sigma, out_source, out_age, out_speed, out_low, out_high, out_latch,
 ):  # fmt: skip
     n_latches = limits.shape[0]
@@ -258,6 +262,7 @@ def _advance(  # type: ignore[no-untyped-def]  # compiled; typed by numba
     base_ns = np.int64(MIN_BASE_S * 1e9)
     gap_ns = np.int64(max_gap_s * 1e9)
     by_radio = len(verified) > 0
+    forgetting = len(forgotten) > 0
     for i in range(len(rows)):
         fix = fixes[rows[i]]
         t = t_ns[i]
@@ -265,6 +270,10 @@ def _advance(  # type: ignore[no-untyped-def]  # compiled; typed by numba
         by_fixes = False
         seen_before = fix.t_seen
         fix.t_seen = t
+        if forgetting and forgotten[i]:
+            fix.t_pos = MIN_NS
+            fix.t_new = MIN_NS
+            fix.t_old = MIN_NS
         low = np.nan
         high = np.nan
         value = np.nan

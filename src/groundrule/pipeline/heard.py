@@ -3,7 +3,8 @@
 1. The claimed place is left where nothing speaks against it. Where the rulebook says so (`assumptions.radio_position`) and a
    recent verification has one well-known place, that place counts, with the source `network`.
 2. While satellite navigation is suspended in an area, places that rest on it are of unknown quality: without a radio place
-   there is none then. That is a doubt, and what a rule makes of a missing place it says itself.
+   there is none then, and none is carried forward from before, since nobody knows since when they were wrong. That is a doubt,
+   and what a rule makes of a missing place it says itself.
 3. A speed measured by radio takes the place of the one that follows from claimed places.
 
 A batch of which neither says anything costs two looks at null counts.

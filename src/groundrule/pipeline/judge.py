@@ -19,7 +19,8 @@ from groundrule.areas.index import AreaIndex, Location
 from groundrule.areas.model import AreaSet
 from groundrule.detect.state import Motion, TerminalState, advance, count_stays, distance_m
 from groundrule.pipeline.cells import CellDiscs
-from groundrule.pipeline.coding import Interner, WhereCoder, distinct_codes
+from groundrule.pipeline.coding import WhereCoder, distinct_codes
+from groundrule.pipeline.evidence_keys import EvidenceKeys
 from groundrule.pipeline.heard import NETWORK, NOWHERE, VERIFIED_DISTANCE, Heard, heard_of
 from groundrule.pipeline.overlay import NO_OVERLAY, Overlay, Overlaying
 from groundrule.pipeline.stays import StayCondition
@@ -32,9 +33,6 @@ from groundrule.store.timeline import RegisterTimeline
 
 SERVICE_DISTANCE = "distance_from_service_address_m"
 _STAY_MEASURES = ("elapsed_days", "consecutive_days", "days_in_year")
-# An evidence key is 23 bits of where, 24 of who, 3 of source and 13 of latches (three to the power of 8 < 2 to the 13th).
-# Where radio or satellite navigation is heard of, the last 16 bits are the number of such a combination, and the key is negative.
-_MAX_WHERE, _MAX_WHO, _MAX_RESTS = 1 << 23, 1 << 24, 1 << 16
 _UNKNOWN_SOURCE = POSITION_SOURCES.index("none")
 
 
@@ -106,8 +104,7 @@ class Judge:
     discs: CellDiscs = field(default_factory=CellDiscs)
     state: TerminalState = field(init=False)
     where: WhereCoder = field(init=False)
-    evidence_keys: Interner = field(init=False)
-    _rests: Interner = field(init=False)
+    evidence_keys: EvidenceKeys = field(init=False)
     profiles: list[Profile | None] = field(init=False)
     _versions: dict[tuple[int, str], int] = field(init=False)
     _stays: list[StayCondition] = field(init=False)
@@ -122,7 +119,7 @@ class Judge:
         compiled = self.basis.compiled
         self.state = TerminalState.empty(len(self.basis.registers), len(compiled.latches), len(compiled.counters))
         self.where = WhereCoder(self.basis.index, self.basis.areas.areas)
-        self.evidence_keys, self._rests = Interner(), Interner()
+        self.evidence_keys = EvidenceKeys(len(compiled.latches))
         overlay = self.basis.overlay
         self._overlaying = Overlaying(overlay, self.basis.rulebook) if overlay.measures else None
         # Code 0 is the terminal that is not registered.
@@ -185,15 +182,7 @@ class Judge:
         decided = self.basis.compiled.decide(batch)
         if self._overlaying:
             decided = self._overlaying.apply(decided, ids, now, batch.where, batch.who)
-        latch_code = np.zeros(n, np.int64)
-        for k in range(motion.latches.shape[1]):
-            latch_code = latch_code * 3 + motion.latches[:, k]
-        if len(self.where.values) > _MAX_WHERE or len(self.profiles) > _MAX_WHO:
-            raise OverflowError("more distinct area sets or register profiles than an evidence key holds")
-        key = (where.astype(np.int64) << 40) | (who.astype(np.int64) << 16) | (motion.source.astype(np.int64) << 13)
-        key |= latch_code
-        if heard is not None:
-            self._with_heard(key, heard)
+        evidence = self.evidence_keys.code(where, who, motion.source, motion.latches, None if heard is None else heard.codes)
         return Judged(
             table,
             rows,
@@ -204,7 +193,7 @@ class Judge:
             motion,
             batch,
             decided,
-            self.evidence_keys.code(key),
+            evidence,
             self.basis,
             epoch,
             heard,
@@ -227,34 +216,9 @@ class Judge:
             decided = self._overlaying.apply(decided, judged.table.column("terminal_id"), judged.now_ns, where, who)
         return decided
 
-    def _with_heard(self, key: NDArray[np.int64], heard: Heard) -> None:
-        """Put what radio and satellite navigation say into the keys of the rows of which they say something: negative ones."""
-        said = heard.codes
-        rows = np.flatnonzero(said)
-        if len(rows):
-            whole = (said[rows] << 16) | (key[rows] & 0xFFFF)
-            rest = self._rests.code(whole).astype(np.int64)
-            if len(self._rests.keys) > _MAX_RESTS:
-                raise OverflowError("more distinct findings of radio and speed limits than an evidence key holds")
-            key[rows] = -2 - ((key[rows] & ~np.int64(0xFFFF)) | rest)
-
     def explained_key(self, code: int) -> tuple[int, int, int, tuple[int, ...], int]:
-        """Take an evidence code apart.
-
-        Returns:
-            Codes of where, who and position source, the truth of each latch, and what was heard (`Heard.codes`; 0 is nothing).
-        """
-        key, heard = int(self.evidence_keys.keys[code]), 0
-        if key < 0:
-            key = -2 - key
-            whole = int(self._rests.keys[key & 0xFFFF])
-            key, heard = (key & ~0xFFFF) | (whole & 0xFFFF), whole >> 16
-        rest = key & 0x1FFF
-        latches: list[int] = []
-        for _ in range(len(self._limits)):
-            rest, digit = divmod(rest, 3)
-            latches.append(digit)
-        return key >> 40, (key >> 16) & 0xFFFFFF, (key >> 13) & 0x7, tuple(reversed(latches)), heard
+        """Take an evidence code apart; see `EvidenceKeys.explained`."""
+        return self.evidence_keys.explained(code)
 
     def _locates_like(self, other: Judged) -> bool:
         """Resolved positions depend on observations and assumptions alone, so equal assumptions give equal area sets."""
@@ -278,9 +242,11 @@ class Judge:
         source, reported_cell, said = measured.source, measured.cell, measured.speed_m_s
         assumptions = self.basis.rulebook.assumptions
         sigma = np.where(np.isnan(sigma), self._assumed[source], sigma)
+        forgotten = None
         if heard is not None:
             claims = heard.claims(source, assumptions.radio_position)
             if not claims.left:
+                forgotten = claims.dropped
                 lost = claims.placed | claims.dropped
                 lat = np.where(claims.placed, heard.lat_deg, np.where(claims.dropped, np.nan, lat))
                 lon = np.where(claims.placed, heard.lon_deg, np.where(claims.dropped, np.nan, lon))
@@ -302,7 +268,7 @@ class Judge:
         return advance(
             self.state, rows, measured.observed_at, lat, lon, sigma_m=sigma, cell=cell, cell_radius_m=radius, source=source,
             reported_speed_m_s=said, limits=self._limits, max_gap_s=assumptions.max_gap_s,
-            verified=None if heard is None else heard.speeds(assumptions.max_gap_s),
+            verified=None if heard is None else heard.speeds(assumptions.max_gap_s), forgotten=forgotten,
         )  # fmt: skip
 
     def _locate(self, motion: Motion) -> Location:

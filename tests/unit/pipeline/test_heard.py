@@ -24,12 +24,14 @@ from radio_rows import RADIO_BOOK, radio
 from small_home import (
     BOOK,
     RECORDED,
+    T0,
     answers,
     copy_home,
     drive,
     final_decisions,
     make_home,
     observation,
+    register,
     run,
     stream,
     table,
@@ -114,19 +116,22 @@ def test_a_contradicted_claim_is_judged_where_radio_places_it(template: Home) ->
 def test_while_navigation_is_suspended_a_claim_is_no_place_and_no_denial(template: Home) -> None:
     rows = [
         observation("car", 0, 5, 5, gnss_state="suspended"),
-        # Into the closed zone, says satellite navigation; the last place that was known still counts, with its age.
-        observation("van", 0, 5, 15), observation("van", 60, 2.5, 2.5, gnss_state="suspended", speed_m_s=80.0),
+        # Into the closed zone, says satellite navigation; where it was before is forgotten, too: nobody knows since when it was wrong.
+        observation("train", 0, 2.5, 2.5), observation("train", 60, 2.5, 2.5, gnss_state="suspended", speed_m_s=80.0),
+        observation("train", 120, None, None),
         # A place that the network gives does not rest on it.
         observation("guest", 0, 2.5, 2.5, position_source="network", position_sigma_m=20.0, gnss_state="suspended"),
     ]  # fmt: skip
     judge, found = judged(template, *sorted(rows, key=lambda row: row["observed_at"]))
     outcomes = [OUTCOME_WORDS[code] for code in found.decided.outcome]
-    by_id = dict(zip(found.table["terminal_id"].to_pylist(), zip(outcomes, rules_of(judge, found), strict=True), strict=True))
     # Without a place the closed zone is a doubt, as `disturbed` is; of two the lower id decides.
-    assert by_id == {"car": ("review", "closed-zone"), "van": ("serve", "default"), "guest": ("deny", "closed-zone")}
-    assert "disturbed" in {reason[1] for reason in found.decided.classes[int(found.decided.klass[0])].reasons}
-    assert np.isnan(found.motion.lat_deg[0])
-    assert (found.motion.lat_deg[3], round(found.motion.age_s[3], 9), np.isnan(found.motion.speed_m_s[3])) == (5, 60.0, True)
+    assert list(zip(found.table["terminal_id"].to_pylist(), outcomes, rules_of(judge, found), strict=True)) == [
+        ("car", "review", "closed-zone"), ("train", "deny", "closed-zone"), ("guest", "deny", "closed-zone"),
+        ("train", "review", "closed-zone"), ("train", "review", "closed-zone"),
+    ]  # fmt: skip
+    assert "disturbed" in {reason[1] for reason in found.decided.classes[int(found.decided.klass[3])].reasons}
+    assert np.isnan(found.motion.lat_deg[[0, 3, 4]]).all()
+    assert np.isnan(found.motion.speed_m_s[3])
 
 
 def test_a_speed_measured_by_radio_takes_the_place_of_a_derived_one(template: Home) -> None:
@@ -253,3 +258,40 @@ def test_a_verification_that_comes_later_is_judged_as_a_correction(template: Hom
     assert {answer[3] for answer in answers(home, 1)} == {"default"}
     assert ("guest", 60.0, "restrict", "contradicted") in answers(home, 2, corrections=True)
     assert replay(home).identical
+
+
+def moved_together(terminals: int = 60) -> list[dict[str, Any]]:
+    """Terminals at rest in Aland, each of its own holder, that navigation puts into the closed zone all at once after 20 minutes."""
+    return [
+        observation(
+            f"t-{i:03d}", at + i / 1000, *((5 + 1e-5 * i, 5.0) if at < 1_200 else (2.5 + 1e-4 * i, 2.5)), position_sigma_m=10.0,
+        )
+        for at in range(0, 1_500, 15) for i in range(terminals)
+    ]  # fmt: skip
+
+
+def test_a_disturbed_area_is_suspended_in_a_run_and_denies_nobody(template: Home, tmp_path: Any) -> None:
+    whole = table(moved_together())
+    alone, home = copy_home(template, tmp_path / "alone"), copy_home(template, tmp_path / "home")
+    for each in (alone, home):
+        lines = [f"t-{i:03d},acc-a,roam,registered,AT\n" for i in range(60)]
+        register(each, "terminals", "terminal_id,account_id,plan,registration,activation_country\n" + "".join(lines))
+    run(alone, whole)
+    holders = {f"t-{i:03d}": f"holder {i}" for i in range(60)}
+    known = pa.Table.from_pylist(
+        [{**radio(0, 5, 5), "at_ns": T0 + 1_300 * 10**9, "terminal_id": "t-000", "conditions": [], "words": ""}]
+    )
+    attendance = Attendance(known, witnesses=lambda _: holders)
+    run(home, *(whole.slice(first, 997) for first in range(0, len(whole), 997)), attendance=attendance)
+    assert attendance.suspended > 60 * 10
+    assert attendance.watch is not None
+    assert len(attendance.watch.anomalies().table)
+    denied, before = ([answer for answer in answers(each) if answer[3] == "closed-zone"] for each in (home, alone))
+    # Until it is known, a minute at most, positions count; from then on none of them does.
+    assert len(before) == 60 * 20
+    assert {at < 1_275 for _, at, outcome, _ in denied if outcome == "deny"} == {True}
+    assert {outcome for _, at, outcome, _ in answers(home) if at >= 1_275} == {"review", "serve"}
+    # The radio place counts while it is young.
+    assert {outcome for name, at, outcome, _ in answers(home) if name == "t-000" and 1_305 <= at <= 1_420} == {"serve"}
+    assert replay(home).identical
+    assert run(home, whole).counts.duplicates == len(whole)
