@@ -5,6 +5,7 @@ const ROLES: Readonly<Record<string, readonly string[]>> = {
   'satellites:read': ['viewer', 'analyst', 'officer', 'regulator', 'auditor'],
   'verifications:read': ['viewer', 'analyst', 'officer', 'regulator', 'auditor', 'owner'],
   'verifications:draw': ['viewer', 'analyst', 'officer', 'auditor'],
+  'interference:read': ['viewer', 'analyst', 'officer', 'auditor'],
   'rulebooks:read': ['viewer', 'analyst', 'officer', 'regulator', 'auditor'],
   'rulebooks:compare': ['viewer', 'analyst', 'officer', 'auditor'],
   'rulebooks:check': ['analyst', 'officer'],

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Drawing } from '../src/api/sky';
 import { away, between, footprint, hues, unbroken } from '../src/map/overlay';
+import { boxOfCells, isOn, sliderOf } from '../src/pages/interference';
 import { newestEpoch, placeOf, turned } from '../src/pages/satellites';
 import { boxOf, gradeOf } from '../src/pages/verification';
 
@@ -62,5 +63,26 @@ describe('a verification drawn', () => {
     const t = (key: string) => ({ 'grade.raw': 'public elements', 'grade.none': 'none' })[key] ?? key;
     expect(gradeOf('C raw', t as never)).toBe('C: public elements');
     expect(gradeOf('none', t as never)).toBe('none');
+  });
+});
+
+describe('disturbed cells', () => {
+  const cell = (from: string, until: string) => ({ h3_cell: '832d33fffffffff', kind: 'jump', from, until, terminals: 41, share: 0.8 });
+  const one = cell('2026-06-03T04:10:00Z', '2026-06-03T04:31:00Z');
+  it('are there from when they were known until they end, and all of them at any time', () => {
+    expect(isOn(one, null)).toBe(true);
+    expect([Date.parse(one.from) - 1, Date.parse(one.from), Date.parse(one.until) - 1, Date.parse(one.until)].map((at) => isOn(one, at))).toEqual([false, true, true, false]);
+  });
+  it('span what the slider offers', () => {
+    expect(sliderOf([])).toBeNull();
+    const [from, until] = sliderOf([one, cell('2026-06-03T05:00:00Z', '2026-06-03T06:10:00Z')])!;
+    expect(from).toBeLessThan(Date.parse(one.from));
+    expect(until).toBeGreaterThan(Date.parse('2026-06-03T06:10:00Z'));
+    expect([from % 15_000, until % 15_000]).toEqual([0, 0]);
+  });
+  it('are shown whole', () => {
+    const at = (coordinates: unknown) => ({ type: 'Feature', properties: {}, geometry: { type: 'MultiPolygon', coordinates } }) as never;
+    expect(boxOfCells([])).toBeNull();
+    expect(boxOfCells([at([[[[1, 2], [3, 4]]], [[[-5, 0], [0, 9]]]])])).toEqual([[-5, 0], [3, 9]]);
   });
 });

@@ -132,11 +132,24 @@ export interface VerificationDrawn extends VerificationRow {
 }
 
 export interface InterferenceCell {
-  readonly cell: string;
+  readonly h3_cell: string;
   readonly kind: string;
   readonly from: string;
   readonly until: string;
   readonly terminals: number;
   readonly share: number;
-  readonly p_value: number;
+  readonly pattern?: string;
+}
+
+export interface InterferenceAnswer {
+  readonly state: 'ready' | 'working';
+  readonly from: string;
+  readonly until: string;
+  readonly seen_rows: number;
+  readonly terminals: number | null;
+  readonly suspended: number | null;
+  readonly internal: boolean;
+  readonly least_terminals: number;
+  readonly least_holders: number;
+  readonly cells: { readonly features: readonly unknown[] } | null;
 }

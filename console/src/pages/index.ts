@@ -46,6 +46,7 @@ export const ROUTES: readonly Route[] = [
   { path: '/satellites', title: 'nav.satellites', page: lazy(() => import('./satellites')), full: true, needs: 'satellites:read' },
   { path: '/verifications', title: 'nav.verifications', page: lazy(() => import('./verifications')), needs: 'verifications:read' },
   { path: '/verifications/:id', title: 'nav.verifications', page: lazy(() => import('./verification')), needs: 'verifications:read' },
+  { path: '/interference', title: 'nav.interference', page: lazy(() => import('./interference')), full: true, needs: 'interference:read' },
   { path: '/rulebook', title: 'nav.rulebook', page: lazy(() => import('./rulebook')), needs: 'rulebooks:read' },
   { path: '/proposals', title: 'nav.proposals', page: lazy(() => import('./proposals')), needs: 'proposals:read' },
   { path: '/proposals/:id', title: 'nav.proposals', page: lazy(() => import('./proposal')), needs: 'proposals:read' },
@@ -84,6 +85,7 @@ export const MENU: readonly { readonly title: Key; readonly items: readonly Menu
       { href: '/terminals', title: 'nav.terminals', icon: 'terminal', needs: 'terminals:read', key: 't' },
       { href: '/satellites', title: 'nav.satellites', icon: 'satellite', needs: 'satellites:read', key: 'b' },
       { href: '/verifications', title: 'nav.verifications', icon: 'place', needs: 'verifications:read', key: 'j' },
+      { href: '/interference', title: 'nav.interference', icon: 'waves', needs: 'interference:read', key: 'x' },
     ],
   },
   {

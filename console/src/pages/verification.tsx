@@ -121,7 +121,7 @@ function DrawnMap({ drawing }: { drawing: Drawing }): JSX.Element {
 
 export function Swatch({ colour, shape }: { colour: string; shape: 'dot' | 'ring' | 'line' | 'thick' }): JSX.Element {
   return (
-    <svg width="18" height="12" viewBox="0 0 18 12" aria-hidden="true" focusable="false">
+    <svg class="swatch" width="18" height="12" viewBox="0 0 18 12" aria-hidden="true" focusable="false">
       {shape === 'dot' ? <circle cx="9" cy="6" r="4.5" fill={colour} /> : shape === 'ring' ? <circle cx="9" cy="6" r="4" fill="none" stroke={colour} stroke-width="2.2" /> : <path d="M1 6h16" stroke={colour} stroke-width={shape === 'line' ? 1.5 : 3.5} />}
     </svg>
   );

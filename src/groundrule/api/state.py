@@ -13,6 +13,7 @@ from groundrule.api.metrics import Metrics
 from groundrule.api.settings import Settings
 from groundrule.errors import ConflictError
 from groundrule.pipeline.explain_desk import ExplainDesk
+from groundrule.pipeline.interference_desk import InterferenceDesk
 from groundrule.pipeline.log_watch import LogWatch
 from groundrule.pipeline.sky import Sky
 
@@ -43,6 +44,7 @@ class Service:
         explainers: explain decisions of the home of each tenant.
         watches: look at the log of the home of each tenant.
         skies: know the satellites of the home of each tenant.
+        disturbed: look for interference in the history of each tenant.
         closing: it ends; whoever waits should leave.
     """
 
@@ -58,6 +60,7 @@ class Service:
     explainers: Mapping[str, ExplainDesk] = field(init=False)
     watches: Mapping[str, LogWatch] = field(init=False)
     skies: Mapping[str, Sky] = field(init=False)
+    disturbed: Mapping[str, InterferenceDesk] = field(init=False)
 
     closing: bool = False
 
@@ -67,6 +70,7 @@ class Service:
         self.explainers = {tenant: ExplainDesk(live.home) for tenant, live in self.homes.items()}
         self.watches = {tenant: LogWatch(live.home, self.clock) for tenant, live in self.homes.items()}
         self.skies = {tenant: Sky(live.home) for tenant, live in self.homes.items()}
+        self.disturbed = {tenant: InterferenceDesk(live.home) for tenant, live in self.homes.items()}
 
     def close(self) -> None:
         """End what works beside the requests."""
@@ -78,6 +82,8 @@ class Service:
             explainer.close()
         for watch in self.watches.values():
             watch.close()
+        for each in self.disturbed.values():
+            each.close()
 
     def outlet(self, tenant: str) -> Outlet:
         """Return what tells others what happens in the home of a tenant.
@@ -98,6 +104,17 @@ class Service:
         """
         try:
             return self.skies[tenant]
+        except KeyError:
+            raise ConflictError("your credentials are for another service", help="ask whoever gave them to you") from None
+
+    def interference(self, tenant: str) -> InterferenceDesk:
+        """Return what looks for interference in the home of a tenant.
+
+        Raises:
+            ConflictError: credentials name a tenant that this service does not hold.
+        """
+        try:
+            return self.disturbed[tenant]
         except KeyError:
             raise ConflictError("your credentials are for another service", help="ask whoever gave them to you") from None
 

@@ -1,0 +1,242 @@
+/** Interference: where and when satellite navigation was disturbed, as cells by kind over time. */
+import type { JSX } from 'preact';
+import { useEffect, useMemo, useState } from 'preact/hooks';
+import type { Feature, MultiPolygon, Polygon } from 'geojson';
+import { useInterval, useJson } from '../api/resource';
+import type { InterferenceAnswer, InterferenceCell } from '../api/sky';
+import { Choice, Empty, Icon, Loading, ProblemNote, Tag, Time } from '../components/basic';
+import { Table } from '../components/table';
+import { inputValue, number, percent, time } from '../format';
+import { codeWord, useWords } from '../i18n';
+import type { LiveMap } from '../map/canvas';
+import { addLayers, put } from '../map/overlay';
+import { WORLD } from '../map/place';
+import { useMap } from '../map/use_map';
+import { setQuery, usePlace } from '../router';
+import { useSettings } from '../settings';
+import { Swatch } from './verification';
+
+export const KINDS = ['jump', 'lost', 'radio_disagrees'] as const;
+export type Kind = (typeof KINDS)[number];
+const STEP_MS = 15_000;
+export const LENGTHS = { hours: 6 * 3_600_000, day: 86_400_000, week: 7 * 86_400_000 } as const;
+export type Length = keyof typeof LENGTHS;
+
+function colourOf(kind: string, dark: boolean): string {
+  const all = dark ? { jump: '#ff8a5c', lost: '#56b4e9', radio_disagrees: '#f0a3cf' } : { jump: '#c8370e', lost: '#0072b2', radio_disagrees: '#a8437f' };
+  return all[kind as Kind] ?? (dark ? '#c3cfd6' : '#5b6770');
+}
+
+type Cell = Feature<Polygon | MultiPolygon, InterferenceCell>;
+
+/** Whether a cell is disturbed at an instant; all are where none is asked for. */
+export function isOn(cell: InterferenceCell, at: number | null): boolean {
+  return at === null || (Date.parse(cell.from) <= at && at < Date.parse(cell.until));
+}
+
+/** What the slider spans: a little before the first disturbance to a little after the last, in whole steps. */
+export function sliderOf(cells: readonly InterferenceCell[]): readonly [number, number] | null {
+  if (!cells.length) return null;
+  const first = Math.min(...cells.map((cell) => Date.parse(cell.from)));
+  const last = Math.max(...cells.map((cell) => Date.parse(cell.until)));
+  const margin = Math.max(STEP_MS, Math.round((last - first) / 20));
+  return [Math.floor((first - margin) / STEP_MS) * STEP_MS, Math.ceil((last + margin) / STEP_MS) * STEP_MS];
+}
+
+/** The box around cells, or null. */
+export function boxOfCells(cells: readonly Feature<Polygon | MultiPolygon>[]): [[number, number], [number, number]] | null {
+  const box: [[number, number], [number, number]] = [[Infinity, Infinity], [-Infinity, -Infinity]];
+  const look = (value: unknown): void => {
+    if (!Array.isArray(value)) return;
+    if (typeof value[0] === 'number') {
+      const [x, y] = value as [number, number];
+      box[0] = [Math.min(box[0][0], x), Math.min(box[0][1], y)];
+      box[1] = [Math.max(box[1][0], x), Math.max(box[1][1], y)];
+    } else value.forEach(look);
+  };
+  for (const cell of cells) look(cell.geometry.coordinates);
+  return Number.isFinite(box[0][0]) ? box : null;
+}
+
+export default function InterferencePage(): JSX.Element {
+  const t = useWords();
+  const prefer = useSettings();
+  const { query } = usePlace();
+  const until = query.get('until');
+  const length = (Object.keys(LENGTHS) as Length[]).find((each) => each === query.get('length')) ?? 'day';
+  const hidden = useMemo(() => new Set((query.get('hide') ?? '').split(',').filter(Boolean)), [query.get('hide')]);
+  const endMs = until === null ? null : Date.parse(until);
+  const [newest, setNewest] = useState<string | null>(null);
+  const end = until ?? newest;
+  const from = length !== 'day' && end !== null && !Number.isNaN(Date.parse(end)) ? new Date(Date.parse(end) - LENGTHS[length]).toISOString() : null;
+  const found = useJson<InterferenceAnswer>('/v1/interference', { until: from === null ? until : end, from });
+  useInterval(found.reload, found.data?.state === 'working' ? 2_000 : null);
+  useEffect(() => {
+    if (until === null && found.data && newest === null) setNewest(found.data.until);
+  }, [found.data, until]);
+  const cells = useMemo(() => (found.data?.cells?.features ?? []) as unknown as Cell[], [found.data]);
+  const span = useMemo(() => sliderOf(cells.map((cell) => cell.properties)), [cells]);
+  const [at, setAt] = useState<number | null>(null);
+  useEffect(() => setAt(null), [span?.[0], span?.[1]]);
+  const shown = useMemo(() => cells.filter((cell) => !hidden.has(cell.properties.kind) && isOn(cell.properties, at)), [cells, hidden, at]);
+
+  const { holder, map, dark, cannotDraw, problem } = useMap({ look: () => WORLD, label: t('interference.map_label') });
+  const [ready, setReady] = useState<LiveMap | null>(null);
+  useEffect(() => {
+    if (!map) {
+      setReady(null);
+      return;
+    }
+    addLayers(map, 'disturbed', [
+      { id: 'disturbed', type: 'fill', paint: { 'fill-color': ['get', 'colour'], 'fill-opacity': 0.28 } },
+      { id: 'disturbed-edge', type: 'line', paint: { 'line-color': ['get', 'colour'], 'line-width': ['case', ['==', ['get', 'kind'], 'lost'], 2.4, 1.4] } },
+    ]);
+    setReady(map);
+  }, [map]);
+  useEffect(() => {
+    if (!ready) return;
+    // Fine cells over coarse ones: their names differ by length of what they leave open, so the larger box is drawn first.
+    const size = (cell: Cell) => {
+      const box = boxOfCells([cell]);
+      return box ? box[1][0] - box[0][0] : 0;
+    };
+    put(ready, 'disturbed', [...shown].sort((a, b) => size(b) - size(a)).map((cell) => ({ ...cell, properties: { kind: cell.properties.kind, colour: colourOf(cell.properties.kind, dark) } })));
+  }, [ready, shown]);
+  useEffect(() => {
+    const box = boxOfCells(cells);
+    if (ready && box) ready.fitBounds(box, { padding: 90, maxZoom: 7, animate: false });
+  }, [ready, cells]);
+
+  const count = (kind: Kind) => cells.filter((cell) => cell.properties.kind === kind && isOn(cell.properties, at)).length;
+  const toggle = (kind: Kind) => {
+    const next = new Set(hidden);
+    if (!next.delete(kind)) next.add(kind);
+    setQuery({ hide: [...next].join(',') || null });
+  };
+  const told = found.data;
+  const pictured = told?.state === 'ready' ? `?until=${encodeURIComponent(told.until)}&from=${encodeURIComponent(told.from)}` : null;
+  return (
+    <div class="map-page with-side">
+      <h1 class="unseen">{t('nav.interference')}</h1>
+      <div class="map-stage">
+        <div class="map-holder" ref={holder} />
+        {cannotDraw ? <p class="note warn map-wait">{t('map.no_webgl')}</p> : !map && !problem ? <div class="map-wait"><Loading /></div> : null}
+        <div class="map-box map-legend">
+          <div class="map-legend-head">
+            <h2>{t('interference.kinds')}</h2>
+          </div>
+          <ul class="plain" aria-label={t('interference.kinds_help')}>
+            {KINDS.map((kind) => (
+              <li>
+                <button type="button" class="legend-row" aria-pressed={!hidden.has(kind)} onClick={() => toggle(kind)}>
+                  <Swatch colour={colourOf(kind, dark)} shape={kind === 'lost' ? 'ring' : 'dot'} />
+                  <span>{t(`interference.${kind}`)}</span>
+                  <span class="figure">{told?.state === 'ready' ? number(count(kind), prefer) : '–'}</span>
+                </button>
+              </li>
+            ))}
+          </ul>
+          <p class="quiet map-note">{t('interference.not_guilt')}</p>
+        </div>
+        {found.problem ?? problem ? (
+          <div class="map-problem">
+            <ProblemNote problem={(found.problem ?? problem)!} retry={found.reload} />
+          </div>
+        ) : null}
+        {told?.state === 'working' || (found.loading && !told) ? (
+          <div class="map-box map-empty" role="status">
+            <p class="strong">{t('interference.working')}</p>
+            <p>{t('interference.working_help', { n: number(told?.seen_rows ?? 0, prefer) })}</p>
+          </div>
+        ) : told && !cells.length ? (
+          <div class="map-box map-empty">
+            <p class="strong">{t('interference.none')}</p>
+            <p>{t('interference.none_help')}</p>
+          </div>
+        ) : null}
+        <div class="map-foot">
+          {span ? (
+            <div class="map-box timebar" role="group" aria-label={t('map.time')}>
+              <button type="button" class="button live" aria-pressed={at === null} onClick={() => setAt(null)}>
+                {t('interference.whole')}
+              </button>
+              <div class="slider">
+                <input type="range" min={span[0]} max={span[1]} step={STEP_MS} value={at ?? span[0]} aria-label={t('map.time_slider')} aria-valuetext={time(at ?? span[0], prefer)} onInput={(event) => setAt(Number(event.currentTarget.value))} />
+              </div>
+              <output class="time-shown">
+                <Icon name="clock" /> {at === null ? t('interference.any_time') : time(at, prefer)}
+              </output>
+            </div>
+          ) : null}
+          <p class="map-credit">
+            <a href="https://www.openstreetmap.org/copyright" target="_blank" rel="noreferrer">
+              {t('map.attribution')}
+            </a>
+          </p>
+        </div>
+      </div>
+      <aside class="map-side" aria-label={t('nav.interference')}>
+        <h2 class="side-title">{t('nav.interference')}</h2>
+        <p class="quiet">{t('interference.intro')}</p>
+        <div class="span-fields">
+          <Choice label={t('interference.length')} value={length} options={[['hours', t('interference.hours')], ['day', t('interference.day')], ['week', t('interference.week')]]} onChange={(value) => setQuery({ length: value === 'day' ? null : value })} />
+          <label class="field">
+            <span>{t('interference.until')} (UTC)</span>
+            <input
+              type="datetime-local"
+              value={endMs !== null && !Number.isNaN(endMs) ? inputValue(endMs) : told ? inputValue(Date.parse(told.until)) : ''}
+              onChange={(event) => {
+                const ms = Date.parse(`${event.currentTarget.value}:00Z`);
+                setQuery({ until: Number.isNaN(ms) ? null : new Date(ms).toISOString().replace('.000Z', 'Z') });
+              }}
+            />
+          </label>
+        </div>
+        {told?.state === 'ready' ? (
+          <>
+            <p>
+              {t('interference.seen', { n: number(told.seen_rows, prefer), terminals: number(told.terminals ?? 0, prefer), suspended: number(told.suspended ?? 0, prefer) })}
+            </p>
+            <p class="quiet">{told.internal ? t('interference.internal') : t('interference.published', { n: told.least_terminals, holders: told.least_holders })}</p>
+            {pictured && cells.length ? (
+              <p class="row">
+                {['png', 'svg'].map((form) => (
+                  <a class="button" href={`/v1/interference/map.${form}${pictured}`} download={`interference-${told.until.slice(0, 10)}.${form}`}>
+                    <Icon name="download" />
+                    {form.toUpperCase()}
+                  </a>
+                ))}
+              </p>
+            ) : null}
+            {shown.length ? (
+              <Table
+                caption={t('interference.table')}
+                rows={shown.slice(0, 200)}
+                keyOf={(row) => `${row.properties.h3_cell} ${row.properties.kind} ${row.properties.from}`}
+                columns={[
+                  {
+                    head: t('interference.kind'), names: true,
+                    cell: ({ properties: cell }) => (
+                      <>
+                        {t(`interference.${cell.kind as Kind}`)} {cell.pattern ? <Tag>{codeWord(t, 'pattern', cell.pattern)}</Tag> : null}
+                        <span class="quiet cell-time">
+                          <Time at={cell.from} detail="minute" /> – <Time at={cell.until} detail="minute" />
+                        </span>
+                      </>
+                    ),
+                  },
+                  { head: t('interference.terminals'), figure: true, cell: ({ properties: cell }) => number(cell.terminals, prefer) },
+                  { head: '%', figure: true, cell: ({ properties: cell }) => percent(cell.share, 1, prefer) },
+                ]}
+              />
+            ) : cells.length ? (
+              <Empty title={t('interference.not_now')} />
+            ) : null}
+          </>
+        ) : found.problem ? null : (
+          <Loading />
+        )}
+      </aside>
+    </div>
+  );
+}
