@@ -1,7 +1,8 @@
 """CAMARA location verification 3.0.0 and location retrieval 0.5.0: where a device is, as the network knows it.
 
-N is the region that holds the last position with 95 % probability: around a position of known spread a circle of 2.4477 standard
-deviations, else the H3 cell. What the registers say of addresses decides which terminal a device is.
+Where the network measured the terminal itself, and the estimate is fresh and usable, it is the answer, whatever the terminal reports.
+Else N is the region that holds the last reported position with 95 % probability: around a position of known spread a circle of
+2.4477 standard deviations, or the H3 cell. What the registers say of addresses decides which terminal a device is.
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ from groundrule.api.camara import (
     found,
 )
 from groundrule.api.given import GivenLive, GivenPrincipal, GivenService
-from groundrule.areas.overlap import Region, around, match
+from groundrule.areas.overlap import Region, around
 from groundrule.instant import NS_PER_S, format_instant
-from groundrule.pipeline.live import LastPosition, Live
-from groundrule.pipeline.live.regions import region_of
+from groundrule.pipeline.live import Live
+from groundrule.pipeline.live.located import Located, located
+from groundrule.pipeline.verifying import oldest_used_s
 
 WAIT_S: Final = 30.0
 MaxAge = Annotated[int, msgspec.Meta(ge=0, description="Oldest position that will do [s]; absent is any, 0 is one of this moment.")]
@@ -91,7 +93,8 @@ class VerifyLocationResponse(msgspec.Struct, rename="camel", omit_defaults=True)
     Attributes:
         verification_result: TRUE, FALSE or PARTIAL.
         last_location_time: when it was where it is.
-        match_rate: share of the network's region that lies in the circle [per cent], for PARTIAL.
+        match_rate: for PARTIAL, the probability that the network's estimate lies in the circle, or, where there is none, the share of
+            the region's area [per cent].
         device: by the identifier that was used, where there were several.
     """
 
@@ -138,13 +141,13 @@ def verify(
     data: JSONBody[VerifyLocationRequest], live: GivenLive, principal: GivenPrincipal, service: GivenService,
     correlator: Correlator = None,  # noqa: ARG001 - checked here, given back by `echo`
 ) -> VerifyLocationResponse:  # fmt: skip
-    """Verify whether the region of a device's last position lies in a circle, apart from it, or partly in it."""
+    """Verify whether the region in which a device is lies in a circle, apart from it, or partly in it."""
     now = service.clock()
     device = found(live, principal, data.device, now)
-    position, region = _located(live, device.terminal, data.max_age, now, "LOCATION_VERIFICATION")
-    verdict, rate = match(region, data.area.center.latitude, data.area.center.longitude, data.area.radius)
+    place = _located(live, device.terminal, data.max_age, now, "LOCATION_VERIFICATION")
+    verdict, rate = place.match(data.area.center.latitude, data.area.center.longitude, data.area.radius)
     return VerifyLocationResponse(
-        verdict, format_instant(position.at_ns), msgspec.UNSET if rate is None else rate, _several(data.device, device.used)
+        verdict, format_instant(place.at_ns), msgspec.UNSET if rate is None else rate, _several(data.device, device.used)
     )
 
 
@@ -160,31 +163,38 @@ def retrieve(
     """Give the circle, or the cell, in which a device was last."""
     now = service.clock()
     device = found(live, principal, data.device, now)
-    position, region = _located(live, device.terminal, data.max_age, now, "LOCATION_RETRIEVAL")
+    place = _located(live, device.terminal, data.max_age, now, "LOCATION_RETRIEVAL")
+    region = place.region
     if region.cell and not region.plain:
         region = around(region)
     if not isinstance(data.max_surface, msgspec.UnsetType) and region.area_m2 > data.max_surface:
         raise CamaraError(
             422, "LOCATION_RETRIEVAL.UNABLE_TO_FULFILL_MAX_SURFACE", "Unable to provide accurate acceptable surface for location"
         )
-    return Location(format_instant(position.at_ns), area_of(region), _several(data.device, device.used))
+    return Location(format_instant(place.at_ns), area_of(region), _several(data.device, device.used))
 
 
-def _located(
-    live: Live, terminal: str, max_age: int | msgspec.UnsetType, now_ns: int, family: str
-) -> tuple[LastPosition, Region]:
-    """Return the last position of a terminal and the region that it means.
+def _located(live: Live, terminal: str, max_age: int | msgspec.UnsetType, now_ns: int, family: str) -> Located:
+    """Return where a terminal is.
 
     Raises:
-        CamaraError: there is none, or it is too old.
+        CamaraError: the network cannot say, or what it knows is too old.
     """
     position = live.last_positions([terminal]).result(WAIT_S).get(terminal)
-    if not isinstance(max_age, msgspec.UnsetType) and (position is None or now_ns - position.at_ns > max_age * NS_PER_S):
-        raise CamaraError(422, f"{family}.UNABLE_TO_FULFILL_MAX_AGE", "Unable to provide expected freshness for location")
-    region = None if position is None else region_of(position)
-    if position is None or region is None:
-        raise CamaraError(422, f"{family}.UNABLE_TO_LOCATE", "The network is unable to locate the device")
-    return position, region
+    oldest = None if isinstance(max_age, msgspec.UnsetType) else now_ns - max_age * NS_PER_S
+    fresh_s = oldest_used_s(live.basis.rulebook.assumptions)
+    place = located(position, live.measuring.memory.latest(terminal, until_ns=now_ns), fresh_s)
+    if oldest is not None and place is not None and place.at_ns < oldest:
+        place = place.claimed if place.claimed is not None and place.claimed.at_ns >= oldest else None
+        if place is None:
+            raise CamaraError(422, f"{family}.UNABLE_TO_FULFILL_MAX_AGE", "Unable to provide expected freshness for location")
+    if place is None:
+        none = oldest is not None and (position is None or position.at_ns < oldest)
+        code, said = ("UNABLE_TO_FULFILL_MAX_AGE", "Unable to provide expected freshness for location") if none else (
+            "UNABLE_TO_LOCATE", "The network is unable to locate the device"
+        )  # fmt: skip
+        raise CamaraError(422, f"{family}.{code}", said)
+    return place
 
 
 def area_of(region: Region) -> FoundCircle | Polygon:
