@@ -9,6 +9,8 @@ the settings assume (sites of three terminals and more that fail together).
 What is measured:
   honest    fleets of different density with their everyday trouble, two hours each: anomalies found (goal: none), beside the
             number of tests and the false alarms that alpha times tests allows
+  law       findings over alpha times tests, of the chance alone (no colluders, no least number, no share), for terminals that fail
+            each by itself, in threes, and in sixes every five hours: above 1 the law is too sharp, and the other conditions carry
   found     a disc of 30 km radius jammed or moved, with few to many terminals in it, reached to 60 and 90 %: share found,
             median time from its beginning to the first suspension, share of the rows inside that are suspended afterwards
   attacker  accounts that one attacker must hold in a cell with so many honest witnesses (worked out), and that one fewer
@@ -39,6 +41,7 @@ import pyarrow as pa
 from groundrule.detect.area_test import AreaTest
 from groundrule.detect.h3_words import cells_at
 from groundrule.detect.interference import InterferenceWatch, find
+from groundrule.detect.interference_settings import InterferenceSettings
 from groundrule.simulate.witness_fleet import Everyday, Trouble, witness_fleet
 
 COST_GOAL = 1.0  # times the plain count
@@ -60,6 +63,29 @@ def honest_fleets(fleets: int, seed: int) -> dict[str, object]:
         tests += seen.tests
         hours += 2 * terminals
     return {"terminal hours": hours, "tests": tests, "allowed by alpha": tests * AreaTest().alpha, "found": found}
+
+
+def calibration(fleets: int, seed: int) -> dict[str, object]:
+    """How many times more often than alpha the chance alone is passed, by how terminals fail together."""
+    found: dict[str, object] = {}
+    for name, usual in (
+        ("each by itself", Everyday(site_size=1, site_rate=0.0, lost_share=0.02)),
+        ("in threes, 0.02 an hour", Everyday(site_size=3, site_rate=0.02, lost_share=0.02)),
+        ("in sixes, 0.2 an hour", Everyday(site_size=6, site_rate=0.2, lost_share=0.05)),
+    ):
+        seen = []
+        for i in range(fleets):
+            fleet = witness_fleet(seed * 10_000 + i, terminals=300, seconds=7_200, spread_m=15_000, everyday=usual)
+            seen.append(find(fleet.table, accounts=fleet.accounts, settings=_alone(1e-3)))
+        lost = sum(row == "lost" for each in seen for row in each.table.column("kind").to_pylist())
+        tests = sum(each.tests for each in seen) / 3  # one kind of three
+        found[f"findings over nominal, {name}"] = round(lost / (1e-3 * tests), 2)
+    return found
+
+
+def _alone(alpha: float) -> InterferenceSettings:
+    """The chance as the only condition, every step by itself."""
+    return InterferenceSettings(resolutions=(5,), hold_s=0.0, test=AreaTest(least=1, colluders=0, share=0.0, alpha=alpha))
 
 
 def troubled_fleets(trials: int, seed: int) -> dict[str, object]:
@@ -165,12 +191,14 @@ def main() -> int:
     asked = parser.parse_args()
     seed = 7_000 + asked.seed
     honest = honest_fleets(asked.fleets, seed)
+    law = calibration(max(2, asked.fleets // 8), seed)
     found = troubled_fleets(asked.trials, seed)
     needed, held = attackers(seed)
     spent = cost(asked.rows, asked.rounds, seed)
-    figures = {"honest": honest, "found": found, "attacker": needed, "cost": spent}
+    figures = {"honest": honest, "law": law, "found": found, "attacker": needed, "cost": spent}
     goals = {
         "no honest fleet is suspended": honest["found"] == 0,
+        "the law is not too sharp for terminals that fail each by itself": law["findings over nominal, each by itself"] <= 1.0,
         "one account fewer than needed suspends nothing": held,
         "every jammed or moved area with 50 terminals and more, reached to 90 %, is found": all(
             str(value).startswith("100%") for name, value in found.items()

@@ -13,7 +13,7 @@ class InterferenceSettings:
     """How areas are watched.
 
     Attributes:
-        resolutions: H3 resolutions of the cells, finest first; 5 is 250 km², 4 is 1,770 km², 3 is 12,400 km².
+        resolutions: H3 resolutions of the cells, finest first; 5 is 250 km², 4 is 1,770 km², 3 is 12,400 km², 2 is 87,000 km².
         elsewhere: in cells that are not the finest, troubled witnesses that must be outside the finest cell that has most of
             them, besides the colluders.
         step_s: how often is counted [s].
@@ -29,7 +29,7 @@ class InterferenceSettings:
         track: what a terminal can do.
     """
 
-    resolutions: tuple[int, ...] = (5, 4, 3)
+    resolutions: tuple[int, ...] = (5, 4, 3, 2)
     elsewhere: int = 3
     step_s: float = 15.0
     window_s: float = 60.0

@@ -38,7 +38,7 @@ ESTABLISHED_DAYS: Final = 30.0
 MIN_TERMINALS: Final = 20
 MIN_OWNERS: Final = 5
 PUBLIC_RESOLUTION: Final = 3
-"""What is published: cells of this H3 resolution with at least so many troubled terminals of so many holders; as for the
+"""What is published: cells of this H3 resolution or a coarser one with at least so many troubled terminals of so many holders; as for the
 aggregates of decisions (`ledger.aggregate`)."""
 
 _VERIFICATION_COLUMNS = ("terminal_id", "at_ns", "verdict", "lat_deg", "lon_deg")
@@ -213,8 +213,8 @@ def published(
     groups: dict[tuple[int, str], list[dict[str, Any]]] = {}
     for row in anomalies.to_pylist():
         word = np.array([row["h3_cell"]], np.uint64)
-        if int(resolution_of(word)[0]) >= PUBLIC_RESOLUTION:
-            groups.setdefault((int(parents(word, PUBLIC_RESOLUTION)[0]), row["kind"]), []).append(row)
+        size = min(PUBLIC_RESOLUTION, int(resolution_of(word)[0]))
+        groups.setdefault((int(parents(word, size)[0]), row["kind"]), []).append(row)
     shown: list[dict[str, Any]] = []
     for (cell, kind), rows in groups.items():
         for part in _together(rows):

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 
 import h3.api.basic_int as h3
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import betabinom
 
 from groundrule.detect.area_test import AreaTest
-from groundrule.detect.gnss_track import Tracks
+from groundrule.detect.gnss_track import JUMPED, VOTES, Tracks
 from groundrule.detect.h3_words import cells_at, parents, resolution_of
 from groundrule.detect.interference import (
     INTERFERENCE_SCHEMA,
@@ -172,6 +174,15 @@ def test_what_is_usual_in_a_cell_is_no_anomaly() -> None:
     assert find(fleet.table, accounts=fleet.accounts).table.num_rows == 0
 
 
+def test_a_thinly_settled_country_is_seen_as_a_whole() -> None:
+    """Thirty terminals over 250 km, none near another: only a coarse cell has enough witnesses."""
+    wide = Trouble(48.0, 33.0, 400_000.0, 1_200.0, 1_800.0)
+    fleet = witness_fleet(9, terminals=30, seconds=1_800, spread_m=60_000, troubles=(wide,), everyday=Everyday(site_size=1))
+    found = find(fleet.table, accounts=fleet.accounts).table
+    assert found.num_rows > 0
+    assert set(resolution_of(found.column("h3_cell").to_numpy()).tolist()) <= {2, 3}
+
+
 # --- attackers --------------------------------------------------------------------------------------------------------
 
 
@@ -313,6 +324,19 @@ def test_the_chance_is_the_tail_of_the_beta_binomial_law(n: int, rate: float, to
     mine = test.chances(np.array([k]), np.array([n]), np.array([rate]))[0]
     theirs = betabinom.pmf(np.arange(k, n + 1), n, a, b).sum()
     assert mine == pytest.approx(min(1.0, theirs), rel=1e-6, abs=1e-280)
+
+
+@pytest.mark.parametrize("alpha", [1e-2, 1e-3, 1e-4])
+def test_under_its_law_the_chance_is_passed_as_often_as_it_says(alpha: float) -> None:
+    """400,000 cells drawn from the law; a rate of whole numbers is at most alpha, and near it where cells are large."""
+    random = np.random.default_rng(12)
+    test = AreaTest(least=0, colluders=0, share=0.0, together=0.05, least_rate=0.001)
+    n, rate = random.integers(100, 400, 400_000), random.uniform(0.02, 0.3, 400_000)
+    a, b = rate * 19.0, (1.0 - rate) * 19.0
+    k = random.binomial(n, random.beta(a, b))
+    passed = float((test.chances(k, n, rate) <= alpha).mean())
+    margin = 4 * np.sqrt(alpha / 400_000)
+    assert 0.7 * alpha - margin <= passed <= alpha + margin
 
 
 def test_the_chance_of_a_large_cell_is_a_number() -> None:
@@ -464,6 +488,28 @@ def test_an_own_numbering_of_terminals_gives_the_same(jammed: WitnessFleet) -> N
         part = jammed.table.slice(first, 5_000)
         assert plain.update(part).equals(own.update(part))
     assert key(plain.anomalies()) == key(own.anomalies())
+
+
+# --- real receivers ---------------------------------------------------------------------------------------------------
+
+
+def test_no_recorded_receiver_that_had_stayed_is_called_displaced(shared_data: Path) -> None:
+    """575 recorded tracks without jamming: three of aircraft hop after a frozen position, and no witness does."""
+    recorded = pq.read_table(shared_data / "tracks" / "tracks.parquet").sort_by([("track_id", "ascending"), ("time", "ascending")])
+    terminal = recorded.column("track_id").combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int32)
+    tracks = Tracks.empty(InterferenceSettings().track)
+    tracks.grow(int(terminal.max()) + 1)
+    n = len(recorded)
+    flags, _, _ = tracks.advance(
+        terminal, recorded.column("time").cast(pa.timestamp("ns", "UTC")).cast(pa.int64()).to_numpy(),
+        *(recorded.column(name).to_numpy().astype(np.float64) for name in ("lat", "lon")),
+        np.full(n, np.nan, np.float32), np.zeros(n, np.uint8),
+    )  # fmt: skip
+    votes, jumped = (flags & VOTES) > 0, (flags & JUMPED) > 0
+    assert n > 250_000
+    assert votes.sum() > 20_000
+    assert not (votes & jumped).any()
+    assert len(np.unique(terminal[jumped])) <= 3
 
 
 # --- input that is not as it should be --------------------------------------------------------------------------------

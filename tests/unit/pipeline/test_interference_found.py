@@ -114,7 +114,8 @@ def test_small_cells_and_few_holders_are_not_published() -> None:
     assert len(published(table(anomaly(3, 48, 33)))) == 1
     assert len(published(table(anomaly(3, 48, 33, terminals=19)))) == 0
     assert len(published(table(anomaly(3, 48, 33, accounts=4)))) == 0
-    assert len(published(table(anomaly(2, 48, 33)))) == 0  # not a resolution that is watched
+    # A coarser cell stands for itself.
+    assert published(table(anomaly(2, 48, 33))).column("h3_cell").to_pylist() == [h3.latlng_to_cell(48, 33, 2)]
 
 
 def test_fine_cells_are_gathered_into_the_coarse_cell_above_them() -> None:
@@ -142,7 +143,7 @@ def test_nothing_published_is_finer_than_it_may_be(fleet: WitnessFleet) -> None:
     shown = published(find(fleet.table, accounts=fleet.accounts).table)
     assert len(shown)
     for row in shown.to_pylist():
-        assert h3.get_resolution(row["h3_cell"]) == 3
+        assert h3.get_resolution(row["h3_cell"]) <= 3
         assert row["terminals"] >= 20
         assert row["from_ns"] % MINUTE == row["until_ns"] % MINUTE == 0
 
