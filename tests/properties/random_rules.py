@@ -44,13 +44,15 @@ WORDS: dict[str, tuple[str, ...]] = {
     "programme": ("rail", "donor"),
     "class": ("hospital", "any", "none"),
     "quota": ("ok", "exceeded"),
-    "verdict": ("consistent", "inconsistent"),
+    "verdict": ("consistent", "inconsistent", "insufficient"),
+    "assurance": ("a0", "a1", "none"),
+    "gnss": ("normal", "suspended", "lost"),
     "signals": ("clone", "any"),
     "motion": ("still", "moving"),
 }
 COUNTER = Counter("abroad", Relation("home_country", False))
 LIMITS = (-1.0, 0.0, 10.0, 20.5)
-NUMBERS = ("speed_m_s", "alt_m", "position_age_s", "stay.abroad.elapsed_days")
+NUMBERS = ("speed_m_s", "alt_m", "position_age_s", "verified_distance_m", "stay.abroad.elapsed_days")
 LATCHES = (Latch("speed_m_s", 20.0, 18.0, 30.0), Latch("speed_m_s", 10.0, 9.0), Latch("speed_m_s", 44.0, 40.0, 5.0))
 SELECTORS = (
     "country:UA", "country:RU", "land:UA", "sea:UA", "sea:*", "area:zone-1", "kind:zone", "tag:front",
@@ -58,7 +60,7 @@ SELECTORS = (
     "anywhere",
 )  # fmt: skip
 BUFFERED = ("area:zone-1", "country:UA", "kind:zone")
-DOUBTS = ("plan", "list", "position", "speed_m_s", "alt_m", "stay", "*", "account_country", "verdict")
+DOUBTS = ("plan", "list", "position", "speed_m_s", "alt_m", "stay", "*", "account_country", "verdict", "gnss")
 MOMENTS = (MIN_NS, 0, 100, 200, 300, MAX_NS)
 
 
@@ -215,7 +217,9 @@ def batch(rng: random.Random, n: int, latches: int) -> EvidenceBatch:
     present = {name: interval() for name in NUMBERS if rng.random() < 0.9}
     signals = [None, frozenset(), frozenset({"clone"}), frozenset({"other"})]
     categories = {
-        "verdict": coded([None, "consistent", "inconsistent", 3]),
+        "verdict": coded([None, "consistent", "inconsistent", "insufficient", 3]),
+        "assurance": coded([None, "a0", "a1", "none"]),
+        "gnss": coded(["normal", "suspended", "lost", "inhibited"]),
         "signals": coded(signals),
         "motion": coded(["moving", "still", None]),
     }
