@@ -23,9 +23,9 @@ from groundrule.errors import ConflictError
 from groundrule.evidence.webmap import PageText, write_webmap
 from groundrule.instant import NS_PER_S
 from groundrule.pipeline.demo_proof import Proved, prove_and_alter
-from groundrule.pipeline.demo_radio import Listened, demo_scenario, listen, told, verdicts_by_kind
+from groundrule.pipeline.demo_radio import Listened, chosen, demo_scenario, listen, listened
 from groundrule.pipeline.demo_witnesses import DemoWitnesses
-from groundrule.pipeline.explain import Found, explain_terminal
+from groundrule.pipeline.explain import Found, explain_terminals
 from groundrule.pipeline.history import all_observations
 from groundrule.pipeline.home import basis_of, create_home
 from groundrule.pipeline.home_ledger import HomeLedger, LedgerSetup, new_signers
@@ -152,18 +152,17 @@ def make_demo(
         all_observations(home), basis, after, progress=progress, started=lambda judges: last.extend(map(LastSeen, judges)),
         seen=keep,
     )  # fmt: skip
-    kinds, chosen, answers = _by_kind(fleet, basis, last[0], whatif)
+    kinds, asked, answers = _by_kind(fleet, basis, last[0], whatif)
     files |= _draw(out, fleet, basis, last, whatif, run, progress)
-    refusal = explain_terminal(home, chosen["refusal"], basis=basis)
-    acceptance = explain_terminal(home, chosen["acceptance"], basis=basis)
-    liar, jammed = told(home, basis, fleet.kinds, answers, attendance)
-    assert attendance.verifications is not None
-    radio = Listened(attendance, verdicts_by_kind(attendance.verifications, fleet.kinds), liar, jammed, radio_files)
+    liar, jammed = chosen(fleet.kinds, answers)
+    found = explain_terminals(home, [name for name in (asked["refusal"], asked["acceptance"], liar, jammed) if name], basis)
+    radio = listened(attendance, fleet.kinds, found.get(liar or ""), found.get(jammed or ""), radio_files)
     thread.join()
-    alteration, found = shown[0]
-    proof = prove_and_alter(home, run, chosen["refusal"], out)
+    alteration, again = shown[0]
+    proof = prove_and_alter(home, run, asked["refusal"], out)
     files |= {"receipt": proof.receipt, "policy": proof.policy}
-    return Demo(fleet, home, run, kinds, refusal, acceptance, radio, whatif, alteration, found, proof, files)
+    refusal, acceptance = found[asked["refusal"]], found[asked["acceptance"]]
+    return Demo(fleet, home, run, kinds, refusal, acceptance, radio, whatif, alteration, again, proof, files)
 
 
 def variant(book: Rulebook, km_h: int = WHATIF_KM_H) -> Rulebook:

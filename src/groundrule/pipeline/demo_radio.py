@@ -16,9 +16,8 @@ import pyarrow.parquet as pq
 
 from groundrule.errors import OutOfRange
 from groundrule.orbit.writing import to_omm_json
-from groundrule.pipeline.explain import Found, explain_terminal
+from groundrule.pipeline.explain import Found
 from groundrule.pipeline.interference import witnesses_of_home
-from groundrule.pipeline.judge import Basis
 from groundrule.pipeline.verifying import Attendance, verify_measurements
 from groundrule.simulate.description import Scenario, Zone
 from groundrule.simulate.fleet import LEAST_TERMINALS
@@ -100,31 +99,30 @@ def listen(home: Home, made: Generated, folder: Path) -> tuple[Attendance, dict[
     return Attendance(verifications, witnesses=lambda at_ns: witnesses_of_home(home, at_ns)), files
 
 
-def told(
-    home: Home, basis: Basis, kinds: Mapping[str, str], answers: Mapping[str, str], attendance: Attendance
-) -> tuple[Found | None, Found | None]:
-    """Explain one liar who is refused, and one terminal that is served although its satellite navigation fails.
+def chosen(kinds: Mapping[str, str], answers: Mapping[str, str]) -> tuple[str | None, str | None]:
+    """Choose a liar who is refused, and a terminal that is served although its satellite navigation fails.
 
     Args:
-        home, basis: as decided. kinds: truth of each terminal. answers: last outcome of each. attendance: as the run used it.
+        kinds: truth of each terminal. answers: last outcome of each.
     """
-    assert attendance.verifications is not None
-    said = set(attendance.verifications["terminal_id"].to_pylist())
 
-    def first(wanted: tuple[str, ...], outcome: str) -> Found | None:
-        for kind in wanted:
-            for name in sorted(said):
-                if kinds.get(name) == kind and answers.get(name) == outcome:
-                    found = explain_terminal(home, name, basis=basis)
-                    if found.radio is not None:
-                        return found
-        return None
+    def first(wanted: tuple[str, ...], outcome: str) -> str | None:
+        found = (name for kind in wanted for name, known in kinds.items() if known == kind and answers.get(name) == outcome)
+        return next(found, None)
 
     return first(LIARS, "deny"), first(JAMMED, "serve")
 
 
-def verdicts_by_kind(verifications: pa.Table, kinds: Mapping[str, str]) -> dict[str, Counter[str]]:
-    """Count verdicts by kind of terminal."""
+def listened(
+    attendance: Attendance, kinds: Mapping[str, str], liar: Found | None, jammed: Found | None, files: dict[str, Path]
+) -> Listened:
+    """Put together what radio said; an explanation in which it said nothing is left out."""
+    assert attendance.verifications is not None
+    heard = [found if found is not None and found.radio is not None else None for found in (liar, jammed)]
+    return Listened(attendance, _verdicts(attendance.verifications, kinds), heard[0], heard[1], files)
+
+
+def _verdicts(verifications: pa.Table, kinds: Mapping[str, str]) -> dict[str, Counter[str]]:
     found: dict[str, Counter[str]] = {}
     for name, verdict in zip(verifications["terminal_id"].to_pylist(), verifications["verdict"].to_pylist(), strict=True):
         found.setdefault(kinds.get(name, "unknown"), Counter())[verdict] += 1

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from groundrule.areas.index import AreaIndex
 from groundrule.errors import InputError, IntegrityError
@@ -20,7 +21,7 @@ from groundrule.pipeline.home import basis_of
 from groundrule.pipeline.judge import Basis, Judge, Judged
 from groundrule.pipeline.manifests import read_manifest, runs
 from groundrule.pipeline.overlay import Measure, OverlaidClasses
-from groundrule.records import OUTCOME_WORDS, Outcome
+from groundrule.records import OUTCOME_WORDS, Outcome, combined, filtered
 from groundrule.rules.classes import DecisionClass
 from groundrule.rules.compile import CompiledRulebook
 from groundrule.rules.evidence import Interval, Truth
@@ -134,6 +135,22 @@ def explain_terminal(
             help="the next run decides it again and says whether answers differ: groundrule replay",
         )
     return replace(found, stored=answered is None)
+
+
+def explain_terminals(home: Home, terminal_ids: Sequence[str], basis: Basis) -> dict[str, Found]:
+    """Explain the last decisions of some terminals under what they were decided under, and read the history once.
+
+    Args:
+        home: where their observations are. terminal_ids: those without observations are left out. basis: in memory.
+    """
+    table = observations_of(home, *sorted(set(terminal_ids)))
+    explainer, found = Explainer(basis.rulebook), {}
+    for name in terminal_ids:
+        own = filtered(table, pc.equal(table.column("terminal_id"), name))
+        if len(own):
+            judge = Judge(basis)
+            found[name] = explain_row(judge, judge.judge(combined(own)), len(own) - 1, explainer)
+    return found
 
 
 def basis_of_run(home: Home, manifest: Mapping[str, Any], registers: RegisterTimeline | None = None) -> Basis:

@@ -45,13 +45,13 @@ def all_observations(
         yield from ordering.sorted(stored())
 
 
-def observations_of(home: Home, terminal_id: str, *, until_ns: int | None = None) -> pa.Table:
-    """Return the decided observations of one terminal in order of time, up to and including an instant.
+def observations_of(home: Home, *terminal_ids: str, until_ns: int | None = None) -> pa.Table:
+    """Return the decided observations of some terminals in order of time, up to and including an instant.
 
     Returns:
         A table of OBSERVATION_SCHEMA; empty if there are none.
     """
-    found = read_terminals(home, "observations", [terminal_id], runs=runs(home), until_ns=until_ns)
+    found = read_terminals(home, "observations", list(terminal_ids), runs=runs(home), until_ns=until_ns)
     if not len(found):
         return OBSERVATION_SCHEMA.empty_table()
     return in_order(with_later(found).cast(OBSERVATION_SCHEMA))
