@@ -290,10 +290,15 @@ def location_degrees(judged: Judged, max_age_s: float) -> NDArray[np.uint8]:
 
 
 def verdict_degrees(judged: Judged) -> NDArray[np.uint8] | None:
-    """Return the degree of `location_unverifiable` that a verifier gives each row (uint8, shape (n,)); None where none verified."""
+    """Return the degree of `location_unverifiable` that a verifier gives each row (uint8, shape (n,)); None where none verified.
+
+    Where the place that radio gives decides, the place is verified, whatever the terminal claims.
+    """
     verdict = judged.evidence.categories.get("verdict")
     if verdict is None or not len(verdict.values):
         return None
     of = np.array([_VERDICTS.get(str(each), 0) for each in verdict.values], np.uint8)
     found: NDArray[np.uint8] = of[verdict.codes]
+    if judged.heard is not None:
+        found[judged.heard.placed(judged.basis.rulebook.assumptions.radio_position)] = 0
     return found

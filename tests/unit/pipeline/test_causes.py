@@ -127,5 +127,5 @@ def test_verdicts_and_ages_give_degrees_of_location() -> None:
         age_s=np.array([900.0, 900.1, np.nan, 5.0, 0.0, 0.0]),
     )
     verdict = Coded(np.array([0, 0, 0, 0, 1, 2], np.int32), ("consistent", "inconsistent", "ambiguous"))
-    judged = SimpleNamespace(motion=motion, evidence=SimpleNamespace(categories={"verdict": verdict}))
+    judged = SimpleNamespace(motion=motion, evidence=SimpleNamespace(categories={"verdict": verdict}), heard=None)
     assert location_degrees(judged, 900.0).tolist() == [0, 1, 2, 0, 2, 1]  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from groundrule.pipeline.causes import location_degrees
 from groundrule.pipeline.decisions import DecisionWriter
 from groundrule.pipeline.heard import heard_of, words_of
 from groundrule.pipeline.home import basis_of
@@ -111,6 +112,15 @@ def test_a_contradicted_claim_is_judged_where_radio_places_it(template: Home) ->
     for change in ({"assurance": "a0"}, {"distance_m": 20_050.0}, {"distance_m": None}, {"verdict": "insufficient"}):
         judge, found = judged(template, observation("guest", 0, 5, 5, radio={**said, **change}))
         assert rules_of(judge, found) == ["default"]
+
+
+def test_a_place_that_radio_gives_is_verified_and_one_that_it_only_contradicts_is_not(template: Home) -> None:
+    rows = [
+        observation(name, 0, 5, 15, radio=radio(-20, 5, 5, verdict, usable=usable, distance_m=1e6))
+        for name, verdict, usable in (("car", "inconsistent", True), ("guest", "inconsistent", False), ("van", "consistent", True))
+    ]
+    _, found = judged(template, *rows)
+    assert location_degrees(found, 900.0).tolist() == [0, 2, 0]
 
 
 def test_while_navigation_is_suspended_a_claim_is_no_place_and_no_denial(template: Home) -> None:

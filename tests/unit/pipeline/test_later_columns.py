@@ -13,6 +13,7 @@ from groundrule.errors import InputError
 from groundrule.pipeline.digests import table_digest
 from groundrule.pipeline.history import observations_of
 from groundrule.pipeline.live.intake import hand_in, same_content
+from groundrule.pipeline.private_records import _inputs
 from groundrule.records import LATER_COLUMNS, OBSERVATION_SCHEMA, with_later, without_silent
 from groundrule.store import history, shelving
 from groundrule.store.history import read_exactly, read_terminals, run_files
@@ -99,6 +100,18 @@ def test_files_from_before_and_after_are_read_as_one(tmp_path: Path, monkeypatch
         assert len(wanted) > 5
     monkeypatch.setattr("groundrule.pipeline.history.runs", lambda _: [1, 2])
     assert observations_of(home, "t1").schema.names == OBSERVATION_SCHEMA.names
+
+
+def test_private_records_keep_their_digest_and_cover_what_radio_says() -> None:
+    row = {name: value for name, value in heard().to_pylist()[9].items() if name not in ("source", "source_row")}
+    bare = {name: value for name, value in row.items() if name not in LATER_COLUMNS}
+    silent = _inputs({**row, "radio": None, "gnss_state": None}, "sha256:0")
+    assert _inputs(bare, "sha256:0") == silent
+    # Digest of this observation by the version before the columns existed.
+    assert silent == "97fa905ac40f6b069874fa25654c94edced983b65fc9ac48e7cbd51805f50302"
+    assert _inputs({**row, "gnss_state": "lost"}, "sha256:0") != _inputs(row, "sha256:0") != silent
+    moved = {**row, "radio": {**row["radio"], "alternatives": [{"lat_deg": 1.0, "lon_deg": 2.0, "weight": 0.5}]}}
+    assert _inputs(moved, "sha256:0") != _inputs(row, "sha256:0")
 
 
 def test_a_terminal_tells_of_its_satellite_navigation_and_not_of_radio() -> None:
