@@ -116,6 +116,10 @@ export interface Explanation {
   would_still_deny?: string[];
   areas?: AreaHit[];
   position?: { lat_deg: number; lon_deg: number } | null;
+  /** What radio and satellite navigation say, in words. */
+  heard?: string[];
+  /** Id of the verification that was attached to the observation. */
+  verification?: string;
 }
 
 export interface TrackAnswer {

@@ -77,6 +77,7 @@ export default function InterferencePage(): JSX.Element {
   const cells = useMemo(() => (found.data?.cells?.features ?? []) as unknown as Cell[], [found.data]);
   const span = useMemo(() => sliderOf(cells.map((cell) => cell.properties)), [cells]);
   const [at, setAt] = useState<number | null>(null);
+  const [legend, setLegend] = useState(() => window.innerWidth > 700);
   useEffect(() => setAt(null), [span?.[0], span?.[1]]);
   const shown = useMemo(() => cells.filter((cell) => !hidden.has(cell.properties.kind) && isOn(cell.properties, at)), [cells, hidden, at]);
 
@@ -121,22 +122,29 @@ export default function InterferencePage(): JSX.Element {
       <div class="map-stage">
         <div class="map-holder" ref={holder} />
         {cannotDraw ? <p class="note warn map-wait">{t('map.no_webgl')}</p> : !map && !problem ? <div class="map-wait"><Loading /></div> : null}
-        <div class="map-box map-legend">
+        <div class={`map-box map-legend${legend ? '' : ' folded'}`}>
           <div class="map-legend-head">
             <h2>{t('interference.kinds')}</h2>
+            <button type="button" class="icon-button small" aria-expanded={legend} aria-label={t('interference.kinds')} onClick={() => setLegend(!legend)}>
+              <Icon name={legend ? 'down' : 'right'} />
+            </button>
           </div>
-          <ul class="plain" aria-label={t('interference.kinds_help')}>
-            {KINDS.map((kind) => (
-              <li>
-                <button type="button" class="legend-row" aria-pressed={!hidden.has(kind)} onClick={() => toggle(kind)}>
-                  <Swatch colour={colourOf(kind, dark)} shape={kind === 'lost' ? 'ring' : 'dot'} />
-                  <span>{t(`interference.${kind}`)}</span>
-                  <span class="figure">{told?.state === 'ready' ? number(count(kind), prefer) : '–'}</span>
-                </button>
-              </li>
-            ))}
-          </ul>
-          <p class="quiet map-note">{t('interference.not_guilt')}</p>
+          {legend ? (
+            <>
+              <ul class="plain" aria-label={t('interference.kinds_help')}>
+                {KINDS.map((kind) => (
+                  <li>
+                    <button type="button" class="legend-row" aria-pressed={!hidden.has(kind)} onClick={() => toggle(kind)}>
+                      <Swatch colour={colourOf(kind, dark)} shape={kind === 'lost' ? 'ring' : 'dot'} />
+                      <span>{t(`interference.${kind}`)}</span>
+                      <span class="figure">{told?.state === 'ready' ? number(count(kind), prefer) : '–'}</span>
+                    </button>
+                  </li>
+                ))}
+              </ul>
+              <p class="quiet map-note">{t('interference.not_guilt')}</p>
+            </>
+          ) : null}
         </div>
         {found.problem ?? problem ? (
           <div class="map-problem">

@@ -102,6 +102,21 @@ function Why({ why }: { why: Explanation }): JSX.Element {
   const also = why.also ?? why.would_still_deny ?? [];
   return (
     <>
+      {why.heard?.length ? (
+        <>
+          <h3>{t('terminal.heard')}</h3>
+          <ul>
+            {why.heard.map((each) => (
+              <li>{each}</li>
+            ))}
+          </ul>
+          {why.verification ? (
+            <p>
+              <a href={`/verifications/${encodeURIComponent(why.verification)}`}>{t('terminal.verification')}</a>
+            </p>
+          ) : null}
+        </>
+      ) : null}
       <h3>{t('terminal.applied')}</h3>
       <ul class="rules">
         {applied.map((rule) => {

@@ -195,8 +195,8 @@ def test_without_good_orbits_a_batch_is_taken_and_its_terminals_are_insufficient
         assert all(reason in row["conditions"] for row in rows)
         assert answer.accepted == 0
         assert len(answer.rejected) == len(measured())
-        # A doubt about a place is an outage's matter: a person may look, and nobody is denied.
-        assert told(live, claim("car", 65)) == [("car", "review", "outage")]
+        # Whoever is measured in vain fares no worse than who is not measured.
+        assert told(live, claim("car", 65)) == [("car", "serve", "default")]
         kept = read_verifications(live.home, terminal="car").to_pylist()
         assert kept[0]["words"].startswith("Nothing was verified")
 
