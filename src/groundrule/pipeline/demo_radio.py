@@ -56,7 +56,10 @@ class Listened:
 
 
 def demo_scenario(terminals: int, minutes: float) -> Scenario:
-    """Return the shipped scenario for a fleet of another size and duration; what happens in it happens at the same share of it.
+    """Return the shipped scenario for a fleet of another size and duration.
+
+    Jamming and outages happen at the same share of it. False signals begin when the scenario says, or not at all: that
+    receivers were led astray together is only told where they were known to be at home, which takes ten minutes.
 
     Raises:
         OutOfRange: too few terminals, or no duration.
@@ -77,7 +80,7 @@ def demo_scenario(terminals: int, minutes: float) -> Scenario:
 
     return replace(
         read, world=terminals - others, duration_s=60.0 * minutes, jamming=tuple(map(stretched, read.jamming)),
-        spoofing=tuple(replace(one, zone=stretched(one.zone)) for one in read.spoofing),
+        spoofing=tuple(replace(one, zone=replace(one.zone, until_s=60.0 * minutes)) for one in read.spoofing),
         outages=tuple(map(stretched, read.outages)),
     )  # fmt: skip
 
