@@ -159,7 +159,8 @@ class Judge:
         Returns:
             Decisions and everything they rest on.
         """
-        table = combined(table)
+        # What was measured before was measured of a table in one piece.
+        table = combined(table) if measured is None else table
         n = len(table)
         ids = table.column("terminal_id")
         rows = self.basis.registers.add(ids) if known is None else known

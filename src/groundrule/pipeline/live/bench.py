@@ -288,9 +288,10 @@ class Bench:
         classes = self._classifier.of(judged)
         columns = columns_of(judged, self._generation, self.answers.book, classes.codes)
         degraded = None
-        locations = verdict_degrees(judged)
+        # A position that is old or not there is the rulebook's own matter here, and so is a verdict that it tests: whoever is
+        # measured and not found guilty of anything by the rules must not fare worse than who is not measured.
+        locations = None if "verdict" in self.judge.basis.compiled.categories else verdict_degrees(judged)
         if causes.degrees or (locations is not None and locations.any()):
-            # A position that is old or not there is the rulebook's own matter here; one that a verifier doubts is an outage's.
             locations = np.zeros(len(table), np.uint8) if locations is None else locations
             degraded = decide_under(self.judge, judged, classes, causes, locations=locations).degraded
             columns["answer"] = answer_codes(degraded.outcome, degraded.state)
@@ -359,7 +360,7 @@ class Bench:
             keep: remember the answers.
             measured: what the table says of places and speeds, where that was read already.
         """
-        if order is None and len(found) and not found.any():
+        if order is None and len(found) and not np.count_nonzero(found):
             whole = self.judge_rows(table, causes, rows, measured)
             return Answers(whole, self.remember(whole) if keep else None, None)
         fresh = np.flatnonzero(found == FRESH) if order is None else order[found[order] == FRESH]
