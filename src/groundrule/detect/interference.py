@@ -197,6 +197,37 @@ class InterferenceWatch:
         """Return a batch with `gnss_state` by what is known already; finds nothing new."""
         return self._run(table, None, counts=False)
 
+    def answer(self, table: pa.Table, *, now_ns: int | None = None) -> pa.Table:
+        """Return a batch with `gnss_state` by what is known already, and learn nothing from it.
+
+        For who must not remember rows before they are stored; he gives them to `update` afterwards. Steps that the batch's
+        newest row brings to an end are counted; a terminal is where it last was at home before the batch.
+
+        Args:
+            table: observations.
+            now_ns: clock of the caller; rows from beyond it end no steps [ns, UTC].
+        """
+        t_ns = table.column("observed_at").to_numpy().astype(np.int64)
+        if not len(t_ns):
+            return table
+        newest = int(t_ns.max()) if now_ns is None else min(int(t_ns.max()), now_ns)
+        self._watermark = max(self._watermark, newest)
+        self.suspicions.close(int(self.suspicions.steps_ended(np.array([self._watermark]))[0]), self._account_of_terminal)
+        if not self.suspicions.any_at(int(t_ns.min())):
+            return table
+        terminal = self._numbers(table.column("terminal_id"))
+        lat, lon, _, said = places(table)
+        place = self._tracks.rows["cell"][terminal]
+        fresh = np.flatnonzero((place < 0) & np.isfinite(lat))
+        place[fresh] = self.suspicions.codes(cells_at(lat[fresh], lon[fresh], self._how.resolutions[0]))
+        own = (said == REPORTED) | (said == ABSENT)
+        return with_state(table, self.suspicions.holds(place, t_ns) & own)
+
+    def ask_again(self, accounts: Mapping[str, str] | AccountOf) -> None:
+        """Take other accounts from now on: every terminal is asked for anew when it next speaks."""
+        self.accounts = accounts
+        self._account_of_terminal[:] = _NOT_ASKED
+
     def finish(self) -> None:
         """Count what is pending, as if time had gone on."""
         self.suspicions.close_all(self._account_of_terminal)

@@ -351,6 +351,10 @@ class Suspicions:
         self.codes(cells_at(np.array([lat]), np.array([lon]), self._scales[0].resolution))
         assert cell in self._scales[number].code_of, f"cell {cell:x}"
 
+    def any_at(self, t_ns: int) -> bool:
+        """Say whether anything is suspended at or after an instant [ns, UTC]."""
+        return t_ns < self._last_until
+
     def holds(self, place: NDArray[np.int32], t_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Say which rows fall into a suspension.
 

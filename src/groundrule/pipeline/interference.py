@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import shapely
+import sqlalchemy as sa
 
 from groundrule.detect.h3_words import parents, resolution_of
 from groundrule.detect.interference import INTERFERENCE_SCHEMA, Anomalies, InterferenceWatch
@@ -28,7 +29,7 @@ from groundrule.pipeline.area_cells import shapes_of, touches
 from groundrule.pipeline.history import all_observations
 from groundrule.store.home import Home
 from groundrule.store.ordering import Ordering
-from groundrule.store.registers import Registers
+from groundrule.store.registers import Registers, holds, table_of
 from groundrule.store.verifications import read_verifications as kept_verifications
 from groundrule.store.workplace import workplace
 
@@ -75,18 +76,22 @@ def witnesses_of(registers: Registers, at_ns: int, *, established_days: float = 
         at_ns: as of when [ns, UTC].
         established_days: [days].
     """
-    party = {
-        row["account_id"]: (row["party_id"], row["state"]) for row in registers.rows("accounts", valid_at_ns=at_ns)
-    }
     latest = at_ns - int(established_days * NS_PER_DAY)
-    found = {}
-    for row in registers.rows("terminals", valid_at_ns=at_ns):
-        account = row["account_id"]
-        if account is None or (row["activated_at"] is not None and row["activated_at"] > latest):
-            continue
-        holder, state = party.get(account, (None, None))
-        if state in {None, "active"}:
-            found[row["terminal_id"]] = f"party {holder}" if holder is not None else f"account {account}"
+    accounts, terminals = table_of("accounts"), table_of("terminals")
+    with registers.reading() as connection:
+        asked = sa.select(accounts.c.account_id, accounts.c.party_id, accounts.c.state).where(holds(accounts, at_ns, None))
+        holder = {
+            name: (f"party {party}" if party is not None else f"account {name}") if state in {None, "active"} else None
+            for name, party, state in connection.execute(asked)
+        }
+        asked = sa.select(terminals.c.terminal_id, terminals.c.account_id, terminals.c.activated_at).where(
+            holds(terminals, at_ns, None), terminals.c.account_id.is_not(None)
+        )
+        found = {}
+        for terminal, account, activated in connection.execute(asked.execution_options(yield_per=10_000)):
+            who = holder.get(account, f"account {account}")
+            if who is not None and (activated is None or activated <= latest):
+                found[terminal] = who
     return found
 
 

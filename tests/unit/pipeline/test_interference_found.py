@@ -18,7 +18,7 @@ from groundrule.detect.interference import INTERFERENCE_SCHEMA, find
 from groundrule.errors import InputError
 from groundrule.evidence.interference_map import draw_interference, picture_of_interference
 from groundrule.evidence.outlines import Outlines
-from groundrule.instant import NS_PER_DAY
+from groundrule.instant import NS_PER_DAY, format_instant
 from groundrule.pipeline.interference import (
     cell_shape,
     geojson,
@@ -30,7 +30,9 @@ from groundrule.pipeline.interference import (
     words_of,
 )
 from groundrule.simulate.witness_fleet import Trouble, WitnessFleet, witness_fleet
+from groundrule.store.home import Home
 from groundrule.store.registers import Registers
+from small_home import RECORDED, register
 
 START_NS = 1_780_272_000_000_000_000
 MINUTE = 60_000_000_000
@@ -74,37 +76,18 @@ def test_nothing_to_watch_is_no_interference() -> None:
     assert (found.anomalies.table.num_rows, found.terminals, found.from_ns) == (0, 0, None)
 
 
-class FakeRegisters:
-    """Registers that hold what a test says."""
-
-    def __init__(self, terminals: list[dict[str, object]], accounts: list[dict[str, object]]) -> None:
-        self._held = {"terminals": terminals, "accounts": accounts}
-
-    def rows(self, kind: str, *, valid_at_ns: int) -> list[dict[str, object]]:
-        assert valid_at_ns == START_NS
-        return self._held[kind]
-
-
-def test_witnesses_are_established_holders_with_active_accounts() -> None:
-    old, new = START_NS - 31 * NS_PER_DAY, START_NS - 29 * NS_PER_DAY
-    registers = FakeRegisters(
-        [
-            {"terminal_id": "a", "account_id": "1", "activated_at": old},
-            {"terminal_id": "b", "account_id": "2", "activated_at": old},
-            {"terminal_id": "new", "account_id": "1", "activated_at": new},
-            {"terminal_id": "unknown age", "account_id": "3", "activated_at": None},
-            {"terminal_id": "nobody's", "account_id": None, "activated_at": old},
-            {"terminal_id": "disabled", "account_id": "4", "activated_at": old},
-        ],
-        [
-            {"account_id": "1", "party_id": "p", "state": "active"},
-            {"account_id": "2", "party_id": "p", "state": None},
-            {"account_id": "4", "party_id": "q", "state": "disabled"},
-        ],
-    )
-    witnesses = witnesses_of(registers, START_NS)  # type: ignore[arg-type]  # stands in for Registers
-    assert witnesses == {"a": "party p", "b": "party p", "unknown age": "account 3"}
-    assert Registers.rows is not None
+def test_witnesses_are_established_holders_with_active_accounts(home: Home) -> None:
+    old, new = RECORDED - 31 * NS_PER_DAY, RECORDED - 29 * NS_PER_DAY
+    register(home, "accounts", "account_id,party_id,state\n1,p,active\n2,p,\n4,q,disabled\n")
+    lines = [f"a,1,{format_instant(old)}", f"b,2,{format_instant(old)}", f"new,1,{format_instant(new)}", "unknown age,3,",
+             f"nobody's,,{format_instant(old)}", f"disabled,4,{format_instant(old)}"]  # fmt: skip
+    register(home, "terminals", "\n".join(["terminal_id,account_id,activated_at", *lines, ""]))
+    with Registers.open(home) as registers:
+        witnesses = witnesses_of(registers, RECORDED)
+    mine = {name: witnesses[name] for name in witnesses if name not in {"car", "train", "guest", "van", "late payer"}}
+    assert mine == {"a": "party p", "b": "party p", "unknown age": "account 3"}
+    assert witnesses["car"] == witnesses["train"] == "party p1"
+    assert "late payer" not in witnesses  # whose account is suspended
 
 
 # --- publishing -------------------------------------------------------------------------------------------------------

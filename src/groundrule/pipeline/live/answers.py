@@ -178,6 +178,7 @@ class LiveSettings:
         event_days: how long events are kept [days].
         event_rows: most events that are kept.
         check_every_s: how often health is looked at [s].
+        interference: look for areas where satellite navigation is disturbed, and suspend positions there.
     """
 
     commit_every_s: float = 60.0
@@ -191,6 +192,7 @@ class LiveSettings:
     event_days: float = 30.0
     event_rows: int = 2_000_000
     check_every_s: float = 15.0
+    interference: bool = True
 
 
 @dataclass(frozen=True, slots=True)

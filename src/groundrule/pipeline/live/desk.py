@@ -35,6 +35,7 @@ from groundrule.pipeline.live.bench import Bench, Fresh
 from groundrule.pipeline.live.claims import claims_in
 from groundrule.pipeline.live.commands import Command, failed_future, log_what_is_due, run_command
 from groundrule.pipeline.live.committing import Chunk, Committer, Done, Work
+from groundrule.pipeline.live.disturbed import Disturbances
 from groundrule.pipeline.live.fleet_view import FleetView
 from groundrule.pipeline.live.health import Health
 from groundrule.pipeline.live.in_force import InForce
@@ -255,8 +256,9 @@ class Live:
         self.measuring = Measuring(home, self.events, self.settings, self._clock, self._claims)
         stack.callback(self.measuring.close)
         self._taker = Taker(
-            self._bench, self._writer, self._health, self._announcer, self.events, self.settings, self._clock, self.measuring.memory
-        )
+            self._bench, self._writer, self._health, self._announcer, self.events, self.settings, self._clock, self.measuring.memory,
+            Disturbances(home, self._clock) if self.settings.interference else None,
+        )  # fmt: skip
         self._taker.count(torn_segments=crash.torn, damaged_segments=len(crash.damaged), recovered_rows=others)
         for segment in crash.left:
             for _, frame in read_frames(segment.path):

@@ -7,6 +7,7 @@ tables; a test holds the two against each other. A terminal of which nothing was
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -55,11 +56,13 @@ class RadioMemory:
         most: terminals that are kept.
         forgotten: terminals that were forgotten because there were more.
         ignored: verifications that say what cannot be, by reason.
+        also: is given what is taken in, on the same thread.
     """
 
     most: int = TERMINALS_KEPT
     forgotten: int = 0
     ignored: dict[str, int] = field(default_factory=dict)
+    also: Callable[[pa.Table], object] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _places: dict[str, list[_Place]] = field(default_factory=dict)
     _batches: dict[int, _Batch] = field(default_factory=dict)
@@ -78,6 +81,8 @@ class RadioMemory:
         Args:
             table: VERIFICATION_SCHEMA, in any order; what says what cannot be is counted and left out.
         """
+        if self.also is not None:
+            self.also(table)
         known = Verifications.of(table)
         ids = known.ids.to_pylist()
         which = known.keys // (len(known.times) + 1)

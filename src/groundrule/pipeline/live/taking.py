@@ -21,6 +21,7 @@ from groundrule.pipeline.live.announcing import Announcer
 from groundrule.pipeline.live.answers import Answered, Brief, LiveSettings, NotGood, Stamp
 from groundrule.pipeline.live.bench import Answers, Bench, location_age_s
 from groundrule.pipeline.live.committing import Chunk, Work
+from groundrule.pipeline.live.disturbed import Disturbances
 from groundrule.pipeline.live.health import Health
 from groundrule.pipeline.live.heard import RadioMemory
 from groundrule.pipeline.live.intake import (
@@ -57,6 +58,7 @@ class Taker:
         events: knows idempotency keys of the past.
         settings, clock: as for the desk.
         radio: knows what radio said last of each terminal.
+        disturbances: knows which areas are disturbed; None where nobody looks.
     Attributes:
         work: what the next run takes.
         counters: what happened, by name; changed under `lock`.
@@ -65,11 +67,14 @@ class Taker:
 
     def __init__(
         self, bench: Bench, writer: SegmentWriter, health: Health, announcer: Announcer, events: EventLog, settings: LiveSettings,
-        clock: Callable[[], int], radio: RadioMemory | None = None,
+        clock: Callable[[], int], radio: RadioMemory | None = None, disturbances: Disturbances | None = None,
     ) -> None:  # fmt: skip
         self._bench, self._writer, self._health, self._announcer = bench, writer, health, announcer
         self._events, self._settings, self._clock = events, settings, clock
         self._radio = RadioMemory() if radio is None else radio  # an empty one is false
+        self.disturbances = disturbances
+        if disturbances is not None:
+            self._radio.also = disturbances.hear
         self.work = Work()
         self.lock = threading.Lock()
         self.counters: Counter[str] = Counter(dict.fromkeys(COUNTERS, 0))
@@ -228,13 +233,18 @@ class Taker:
         before = self._bench.frontier[rows]
         found, order = self._sorted_out(group, rows)
         # What comes late is left as it is: whether it was known before must not depend on what was measured meanwhile.
-        group.rows = self._heard(group.rows, (found == FRESH) if found.any() else None)
+        new = (found == FRESH) if found.any() else None
+        group.rows = self._heard(group.rows, new)
+        if self.disturbances is not None:
+            group.rows = self.disturbances.suspend(group.rows, new)
         try:
             self._write(group, found)
         except GroundruleError:
             self._bench.frontier[rows] = before
             self.count(refused_by_disk=len(group))
             raise
+        if self.disturbances is not None:
+            self.disturbances.learn(group.rows, new)
         answers, location = self._judge(group, rows, found, order)
         late, known = (int((found == kind).sum()) for kind in (LATE, KNOWN)) if found.any() else (0, 0)
         self.count(accepted=len(group) - known, late=late, duplicates=known, submissions=len(group.parts), groups=1)
@@ -371,6 +381,8 @@ class Taker:
         rows = self._bench.rows_of(group.rows.column("terminal_id"))
         found, order = self._sorted_out(group, rows)
         self._judge(group, rows, found, order)
+        if self.disturbances is not None:
+            self.disturbances.learn(group.rows, found == FRESH)
         if key:
             self._keep(key, content, None)
             self.work.keys.append((key, content, int(metadata["received_at_ns"])))
