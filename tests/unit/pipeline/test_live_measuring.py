@@ -19,6 +19,7 @@ from groundrule.errors import ConflictError, InputError, StoreError
 from groundrule.instant import NS_PER_S
 from groundrule.orbit.generate import generate
 from groundrule.pipeline.home_ledger import LedgerSetup
+from groundrule.pipeline.live import measuring
 from groundrule.pipeline.live.answers import LiveSettings
 from groundrule.pipeline.live.desk import Live
 from groundrule.pipeline.live.heard import EACH_KEPT, RadioMemory
@@ -304,3 +305,33 @@ def test_the_memory_has_bounds() -> None:
     assert len(memory._batches) <= 3 * EACH_KEPT
     late = memory.latest("e", until_ns=START_NS + 8 * NS_PER_S)
     assert late is None or late["at_ns"] <= START_NS + 8 * NS_PER_S
+
+
+def test_what_the_disk_refuses_never_happened(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    told(live, claim("car", 0), claim("car", 30))
+
+    def full(*_: Any) -> None:
+        raise StoreError("no room", full=True)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(measuring, "write_verifications", full)
+        with pytest.raises(StoreError, match="no room"):
+            live.measuring.submit(measured(), source="gateway", key="k").result(60)
+    assert told(live, claim("car", 65)) == [("car", "serve", "default")]
+    # The same key again is the first use of it.
+    answer = live.measuring.submit(measured(), source="gateway", key="k").result(60)
+    assert not answer.taken_before
+    assert told(live, claim("car", 70)) == [("car", "review", "lies")]
+
+
+def test_measurements_and_observations_at_once_harm_neither(live: Live) -> None:
+    told(live, claim("car", 0), claim("car", 30), claim("guest", 30))
+    waiting = [live.measuring.submit(measured(), source=f"gateway {k}", key=str(k)) for k in range(6)]
+    both = [pa.Table.from_pylist([claim(name, 60 + k / 10) for name in ("car", "guest")]) for k in range(60)]
+    answers = [live.submit(table, source="test") for table in both]
+    assert all(each.result(60).accepted == 2 for each in answers)
+    assert all(len(each.result(60).verifications) == 2 for each in waiting)
+    assert told(live, claim("car", 75)) == [("car", "review", "lies")]
+    assert live.commit().result(60) is not None
+    assert live.status().counters["differences"] == 0
+    assert replay(live.home).identical
