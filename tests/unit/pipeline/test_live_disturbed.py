@@ -99,6 +99,8 @@ def test_what_is_written_is_suspended_as_one_watch_over_the_stream_says(live: Li
     # Also those that kept their positions, of the same area.
     assert written["t29", step(STEPS - 1).column("observed_at")[29].as_py()]
     assert live.status().counters["differences"] == 0
+    assert live.status().counters["suspended"] == sum(wanted.values())
+    assert {check.name: check.ok for check in live.status().checks}["interference"]
 
 
 def test_a_replay_of_what_was_suspended_is_the_same_byte_for_byte(live: Live, clock: Clock, home: Home) -> None:

@@ -199,6 +199,7 @@ class Live:
             Check("basis", not self._in_force.fault, self._in_force.fault),
             Check("events", not lost, lost),
             Check("verifications", not self.measuring.fault, self.measuring.fault),
+            Check("interference", not self._taker.watch_fault, self._taker.watch_fault),
             self._committer.second.check(),
             *seen.checks,
         )

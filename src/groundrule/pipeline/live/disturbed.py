@@ -51,13 +51,12 @@ class Disturbances:
 
     Attributes:
         watch: what is known.
-        suspended: rows that were suspended.
         fault: why holders or history could not be read, or empty: then nobody is a witness, or those before.
     """
 
     def __init__(self, home: Home, clock: Callable[[], int]) -> None:
         self._home, self._clock = home, clock
-        self.suspended, self.fault = 0, ""
+        self.fault = ""
         self._heard: deque[pa.Table] = deque()
         self._waiting: list[pa.Table] = []
         self._rows = 0
@@ -68,8 +67,8 @@ class Disturbances:
         self.watch = InterferenceWatch(accounts=self._holders(), number=TerminalIndex().add)
         self._restore()
 
-    def suspend(self, rows: pa.Table, chosen: NDArray[np.bool_] | None) -> pa.Table:
-        """Return a group's rows with `suspended` where their area is disturbed; the same object where none is.
+    def suspend(self, rows: pa.Table, chosen: NDArray[np.bool_] | None) -> tuple[pa.Table, int]:
+        """Return a group's rows with `suspended` where their area is disturbed, the same object where none is; and how many.
 
         Args:
             rows: OBSERVATION_SCHEMA, as they are to be written.
@@ -83,16 +82,15 @@ class Disturbances:
             self._settle()
         answered = self.watch.answer(rows, now_ns=now)
         if answered is rows:
-            return rows
+            return rows, 0
         state = answered.column("gnss_state")
         hit = pc.fill_null(pc.equal(state, "suspended"), False)
         if chosen is not None:
             hit = pc.and_(hit, pa.array(chosen))
         count = int(pc.sum(hit).as_py() or 0)
         if not count:
-            return rows
-        self.suspended += count
-        return rows.set_column(_STATE, OBSERVATION_SCHEMA.field(_STATE), pc.if_else(hit, state, rows.column("gnss_state")))
+            return rows, 0
+        return rows.set_column(_STATE, OBSERVATION_SCHEMA.field(_STATE), pc.if_else(hit, state, rows.column("gnss_state"))), count
 
     def learn(self, rows: pa.Table, chosen: NDArray[np.bool_] | None) -> None:
         """Take rows that are durable; those that are not chosen came late, or twice, and say nothing."""

@@ -42,7 +42,7 @@ Rows = NDArray[np.int32]
 COUNTERS: Final = (
     "submissions", "groups", "accepted", "late", "duplicates", "rejected", "repeated_keys", "refused_busy", "refused_by_disk",
     "changes", "runs", "failed_runs", "committed", "corrected", "over_late", "duplicates_in_runs", "differences",
-    "recovered_rows", "torn_segments", "damaged_segments",
+    "recovered_rows", "torn_segments", "damaged_segments", "suspended",
 )  # fmt: skip
 """What is counted since the start; rows, unless the name says otherwise."""
 
@@ -90,6 +90,11 @@ class Taker:
     def pending(self) -> int:
         """Acknowledged rows that no run holds."""
         return self.work.stored + self._writer.rows
+
+    @property
+    def watch_fault(self) -> str:
+        """Why disturbed areas cannot be found, or empty."""
+        return "" if self.disturbances is None else self.disturbances.fault
 
     def count(self, **more: int) -> None:
         """Count what happened."""
@@ -235,8 +240,9 @@ class Taker:
         # What comes late is left as it is: whether it was known before must not depend on what was measured meanwhile.
         new = (found == FRESH) if found.any() else None
         group.rows = self._heard(group.rows, new)
+        suspended = 0
         if self.disturbances is not None:
-            group.rows = self.disturbances.suspend(group.rows, new)
+            group.rows, suspended = self.disturbances.suspend(group.rows, new)
         try:
             self._write(group, found)
         except GroundruleError:
@@ -247,7 +253,7 @@ class Taker:
             self.disturbances.learn(group.rows, new)
         answers, location = self._judge(group, rows, found, order)
         late, known = (int((found == kind).sum()) for kind in (LATE, KNOWN)) if found.any() else (0, 0)
-        self.count(accepted=len(group) - known, late=late, duplicates=known, submissions=len(group.parts), groups=1)
+        self.count(accepted=len(group) - known, late=late, duplicates=known, submissions=len(group.parts), groups=1, suspended=suspended)
         if group.brief:
             self._answer_briefly(group, answers, found if late or known else None, location)
             return
