@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Drawing } from '../src/api/sky';
 import { away, between, footprint, hues, unbroken } from '../src/map/overlay';
-import { boxOfCells, isOn, sliderOf } from '../src/pages/interference';
+import { boxOfCells, endOf, isOn, sliderOf } from '../src/pages/interference';
 import { newestEpoch, placeOf, turned } from '../src/pages/satellites';
 import { boxOf, gradeOf } from '../src/pages/verification';
 
@@ -79,6 +79,10 @@ describe('disturbed cells', () => {
     expect(from).toBeLessThan(Date.parse(one.from));
     expect(until).toBeGreaterThan(Date.parse('2026-06-03T06:10:00Z'));
     expect([from % 15_000, until % 15_000]).toEqual([0, 0]);
+  });
+  it('end on the day they began, or say which', () => {
+    expect(endOf('2026-02-10 06:20 UTC', '2026-02-10 06:35 UTC')).toBe('06:35 UTC');
+    expect(endOf('2026-02-10 23:50 UTC', '2026-02-11 00:05 UTC')).toBe('2026-02-11 00:05 UTC');
   });
   it('are shown whole', () => {
     const at = (coordinates: unknown) => ({ type: 'Feature', properties: {}, geometry: { type: 'MultiPolygon', coordinates } }) as never;

@@ -74,8 +74,10 @@ export function TrackMap({ path, lat, lon }: { path: string; lat: number | null;
       setData(map, 'track', line.length > 1 ? { type: 'Feature', properties: {}, geometry: { type: 'LineString', coordinates: line } } : { type: 'FeatureCollection', features: [] });
       setData(map, 'chosen', lat === null || lon === null ? { type: 'FeatureCollection', features: [] } : { type: 'Feature', properties: {}, geometry: { type: 'Point', coordinates: [lon, lat] } });
       if (line.length > 1) {
-        const lons = line.map(([x]) => x);
-        const lats = line.map(([, y]) => y);
+        // Where radio places a terminal may be far from where it says that it is: both are shown.
+        const near = lon === null ? [] : [lon + 360 * Math.round((line[0]![0] - lon) / 360)];
+        const lons = [...line.map(([x]) => x), ...near];
+        const lats = [...line.map(([, y]) => y), ...(lat === null ? [] : [lat])];
         map.fitBounds([[Math.min(...lons), Math.min(...lats)], [Math.max(...lons), Math.max(...lats)]], { padding: 40, maxZoom: 6.5, animate: false });
       }
     });

@@ -43,6 +43,11 @@ export function sliderOf(cells: readonly InterferenceCell[]): readonly [number, 
   return [Math.floor((first - margin) / STEP_MS) * STEP_MS, Math.ceil((last + margin) / STEP_MS) * STEP_MS];
 }
 
+/** The end of an interval, without its day where that is the day it began. */
+export function endOf(from: string, until: string): string {
+  return from.slice(0, 10) === until.slice(0, 10) ? until.slice(11) : until;
+}
+
 /** The box around cells, or null. */
 export function boxOfCells(cells: readonly Feature<Polygon | MultiPolygon>[]): [[number, number], [number, number]] | null {
   const box: [[number, number], [number, number]] = [[Infinity, Infinity], [-Infinity, -Infinity]];
@@ -228,7 +233,7 @@ export default function InterferencePage(): JSX.Element {
                       <>
                         {t(`interference.${cell.kind as Kind}`)} {cell.pattern ? <Tag>{codeWord(t, 'pattern', cell.pattern)}</Tag> : null}
                         <span class="quiet cell-time">
-                          <Time at={cell.from} detail="minute" /> – <Time at={cell.until} detail="minute" />
+                          <Time at={cell.from} detail="minute" /> – {endOf(time(cell.from, prefer, 'minute'), time(cell.until, prefer, 'minute'))}
                         </span>
                       </>
                     ),
