@@ -15,7 +15,7 @@ from groundrule.cli.orbits import loaded_elements
 from groundrule.cli.output import print_json, print_table, print_text, progress, warn
 from groundrule.errors import InputError
 from groundrule.instant import format_instant
-from groundrule.pipeline.coverage import NOTE, Constellation, Coverage, coverage
+from groundrule.pipeline.coverage import NOTE, Constellation, Coverage, coverage, providers
 from groundrule.pipeline.manifests import runs
 from groundrule.pipeline.spill_over import SpillOver, spill_over
 from groundrule.store.area_store import load_areas
@@ -33,6 +33,7 @@ class Asked:
         home: folder of the home. elements: files of elements; None: those of the home.
         at_ns: start [ns, UTC]; None is now. hours, step_s: how long and how often is looked.
         mask_deg: lowest elevation [degree]. points: at most so many.
+        constellations: only these; none is all that could carry traffic.
         own: the home's own constellation, which is no other. cell_resolution: H3 resolution of the network's cells.
         map_path: picture to write, or None.
     """
@@ -45,6 +46,7 @@ class Asked:
     step_s: float
     mask_deg: float
     points: int
+    constellations: tuple[str, ...]
     own: str | None
     cell_resolution: int
     map_path: Path | None
@@ -56,7 +58,7 @@ def whatif_coverage(asked: Asked, *, as_json: bool) -> None:
     now = time.time_ns()
     at_ns = now if asked.at_ns is None else asked.at_ns
     area = _area(place, asked.area, at_ns)
-    loaded = loaded_elements(asked.home, asked.elements)
+    loaded = providers(loaded_elements(asked.home, asked.elements), asked.constellations)
     if asked.own is not None and asked.own not in set(loaded.constellation.tolist()):
         raise InputError(
             f"no loaded constellation is called `{asked.own}`",

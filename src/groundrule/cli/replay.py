@@ -106,6 +106,9 @@ def whatif(
     step_s: Annotated[float, typer.Option("--step-s", help="Coverage: look so often [s].")] = 120.0,
     mask_deg: Annotated[float, typer.Option("--mask-deg", help="Coverage: lowest elevation [degree].")] = 25.0,
     points: Annotated[int, typer.Option("--points", help="Coverage: at most so many points of the area.")] = 400,
+    constellation: Annotated[
+        list[str] | None, typer.Option("--constellation", help="Coverage: only this one; repeatable; the default leaves out navigation.")
+    ] = None,
     own: Annotated[str | None, typer.Option("--own", help="Coverage: the home's own constellation, for instance starlink.")] = None,
     cell_resolution: Annotated[
         int, typer.Option("--cell-resolution", min=0, max=9, help="Coverage: H3 resolution that the network's cells have.")
@@ -124,7 +127,8 @@ def whatif(
 
         whatif_coverage(
             Asked(
-                coverage, home, orbits, instant_option(at, "--at"), hours, step_s, mask_deg, points, own, cell_resolution, map_
+                area=coverage, home=home, elements=orbits, at_ns=instant_option(at, "--at"), hours=hours, step_s=step_s, mask_deg=mask_deg,
+                points=points, constellations=tuple(constellation or ()), own=own, cell_resolution=cell_resolution, map_path=map_,
             ),
             as_json=as_json,
         )

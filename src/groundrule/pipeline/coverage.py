@@ -6,7 +6,7 @@ capacity or terminals: another constellation could cover the area, not that it d
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,12 @@ from groundrule.pipeline.area_cells import points_in
 FOUR = 4
 """Satellites at once that a receiver would need to find its place by them alone."""
 _STATES = 2_000_000
+
+NAVIGATION = frozenset({"gps", "beidou", "galileo", "glonass"})
+"""Constellations that carry no traffic, and are no other provider."""
+
+UNSORTED = "other"
+"""Satellites of which no constellation is known; they are none together."""
 
 NOTE = "Geometry only: no claim of licence, spectrum, gateways, beams or capacity."
 
@@ -74,6 +80,21 @@ class Coverage:
     mask_deg: float
     constellations: tuple[Constellation, ...]
     digest: str
+
+
+def providers(elements: Elements, wanted: Sequence[str] = ()) -> Elements:
+    """Return the satellites of constellations that could carry traffic, or of those that are named.
+
+    Raises:
+        InputError: a named one is not loaded, or none is left.
+    """
+    loaded = sorted(set(elements.constellation.tolist()))
+    if missing := [name for name in wanted if name not in loaded]:
+        raise InputError(f"no loaded constellation is called `{missing[0][:60]}`", help="loaded are: " + ", ".join(loaded))
+    chosen = list(wanted) or [name for name in loaded if name not in NAVIGATION and name != UNSORTED]
+    if not chosen:
+        raise InputError("no constellation that could carry traffic is loaded", help="loaded are: " + (", ".join(loaded) or "none"))
+    return elements.of_constellation(*chosen)
 
 
 def coverage(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import h3.api.basic_int as h3
@@ -22,7 +23,7 @@ from groundrule.orbit.elements import join
 from groundrule.orbit.generate import generate
 from groundrule.orbit.propagate import Propagator
 from groundrule.pipeline.area_cells import cells_touching, points_in, shapes_of, touches
-from groundrule.pipeline.coverage import coverage
+from groundrule.pipeline.coverage import coverage, providers
 from groundrule.pipeline.spill_over import cut_with_cells, spill_over
 from groundrule.store.home import Home
 from small_home import AREAS, RECORDED, T0, observation, run, table
@@ -149,6 +150,18 @@ def test_what_is_stale_is_left_out_or_refused() -> None:
         coverage(SHAPES["two"], new, from_ns=START_NS, hours=0.5, step_s=0.0)
     with pytest.raises(InputError):
         coverage(SHAPES["two"], new.select([]), from_ns=START_NS)
+
+
+def test_navigation_and_satellites_of_no_constellation_are_no_providers() -> None:
+    one, two, three = (generate(name, START_NS) for name in ("iridium", "oneweb", "kuiper"))
+    mixed = join([one, replace(two, constellation=np.full(len(two), "gps", object)),
+                  replace(three, constellation=np.full(len(three), "other", object))])  # fmt: skip
+    assert set(providers(mixed).constellation.tolist()) == {"iridium-generated"}
+    assert set(providers(mixed, ["gps"]).constellation.tolist()) == {"gps"}
+    with pytest.raises(InputError, match="starlink"):
+        providers(mixed, ["starlink"])
+    with pytest.raises(InputError, match="carry traffic"):
+        providers(providers(mixed, ["gps"]))
 
 
 # --- spill-over -------------------------------------------------------------------------------------------------------
