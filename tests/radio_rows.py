@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+
 from groundrule.instant import NS_PER_S
 from small_home import BOOK, T0
 
@@ -53,3 +56,20 @@ def radio(at_s: float, lat: float | None, lon: float | None, verdict: str = "con
         "elements": "sha256:" + "e" * 64,
         **more,
     }
+
+
+def verified(whole: pa.Table, seed: int) -> pa.Table:
+    """Verifications of some of a stream: a little before observations, each with another finding."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for row in whole.to_pylist():
+        if rng.random() < 0.5:
+            continue
+        said = radio(
+            0, rng.uniform(-1, 9), rng.uniform(1, 12), str(rng.choice(["consistent", "inconsistent", "insufficient"])),
+            distance_m=float(rng.uniform(0, 1e6)), speed_m_s=float(rng.choice([0.0, 30.0])), speed_sigma_m_s=1.0,
+        )  # fmt: skip
+        said["at_ns"] = row["observed_at"] - int(rng.integers(0, 200 * 10**9))
+        rows.append({"terminal_id": row["terminal_id"], "t_ref_ns": said["at_ns"], "conditions": [], "words": "", "model": "", **said})
+    names = list(rows[0])
+    return pa.table({name: [row[name] for row in rows] for name in names})

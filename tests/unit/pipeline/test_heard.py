@@ -21,7 +21,7 @@ from groundrule.rules.reference import decide_one, row_of
 from groundrule.rules.text import read_rulebook
 from groundrule.store.home import Home
 from late_delivery import deliver
-from radio_rows import RADIO_BOOK, radio
+from radio_rows import RADIO_BOOK, radio, verified
 from small_home import (
     BOOK,
     RECORDED,
@@ -217,23 +217,6 @@ def test_compiled_rules_and_the_plain_evaluator_agree_on_what_was_heard(template
         wanted = decide_one(book, row_of(found.evidence, row, compiled.latches))
         assert found.decided.classes[int(found.decided.klass[row])] == wanted
     assert {"contradicted", "closed-zone", "too-fast", "default"} <= set(rules_of(judge, found))
-
-
-def verified(whole: pa.Table, seed: int) -> pa.Table:
-    """Verifications of some of a stream: a little before observations, each with another finding."""
-    rng = np.random.default_rng(seed)
-    rows = []
-    for row in whole.to_pylist():
-        if rng.random() < 0.5:
-            continue
-        said = radio(
-            0, rng.uniform(-1, 9), rng.uniform(1, 12), str(rng.choice(["consistent", "inconsistent", "insufficient"])),
-            distance_m=float(rng.uniform(0, 1e6)), speed_m_s=float(rng.choice([0.0, 30.0])), speed_sigma_m_s=1.0,
-        )  # fmt: skip
-        said["at_ns"] = row["observed_at"] - int(rng.integers(0, 200 * 10**9))
-        rows.append({"terminal_id": row["terminal_id"], "t_ref_ns": said["at_ns"], "conditions": [], "words": "", "model": "", **said})
-    names = list(rows[0])
-    return pa.table({name: [row[name] for row in rows] for name in names})
 
 
 @pytest.mark.parametrize("seed", range(6))
