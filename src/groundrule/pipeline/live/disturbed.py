@@ -74,6 +74,8 @@ class Disturbances:
             rows: OBSERVATION_SCHEMA, as they are to be written.
             chosen: only these (bool, shape (n,)); None is all of them.
         """
+        if not len(rows):  # of what came none was good
+            return rows, 0
         now = self._clock()
         newest = min(int(pc.max(rows.column("observed_at")).as_py()), now)
         step = int(self.watch.suspicions.steps_ended(np.array([newest]))[0])
