@@ -136,6 +136,12 @@ def test_a_question_suspends_nothing_and_teaches_nothing(live: Live, clock: Cloc
     assert taught.watch.rows == taught._rows == 0
 
 
+def test_a_group_of_which_nothing_was_good_is_answered(live: Live, clock: Clock) -> None:
+    clock.now = sh.T0
+    answered = live.submit(step(40).drop_columns(["source", "source_row"]), source="test").result(30)  # ten minutes ahead of the clock
+    assert (answered.accepted, len(answered.rejected)) == (0, N)
+
+
 def test_a_suspended_row_that_comes_again_is_a_repeat(live: Live, clock: Clock) -> None:
     for k in range(LOST_FROM + 6):
         submit(live, clock, k)
