@@ -142,6 +142,24 @@ def test_a_group_of_which_nothing_was_good_is_answered(live: Live, clock: Clock)
     assert (answered.accepted, len(answered.rejected)) == (0, N)
 
 
+def test_a_fault_of_the_watch_keeps_no_observation_out(live: Live, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    submit(live, clock, 0)
+    taught = live._taker.disturbances
+    assert taught is not None
+
+    def fails(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("a fault")
+
+    monkeypatch.setattr(InterferenceWatch, "update", fails)
+    for k in range(1, 4):
+        submit(live, clock, k)
+    assert live.status().counters["accepted"] == 4 * N
+    check = next(each for each in live.status().checks if each.name == "interference")
+    assert not check.ok
+    assert "a fault" in check.why
+    assert not check.vital
+
+
 def test_a_suspended_row_that_comes_again_is_a_repeat(live: Live, clock: Clock) -> None:
     for k in range(LOST_FROM + 6):
         submit(live, clock, k)

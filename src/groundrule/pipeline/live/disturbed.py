@@ -56,7 +56,7 @@ class Disturbances:
 
     def __init__(self, home: Home, clock: Callable[[], int]) -> None:
         self._home, self._clock = home, clock
-        self.fault = ""
+        self.fault, self._broken = "", False
         self._heard: deque[pa.Table] = deque()
         self._waiting: list[pa.Table] = []
         self._rows = 0
@@ -74,8 +74,36 @@ class Disturbances:
             rows: OBSERVATION_SCHEMA, as they are to be written.
             chosen: only these (bool, shape (n,)); None is all of them.
         """
-        if not len(rows):  # of what came none was good
+        if not len(rows) or self._broken:  # of what came none was good
             return rows, 0
+        try:
+            return self._suspend(rows, chosen)
+        except Exception as error:  # noqa: BLE001 - a fault of the watch keeps no observation out
+            self._break(error)
+            return rows, 0
+
+    def learn(self, rows: pa.Table, chosen: NDArray[np.bool_] | None) -> None:
+        """Take rows that are durable; those that are not chosen came late, or twice, and say nothing."""
+        if self._broken:
+            return
+        try:
+            self._learn(rows, chosen)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._break(error)
+
+    def hear(self, verifications: pa.Table) -> None:
+        """Take verdicts of the radio; any thread."""
+        if len(verifications) and not self._broken:
+            self._heard.append(verifications.select(["terminal_id", "at_ns", "verdict", "lat_deg", "lon_deg"]))
+
+    def _break(self, error: Exception) -> None:
+        """Stop watching: what is half learnt says nothing, and the desk goes on without."""
+        _LOG.error("disturbed areas are not watched any more", exc_info=error)
+        self._broken, self.fault = True, f"disturbed areas are not watched until the next start: {error!r}"
+        self._waiting, self._rows = [], 0
+        self._heard.clear()
+
+    def _suspend(self, rows: pa.Table, chosen: NDArray[np.bool_] | None) -> tuple[pa.Table, int]:
         now = self._clock()
         newest = min(int(pc.max(rows.column("observed_at")).as_py()), now)
         step = int(self.watch.suspicions.steps_ended(np.array([newest]))[0])
@@ -94,8 +122,7 @@ class Disturbances:
             return rows, 0
         return rows.set_column(_STATE, OBSERVATION_SCHEMA.field(_STATE), pc.if_else(hit, state, rows.column("gnss_state"))), count
 
-    def learn(self, rows: pa.Table, chosen: NDArray[np.bool_] | None) -> None:
-        """Take rows that are durable; those that are not chosen came late, or twice, and say nothing."""
+    def _learn(self, rows: pa.Table, chosen: NDArray[np.bool_] | None) -> None:
         kept = rows.select(_COLUMNS)
         if chosen is not None and not chosen.all():
             kept = kept.filter(pa.array(chosen))
@@ -104,11 +131,6 @@ class Disturbances:
             self._rows += len(kept)
         if self._rows > WAITING_ROWS:
             self._settle()
-
-    def hear(self, verifications: pa.Table) -> None:
-        """Take verdicts of the radio; any thread."""
-        if len(verifications):
-            self._heard.append(verifications.select(["terminal_id", "at_ns", "verdict", "lat_deg", "lon_deg"]))
 
     def _settle(self) -> None:
         """Give what waits to the watch."""
