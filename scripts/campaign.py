@@ -3,7 +3,8 @@
     python scripts/campaign.py [--only NAME] [--quick]
 
 Every script of tests/campaign runs as a process of its own and prints one JSON line last. Counts of differences are the
-numbers under keys that end in `differ` or `different`. Optional files of real data are looked for in the
+numbers under keys that end in `differ` or `different`. Each count stands in the report with the day and commit it was made at;
+with --only, the others stay as they are. Optional files of real data are looked for in the
 folder `GROUNDRULE_SHARED_DATA`, or beside the project where the tests look for them; without them their counts are left out,
 and the report says so.
 """
@@ -37,6 +38,15 @@ OPTIONAL = {
 }
 """Files that a script is run with, once for each."""
 
+TOGETHER = {
+    "verify_campaign": {
+        "--elements": "orbits/active-2026-08-08.tle.gz",
+        "--older": "orbits/active-2026-06-03.tle.gz",
+        "--newer": "orbits/active-2026-06-05.tle.gz",
+    },
+}
+"""Files that a script is given together, where all are there; it runs without them otherwise."""
+
 ALSO_WITHOUT = {"locate_campaign"}
 """Scripts of `OPTIONAL` that are run without a file as well."""
 
@@ -68,6 +78,7 @@ class Count:
         exit_code: 0 is no difference.
         seconds: wall time.
         result: its last JSON line, or None if there was none.
+        when: day and commit.
     """
 
     name: str
@@ -75,6 +86,12 @@ class Count:
     exit_code: int
     seconds: float
     result: dict[str, Any] | None
+    when: str = ""
+
+    @property
+    def title(self) -> str:
+        """Name and arguments."""
+        return " ".join([self.name, *self.arguments])
 
     @property
     def differences(self) -> int:
@@ -90,7 +107,7 @@ class Count:
 def main() -> int:
     """Run all counts one after the other."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", help="run the scripts whose name contains this; the report is printed, not written")
+    parser.add_argument("--only", help="run the scripts whose name contains this; the other counts stay as they are")
     parser.add_argument(
         "--quick", action="store_true", help="small counts, to see that all scripts run; nothing is written"
     )
@@ -108,20 +125,33 @@ def main() -> int:
         files, absent = optional_files(script.stem)
         missing += absent
         alone = script.stem not in OPTIONAL or script.stem in ALSO_WITHOUT
-        for extra in [*([[]] if alone else []), *([str(path)] for path in files)]:
+        given, lacking = files_together(script.stem)
+        missing += lacking
+        for extra in [*([given] if alone else []), *([str(path)] for path in files)]:
             counts.append(run(script, [*extra, *(QUICK.get(script.stem, []) if asked.quick else [])]))
-    text = report(counts, missing)
+    before = REPORT.read_text(encoding="utf-8") if asked.only and REPORT.exists() else ""
+    text = report(counts, missing, before)
     print(text)
-    if not asked.only and not asked.quick:
+    if not asked.quick:
         REPORT.write_text(text, encoding="utf-8")
     return 1 if any(count.failed for count in counts) else 0
 
 
+def files_together(name: str) -> tuple[list[str], list[str]]:
+    """Return the options of a script that takes several files together, where all are there, and the names of those that are not."""
+    wanted = {option: data_folder() / path for option, path in TOGETHER.get(name, {}).items()}
+    absent = [path.name for path in wanted.values() if not path.is_file()]
+    return ([] if absent else [part for option, path in wanted.items() for part in (option, str(path))]), absent
+
+
+def data_folder() -> Path:
+    """Where the optional files are looked for."""
+    return Path(os.environ.get("GROUNDRULE_SHARED_DATA", ROOT.parent / "shared" / "data"))
+
+
 def optional_files(name: str) -> tuple[list[Path], list[str]]:
     """Return the optional files of a script that are there, and the names of those that are not."""
-    beside = ROOT.parent / "shared" / "data"
-    folder = Path(os.environ.get("GROUNDRULE_SHARED_DATA", beside))
-    wanted = [folder / path for path in OPTIONAL.get(name, ())]
+    wanted = [data_folder() / path for path in OPTIONAL.get(name, ())]
     return [path for path in wanted if path.is_file()], [path.name for path in wanted if not path.is_file()]
 
 
@@ -138,7 +168,8 @@ def run(script: Path, arguments: list[str]) -> Count:
         for line in process.stdout:
             print(line, end="", flush=True)
             result = json_object(line) or result
-    return Count(script.stem, names, process.returncode, time.perf_counter() - started, result)
+    when = f"{datetime.now(UTC):%Y-%m-%d}, {commit()}"
+    return Count(script.stem, names, process.returncode, time.perf_counter() - started, result, when)
 
 
 def json_object(line: str) -> dict[str, Any] | None:
@@ -161,31 +192,53 @@ def flat(value: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{path}{key}", item
 
 
-def report(counts: list[Count], missing: list[str]) -> str:
-    """Write the report."""
+def report(counts: list[Count], missing: list[str], before: str = "") -> str:
+    """Write the report.
+
+    Args:
+        counts: made now.
+        missing: names of optional files that were not there.
+        before: the report as it was; counts that were not made anew are taken over from it.
+    """
     versions = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
+    rows, sections = kept(before)
+    for count in counts:
+        outcome = f"FAILED, exit code {count.exit_code}" if count.failed else "passed"
+        cells = (count.name, " ".join(count.arguments) or "defaults", count.differences, f"{count.seconds:.0f}", outcome, count.when)
+        rows[count.title] = f"| {' | '.join(str(cell) for cell in cells)} |"
+        told = [f"| {key} | {figure(value)} |" for key, value in flat(count.result or {}) if key != "campaign"]
+        sections[count.title] = "\n".join(["| what | value |", "|---|---|", *told])
     lines = [
         "# Campaign",
         "",
         "Written by `make campaign`: counts that take too long for the test suite. Each compares the product with something that is",
-        "independent of it and obviously right; 0 differences is the only pass.",
+        "independent of it and obviously right; 0 differences is the only pass. A count stands with the day and the commit it was made at.",
         "",
-        f"- {datetime.now(UTC):%Y-%m-%d}, commit {commit()}",
-        f"- Python {platform.python_version()}, {versions}",
+        f"- last written with Python {platform.python_version()}, {versions}",
         f"- {platform.system()} {platform.machine()}, {processor()}, {os.cpu_count()} cores",
         *[f"- not counted, because the optional file is not there: {name}" for name in missing],
+        "- `mutation_campaign`: `raw_score` counts every mutant that the published filter (`tests/campaign/mutation_filter.toml`, a",
+        "  reason for each) leaves out as one that survived, though nothing tried it.",
         "",
-        "| count | arguments | differences | seconds | result |",
-        "|---|---|---|---|---|",
+        "| count | arguments | differences | seconds | result | when |",
+        "|---|---|---|---|---|---|",
+        *[rows[title] for title in sorted(rows)],
     ]
-    for count in counts:
-        outcome = f"FAILED, exit code {count.exit_code}" if count.failed else "passed"
-        arguments = " ".join(count.arguments) or "defaults"
-        lines.append(f"| {count.name} | {arguments} | {count.differences} | {count.seconds:.0f} | {outcome} |")
-    for count in counts:
-        lines += ["", f"## {' '.join([count.name, *count.arguments])}", "", "| what | value |", "|---|---|"]
-        lines += [f"| {key} | {figure(value)} |" for key, value in flat(count.result or {}) if key != "campaign"]
+    for title in sorted(sections):
+        lines += ["", f"## {title}", "", sections[title]]
     return "\n".join(lines) + "\n"
+
+
+def kept(report: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the rows and the sections of a report, by name and arguments."""
+    head, *parts = report.split("\n## ")
+    sections = {title: body.strip() for title, _, body in (part.partition("\n") for part in parts)}
+    rows: dict[str, str] = {}
+    for line in head.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 6 and cells[0].endswith("_campaign"):
+            rows[" ".join([cells[0], *(cells[1].split() if cells[1] != "defaults" else [])])] = line
+    return rows, sections
 
 
 def figure(value: object) -> str:
