@@ -171,7 +171,7 @@ class Disturbances:
         fresh = self._holders()
         if not self.fault:
             self._fresh = fresh
-        elif before:
+        if before and (self.fault or self._broken):
             self.fault = before
 
     # --- at a start -----------------------------------------------------------------------------------------------------------
@@ -186,9 +186,12 @@ class Disturbances:
             _LOG.error("the watch for disturbed areas begins without a past", exc_info=error)
             self.fault = str(error)
             return
-        self.watch.update(found.slice(0, WAITING_ROWS), said if len(said) else None)
-        for first in range(WAITING_ROWS, len(found), WAITING_ROWS):
-            self.watch.update(found.slice(first, WAITING_ROWS))
+        try:
+            self.watch.update(found.slice(0, WAITING_ROWS), said if len(said) else None)
+            for first in range(WAITING_ROWS, len(found), WAITING_ROWS):
+                self.watch.update(found.slice(first, WAITING_ROWS))
+        except Exception as error:  # noqa: BLE001 - a fault of the watch keeps no desk closed
+            self._break(error)
 
 
 def _last_rows(home: Home, now_ns: int) -> pa.Table:
