@@ -104,3 +104,20 @@ def test_wrong_use_is_told(tmp_path: Path) -> None:
     text = shipped()["claims"].read_text(encoding="utf-8")
     (tmp_path / "far.toml").write_text(text + '[constellation]\nsource = "file"\nfile = "none.tle"\n')
     refused(groundrule("simulate", tmp_path / "far.toml", "--out", tmp_path / "s"), "none.tle` is no file")
+
+
+def test_satellites_come_from_a_home_or_a_file(folder: Path, tmp_path: Path) -> None:
+    home, elements = tmp_path / "home", folder / "sim" / "elements.json"
+    assert groundrule("init", "--home", home).code == 0
+    head = '[scenario]\ntitle = "t"\nstart = 2026-06-03T05:00:12Z\nduration_s = 30\n[[fleet]]\nname = "one"\ncount = 1\ncentre = [49, 24]\n'
+    own = tmp_path / "own.toml"
+    own.write_text(head + '[constellation]\nsource = "home"\n')
+    refused(groundrule("simulate", own, "--out", tmp_path / "a", "--home", home), "the home has no elements")
+    assert groundrule("orbits", "import", elements, "--home", home).code == 0
+    assert groundrule("simulate", own, "--out", tmp_path / "a", "--home", home).code == 0
+    own.write_text(head)
+    assert groundrule("simulate", own, "--out", tmp_path / "b", "--elements", elements).code == 0
+    first, second = (pq.read_table(tmp_path / name / "measurements.parquet") for name in "ab")
+    assert first.equals(second)
+    own.write_text(head.replace("2026-06-03", "2026-01-03"))
+    refused(groundrule("simulate", own, "--out", tmp_path / "c", "--elements", elements), "before the start of the scenario")
