@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from groundrule.simulate.description import Place, Spoofing, Zone
 from groundrule.simulate.fleet import Said
-from groundrule.simulate.places import KM_PER_DEG, displaced
+from groundrule.simulate.places import KM_PER_DEG, reached
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -136,5 +136,4 @@ def distance_km(centre: Place, lat_deg: Floats, lon_deg: Floats) -> Floats:
 
 
 def _on_circle(circle: Spoofing, angle: Floats) -> tuple[Floats, Floats]:
-    lat, lon = np.full(len(angle), circle.centre[0]), np.full(len(angle), circle.centre[1])
-    return displaced(lat, lon, circle.radius_km * np.cos(angle), circle.radius_km * np.sin(angle))
+    return reached(circle.centre, angle, np.full(len(angle), circle.radius_km))

@@ -378,6 +378,7 @@ class _Reports:
                 no_fix = no_fix | said.lost
                 source = pc.if_else(pa.array(said.lost), "none", source)
                 sigma, datum = (pc.if_else(pa.array(said.lost), None, column) for column in (sigma, datum))
+        lat = np.clip(lat, -90.0, 90.0)
         lon = np.where(np.abs(lon) > 180.0, (lon + 180.0) % 360.0 - 180.0, lon)
         if len(self.moving_cells):
             self._fill_cells(self.moving_cells, lat, lon)

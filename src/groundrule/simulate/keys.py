@@ -10,6 +10,7 @@ import difflib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from groundrule.errors import InputError
@@ -104,7 +105,11 @@ class Keys:
         value = self._take(key, _REQUIRED, wanted)
         if not isinstance(value, list) or not 2 <= len(value) <= 200:
             raise self.wrong(key, wanted)
-        return tuple(self._place(key, one, wanted) for one in value)
+        places = tuple(self._place(key, one, wanted) for one in value)
+        for one, other in pairwise(places):
+            if not 0.1 <= _apart_km(one, other) <= 19_900.0:
+                raise self.wrong(key, "neighbours that are 0.1 to 19,900 km apart")
+        return places
 
     def text(self, key: str, default: Any = _REQUIRED, *, most: int = MAX_TEXT) -> str:
         """One line of text that steers nothing."""
@@ -231,6 +236,12 @@ def is_name(value: Any) -> bool:
     """Whether something is a short name."""
     fits = isinstance(value, str) and 1 <= len(value) <= 40 and value.isascii() and value[0].isalpha()
     return fits and value == value.lower() and value.replace("_", "").isalnum()
+
+
+def _apart_km(one: tuple[float, float], other: tuple[float, float]) -> float:
+    a, b, turn = math.radians(one[0]), math.radians(other[0]), math.radians(other[1] - one[1])
+    half = math.sin((b - a) / 2) ** 2 + math.cos(a) * math.cos(b) * math.sin(turn / 2) ** 2
+    return 2 * 6_371.0 * math.asin(min(1.0, math.sqrt(half)))
 
 
 def _kind(table: str) -> str:

@@ -180,6 +180,17 @@ def displaced(
     return lat, (lon + 180.0) % 360.0 - 180.0
 
 
+def reached(
+    centre: tuple[float, float], bearing_rad: NDArray[np.float64], distance_km: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Places at bearings (from north over east) and distances from one place, on the sphere; good at the poles too [degree]."""
+    lat, lon = np.radians(centre[0]), np.radians(centre[1])
+    angle = np.radians(distance_km / KM_PER_DEG)
+    sine = np.clip(np.sin(lat) * np.cos(angle) + np.cos(lat) * np.sin(angle) * np.cos(bearing_rad), -1.0, 1.0)
+    turn = np.arctan2(np.sin(bearing_rad) * np.sin(angle) * np.cos(lat), np.cos(angle) - np.sin(lat) * sine)
+    return np.degrees(np.arcsin(sine)), (np.degrees(lon + turn) + 180.0) % 360.0 - 180.0
+
+
 def _rows(name: str) -> Iterator[dict[str, str]]:
     text = resources.files("groundrule.simulate").joinpath("data", name).read_text(encoding="utf-8")
     return csv.DictReader(text.splitlines())

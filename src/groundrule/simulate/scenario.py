@@ -33,7 +33,7 @@ from groundrule.simulate.disturb import Disturbance, open_to
 from groundrule.simulate.fleet import Fleet, muster, world_population
 from groundrule.simulate.journeys import Timetable, great_circle, winding
 from groundrule.simulate.measured import Measured, measure
-from groundrule.simulate.places import displaced
+from groundrule.simulate.places import reached
 from groundrule.simulate.population import Population
 from groundrule.simulate.roster import Registers
 from groundrule.simulate.scenario_file import read_scenario
@@ -171,17 +171,22 @@ def _where(population: Population, plan: FleetPlan) -> tuple[Floats, Floats] | T
     if plan.where == "lanes":
         paths = population.lanes(plan.what)
     elif plan.where == "route":
-        paths = np.array([population.add_path(winding(np.array(plan.what), step_km=0.5))])
+        paths = np.array([population.add_path(winding(_unwrapped(np.array(plan.what)), step_km=0.5))])
     else:
         legs = [great_circle(a, b, step_km=2) for a, b in zip(plan.what[:-1], plan.what[1:], strict=True)]
         way = np.concatenate([leg[: len(leg) - (k < len(legs) - 1)] for k, leg in enumerate(legs)])
-        paths = np.array([population.add_path(way)])
+        paths = np.array([population.add_path(_unwrapped(way))])
     return population.travel(n, paths, **plan.motion)
+
+
+def _unwrapped(way: Floats) -> Floats:
+    """Longitudes that go on beyond 180 degrees instead of jumping."""
+    return np.column_stack([way[:, 0], np.unwrap(way[:, 1], period=360.0)])
 
 
 def _disc(centre: tuple[float, float], radius_km: float, n: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
     angle, away = rng.uniform(0, 2 * np.pi, n), radius_km * np.sqrt(rng.uniform(0, 1, n))
-    return displaced(np.full(n, centre[0]), np.full(n, centre[1]), away * np.cos(angle), away * np.sin(angle))
+    return reached(centre, angle, away)
 
 
 def _disturbance(scenario: Scenario, fleet: Fleet, kind: NDArray[np.str_], seed: int) -> Disturbance:

@@ -247,6 +247,23 @@ def test_claims_of_those_who_are_measured_are_their_reports() -> None:
     assert part.drop_columns("source_row").equals(rows_of(whole, measured).drop_columns("source_row").combine_chunks())
 
 
+def test_the_ends_of_the_earth_are_places_like_others() -> None:
+    body = (
+        fleet("pole", 8, centre="[90, 0]\nspread_km = 500") + fleet("dateline", 8, centre="[10, 180]\nspread_km = 200")
+        + '[[fleet]]\nname = "ship"\ncount = 4\nroute = [[0, 179], [1, -179]]\nspeed_km_h = [30, 40]\n'
+    )  # fmt: skip
+    scenario = made(body, duration_s=30)
+    table = observed(scenario)
+    assert pc.max(table["lat_deg"]).as_py() <= 90
+    assert pc.max(pc.abs(table["lon_deg"])).as_py() <= 180
+    pole = rows_of(table, of(scenario, "pole"))
+    assert distance_km((90.0, 0.0), np.array(pole["lat_deg"]), np.array(pole["lon_deg"])).max() < 501
+    line = rows_of(table, of(scenario, "dateline"))
+    assert distance_km((10.0, 180.0), np.array(line["lat_deg"]), np.array(line["lon_deg"])).max() < 201
+    assert (np.abs(np.array(rows_of(table, of(scenario, "ship"))["lon_deg"])) > 178.9).all()
+    assert clean(scenario.measurements).issues == ()
+
+
 def test_honest_radio_is_judged_honest() -> None:
     """The tests of the claim keep their rates although simulator and estimator share no model of the radio."""
     scenario = made('[[fleet]]\nname = "home"\ncount = 2000\nhomes = ["world"]\nground_m = 100\n')

@@ -58,6 +58,8 @@ def parsed(text: str) -> Scenario:
         ("centre = [49.8, 24.0]", "centre = [49.8, 24.0]\nspeed_km_h = [1, 2]", "only fleets with lanes, route or flight move"),
         ("centre = [49.8, 24.0]", "route = [[49.8, 24.0], [49.9, 24.1]]", "`speed_km_h` is `missing`"),
         ("centre = [49.8, 24.0]", "route = [[49.8, 24.0], [49.9, 24.1]]\nspeed_km_h = [9, 2]", "wanted the lower number first"),
+        ("centre = [49.8, 24.0]", "flight = [[0, 0], [0, 180]]\nspeed_km_h = [1, 9]", "wanted neighbours that are 0.1 to 19,900 km apart"),
+        ("centre = [49.8, 24.0]", "route = [[5, 5], [5, 5]]\nspeed_km_h = [1, 9]", "wanted neighbours that are 0.1 to 19,900 km apart"),
         ('name = "liar"', 'name = "home"', "[fleet[2]] `name` is `home`; wanted a name that no other fleet has"),
         ('name = "liar"', 'name = "Liar one"', "wanted a name of lower-case letters"),
         ('class = "A0"', 'class = "A5"', "[fleet[2].attack] `class` is `A5`; wanted one of A0, A1, A1D"),
