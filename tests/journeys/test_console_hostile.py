@@ -42,6 +42,11 @@ HIT = {
                  "only_query": ["A b"], "only_listed": ["C d"], "order": None, "birth": ["unknown", 0], "country": ["unknown", 0],
                  "identifiers": ["I d"], "weak_name": False, "lines": ["Some line"]},
 }  # fmt: skip
+VERIFIED = {
+    "id": "0" * 64, "terminal": "Some terminal", "at": THEN, "audience": "operator", "verdict": "inconsistent",
+    "sentence": "Some sentence", "appeal": "Some appeal", "assurance": "Some assurance", "conditions": ["Some condition"], "lat": 1.5,
+    "lon": 2.5, "major_95_m": 180.0, "minor_95_m": 60.0, "distance_m": 412_000.0, "usable": True, "grade": "Some grade",
+}  # fmt: skip
 MADE_UP: dict[str, Any] = {
     "/v1/lists": {
         "sanctions": [{"source": "A list (invented)", "format": "csv", "published_at": THEN, "recorded_at": THEN, "digest": "0" * 64,
@@ -65,6 +70,47 @@ MADE_UP: dict[str, Any] = {
     "/v1/screenings": {"lists": [LISTED], "algorithm": "An algorithm", "version": "Version 1", "threshold": 790,
                        "screened": [{"names": ["Some Body"], "hits": [HIT], "problem": None},
                                     {"names": ["Other Body"], "hits": [], "problem": "Some problem"}]},
+    "/v1/satellites": {
+        "at": THEN, "elements": 1, "digest": "0" * 64,
+        "constellations": [{"id": "Some constellation", "satellites": 1, "usable": 1, "stale": 0, "future": 0, "failed": 0,
+                            "newest_epoch": THEN, "oldest_epoch": THEN, "median_age_days": 0.1, "grades": ["raw"], "forms": ["tle"],
+                            "sources": ["A source"], "generated": False, "incomplete": "Some reason"}],
+    },
+    "/v1/satellites/positions": {
+        "at": THEN, "total": 1, "without_position": 0, "constellations": ["Some constellation"], "satellite": [7],
+        "name": ["Some satellite"], "constellation": [0], "lon": [2.0], "lat": [1.0], "height_km": [550.0], "age_h": [1.0], "next": None,
+    },
+    "/v1/satellites/visible": {
+        "at": THEN, "lat": 1.0, "lon": 2.0, "mask_deg": 25.0, "total": 1,
+        "constellations": [{"constellation": "Some constellation", "seen": 1}],
+        "satellites": [{"satellite": 7, "name": "Some satellite", "constellation": "Some constellation", "elevation_deg": 40.0,
+                        "azimuth_deg": 9.0, "range_km": 700.0, "lon": 2.5, "lat": 1.5, "age_h": 1.0, "generated": True}],
+        "without_position": 0, "incomplete": {}, "meaning": "Some meaning",
+    },
+    "/v1/satellites/7/track": {"satellite": 7, "name": "Some satellite", "constellation": "Some constellation", "at": THEN,
+                               "lon": [1.0, 2.0], "lat": [1.0, 2.0], "age_h": 1.0},
+    "/v1/verifications": {"items": [VERIFIED], "next": None},
+    f"/v1/verifications/{'0' * 64}": VERIFIED | {
+        "report": {"words": "Some words", "first": THEN, "at": THEN, "verdict_by_class": {}, "could_have_seen": {"1_km": 0.5},
+                   "worst_minimal_detectable_offset_m": 900.0, "tolerated_m": 10_000.0, "velocity": "Not estimated", "tests": [],
+                   "inputs": "0" * 64, "model": "Some model"},
+        "drawing": {
+            "claim": {"lon": 2.0, "lat": 1.0, "sigma_m": 5.0},
+            "places": [{"lon": 2.5, "lat": 1.5, "weight": 1.0, "ellipse": [[2.4, 1.4], [2.6, 1.6], [2.4, 1.4]], "major_95_m": 180.0,
+                        "minor_95_m": 60.0, "azimuth_deg": 20.0}],
+            "satellites": [{"satellite": 7, "name": "Some satellite", "used": False, "why": "Some reason", "grade": "C raw", "age_h": 1.0,
+                            "range_km": 700.0, "track": [[1.0, 1.0], [2.0, 2.0]], "circle": [[1.0, 1.0], [3.0, 3.0]]}],
+            "feasible": None,
+        },
+    },
+    "/v1/interference": {
+        "state": "ready", "from": THEN, "until": LATER, "seen_rows": 9, "terminals": 3, "suspended": 1, "internal": True,
+        "least_terminals": 20, "least_holders": 5,
+        "cells": {"type": "FeatureCollection", "features": [{
+            "type": "Feature", "geometry": {"type": "Polygon", "coordinates": [[[1.0, 1.0], [2.0, 1.0], [2.0, 2.0], [1.0, 1.0]]]},
+            "properties": {"h3_cell": "Some cell", "kind": "jump", "from": THEN, "until": LATER, "terminals": 9, "share": 0.9,
+                           "pattern": "Some pattern"}}]},
+    },
 }  # fmt: skip
 SINGLE = {
     "/v1/terminals": "/terminals/", "/v1/proposals": "/proposals/", "/v1/requests": "/requests/", "/v1/contacts": "/contacts/",
@@ -92,6 +138,11 @@ SEEN = {
     "/reports": {"publisher", "title"},
     "/reports/": {"authors", "detail", "file_name", "publisher", "statement", "text", "title", "who"},
     "/log": {"origin"},
+    "/satellites": {"id"},
+    "/satellites?place=1,2&satellite=7": {"constellations", "name"},
+    "/verifications": {"terminal"},
+    f"/verifications/{'0' * 64}": {"assurance", "conditions", "model", "name", "sentence", "terminal", "why", "words"},
+    "/interference": {"pattern"},
     "problem": {"detail", "errors.detail", "errors.message", "field", "help", "title", "value"},
 }  # fmt: skip
 """Fields that must have been seen as text, whole, by page; a page of its own ends in a slash."""
@@ -210,7 +261,7 @@ def test_every_text_of_every_answer_may_mean_harm(browser: Any) -> None:
         menu = watched.links("nav")
         between = Between(watched.page.context)
         seen: dict[str, set[str]] = {}
-        for address in [*menu, "/lists/invented"]:
+        for address in [*menu, "/lists/invented", "/satellites?place=1,2&satellite=7", f"/verifications/{'0' * 64}"]:
             watched.go(address)
             if address == "/screening":
                 watched.page.locator("main textarea").first.fill("Some Body")
