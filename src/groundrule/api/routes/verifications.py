@@ -141,6 +141,7 @@ def verifications(
         looked += len(table)
         if len(table) < step:
             return told(Page(items, None), wanted)
+        step = min(2 * step, LOOKED_AT)
         if looked >= LOOKED_AT:
             return told(Page(items, encode_cursor(before)), wanted)
 
