@@ -7,7 +7,6 @@ back bit by bit, and numbers that are not there, or endless, stand as texts.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
 from typing import Any
 
 import msgspec
@@ -22,7 +21,7 @@ MAX_CHARS = 4 << 20
 
 def report_to_json(report: Report) -> str:
     """Return a report as one line of JSON."""
-    return msgspec.json.encode(_plain(asdict(report))).decode()
+    return msgspec.json.encode(_plain(msgspec.to_builtins(report, enc_hook=_number))).decode()
 
 
 def report_of_json(text: str) -> Report:
@@ -39,12 +38,16 @@ def report_of_json(text: str) -> Report:
         raise IntegrityError(f"a kept verification cannot be read: {str(error)[:200]}", help="restore it from a copy") from error
 
 
+def _number(value: Any) -> Any:  # whatever an array holds
+    """A number of an array as one of Python."""
+    return value.item()
+
+
 def _plain(value: Any) -> Any:  # JSON has no types
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else str(float(value))  # of arrays, too
-    if isinstance(value, dict):
+    """JSON values with texts where numbers are not finite."""
+    kind = type(value)
+    if kind is float:
+        return value if math.isfinite(value) else str(value)
+    if kind is dict:
         return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    # Numbers of arrays come among a report's; JSON has no use for their kind.
-    return value.item() if hasattr(value, "item") and not isinstance(value, str) else value
+    return [_plain(each) for each in value] if kind is list or kind is tuple else value
