@@ -87,6 +87,13 @@ def test_it_is_explained_to_the_operator_and_to_the_owner(files: Path) -> None:
     owner = groundrule("explain", "liar", "--home", home, "--at", at, "--for", "owner").out
     for secret in ("ellipse", "Melitopol", "delay", "radio", "inconsistent", "km"):
         assert secret not in owner
+    # Who is placed wrongly can object only if he knows that he was placed.
+    for language, words in (("en", "follows from what the network measured itself"), ("de", "was das Netz selbst gemessen hat"),
+                            ("uk", "що виміряла сама мережа")):  # fmt: skip
+        asked = ("explain", "liar", "--home", home, "--at", at, "--for", "owner", "--language", language)
+        assert words in " ".join(groundrule(*asked).out.split())
+        assert words in groundrule(*asked, "--json").json["place"]
+    assert "measured itself" not in groundrule("explain", "honest", "--home", home, "--at", at, "--for", "owner").out
     said = groundrule("explain", "honest", "--home", home, "--at", at, "--json").json
     assert said["radio"]["verdict"] == "consistent"
     assert said["radio"]["usable"] is True

@@ -106,6 +106,7 @@ export interface Explanation {
   requested_by?: string | null;
   source?: string | null;
   appeal?: string | null;
+  place?: string | null;
   retry?: string | null;
   obligations: string[];
   applied?: AppliedRule[];

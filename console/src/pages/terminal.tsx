@@ -75,6 +75,7 @@ function Verdict({ why, audience }: { why: Explanation; audience: 'operator' | '
       </p>
       <p class="sentence">{why.sentence ?? why.reason_sentence ?? codeWord(t, 'reason', why.reason)}</p>
       <p class="quiet">{t(`means.${answer(why.outcome, why.state)}`)}</p>
+      {why.place ? <p class="sentence">{why.place}</p> : null}
       <Facts
         of={[
           [t('terminal.basis'), why.basis],

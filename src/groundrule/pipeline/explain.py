@@ -15,7 +15,7 @@ from groundrule.errors import InputError, IntegrityError
 from groundrule.evidence.render.words import vocabulary
 from groundrule.instant import format_instant
 from groundrule.pipeline.emergency_overlay import overlay_of_run
-from groundrule.pipeline.heard_words import heard_words
+from groundrule.pipeline.heard_words import heard_words, owner_words
 from groundrule.pipeline.history import observations_of
 from groundrule.pipeline.home import basis_of
 from groundrule.pipeline.judge import Basis, Judge, Judged
@@ -210,6 +210,8 @@ def explain_row(
     if judged.heard is not None and audience == "operator":
         radio = judged.table.column("radio")[row].as_py()
         explanation = replace(explanation, heard=heard_words(judge.basis.index, judged, row, explanation.say))
+    if audience == "owner" and outcome != Outcome.SERVE.word:
+        explanation = replace(explanation, place=owner_words(judged, row, explanation.say))
     return Found(
         explanation,
         judged.table.column("terminal_id")[row].as_py(),

@@ -50,6 +50,19 @@ def heard_words(index: AreaIndex, judged: Judged, row: int, say: Vocabulary) -> 
     return tuple(lines)
 
 
+def owner_words(judged: Judged, row: int, say: Vocabulary) -> str | None:
+    """Return where the place of one row comes from, in words for its owner and without numbers; None where it is the claimed one.
+
+    Whoever is placed wrongly could not even object otherwise.
+    """
+    if judged.heard is None:
+        return None
+    if _place_used(judged, row, judged.table.column("radio")[row].as_py()):
+        return say("owner_place_measured")
+    suspended = judged.table.column("gnss_state")[row].as_py() == "suspended"
+    return say("owner_place_disturbed") if suspended and math.isnan(float(judged.motion.lat_deg[row])) else None
+
+
 def _radio(index: AreaIndex, table: Any, row: int, radio: Mapping[str, Any], say: Vocabulary) -> str:
     """`claims X; radio places it D away Y, 95 % ellipse A × B m`."""
     lat, lon = (table.column(name)[row].as_py() for name in ("lat_deg", "lon_deg"))

@@ -82,6 +82,7 @@ class Explanation:
         at: the instant explained (RFC 3339).
         say: the words of the language in which findings, gaps and relief were written.
         heard: what radio and satellite navigation say, for the operator.
+        place: where the place that was judged comes from, for an owner who is not simply served.
     """
 
     audience: Audience
@@ -104,6 +105,7 @@ class Explanation:
     at: str
     say: Vocabulary = ENGLISH
     heard: tuple[str, ...] = ()
+    place: str | None = None
 
     @property
     def reason_sentence(self) -> str:
@@ -126,7 +128,7 @@ class Explanation:
             "obligations": list(self.obligations),
         }
         if self.audience == "owner":
-            return shown
+            return shown | ({"place": self.place} if self.place else {})
         return shown | {
             "rule": self.rule_id or "default",
             "requested_by": self.requested_by,
@@ -172,6 +174,8 @@ class Explanation:
             lines[0] = say("owner_no_service")
         if self.state is not ServiceState.NORMAL:
             lines.insert(1, say(f"owner_state_{self.state.value}"))
+        if self.place:
+            lines.append(self.place)
         if self.message:
             lines.append(say("owner_message", message=self.message))
         if self.obligations:

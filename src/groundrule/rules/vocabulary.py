@@ -228,6 +228,9 @@ ENGLISH_TERMS: Final[Mapping[str, str]] = MappingProxyType(
         "owner_basis": "Basis: {basis}",
         "owner_message": "Message: {message}",
         "owner_obligations": "What binds you: {obligations}",
+        "owner_place_measured": "Where your terminal is follows from what the network measured itself, and not from what the terminal "
+        "reports. If that is wrong, say so in an appeal.",
+        "owner_place_disturbed": "Satellite navigation is disturbed where your terminal reports to be, so what it reports was not used.",
         "owner_appeal": "Appeal: {appeal}",
         # Emergencies.
         "emergency_permits": "emergency because of {condition}, permits only",

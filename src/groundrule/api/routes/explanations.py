@@ -92,6 +92,7 @@ class Explanation(msgspec.Struct, omit_defaults=True):
         basis: legal basis.
         message, language: of the rule to the owner, and in which language it is; all else is in `Content-Language`.
         appeal: the way to appeal.
+        place: where the place that was judged comes from, for an owner who is not simply served.
         obligations: what binds whoever is served.
         receipt: where the proof is.
         rule, title: that decided.
@@ -121,6 +122,7 @@ class Explanation(msgspec.Struct, omit_defaults=True):
     message: str | None = None
     language: str | None = None
     appeal: str | None = None
+    place: str | None = None
     rule: str | None = None
     title: str | None = None
     requested_by: str | None = None
@@ -223,7 +225,7 @@ def _explained(found: Found, reader: Audience, live: Live) -> Explanation:
         found.terminal_id, format_instant(found.observed_at_ns), said.at, reader, said.outcome.word, said.state.value,  # type: ignore[arg-type]  # closed sets
         said.reason, said.reason_sentence, said.basis, list(said.obligations),
         f"/v1/terminals/{_quoted(found.terminal_id)}/receipt?at={format_instant(found.observed_at_ns)}",
-        said.message, said.language, said.appeal, not_in_history_yet=not found.stored,
+        said.message, said.language, said.appeal, said.place, not_in_history_yet=not found.stored,
     )  # fmt: skip
     if reader == "owner":
         return made
