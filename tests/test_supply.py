@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -166,3 +168,31 @@ def test_the_bill_names_everything_that_is_installed_for_it_and_is_the_same_twic
     assert len(without) < len(refs) / 10, without
     assert all(len(each["hashes"][0]["content"]) == 128 for each in value["components"] if "hashes" in each)
     json.dumps(value)
+
+
+def imported_modules() -> dict[str, str]:
+    """Top modules that the package imports anywhere, each with a file that does."""
+    found: dict[str, str] = {}
+    for path in sorted((ROOT / "src").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names = [each.name for each in node.names]
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names = [str(node.module)]
+            else:
+                continue
+            found.update({name.partition(".")[0]: path.name for name in names})
+    return found
+
+
+def test_what_is_imported_is_declared() -> None:
+    """A package that happens to be on a developer's machine is missing on everybody else's."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = [*project["dependencies"], *(each for extra in project["optional-dependencies"].values() for each in extra)]
+    known = {re.sub(r"[-_.]+", "-", re.split(r"[^A-Za-z0-9._-]", each)[0]).lower() for each in declared}
+    providers = importlib.metadata.packages_distributions()
+    for module, file in imported_modules().items():
+        if module in sys.stdlib_module_names or module == "groundrule":
+            continue
+        distributions = {re.sub(r"[-_.]+", "-", each).lower() for each in providers.get(module, [module])}
+        assert distributions & known, f"{file} imports {module}, which pyproject.toml does not name"
