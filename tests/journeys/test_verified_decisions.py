@@ -112,7 +112,8 @@ def test_replay_finds_the_same_and_what_if_asks_what_another_rule_on_verdicts_do
     assert replayed["identical"] is True
     book = write_rulebook(load_rulebook("world-2026"))
     assert "  radio_position:" in book
-    kept = book.replace("    use_when:\n    - inconsistent\n    - lost\n    - suspended\n", "    use_when:\n    - lost\n")
+    used = "    use_when:\n    - inconsistent\n    - lost\n    - no_position\n    - suspended\n"
+    kept = book.replace(used, "    use_when:\n    - lost\n")
     assert kept != book
     (tmp_path / "claims-count.yaml").write_text(kept, encoding="utf-8")
     found = groundrule("whatif", "--rules", tmp_path / "claims-count.yaml", "--home", home, "--json").json

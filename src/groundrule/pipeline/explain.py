@@ -14,6 +14,7 @@ from groundrule.areas.index import AreaIndex
 from groundrule.errors import InputError, IntegrityError
 from groundrule.evidence.render.words import vocabulary
 from groundrule.instant import format_instant
+from groundrule.pipeline.confronted import confronted
 from groundrule.pipeline.emergency_overlay import overlay_of_run
 from groundrule.pipeline.heard_words import heard_words, owner_words
 from groundrule.pipeline.history import observations_of
@@ -208,7 +209,7 @@ def explain_row(
         explanation = under_emergency(explanation, measure, judged.decided.classes[int(judged.decided.klass[row])])
     radio = None
     if judged.heard is not None and audience == "operator":
-        radio = judged.table.column("radio")[row].as_py()
+        radio = confronted(judged.table.slice(row, 1))[0].as_py()
         explanation = replace(explanation, heard=heard_words(judge.basis.index, judged, row, explanation.say))
     if audience == "owner" and outcome != Outcome.SERVE.word:
         explanation = replace(explanation, place=owner_words(judged, row, explanation.say))

@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from groundrule.instant import MIN_NS, NS_PER_S
+from groundrule.pipeline.confronted import confronted
 from groundrule.records import GNSS_STATES, POSITION_SOURCES
 from groundrule.rules.attributes import ATTRIBUTES
 from groundrule.rules.evidence import Coded, Interval
@@ -54,6 +55,7 @@ class Heard:
         lat_deg, lon_deg, sigma_m: that place, with the sigma of its major axis.
         distance_m: from the claim to it [m; NaN without either].
         speed_m_s, speed_sigma_m_s: measured by radio [m/s; NaN if not].
+        unclaimed: the observation claims neither a position nor a cell.
     """
 
     observed_at: NDArray[np.int64]
@@ -68,6 +70,7 @@ class Heard:
     distance_m: Floats
     speed_m_s: Floats
     speed_sigma_m_s: Floats
+    unclaimed: Flags
 
     @property
     def codes(self) -> NDArray[np.int64]:
@@ -86,6 +89,8 @@ class Heard:
         if used is None:
             return np.zeros(len(self.verdict), np.bool_)
         wanted = np.isin(self.gnss, [GNSS_STATES.index(word) for word in used.use_when if word in GNSS_STATES])
+        if "no_position" in used.use_when:
+            wanted |= self.unclaimed
         if "inconsistent" in used.use_when:
             wanted |= self.verdict == _INCONSISTENT
         return np.asarray(wanted & self.usable & self.fresh(used.max_age_s))
@@ -100,6 +105,15 @@ class Heard:
         placed = self.placed(used)
         return Claims(placed, ~placed & (self.gnss == SUSPENDED) & (source != NETWORK))
 
+    def carried_sigma_m(self) -> NDArray[np.float32]:
+        """Sigma of the radio place when the observation was made [m]: it may have gone on since, whither is not known.
+
+        Half of the way at the measured speed plus twice its sigma; a place whose speed was not measured is taken to rest.
+        """
+        age_s = np.maximum(self.observed_at - np.where(self.at_ns == MIN_NS, self.observed_at, self.at_ns), 0) / NS_PER_S
+        speed = np.nan_to_num(self.speed_m_s) + 2.0 * np.nan_to_num(self.speed_sigma_m_s)
+        return np.hypot(self.sigma_m.astype(np.float64), 0.5 * speed * age_s).astype(np.float32)
+
     def speeds(self, max_gap_s: float) -> tuple[Floats, Floats, NDArray[np.int64]]:
         """Speeds that take the place of those from claimed places, with sigma [m/s; NaN where there is none], and their times [ns]."""
         good = self.usable & ~np.isin(self.verdict, _NO_SPEED) & self.fresh(max_gap_s)
@@ -109,7 +123,7 @@ class Heard:
     def distances(self, claimed_sigma_m: NDArray[Any]) -> Interval:
         """Distance from claim to radio place, to within twice the sigma of both [m]."""
         known = np.where(self.usable, self.distance_m, np.nan)
-        doubt = 2.0 * np.hypot(self.sigma_m.astype(np.float64), np.nan_to_num(claimed_sigma_m.astype(np.float64)))
+        doubt = 2.0 * np.hypot(self.carried_sigma_m().astype(np.float64), np.nan_to_num(claimed_sigma_m.astype(np.float64)))
         return Interval(np.maximum(known - doubt, 0.0), known + doubt)
 
     def categories(self) -> dict[str, Coded]:
@@ -150,14 +164,16 @@ def heard_of(table: pa.Table, observed_at: NDArray[np.int64]) -> Heard | None:
     said, state = table.column("radio"), table.column("gnss_state")
     if said.null_count == n and state.null_count == n:
         return None
+    unclaimed = pc.and_(pc.is_null(table.column("lat_deg"), nan_is_null=True), pc.is_null(table.column("h3_cell"))).to_numpy()
     gnss = pc.fill_null(pc.index_in(state, value_set=_STATES), 0).to_numpy().astype(np.uint8)
     if said.null_count == n:
         nothing, none = np.full(n, np.nan), np.zeros(n, np.uint8)
         return Heard(
             observed_at, none, none, gnss, np.full(n, MIN_NS, np.int64), np.zeros(n, np.bool_), nothing, nothing,
-            np.full(n, np.nan, np.float32), nothing, nothing, nothing,
+            np.full(n, np.nan, np.float32), nothing, nothing, nothing, unclaimed,
         )  # fmt: skip
-    fields = dict(zip((each.name for each in said.type), said.combine_chunks().flatten(), strict=True))
+    said = confronted(table)
+    fields = dict(zip((each.name for each in said.type), said.flatten(), strict=True))
     lat, lon, sigma = (_floats(fields[name]) for name in ("lat_deg", "lon_deg", "sigma_major_m"))
     usable = pc.fill_null(fields["usable"], False).to_numpy(zero_copy_only=False)
     return Heard(
@@ -173,6 +189,7 @@ def heard_of(table: pa.Table, observed_at: NDArray[np.int64]) -> Heard | None:
         _floats(fields["distance_m"]),
         _floats(fields["speed_m_s"]),
         _floats(fields["speed_sigma_m_s"]),
+        unclaimed,
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from groundrule.areas.index import AreaIndex
 from groundrule.instant import NS_PER_S
+from groundrule.pipeline.confronted import confronted
 from groundrule.pipeline.heard import NETWORK
 from groundrule.pipeline.judge import Judged
 from groundrule.rules import wording
@@ -37,7 +38,7 @@ def heard_words(index: AreaIndex, judged: Judged, row: int, say: Vocabulary) -> 
         say: words of the language.
     """
     table = judged.table
-    radio = table.column("radio")[row].as_py()
+    radio = confronted(table.slice(row, 1))[0].as_py()
     state = table.column("gnss_state")[row].as_py()
     lines: list[str] = []
     if radio is not None:

@@ -251,7 +251,7 @@ class Judge:
                 lost = claims.placed | claims.dropped
                 lat = np.where(claims.placed, heard.lat_deg, np.where(claims.dropped, np.nan, lat))
                 lon = np.where(claims.placed, heard.lon_deg, np.where(claims.dropped, np.nan, lon))
-                sigma = np.where(claims.placed, heard.sigma_m, sigma)
+                sigma = np.where(claims.placed, heard.carried_sigma_m(), sigma)
                 source = np.where(claims.placed, NETWORK, np.where(claims.dropped, NOWHERE, source)).astype(np.uint8)
                 # What a receiver says of its speed is worth as much as what it says of its place.
                 said = np.where(lost, np.float32(np.nan), said)

@@ -289,7 +289,7 @@ class RadioPosition:
     """When the place that radio measurements give takes the place of the claimed one.
 
     Attributes:
-        use_when: any of `RADIO_REASONS`, sorted: the state of satellite navigation, or a verdict that contradicts the claim.
+        use_when: any of `RADIO_REASONS`, sorted: the state of satellite navigation, a verdict that contradicts the claim, or no claim.
         max_age_s: an older verification gives no place [s].
     """
 
@@ -297,7 +297,7 @@ class RadioPosition:
     max_age_s: float = 120.0
 
 
-RADIO_REASONS = ("inconsistent", "inhibited", "lost", "suspended")
+RADIO_REASONS = ("inconsistent", "inhibited", "lost", "no_position", "suspended")
 """What a rulebook may name under `radio_position: {use_when: …}`."""
 
 

@@ -90,7 +90,7 @@ def test_the_radio_place_counts_where_navigation_fails(template: Home, state: st
     ],
 )
 def test_otherwise_the_claimed_place_counts(template: Home, change: dict[str, Any]) -> None:
-    _, found = judged(template, observation("car", 0, 5, 15, **{"radio": radio(-20, 2.5, 2.5), **change}))
+    _, found = judged(template, observation("car", 0, 5, 15, **{"radio": radio(-20, 2.5, 2.5, "ambiguous"), **change}))
     assert (found.motion.lat_deg[0], found.motion.lon_deg[0]) == (5, 15)
     assert POSITION_SOURCES[found.motion.source[0]] == "gnss"
 

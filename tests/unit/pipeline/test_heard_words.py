@@ -15,6 +15,7 @@ from radio_rows import RADIO_BOOK, radio
 from small_home import AREAS, make_home, observation, run, table
 
 LAGOS, ABUJA = (6.75, 3.45), (9.05, 7.45)
+NEAR = {"lat_deg": LAGOS[0], "lon_deg": LAGOS[1]}
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +69,8 @@ def test_they_are_said_in_the_language_of_the_reader(home: Home, language: str, 
     [
         ({"assurance": "a1"}, "cannot be produced by a constant delay alone"),
         ({"assurance": "a0"}, "a delay that the modem adds could produce it"),
-        ({"verdict": "consistent", "distance_m": 43.0}, "radio places it there, 43 m from the claim"),
-        ({"verdict": "consistent", "assurance": "a0"}, "stands against a false position from an honest modem"),
+        ({**NEAR, "verdict": "consistent", "distance_m": 43.0}, "radio places it there, 43 m from the claim"),
+        ({**NEAR, "verdict": "consistent", "assurance": "a0"}, "stands against a false position from an honest modem"),
         ({"verdict": "insufficient"}, "verdict insufficient, measured 12 s before"),
         ({"verdict": "fault", "lat_deg": None, "lon_deg": None, "usable": False}, "radio gives no place"),
         (
@@ -83,6 +84,13 @@ def test_they_are_said_in_the_language_of_the_reader(home: Home, language: str, 
 def test_every_finding_has_its_words(home: Home, change: dict[str, Any], words: str) -> None:
     said = told(home, "guest", radio={**FALSE, **change})
     assert any(words in line for line in said), said
+
+
+def test_a_verdict_on_another_claim_is_not_repeated_for_this_one(home: Home) -> None:
+    claim, verdict, used = told(home, "guest", radio={**FALSE, "verdict": "consistent", "distance_m": 15.0})
+    assert "radio places it 509 km away, near Abuja (AT)" in claim
+    assert verdict.startswith("verdict inconsistent")
+    assert used == "the place that radio gives decides"
 
 
 @pytest.mark.parametrize(
