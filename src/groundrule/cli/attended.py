@@ -81,6 +81,7 @@ def claimed(paths: list[Path], whose: pa.Array, *, columns: str | None, assume_u
 def attended_dict(attendance: Attendance) -> dict[str, Any]:
     """Counts for `--json`."""
     found: dict[str, Any] = {"verifications": 0, "verified_rows": attendance.attached, "ignored_verifications": dict(attendance.ignored)}
+    found["contradicted_rows"] = attendance.contradicted
     if attendance.verifications is not None:
         found["verifications"] = len(attendance.verifications)
     if attendance.witnesses is not None:
@@ -95,6 +96,11 @@ def print_attended(attendance: Attendance) -> None:
         print_text(f"{len(attendance.verifications):,} verifications; {attendance.attached:,} observations have one")
         for reason, rows in attendance.ignored.items():
             warn(f"{rows:,} verifications are not used: {reason}")
+        if attendance.contradicted:
+            warn(
+                f"{attendance.contradicted:,} observations claim a place that cannot have been reached from where their `consistent` "
+                "verification places them, and are judged as inconsistent; check that these verifications are of this fleet"
+            )
     if attendance.watch is not None:
         found = attendance.watch.anomalies().table
         print_text(f"Satellite navigation: {len(found):,} disturbed areas, {attendance.suspended:,} observations suspended")

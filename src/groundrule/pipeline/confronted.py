@@ -66,6 +66,19 @@ def confronted(table: pa.Table) -> Any:
     return pa.StructArray.from_arrays([fields[each.name] for each in RADIO_TYPE], fields=list(RADIO_TYPE), mask=radio.is_null())
 
 
+def changed_by(table: pa.Table) -> int:
+    """Return how many rows claim a place that their `consistent` verification cannot speak of.
+
+    Args:
+        table: OBSERVATION_SCHEMA.
+    """
+    stored = table.column("radio").combine_chunks()
+    if stored.null_count == len(table):
+        return 0
+    before, after = (pc.struct_field(each, "verdict") for each in (stored, confronted(table)))
+    return int(pc.sum(pc.not_equal(before, after)).as_py() or 0)
+
+
 def _floats(column: Any) -> Floats:
     plain = column.to_numpy() if isinstance(column, pa.ChunkedArray) else column.to_numpy(zero_copy_only=False)
     found: Floats = plain.astype(np.float64)

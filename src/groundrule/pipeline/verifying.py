@@ -22,6 +22,7 @@ from groundrule.detect.interference import InterferenceWatch
 from groundrule.errors import InputError, OutOfRange
 from groundrule.instant import NS_PER_S
 from groundrule.orbit.elements import Elements
+from groundrule.pipeline.confronted import changed_by
 from groundrule.records import OBSERVATION_SCHEMA, RADIO_TYPE, with_later
 from groundrule.rules.attributes import ATTRIBUTES
 from groundrule.rules.model import Assumptions
@@ -331,6 +332,7 @@ class Attendance:
 
     Attributes:
         attached, suspended: rows that got a verification, and that were suspended.
+        contradicted: rows that got `consistent` and claim a place that this cannot speak of.
         ignored: verifications that were left out, by reason.
     """
 
@@ -338,6 +340,7 @@ class Attendance:
     max_age_s: float = MAX_AGE_S
     witnesses: Callable[[int], Mapping[str, str]] | None = None
     attached: int = 0
+    contradicted: int = 0
     suspended: int = 0
     watch: InterferenceWatch | None = None
     ignored: Mapping[str, int] = field(default_factory=dict)
@@ -351,6 +354,7 @@ class Attendance:
             if known is not None:
                 found = attach(found, known, max_age_s=self.max_age_s)
                 self.attached += len(found) - found.column("radio").null_count
+                self.contradicted += changed_by(found)
             if self.witnesses is not None:
                 if self.watch is None:
                     self.watch = InterferenceWatch(accounts=self.witnesses(int(found.column("observed_at")[0].as_py())))

@@ -11,7 +11,7 @@ import pytest
 from test_heard import judge_of, judged, rules_of
 
 from groundrule.errors import InputError
-from groundrule.pipeline.confronted import confronted
+from groundrule.pipeline.confronted import changed_by, confronted
 from groundrule.pipeline.judge import Judge
 from groundrule.records import RADIO_TYPE
 from groundrule.rules.text import read_rulebook
@@ -88,6 +88,12 @@ def test_who_tells_the_truth_while_measured_and_lies_after_is_judged_where_it_is
     rows = [observation("car", at, *claim, radio=radio(28, 2.5, 2.5)) for at, claim in ((30, (2.5, 2.5)), (60, (5, 15)), (90, (5, 15)))]
     _, found = judged(template, *rows)
     assert [(lat, lon) for lat, lon in zip(found.motion.lat_deg, found.motion.lon_deg, strict=True)] == [(2.5, 2.5)] * 3
+
+
+def test_contradicted_rows_are_counted() -> None:
+    rows = [observation("car", at, *LUBLIN, radio=said) for at, said in ((30, radio(28, *TOKMAK)), (60, radio(28, *LUBLIN)), (90, None))]
+    assert changed_by(table(rows)) == 1
+    assert changed_by(table(rows[2:])) == 0
 
 
 def test_across_the_antimeridian_and_at_a_pole_near_is_near() -> None:
