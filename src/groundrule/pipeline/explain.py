@@ -211,7 +211,7 @@ def explain_row(
     if judged.heard is not None and audience == "operator":
         radio = confronted(judged.table.slice(row, 1))[0].as_py()
         explanation = replace(explanation, heard=heard_words(judge.basis.index, judged, row, explanation.say))
-    if audience == "owner" and outcome != Outcome.SERVE.word:
+    if audience == "owner":
         explanation = replace(explanation, place=owner_words(judged, row, explanation.say))
     return Found(
         explanation,

@@ -16,6 +16,7 @@ from groundrule.instant import NS_PER_S
 from groundrule.pipeline.confronted import confronted
 from groundrule.pipeline.heard import NETWORK
 from groundrule.pipeline.judge import Judged
+from groundrule.records import OUTCOME_WORDS, Outcome
 from groundrule.rules import wording
 from groundrule.rules.vocabulary import Vocabulary
 from groundrule.simulate.places import KM_PER_DEG, cities
@@ -52,16 +53,19 @@ def heard_words(index: AreaIndex, judged: Judged, row: int, say: Vocabulary) -> 
 
 
 def owner_words(judged: Judged, row: int, say: Vocabulary) -> str | None:
-    """Return where the place of one row comes from, in words for its owner and without numbers; None where it is the claimed one.
+    """Return where the place of one row comes from, in words for its owner and without numbers; None where there is nothing to say.
 
-    Whoever is placed wrongly could not even object otherwise.
+    Whoever is placed wrongly and not simply served could not even object otherwise; whoever is jammed learns that it is nobody's doing.
     """
     if judged.heard is None:
         return None
-    if _place_used(judged, row, judged.table.column("radio")[row].as_py()):
-        return say("owner_place_measured")
-    suspended = judged.table.column("gnss_state")[row].as_py() == "suspended"
-    return say("owner_place_disturbed") if suspended and math.isnan(float(judged.motion.lat_deg[row])) else None
+    said: list[str] = []
+    if judged.table.column("gnss_state")[row].as_py() == "suspended":
+        said.append(say("owner_place_disturbed"))
+    served = OUTCOME_WORDS[int(judged.decided.outcome[row])] == Outcome.SERVE.word
+    if not served and _place_used(judged, row, judged.table.column("radio")[row].as_py()):
+        said.append(say("owner_place_measured"))
+    return " ".join(said) or None
 
 
 def _radio(index: AreaIndex, table: Any, row: int, radio: Mapping[str, Any], say: Vocabulary) -> str:

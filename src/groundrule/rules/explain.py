@@ -82,7 +82,7 @@ class Explanation:
         at: the instant explained (RFC 3339).
         say: the words of the language in which findings, gaps and relief were written.
         heard: what radio and satellite navigation say, for the operator.
-        place: where the place that was judged comes from, for an owner who is not simply served.
+        place: where the place that was judged comes from, for an owner: disturbed navigation, or a place that the network measured.
     """
 
     audience: Audience

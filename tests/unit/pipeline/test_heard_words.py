@@ -111,13 +111,16 @@ def test_the_owner_reads_a_reason_and_no_sizes(home: Home) -> None:
             assert secret not in said
 
 
-def test_the_owner_is_told_where_a_place_comes_from_unless_simply_served(home: Home) -> None:
+def test_the_owner_is_told_where_a_place_comes_from(home: Home) -> None:
     told(home, "car", audience="owner", radio={**FALSE, "lat_deg": 2.5, "lon_deg": 2.5}, gnss_state="lost")
     found = explain_terminal(home, "car", audience="owner")
     assert found.outcome == "deny"
     assert "measured itself" in (found.explanation.place or "")
     assert explain_terminal(home, "car").explanation.place is None
     told(home, "guest", audience="owner", gnss_state="suspended")
+    found = explain_terminal(home, "guest", audience="owner")
+    assert "disturbed" in (found.explanation.place or "")
+    told(home, "guest", audience="owner", radio=FALSE, gnss_state="lost")
     found = explain_terminal(home, "guest", audience="owner")
     assert (found.explanation.place is None) == (found.outcome == "serve")
     assert "place" not in explain_terminal(home, "guest").explanation.as_dict()

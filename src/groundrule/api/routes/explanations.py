@@ -92,7 +92,7 @@ class Explanation(msgspec.Struct, omit_defaults=True):
         basis: legal basis.
         message, language: of the rule to the owner, and in which language it is; all else is in `Content-Language`.
         appeal: the way to appeal.
-        place: where the place that was judged comes from, for an owner who is not simply served.
+        place: where the place that was judged comes from, for an owner: disturbed navigation, or a place that the network measured.
         obligations: what binds whoever is served.
         receipt: where the proof is.
         rule, title: that decided.
