@@ -96,22 +96,25 @@ def test_each_slot_has_one_satellite_above_the_mask_and_then_another() -> None:
     assert table.schema.equals(MEASUREMENT_SCHEMA)
     assert len(table) == 20 * 60 * 2
     assert table["source_row"].to_pylist() == list(range(len(table)))
-    frame = table.to_pandas()
-    slot = (frame.observed_at - scenario.scenario.start_ns) // (15 * NS_PER_S)
-    served = frame.groupby([frame.terminal_id, slot]).satellite.agg(["nunique", "first"])
-    assert (served["nunique"] == 1).all()
-    assert (served["first"].groupby("terminal_id").apply(lambda one: (one.diff().dropna() != 0).all())).all()
+    served: dict[tuple[str, int], set[int]] = {}
+    for one in table.select(["terminal_id", "observed_at", "satellite"]).to_pylist():
+        slot = (one["observed_at"] - scenario.scenario.start_ns) // (15 * NS_PER_S)
+        served.setdefault((one["terminal_id"], slot), set()).add(one["satellite"])
+    assert {len(each) for each in served.values()} == {1}
+    after = [(each, served[name, slot + 1]) for (name, slot), each in served.items() if (name, slot + 1) in served]
+    assert len(after) == 20 * 3
+    assert all(one != other for one, other in after)
     assert scenario.elements is not None
     truth = scenario.fleet.positions(0.0)
     row = {name: k for k, name in enumerate(scenario.fleet.columns["terminal_id"].tolist())}
-    rtt = frame[frame.kind == "rtt"]
-    at = np.array([row[name] for name in rtt.terminal_id])
+    rtt = table.filter(pc.equal(table["kind"], "rtt"))
+    at = np.array([row[name] for name in rtt["terminal_id"].to_pylist()])
     x = geodetic_to_ecef(truth[0][at], truth[1][at], truth[4][at])
-    states = Propagator(scenario.elements).pairs(scenario.elements.rows_of(rtt.satellite.to_numpy()), rtt.observed_at.to_numpy())
+    states = Propagator(scenario.elements).pairs(scenario.elements.rows_of(rtt["satellite"].to_numpy()), rtt["observed_at"].to_numpy())
     gap = states.r_m - x
     up = enu_axes(truth[0][at], truth[1][at])[:, 2]
     assert np.degrees(np.arcsin(np.sum(gap * up, axis=1) / np.linalg.norm(gap, axis=1))).min() > 24.9
-    off = 0.5 * C_M_S * rtt.value.to_numpy() - np.linalg.norm(gap, axis=1)
+    off = 0.5 * C_M_S * rtt["value"].to_numpy() - np.linalg.norm(gap, axis=1)
     assert np.abs(off).max() < 6 * np.hypot(150, 30) + 60
     assert abs(off.mean()) < 60
 
@@ -208,28 +211,27 @@ def test_exchanges_copies_and_straw_men() -> None:
     scenario = made(body, duration_s=120)
     table = observed(scenario)
     assert (np.diff(np.array(table["observed_at"])) >= 0).all()
-    frame = table.to_pandas()
-    frame["after"] = (frame.observed_at - scenario.scenario.start_ns) / NS_PER_S
+    names, lat = np.array(table["terminal_id"].to_pylist()), table["lat_deg"].to_numpy()
+    after_s = (table["observed_at"].to_numpy() - scenario.scenario.start_ns) / NS_PER_S
     swapped = [pair for pair in scenario.terminals.to_pylist() if pair["swapped_with"]]
     assert len(swapped) == 4
     for one in swapped:
-        mine = frame[(frame.terminal_id == one["terminal_id"]) & (frame.lat_deg > 41)]
-        before, later = mine[mine.after < 60].lat_deg.mean(), mine[mine.after >= 60].lat_deg.mean()
+        mine = (names == one["terminal_id"]) & (lat > 41)
+        before, later = lat[mine & (after_s < 60)].mean(), lat[mine & (after_s >= 60)].mean()
         assert abs(before - later) > 2
     clones = scenario.terminals.filter(scenario.terminals["clone"])
     assert len(clones) == 1
     name = clones["terminal_id"][0].as_py()
     assert name in of(scenario, "west")
-    copies = frame[(frame.terminal_id == name) & (frame.lat_deg < 41)]
-    assert set(copies.after % 15) == {7.5}
+    assert set(after_s[(names == name) & (lat < 41)] % 15) == {7.5}
     # Velocities at the exchange are motion, not the distance between the two places.
     rates = np.abs(clean(scenario.measurements).value[clean(scenario.measurements).is_rate])
     assert rates.max() < 8_000
-    terminals = scenario.registers.terminals.to_pandas()
-    accounts = scenario.registers.accounts.to_pandas().set_index("account_id")
-    straw = terminals[terminals.kind == "straw"]
-    assert straw.account_id.nunique() == 2
-    assert set(accounts.loc[straw.account_id].country) == {"PL"}
+    terminals = scenario.registers.terminals.to_pylist()
+    countries = {each["account_id"]: each["country"] for each in scenario.registers.accounts.to_pylist()}
+    straw = [each["account_id"] for each in terminals if each["kind"] == "straw"]
+    assert len(set(straw)) == 2
+    assert {countries[each] for each in straw} == {"PL"}
     assert len(terminals) == 12  # the copy is in no register
     assert all(party.endswith("(invented)") for party in scenario.registers.parties["name"].to_pylist())
 
