@@ -57,6 +57,7 @@ QUICK = {
     "governance_campaign": ["--examples", "50", "--homes", "3"],
     "rules_campaign": ["--books", "100"],
     "late_campaign": ["--seeds", "8"],
+    "detected_campaign": ["--seeds", "8"],
     "ledger_faults_campaign": ["--seeds", "200", "--kills", "10", "--entries", "20000", "--starts", "20", "--fsyncs", "30"],
     "ledger_flips_campaign": ["--every", "97", "--signed", "20"],
     "ledger_vectors_campaign": ["--sets", "2"],
@@ -64,6 +65,7 @@ QUICK = {
     "mutation_campaign": ["--module", "conflicts", "--line", "68"],
     "second_verifier_campaign": ["--receipts", "500", "--mutations", "1000"],
     "verify_campaign": ["--attacks", "20"],
+    "watch_kill_campaign": ["--kills", "3"],
 }
 """Arguments that try every script within a minute; they prove nothing and are not written into the report."""
 

@@ -32,6 +32,8 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     # The console is tried in a browser, and the store on a real PostgreSQL; without them those tests are skipped.
     command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
     command -v initdb >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
+    # A watch reads from a real broker; without it those tests are skipped.
+    command -v nats-server >/dev/null 2>&1 || [ -x /usr/sbin/nats-server ] || missing="$missing nats-server"
     if [ -n "$missing" ]; then
         { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing; } >/dev/null ||
             echo "groundrule: could not install$missing; the tests that need them are skipped" >&2

@@ -3,11 +3,13 @@ import { Component, type ComponentChildren, type JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { Choice, Dialog, Empty, Icon, Loading, ProblemNote, Tag } from './components/basic';
 import { loadLanguage, useWords } from './i18n';
+import { isTyping, pageKeys } from './keys';
 import { NotAllowed } from './components/parts';
 import { MENU, ROUTES, suffices, type Needs, type Route } from './pages';
 import { match, navigate, usePlace } from './router';
 import { askSession, logout, useSession } from './session';
 import { change, LANGUAGES, settings, useSettings, type Language } from './settings';
+import { useStore } from './store';
 
 const LANGUAGE_NAMES: Record<Language, string> = { en: 'English', de: 'Deutsch', uk: 'Українська' };
 
@@ -28,10 +30,6 @@ class Guard extends Component<{ title: string; help: string; children: Component
       </div>
     );
   }
-}
-
-function isTyping(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
 }
 
 /** Shortcuts of the whole console; single letters act only outside of fields. */
@@ -62,8 +60,11 @@ function useShortcuts(showHelp: () => void): void {
   }, []);
 }
 
+const SHOWN_AS: Readonly<Record<string, string>> = { ArrowDown: '↓', ArrowUp: '↑', Enter: '⏎' };
+
 function Shortcuts({ onClose }: { onClose: () => void }): JSX.Element {
   const t = useWords();
+  const ofPage = useStore(pageKeys);
   const row = (keys: string[], words: string) => (
     <div>
       <dt>
@@ -76,6 +77,13 @@ function Shortcuts({ onClose }: { onClose: () => void }): JSX.Element {
   );
   return (
     <Dialog title={t('keys.title')} onClose={onClose}>
+      {ofPage.length ? (
+        <>
+          <h3>{t('keys.here')}</h3>
+          <dl class="keys">{ofPage.map((each) => row(each.keys.map((key) => SHOWN_AS[key] ?? key), t(each.words)))}</dl>
+          <h3>{t('keys.everywhere')}</h3>
+        </>
+      ) : null}
       <dl class="keys">
         {row(['?'], t('keys.help'))}
         {row(['/'], t('keys.search'))}
@@ -178,7 +186,7 @@ function Header({ onMenu, onHelp }: { onMenu: () => void; onHelp: () => void }):
       <button type="button" class="icon-button only-narrow" aria-label={t('app.menu')} onClick={onMenu}>
         <Icon name="menu" />
       </button>
-      <a class="brand" href="/">
+      <a class="brand" href="/" aria-label={t('app.name')}>
         <img src="/mark.svg" alt="" width="26" height="26" />
         <span>{t('app.name')}</span>
       </a>
@@ -228,7 +236,7 @@ function Navigation({ path, open, onClose }: { path: string; open: boolean; onCl
             <ul>
               {items.map((item) => (
                 <li>
-                  <a href={item.href} aria-current={path === item.href || (item.href !== '/' && path.startsWith(`${item.href}/`)) ? 'page' : undefined} onClick={onClose}>
+                  <a href={item.href} aria-current={path === item.href || (item.href !== '/' && path.startsWith(`${item.href}/`)) || item.also?.includes(path) ? 'page' : undefined} onClick={onClose}>
                     <Icon name={item.icon} />
                     <span>{t(item.title)}</span>
                   </a>

@@ -51,10 +51,24 @@ export function distance(metres: number, prefer: Prefer): string {
   return metres < 1_000 ? `${number(metres, prefer)} m` : `${number(metres / 1_000, prefer, metres < 100_000 ? 1 : 0)} km`;
 }
 
-export function speed(metresPerSecond: number, prefer: Prefer): string {
-  if (prefer.units === 'nautical') return `${number((metresPerSecond * 3_600) / 1_852, prefer, 1)} kn`;
-  return `${number(metresPerSecond * 3.6, prefer, 1)} km/h`;
+/** A height: feet where units are nautical, as in the air. */
+export function height(metres: number, prefer: Prefer): string {
+  return prefer.units === 'nautical' ? `${number(metres / 0.3048, prefer)} ft` : `${number(metres, prefer)} m`;
 }
+
+export function speed(metresPerSecond: number, prefer: Prefer): string {
+  const value = inSpeedUnit(metresPerSecond * 3.6, prefer);
+  return `${number(value, prefer, value < 10 ? 1 : 0)} ${speedUnit(prefer)}`;
+}
+
+const KM_IN_NM = 1.852;
+
+/** The unit that a reader types and reads speeds in. */
+export const speedUnit = (prefer: Prefer): string => (prefer.units === 'nautical' ? 'kn' : 'km/h');
+
+/** Kilometres per hour in the reader's unit, and back. */
+export const inSpeedUnit = (kmh: number, prefer: Prefer): number => (prefer.units === 'nautical' ? Math.round((kmh / KM_IN_NM) * 10) / 10 : kmh);
+export const ofSpeedUnit = (value: number, prefer: Prefer): number => (prefer.units === 'nautical' ? Math.round(value * KM_IN_NM * 100) / 100 : value);
 
 /** `50.41704° N, 29.93148° E`: latitude first, five digits, about a metre. */
 export function position(lat: number | null | undefined, lon: number | null | undefined, digits = 5): string {
@@ -80,4 +94,16 @@ export function shortDigest(value: string): string {
 /** Bytes of an instant for an input of kind datetime-local, in UTC. */
 export function inputValue(ms: number): string {
   return new Date(ms).toISOString().slice(0, 16);
+}
+
+/** How long something lasts, in the largest unit that says it without a fraction: `1 hour`, `90 seconds`. */
+export function duration(seconds: number, prefer: Prefer): string {
+  const units = [['day', 86_400], ['hour', 3_600], ['minute', 60]] as const;
+  const [unit, size] = units.find(([, each]) => seconds >= each && seconds % each === 0) ?? (['second', 1] as const);
+  return new Intl.NumberFormat(prefer.language, { style: 'unit', unit, unitDisplay: 'long', maximumFractionDigits: 1 }).format(seconds / size);
+}
+
+/** The end of an interval, without its day where that is the day it began. */
+export function endOf(from: string, until: string): string {
+  return from.slice(0, 10) === until.slice(0, 10) ? until.slice(11) : until;
 }

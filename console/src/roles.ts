@@ -6,6 +6,8 @@ const ROLES: Readonly<Record<string, readonly string[]>> = {
   'verifications:read': ['viewer', 'analyst', 'officer', 'regulator', 'auditor', 'owner'],
   'verifications:draw': ['viewer', 'analyst', 'officer', 'auditor'],
   'interference:read': ['viewer', 'analyst', 'officer', 'auditor'],
+  'cases:read': ['analyst', 'officer', 'auditor'],
+  'cases:write': ['analyst', 'officer'],
   'rulebooks:read': ['viewer', 'analyst', 'officer', 'regulator', 'auditor'],
   'rulebooks:compare': ['viewer', 'analyst', 'officer', 'auditor'],
   'rulebooks:check': ['analyst', 'officer'],

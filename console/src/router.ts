@@ -44,6 +44,12 @@ export function setQuery(changes: Readonly<Record<string, string | null>>, optio
   navigate(window.location.pathname + (text ? `?${text}` : '') + window.location.hash, options);
 }
 
+/** An instant of the address; null for none, and for what is no time. */
+export function instantIn(query: URLSearchParams, name: string): string | null {
+  const text = query.get(name);
+  return text !== null && Number.isFinite(Date.parse(text)) ? text : null;
+}
+
 export function usePlace(): Place {
   const [place, setPlace] = useState(here);
   useEffect(() => {

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { Drawing } from '../src/api/sky';
 import { away, between, footprint, hues, unbroken } from '../src/map/overlay';
-import { boxOfCells, endOf, isOn, sliderOf } from '../src/pages/interference';
-import { newestEpoch, placeOf, turned } from '../src/pages/satellites';
-import { boxOf, gradeOf } from '../src/pages/verification';
+import { endOf } from '../src/format';
+import { boxOfCells, isOn, middleOf, sliderOf } from '../src/pages/interference';
+import { newestEpoch, picksOne, placeOf, turned } from '../src/pages/satellites';
+import { boxOf, couldHaveSeen, gradeOf, sizeOf } from '../src/pages/verification';
 
 describe('places on the map of satellites', () => {
   it('are read from the address and nothing else is', () => {
@@ -13,6 +14,9 @@ describe('places on the map of satellites', () => {
   });
   it('stay what they are in any copy of the world', () => {
     expect([turned(190), turned(-190), turned(540), turned(30.5)]).toEqual([-170, 170, -180, 30.5]);
+  });
+  it('are what a click means while satellites lie close', () => {
+    expect([picksOne(1.3, 1584), picksOne(3, 1584), picksOne(1.3, 66)]).toEqual([false, true, true]);
   });
   it('know the newest elements', () => {
     expect(newestEpoch([])).toBeNull();
@@ -59,6 +63,16 @@ describe('a verification drawn', () => {
     expect(boxOf({ ...drawing, claim: { lon: 35.74, lat: 47.25, sigma_m: 5 } }, 'near')![1][0]).toBe(35.74);
     expect(boxOf({ claim: null, places: [], satellites: [], feasible: null }, 'whole')).toBeNull();
   });
+  it('says with what chance a lie would have shown, and nothing is certain', () => {
+    const t = (key: string, values: Record<string, string> = {}) => `${key.split('.')[1]} ${Object.values(values).join(' ')}`.trim();
+    const prefer = { language: 'en', units: 'metric', clock: 'utc' } as never;
+    const said = (seen: Record<string, number | null>) => couldHaveSeen(seen, t as never, prefer);
+    expect(said({ '1_km': 1, '5_km': 1, '100_km': 1 })).toEqual(['chance_from 1 km nearly']);
+    expect(said({ '10_km': 0.9999, '1_km': 0.12, '5_km': 0.7 })).toEqual(['chance 1 km 12%', 'chance 5 km 70%', 'chance_from 10 km nearly']);
+    expect(said({ '1_km': 1, '5_km': 0.5, '10_km': null })).toEqual(['chance 1 km nearly', 'chance 5 km 50%']);
+    expect(said({ '<b>': 1 })).toEqual([]);
+    expect([sizeOf('0.5_km'), sizeOf('200_m'), sizeOf('x_km'), sizeOf('')]).toEqual([500, 200, null, null]);
+  });
   it('names orbits by letter and word', () => {
     const t = (key: string) => ({ 'grade.raw': 'public elements', 'grade.none': 'none' })[key] ?? key;
     expect(gradeOf('C raw', t as never)).toBe('C: public elements');
@@ -83,6 +97,10 @@ describe('disturbed cells', () => {
   it('end on the day they began, or say which', () => {
     expect(endOf('2026-02-10 06:20 UTC', '2026-02-10 06:35 UTC')).toBe('06:35 UTC');
     expect(endOf('2026-02-10 23:50 UTC', '2026-02-11 00:05 UTC')).toBe('2026-02-11 00:05 UTC');
+  });
+  it('have a middle, also beside 180°', () => {
+    const box = (west: number, east: number) => ({ type: 'Feature', properties: {}, geometry: { type: 'Polygon', coordinates: [[[west, 10], [east, 10], [east, 20], [west, 20], [west, 10]]] } }) as never;
+    expect([middleOf(box(30, 40)), middleOf(box(179, 183))]).toEqual(['15.000,35.000', '15.000,-179.000']);
   });
   it('are shown whole', () => {
     const at = (coordinates: unknown) => ({ type: 'Feature', properties: {}, geometry: { type: 'MultiPolygon', coordinates } }) as never;

@@ -138,6 +138,8 @@ _ALL = (
     Reason("humanitarian_exception", "A humanitarian exception applies.", "exception"),
     Reason("protected_service", "The terminal belongs to a protected service.", "exception"),
     Reason("verification_failed", "The terminal's position contradicts the network's measurements.", "position"),
+    Reason("use_being_checked", "How this terminal is used is being checked by a person.", "motion"),
+    Reason("measurements_disagree", "The network's measurements of this terminal contradict each other.", "position"),
     Reason("location_not_verified", "A verified location is required here, and this terminal's could not be verified.", "position"),
     Reason(
         "navigation_disturbed", "Satellite navigation is disturbed here, so the terminal's own location is not used.", "position"

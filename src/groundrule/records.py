@@ -5,6 +5,7 @@ Batches travel as Arrow tables with the schemas below; one terminal is a batch o
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum, StrEnum
 
 import pyarrow as pa
@@ -52,6 +53,41 @@ POSITION_SOURCES = tuple(source.value for source in PositionSource)
 GNSS_STATES = ("normal", "suspended", "lost", "inhibited")
 """How a terminal's satellite navigation fares: `suspended` is set here while an area is disturbed, the others are told by terminals."""
 
+SIGNAL_CAUSES = {
+    "drone_flight": "motion",
+    "over_speed": "motion",
+    "moving_without_plan": "motion",
+    "impossible_travel": "identity",
+    "cloned_identity": "identity",
+    "border_crossing": "place",
+    "control_line_crossing": "place",
+    "used_elsewhere": "place",
+    "dormant_at_front": "place",
+    "roaming_beyond_limits": "place",
+    "straw_registration": "registration",
+    "account_risk": "registration",
+    "compound": "company",
+    "convoy": "company",
+    "gnss_inhibited": "navigation",
+    "spoofed_position": "radio",
+    "served_against_decision": "service",
+    "refused_against_decision": "service",
+    "displaced_fix": "data",
+}
+"""Every kind of signal that detectors raise, and what kind of behaviour it is about."""
+
+SIGNAL_WITNESSES = {
+    kind: "position" if cause in ("motion", "identity", "place", "company") else cause for kind, cause in SIGNAL_CAUSES.items()
+}
+"""What bears witness of each kind: a receiver that is led astray flies like a drone, travels impossibly, crosses borders, wakes up at a
+front and stands among others all at once, so whatever needs a terminal's own positions is one witness."""
+
+
+def independent_causes(kinds: Iterable[str]) -> int:
+    """Return how many independent witnesses signals have; bad data is none, and neither is a word that is no kind."""
+    return len({SIGNAL_WITNESSES[kind] for kind in kinds if kind in SIGNAL_WITNESSES} - {"data"})
+
+
 RADIO_TYPE = pa.struct(
     [
         pa.field("verdict", pa.string()),
@@ -97,14 +133,19 @@ OBSERVATION_SCHEMA = pa.schema(
         pa.field("alerts", pa.list_(pa.int32())),
         pa.field("radio", RADIO_TYPE),
         pa.field("gnss_state", pa.string()),
+        pa.field("served", pa.bool_()),  # did the network carry traffic for it since its last observation?
+        pa.field("signals", pa.list_(pa.string())),  # kinds of signals that count at this instant; attached here, never told
         pa.field("source", pa.string()),
         pa.field("source_row", pa.int64()),
     ]
 )
 """One observation. Position is lat and lon, or a cell, or absent; absent is valid input."""
 
-LATER_COLUMNS = ("radio", "gnss_state")
+LATER_COLUMNS = ("radio", "gnss_state", "served", "signals")
 """Columns that observations did not have from the beginning: stored only where they say something, and otherwise null."""
+
+ATTACHED_COLUMNS = ("radio", "signals")
+"""Columns that no observation comes with: what is worked out here is attached. (Of `gnss_state`, only `suspended` is.)"""
 
 
 def without_silent(table: pa.Table) -> pa.Table:

@@ -34,12 +34,12 @@ SERVER = Path(__file__).with_name("live_server.py")
 
 
 class Server:
-    """A running `live_server.py`."""
+    """A running `live_server.py`, or another one that takes the same commands."""
 
-    def __init__(self) -> None:
+    def __init__(self, program: Path = SERVER) -> None:
         source = str(Path(groundrule.__file__).parents[1])
         self._process = subprocess.Popen(
-            [sys.executable, str(SERVER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [sys.executable, str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": os.pathsep.join([source, str(SERVER.parents[1])])},
         )  # fmt: skip
         assert self._process.stdin is not None

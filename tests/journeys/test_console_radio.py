@@ -82,7 +82,7 @@ def test_the_pages_of_radio_say_what_the_service_says(tmp_path: Path) -> None:
         page.locator("main tbody th a").click()
         watched.settle()
         said = page.inner_text("main")
-        for words in ("inconsistent", "contradicts", "A1: hidden delay", "51.2500° N, 22.5700° E"):
+        for words in ("contradicts the report", "contradicts", "also a hidden delay (A1)", "51.2500° N, 22.5700° E"):
             assert words in said
         assert page.locator(".drawn-legend li").count() >= 4
         page.get_by_role("button", name="Near").click()

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from console import groundrule, refused
-from groundrule.simulate.disturb import distance_km
+from groundrule.simulate.places import distance_km
 
 TOKMAK, LUBLIN, ZAPORIZHZHIA = (47.25, 35.70), (51.25, 22.57), (47.84, 35.14)
 

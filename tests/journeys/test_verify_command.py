@@ -64,7 +64,42 @@ def test_json_has_all_verifications_and_rows_that_were_not_used(files: Path, tmp
     )
     told = done.json
     assert [one["verdict"] for one in told["verifications"]] == ["consistent", "inconsistent"]
-    assert [row["reason"] for row in told["not_used"]] == ["negative_range", "impossible_time"]
+    assert [(row["row"], row["reason"]) for row in told["not_used"]] == [(1, "negative_range"), (2, "impossible_time")]
+    used = sorted(row for one in told["verifications"] for each in one["satellites"] for row in each["rows"])
+    assert used == list(range(3, len(bad) + 1))  # rows count from 1 everywhere
+
+
+def test_rows_that_are_not_used_are_told_by_reason(files: Path, tmp_path: Path) -> None:
+    bad = pq.read_table(files / "measurements.parquet").to_pylist()
+    for k in range(3, 33):
+        bad[k]["value"] = -1.0 if bad[k]["kind"] == "rtt" else bad[k]["value"]
+    pq.write_table(table(bad), tmp_path / "m.parquet")
+    done = groundrule("verify", tmp_path / "m.parquet", "--claims", files / "claims.parquet", "--home", files / "home")
+    assert "15 rows of m.parquet could not be used" in done.err
+    lines = [line for line in done.err.splitlines() if " × " in line]
+    assert sum(int(line.split(" × ")[0].split()[-1]) for line in lines) == 15
+    assert any("negative_range" in line and "first row " in line for line in lines)
+    assert f"2 verifications from {len(bad)} measurements: 1 inconsistent, 1 consistent." in done.out
+
+
+def test_a_fault_has_no_place_in_table_words_file_and_picture(files: Path, tmp_path: Path) -> None:
+    world = World(seed=3)
+    who = Truth("noise", 46.0, 30.0, attack="A2", claim=(49.0, 33.0))
+    rows = world.measure(who, world.schedule(who.lat_deg, who.lon_deg, 4))
+    pq.write_table(table(rows), tmp_path / "m.parquet")
+    pq.write_table(world.claims([who]), tmp_path / "claims.parquet")
+    arguments = ("verify", tmp_path / "m.parquet", "--claims", tmp_path / "claims.parquet", "--home", files / "home", "--platform", "fixed")
+    done = groundrule(*arguments, "--out", tmp_path / "v.parquet", "--plot", tmp_path / "v.svg")
+    assert "1 verifications from 120 measurements: 1 fault." in done.out, done
+    assert "Radio gives no place. FAULT" in done.out
+    assert "Radio places" not in done.out
+    for word in ("km from the claim", "Speed", "46.0", "45.9"):
+        assert word not in done.out.replace("from claim km", ""), word
+    [row] = pq.read_table(tmp_path / "v.parquet").to_pylist()
+    assert (row["verdict"], row["usable"], row["lat_deg"], row["lon_deg"], row["alternatives"]) == ("fault", False, None, None, [])
+    drawn = (tmp_path / "v.svg").read_text(encoding="utf-8")
+    assert "radio gives no place" in drawn
+    assert "<!-- radio -->" not in drawn
 
 
 def test_wrong_use_is_told(files: Path, tmp_path: Path) -> None:
@@ -75,5 +110,18 @@ def test_wrong_use_is_told(files: Path, tmp_path: Path) -> None:
     refused(groundrule("verify", files / "measurements.parquet", *home, "--out", tmp_path / "v.txt"))
     refused(groundrule("verify", files / "measurements.parquet", *home, "--plot", tmp_path / "v.gif"))
     refused(groundrule("verify", files / "measurements.parquet", *home, "--terminal", "nobody"))
+    here = ("verify", files / "measurements.parquet", *home)
+    for height in ("1e300", "nan", "-600"):
+        refused(groundrule(*here, "--height-m", height))
+    (tmp_path / "folder.parquet").mkdir()
+    refused(groundrule("verify", tmp_path / "folder.parquet", *home), "folder.parquet: is a folder")
+    refused(groundrule(*here, "--elements", tmp_path), "is a folder")
+    refused(groundrule(*here, "--terminal", "nobody"), "has no measurement of terminal `nobody`")
+    bad = pq.read_table(files / "measurements.parquet").to_pylist()
+    for row in bad:
+        row["observed_at"] = 0 if row["terminal_id"] == "liar" else row["observed_at"]
+    pq.write_table(table(bad), tmp_path / "half.parquet")
+    done = groundrule("verify", tmp_path / "half.parquet", *home, "--terminal", "liar")
+    refused(done, "no measurement of terminal `liar` could be used", "impossible_time")
     (tmp_path / "text.csv").write_text("terminal_id,kind\nx,rtt\n", encoding="utf-8")
     refused(groundrule("verify", tmp_path / "text.csv", *home))

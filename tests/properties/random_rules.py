@@ -47,7 +47,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "verdict": ("consistent", "inconsistent", "insufficient"),
     "assurance": ("a0", "a1", "none"),
     "gnss": ("normal", "suspended", "lost"),
-    "signals": ("clone", "any"),
+    "signals": ("cloned_identity", "any"),
     "motion": ("still", "moving"),
 }
 COUNTER = Counter("abroad", Relation("home_country", False))
@@ -215,7 +215,7 @@ def batch(rng: random.Random, n: int, latches: int) -> EvidenceBatch:
         return Interval(low, low if rng.random() < 0.5 else pairs[:, 1].copy())
 
     present = {name: interval() for name in NUMBERS if rng.random() < 0.9}
-    signals = [None, frozenset(), frozenset({"clone"}), frozenset({"other"})]
+    signals = [None, frozenset(), frozenset({"cloned_identity"}), frozenset({"other"})]
     categories = {
         "verdict": coded([None, "consistent", "inconsistent", "insufficient", 3]),
         "assurance": coded([None, "a0", "a1", "none"]),

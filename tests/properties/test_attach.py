@@ -33,15 +33,17 @@ def verifications(rows: list[dict[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist(rows, VERIFICATION_SCHEMA)
 
 
-def slowly(observations: list[dict[str, Any]], known: list[dict[str, Any]], max_age_s: float) -> list[str | None]:
+def slowly(observations: list[dict[str, Any]], known: list[dict[str, Any]], max_age_s: float, held_s: float) -> list[str | None]:
     found = []
     for row in observations:
         fit = [
-            (each["at_ns"], each["inputs"])
+            (each["at_ns"], each["inputs"], each["verdict"])
             for each in known
-            if each["terminal_id"] == row["terminal_id"] and 0 <= row["observed_at"] - each["at_ns"] <= max_age_s * NS_PER_S
+            if each["terminal_id"] == row["terminal_id"] and each["at_ns"] <= row["observed_at"]
         ]
-        found.append(max(fit)[1] if fit else None)
+        at_ns, inputs, verdict = max(fit, default=(None, None, None))
+        oldest = held_s if verdict == "inconsistent" else max_age_s
+        found.append(inputs if at_ns is not None and row["observed_at"] - at_ns <= oldest * NS_PER_S else None)
     return found
 
 
@@ -53,24 +55,27 @@ _TIMES = st.integers(0, 400)
     seen=st.lists(st.tuples(st.sampled_from(NAMES), _TIMES), max_size=30),
     known=st.lists(st.tuples(st.sampled_from([*NAMES, "other"]), _TIMES, st.integers(0, 3)), max_size=30),
     max_age_s=st.sampled_from([0.0, 1.0, 60.0, 120.0, 3600.0]),
+    held_s=st.sampled_from([None, 90.0, 300.0]),
     cut=st.integers(0, 30),
     seed=st.integers(0, 9),
 )
 def test_it_is_what_a_loop_finds(
-    seen: list[tuple[str, int]], known: list[tuple[str, int, int]], max_age_s: float, cut: int, seed: int
+    seen: list[tuple[str, int]], known: list[tuple[str, int, int]], max_age_s: float, held_s: float | None, cut: int, seed: int
 ) -> None:
     rows = [observation(name, at, 1.0, 2.0, source_row=k) for k, (name, at) in enumerate(seen)]
-    given_rows = [verification(name, at, inputs=f"sha256:{digest}") for name, at, digest in known]
-    wanted = slowly(rows, given_rows, max_age_s)
+    words = ("consistent", "inconsistent", "insufficient", "inconsistent")
+    given_rows = [verification(name, at, inputs=f"sha256:{digest}", verdict=words[digest]) for name, at, digest in known]
+    wanted = slowly(rows, given_rows, max_age_s, max_age_s if held_s is None else held_s)
+    ages = {"max_age_s": max_age_s, "held_s": held_s}
     shuffled = [given_rows[k] for k in np.random.default_rng(seed).permutation(len(given_rows))]
-    whole = attach(table(rows), verifications(shuffled), max_age_s=max_age_s)
+    whole = attach(table(rows), verifications(shuffled), **ages)
     assert whole.schema.equals(OBSERVATION_SCHEMA)
     assert [None if each is None else each["inputs"] for each in whole["radio"].to_pylist()] == wanted
     # In pieces, and a second time, it is the same.
     ordered = Verifications.of(verifications(given_rows))
-    parts = [attach(table(part), ordered, max_age_s=max_age_s) for part in (rows[:cut], rows[cut:])]
+    parts = [attach(table(part), ordered, **ages) for part in (rows[:cut], rows[cut:])]
     assert pa.concat_tables(parts).to_pylist() == whole.to_pylist()
-    assert attach(whole, ordered, max_age_s=max_age_s).to_pylist() == whole.to_pylist()
+    assert attach(whole, ordered, **ages).to_pylist() == whole.to_pylist()
 
 
 def test_a_younger_one_takes_the_place_of_an_older_one() -> None:

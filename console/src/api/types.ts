@@ -45,6 +45,32 @@ export interface TerminalRow {
   lat: number | null;
   lon: number | null;
   areas: (string | AreaHit)[];
+  /** Null for owners and regulators. */
+  speed_m_s?: number | null;
+  kind?: Registered | null;
+}
+
+/** As what a terminal is registered. */
+export interface Registered {
+  readonly plan: string | null;
+  readonly purpose: string | null;
+  readonly programmes: readonly string[];
+  readonly protected_class: string | null;
+}
+
+interface CountedChoice {
+  readonly value: string;
+  readonly terminals: number;
+}
+
+/** By what terminals can be chosen. */
+export interface TerminalChoices {
+  readonly reasons: readonly CountedChoice[];
+  readonly rules: readonly CountedChoice[];
+  readonly plans: readonly CountedChoice[];
+  readonly purposes: readonly CountedChoice[];
+  readonly programmes: readonly CountedChoice[];
+  readonly protected: readonly CountedChoice[];
 }
 
 export interface TerminalAnswer extends TerminalRow {
@@ -98,6 +124,9 @@ export interface Explanation {
   message?: string | null;
   /** Of the message. */
   language?: string | null;
+  /** How it moved, and how high it said to be; for the operator. */
+  speed_m_s?: number | null;
+  alt_m?: number | null;
   /** Acknowledged, and in no run yet. */
   not_in_history_yet?: boolean;
   rule?: string | null;

@@ -12,6 +12,8 @@ export interface Column<T> {
   /** The cell that names the row; screen readers say it with every other cell. */
   readonly names?: boolean;
   readonly class?: string;
+  /** The head may take several lines, so that a narrow column stays narrow. */
+  readonly wraps?: boolean;
 }
 
 /** A table with a caption that screen readers say; on narrow screens it scrolls by itself, and by keyboard. */
@@ -29,7 +31,7 @@ export function Table<T>({ caption, columns, rows, keyOf, current }: {
         <thead>
           <tr>
             {columns.map((column) => (
-              <th scope="col" class={column.figure ? 'figure' : undefined}>
+              <th scope="col" class={[column.figure ? 'figure' : '', column.wraps ? 'wraps' : ''].filter(Boolean).join(' ') || undefined}>
                 {column.head}
               </th>
             ))}

@@ -4,6 +4,7 @@ import { getJson } from '../api/client';
 import { useJson } from '../api/resource';
 import type { AreaFeature, Page } from '../api/types';
 import type { LiveMap } from './canvas';
+import { isShape } from './overlay';
 
 export interface AreaRow {
   id: string;
@@ -41,7 +42,7 @@ export function useAreas(map: LiveMap | null, on: boolean, at: string | null): {
   useEffect(() => {
     const abort = new AbortController();
     void Promise.all(wanted.map((kind) => getJson<Features>('/ogc/collections/areas/items', { kind, simplify: 0.002, limit: LIMIT }, abort.signal)))
-      .then((found) => setFeatures(found.flatMap((each) => each.features)))
+      .then((found) => setFeatures(found.flatMap((each) => each.features).filter(isShape)))
       .catch(() => undefined);
     return () => abort.abort();
   }, [wanted.join(' ')]);

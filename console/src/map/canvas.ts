@@ -39,6 +39,21 @@ export function canDraw(): boolean {
   }
 }
 
+/** Follow the size of what holds the map. A picture goes when its size changes: the next is drawn at once, so that none is seen torn or empty. */
+function followSize(map: LiveMap): void {
+  const holder = map.getContainer();
+  let size = [holder.clientWidth, holder.clientHeight];
+  const watch = new ResizeObserver(() => {
+    const now = [holder.clientWidth, holder.clientHeight];
+    if ((now[0] === size[0] && now[1] === size[1]) || !now[0] || !now[1]) return;
+    size = now;
+    map.resize();
+    map.redraw();
+  });
+  watch.observe(holder);
+  map.on('remove', () => watch.disconnect());
+}
+
 /** Names of countries as points with pictures, in a language. */
 function nameFeatures(base: Basemap, language: Language) {
   return {
@@ -91,6 +106,7 @@ export async function createMap(options: MapOptions): Promise<LiveMap> {
     dragRotate: false,
     pitchWithRotate: false,
     touchPitch: false,
+    trackResize: false,
     fadeDuration: 0,
     // Screenshots of tests read the picture back; for people the copy of each frame would be for nothing.
     canvasContextAttributes: { preserveDrawingBuffer: navigator.webdriver },
@@ -100,6 +116,7 @@ export async function createMap(options: MapOptions): Promise<LiveMap> {
   map.keyboard.disableRotation();
   keepPace(map);
   watchGlobe(map);
+  followSize(map);
   const colours = coloursFor(options.dark);
   let pictures: string[] = [];
   map.setMissingStyleImageResolver((id) => {

@@ -34,6 +34,11 @@ export function ringOf(coordinates: Position[], properties: Feature['properties'
   return { type: 'Feature', properties, geometry: { type: 'Polygon', coordinates: [coordinates] } };
 }
 
+/** Whether a feature of the service is an area that can be drawn; of one that is not, the whole map would complain. */
+export function isShape(feature: { readonly geometry?: { readonly type?: unknown } | null }): boolean {
+  return feature.geometry?.type === 'Polygon' || feature.geometry?.type === 'MultiPolygon';
+}
+
 const RAD = Math.PI / 180;
 const EARTH_KM = 6371;
 

@@ -6,8 +6,10 @@ import type { Explanation, TerminalAnswer } from '../api/types';
 import { Badge, Facts, Fetched, Icon, Loading, ProblemNote, Time } from '../components/basic';
 import { Timeline } from '../components/table';
 import { areaName } from '../components/areas';
+import { OfTerminal } from '../cases/of_terminal';
 import { position } from '../format';
 import { codeWord, useWords } from '../i18n';
+import { useMay } from '../session';
 import { useSettings } from '../settings';
 import type { AreaRow } from './areas';
 
@@ -33,6 +35,7 @@ export function SidePanel({ terminal, area, at, onPlace, onFly, onClose }: {
 function TerminalSummary({ id, at, onPlace, onFly }: { id: string; at: string | null; onPlace: (lat: number | null, lon: number | null) => void; onFly: (lat: number, lon: number) => void }): JSX.Element {
   const t = useWords();
   const { language } = useSettings();
+  const mayCases = useMay('cases:read');
   const path = `/v1/terminals/${encodeURIComponent(id)}`;
   const found = useJson<TerminalAnswer>(path);
   const why = useJson<Explanation>(`${path}/explanation`, { at, language });
@@ -60,11 +63,12 @@ function TerminalSummary({ id, at, onPlace, onFly }: { id: string; at: string | 
             of={[
               [t('terminal.observed'), <Time at={why.data.observed_at ?? why.data.at} />],
               [t('terminal.place'), lat === null || lon === null ? t('terminal.unknown_place') : <button type="button" class="button link" onClick={() => onFly(lat, lon)}>{position(lat, lon, 4)}</button>],
-              [t('terminal.areas'), why.data.areas?.map((each) => areaName(each, language)).join(', ')],
+              [t('terminal.areas'), why.data.areas?.filter((each) => each.id !== 'land').map((each) => areaName(each, language)).join(', ')],
               [t('terminal.rule'), why.data.rule && why.data.rule !== 'default' ? `${why.data.rule}${why.data.applied?.[0] ? `: ${why.data.applied[0].title}` : ''}` : null],
               [t('terminal.basis'), why.data.basis],
             ]}
           />
+          {mayCases ? <OfTerminal id={id} /> : null}
         </>
       ) : why.problem ? null : (
         <Loading />

@@ -33,9 +33,10 @@ export function MapTable({ seen, onZoom, onClose }: { seen: Seen; onZoom: (lat: 
           columns={[
             { head: t('map.place'), names: true, cell: (row) => <button type="button" class="button link" onClick={() => onZoom(row.lat, row.lon)}>{position(row.lat, row.lon, 1)}</button> },
             { head: t('map.count'), figure: true, cell: (row) => number(row.count, prefer) },
-            ...MARKS.map((mark) => ({
-              head: <span title={t(`answer.${mark.key}`)}><MarkIcon of={mark.key} /> <span class="head-word">{t(`answer.${mark.key}`)}</span></span>,
+            ...[...MARKS].reverse().map((mark) => ({
+              head: <><MarkIcon of={mark.key} /> <span class="head-word">{t(`answer.${mark.key}`)}</span></>,
               figure: true,
+              wraps: true,
               cell: (row: CellRow) => number(row.counts[KEYS.indexOf(mark.key)], prefer),
             })),
           ]}

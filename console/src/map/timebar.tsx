@@ -16,10 +16,12 @@ export function spanOf(newest: number, at: number | null, span: Span): readonly 
   return [Math.floor(Math.min(until - length, at ?? until) / step) * step, until];
 }
 
-export function TimeBar({ at, newest, marks, demo, onChange }: {
+export function TimeBar({ at, newest, marks, demo, live = true, onChange }: {
   at: string | null;
-  /** Observation time of the newest answer; null while it is not known. */
-  newest: string | null;
+  /** Observation time of the newest answer; null where there is none, undefined while it is asked for. */
+  newest: string | null | undefined;
+  /** Whether there is a present to follow. */
+  live?: boolean;
   demo: boolean;
   marks: readonly number[];
   onChange: (at: string | null) => void;
@@ -29,15 +31,18 @@ export function TimeBar({ at, newest, marks, demo, onChange }: {
   // A demo watches its fleet for some minutes only.
   const [span, setSpan] = useState<Span>(demo ? 'hour' : 'day');
   const atMs = at === null ? null : Date.parse(at);
-  const [from, until] = spanOf(newest === null ? Date.now() : Date.parse(newest), atMs, span);
+  const asking = newest === undefined && atMs === null;
+  const [from, until] = spanOf(newest ? Date.parse(newest) : (atMs ?? Date.now()), atMs, span);
   const value = atMs ?? until;
   const set = (ms: number) => onChange(ms >= until ? null : new Date(ms).toISOString().replace('.000Z', 'Z'));
   return (
     <div class="map-box timebar" role="group" aria-label={t('map.time')}>
-      <button type="button" class="button live" aria-pressed={at === null} title={t('map.live_help')} onClick={() => onChange(null)}>
-        <span class="live-dot" aria-hidden="true" />
-        {t('map.live')}
-      </button>
+      {live ? (
+        <button type="button" class="button live" aria-pressed={at === null} title={t('map.live_help')} onClick={() => onChange(null)}>
+          <span class="live-dot" aria-hidden="true" />
+          {t('map.live')}
+        </button>
+      ) : null}
       <select class="span" aria-label={t('map.span')} value={span} onChange={(event) => setSpan(event.currentTarget.value as Span)}>
         {(Object.keys(SPANS) as Span[]).map((each) => (
           <option value={each}>{t(`map.span_${each}`)}</option>
@@ -50,8 +55,9 @@ export function TimeBar({ at, newest, marks, demo, onChange }: {
           max={until}
           step={SPANS[span][1]}
           value={value}
+          disabled={asking}
           aria-label={t('map.time_slider')}
-          aria-valuetext={time(value, prefer)}
+          aria-valuetext={asking ? t('common.loading') : time(value, prefer)}
           onChange={(event) => set(Number(event.currentTarget.value))}
         />
         <span class="slider-marks" aria-hidden="true">
@@ -63,7 +69,7 @@ export function TimeBar({ at, newest, marks, demo, onChange }: {
         </span>
       </div>
       <output class="time-shown">
-        <Icon name="clock" /> {time(atMs ?? (newest === null ? until : Date.parse(newest)), prefer)}
+        <Icon name="clock" /> {asking ? t('common.loading') : time(atMs ?? (newest ? Date.parse(newest) : until), prefer)}
       </output>
       <input
         class="date"
@@ -71,7 +77,8 @@ export function TimeBar({ at, newest, marks, demo, onChange }: {
         aria-label={`${t('map.time_at')} (UTC)`}
         title="UTC"
         max={inputValue(until)}
-        value={inputValue(value)}
+        value={asking ? '' : inputValue(value)}
+        disabled={asking}
         onChange={(event) => {
           const ms = Date.parse(`${event.currentTarget.value}:00Z`);
           if (!Number.isNaN(ms)) set(ms);

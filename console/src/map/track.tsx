@@ -1,15 +1,15 @@
 /** Where one terminal was: a small map, and the first and last place in words. */
 import type { JSX } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect } from 'preact/hooks';
 import { useJson } from '../api/resource';
 import type { TrackAnswer, TrackPoint } from '../api/types';
-import { Facts, Loading, Time } from '../components/basic';
+import { Facts, Time } from '../components/basic';
 import { position } from '../format';
 import { useWords } from '../i18n';
 import { answer } from '../marks';
-import { isDark, useSettings } from '../settings';
 import { pointFeatures } from './answers';
-import type { LiveMap } from './canvas';
+import { SmallMap } from './holder';
+import { useMap } from './use_map';
 
 /** Points of a track, whether the service gave rows or columns; those without a place are left out. */
 export function pointsOf(given: TrackAnswer): TrackPoint[] {
@@ -38,33 +38,11 @@ export function unwrapped(points: readonly TrackPoint[]): [number, number][] {
 
 export function TrackMap({ path, lat, lon }: { path: string; lat: number | null; lon: number | null }): JSX.Element {
   const t = useWords();
-  const prefer = useSettings();
-  const holder = useRef<HTMLDivElement>(null);
-  const [map, setMap] = useState<LiveMap | null>(null);
   const track = useJson<TrackAnswer>(path);
   const points = track.data ? pointsOf(track.data) : [];
   const has = lat !== null && lon !== null;
-  const dark = isDark(prefer.theme);
-  useEffect(() => {
-    if (!has) return undefined;
-    let gone = false;
-    let made: LiveMap | null = null;
-    void import('./canvas').then(async (canvas) => {
-      if (gone || !holder.current || !canvas.canDraw()) return;
-      made = await canvas.createMap({ container: holder.current, look: { lat: lat!, lon: lon!, zoom: 5.5 }, dark, globe: false, language: prefer.language, label: t('terminal.track_label'), names: true });
-      if (gone) made.remove();
-      else {
-        // A small map in a page that scrolls: the wheel belongs to the page.
-        made.scrollZoom.disable();
-        setMap(made);
-      }
-    });
-    return () => {
-      gone = true;
-      setMap(null);
-      made?.remove();
-    };
-  }, [has, dark, prefer.language]);
+  const used = useMap({ look: () => ({ lat: lat ?? 0, lon: lon ?? 0, zoom: 5.5 }), label: t('terminal.track_label'), wheel: false, when: has });
+  const { map } = used;
   useEffect(() => {
     if (!map) return;
     const rows = points.map((point, i) => ({ id: String(i), lat: point.lat!, lon: point.lon!, key: answer(point.outcome ?? 'serve', point.state) }));
@@ -87,11 +65,7 @@ export function TrackMap({ path, lat, lon }: { path: string; lat: number | null;
   const last = points[points.length - 1];
   return (
     <>
-      <div class="track-map">
-        <div class="track-holder" ref={holder} />
-        {map ? null : <Loading />}
-        <div class="track-credit">{t('map.attribution')}</div>
-      </div>
+      <SmallMap of={used} />
       {first && last ? (
         <Facts
           of={[

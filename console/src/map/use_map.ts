@@ -9,20 +9,25 @@ import type { Look } from './place';
 export interface UsedMap {
   readonly holder: RefObject<HTMLDivElement | null>;
   readonly map: LiveMap | null;
+  /** Whether it has been drawn whole once: until then parts of it may be empty. */
+  readonly painted: boolean;
   readonly dark: boolean;
   readonly cannotDraw: boolean;
   readonly problem: Problem | null;
 }
 
-export function useMap({ look, label, globe = false, wheel = true }: { look: () => Look; label: string; globe?: boolean; wheel?: boolean }): UsedMap {
+/** `when` is false as long as there is nothing to show; without `wheel` the wheel belongs to the page that scrolls. */
+export function useMap({ look, label, globe = false, wheel = true, when = true }: { look: () => Look; label: string; globe?: boolean; wheel?: boolean; when?: boolean }): UsedMap {
   const prefer = useSettings();
   const holder = useRef<HTMLDivElement>(null);
   const [map, setMap] = useState<LiveMap | null>(null);
+  const [painted, setPainted] = useState(false);
   const [cannotDraw, setCannotDraw] = useState(false);
   const [problem, setProblem] = useState<Problem | null>(null);
   const last = useRef<Look | null>(null);
   const dark = isDark(prefer.theme);
   useEffect(() => {
+    if (!when) return undefined;
     let gone = false;
     let made: LiveMap | null = null;
     void import('./canvas').then(async (canvas) => {
@@ -42,6 +47,7 @@ export function useMap({ look, label, globe = false, wheel = true }: { look: () 
         return;
       }
       if (!wheel) made.scrollZoom.disable();
+      made.once('idle', () => gone || setPainted(true));
       setMap(made);
       // For end-to-end tests: they ask the map what it has drawn.
       (window as unknown as { groundruleMap?: LiveMap }).groundruleMap = made;
@@ -53,13 +59,14 @@ export function useMap({ look, label, globe = false, wheel = true }: { look: () 
         last.current = { lat: centre.lat, lon: centre.lng, zoom: made.getZoom() };
       }
       setMap(null);
+      setPainted(false);
       made?.remove();
       // A map that was being made while its page went away leaves its parts in the holder.
       holder.current?.replaceChildren();
     };
-  }, [dark, prefer.language]);
+  }, [dark, prefer.language, when]);
   useEffect(() => {
     if (map) void import('./canvas').then(({ showGlobe }) => showGlobe(map, globe));
   }, [map, globe]);
-  return { holder, map, dark, cannotDraw, problem };
+  return { holder, map, painted, dark, cannotDraw, problem };
 }

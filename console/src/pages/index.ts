@@ -34,6 +34,8 @@ export interface MenuItem {
   readonly icon: IconName;
   /** Permission without which the page would show nothing; then it is not in the menu. Of several, one is enough. */
   readonly needs?: Needs;
+  /** Other pages that belong to it. */
+  readonly also?: readonly string[];
   /** Letter after `g` that leads there. */
   readonly key: string;
 }
@@ -47,6 +49,10 @@ export const ROUTES: readonly Route[] = [
   { path: '/verifications', title: 'nav.verifications', page: lazy(() => import('./verifications')), needs: 'verifications:read' },
   { path: '/verifications/:id', title: 'nav.verifications', page: lazy(() => import('./verification')), needs: 'verifications:read' },
   { path: '/interference', title: 'nav.interference', page: lazy(() => import('./interference')), full: true, needs: 'interference:read' },
+  { path: '/cases', title: 'nav.cases', page: lazy(() => import('./cases')), needs: 'cases:read' },
+  { path: '/cases/:id', title: 'nav.cases', page: lazy(() => import('./case')), needs: 'cases:read' },
+  { path: '/signals', title: 'nav.signals', page: lazy(() => import('./signals')), needs: 'cases:read' },
+  { path: '/behaviours', title: 'nav.behaviours', page: lazy(() => import('./behaviours')), needs: 'cases:read' },
   { path: '/rulebook', title: 'nav.rulebook', page: lazy(() => import('./rulebook')), needs: 'rulebooks:read' },
   { path: '/proposals', title: 'nav.proposals', page: lazy(() => import('./proposals')), needs: 'proposals:read' },
   { path: '/proposals/:id', title: 'nav.proposals', page: lazy(() => import('./proposal')), needs: 'proposals:read' },
@@ -86,6 +92,7 @@ export const MENU: readonly { readonly title: Key; readonly items: readonly Menu
       { href: '/satellites', title: 'nav.satellites', icon: 'satellite', needs: 'satellites:read', key: 'b' },
       { href: '/verifications', title: 'nav.verifications', icon: 'place', needs: 'verifications:read', key: 'j' },
       { href: '/interference', title: 'nav.interference', icon: 'waves', needs: 'interference:read', key: 'x' },
+      { href: '/cases', title: 'nav.cases', icon: 'case', needs: 'cases:read', key: 'z', also: ['/signals', '/behaviours'] },
     ],
   },
   {

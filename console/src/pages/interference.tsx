@@ -6,15 +6,17 @@ import { useInterval, useJson } from '../api/resource';
 import type { InterferenceAnswer, InterferenceCell } from '../api/sky';
 import { Choice, Empty, Icon, Loading, ProblemNote, Tag, Time } from '../components/basic';
 import { Table } from '../components/table';
-import { inputValue, number, percent, time } from '../format';
+import { endOf, inputValue, number, percent, time } from '../format';
 import { codeWord, useWords } from '../i18n';
 import type { LiveMap } from '../map/canvas';
-import { addLayers, put } from '../map/overlay';
+import { addLayers, isShape, put } from '../map/overlay';
+import { MapFoot, MapHolder, MapTools } from '../map/holder';
+import { LegendRow, MapLegend, Swatch } from '../map/legend';
 import { WORLD } from '../map/place';
 import { useMap } from '../map/use_map';
+import { PlaceWords, usePlaces } from '../components/place';
 import { setQuery, usePlace } from '../router';
 import { useSettings } from '../settings';
-import { Swatch } from './verification';
 
 export const KINDS = ['jump', 'lost', 'radio_disagrees'] as const;
 export type Kind = (typeof KINDS)[number];
@@ -43,11 +45,6 @@ export function sliderOf(cells: readonly InterferenceCell[]): readonly [number, 
   return [Math.floor((first - margin) / STEP_MS) * STEP_MS, Math.ceil((last + margin) / STEP_MS) * STEP_MS];
 }
 
-/** The end of an interval, without its day where that is the day it began. */
-export function endOf(from: string, until: string): string {
-  return from.slice(0, 10) === until.slice(0, 10) ? until.slice(11) : until;
-}
-
 /** The box around cells, or null. */
 export function boxOfCells(cells: readonly Feature<Polygon | MultiPolygon>[]): [[number, number], [number, number]] | null {
   const box: [[number, number], [number, number]] = [[Infinity, Infinity], [-Infinity, -Infinity]];
@@ -61,6 +58,17 @@ export function boxOfCells(cells: readonly Feature<Polygon | MultiPolygon>[]): [
   };
   for (const cell of cells) look(cell.geometry.coordinates);
   return Number.isFinite(box[0][0]) ? box : null;
+}
+
+const MOST = 200;
+const keyOf = ({ properties: cell }: Cell): string => `${cell.h3_cell} ${cell.kind} ${cell.from}`;
+
+/** The middle of a cell, as it is asked for: `48.50,37.90`. */
+export function middleOf(cell: Feature<Polygon | MultiPolygon>): string {
+  const box = boxOfCells([cell]);
+  if (!box) return '';
+  const lon = (box[0][0] + box[1][0]) / 2;
+  return `${((box[0][1] + box[1][1]) / 2).toFixed(3)},${(((((lon + 180) % 360) + 360) % 360) - 180).toFixed(3)}`;
 }
 
 export default function InterferencePage(): JSX.Element {
@@ -82,11 +90,11 @@ export default function InterferencePage(): JSX.Element {
   const cells = useMemo(() => (found.data?.cells?.features ?? []) as unknown as Cell[], [found.data]);
   const span = useMemo(() => sliderOf(cells.map((cell) => cell.properties)), [cells]);
   const [at, setAt] = useState<number | null>(null);
-  const [legend, setLegend] = useState(() => window.innerWidth > 700);
   useEffect(() => setAt(null), [span?.[0], span?.[1]]);
   const shown = useMemo(() => cells.filter((cell) => !hidden.has(cell.properties.kind) && isOn(cell.properties, at)), [cells, hidden, at]);
 
-  const { holder, map, dark, cannotDraw, problem } = useMap({ look: () => WORLD, label: t('interference.map_label') });
+  const used = useMap({ look: () => WORLD, label: t('interference.map_label') });
+  const { map, dark, problem } = used;
   const [ready, setReady] = useState<LiveMap | null>(null);
   useEffect(() => {
     if (!map) {
@@ -97,6 +105,7 @@ export default function InterferencePage(): JSX.Element {
       { id: 'disturbed', type: 'fill', paint: { 'fill-color': ['get', 'colour'], 'fill-opacity': 0.28 } },
       { id: 'disturbed-edge', type: 'line', paint: { 'line-color': ['get', 'colour'], 'line-width': ['case', ['==', ['get', 'kind'], 'lost'], 2.4, 1.4] } },
     ]);
+    addLayers(map, 'picked', [{ id: 'picked', type: 'line', paint: { 'line-color': dark ? '#ffd166' : '#12384f', 'line-width': 4 } }]);
     setReady(map);
   }, [map]);
   useEffect(() => {
@@ -106,13 +115,39 @@ export default function InterferencePage(): JSX.Element {
       const box = boxOfCells([cell]);
       return box ? box[1][0] - box[0][0] : 0;
     };
-    put(ready, 'disturbed', [...shown].sort((a, b) => size(b) - size(a)).map((cell) => ({ ...cell, properties: { kind: cell.properties.kind, colour: colourOf(cell.properties.kind, dark) } })));
+    put(ready, 'disturbed', shown.filter(isShape).sort((a, b) => size(b) - size(a)).map((cell) => ({ ...cell, properties: { key: keyOf(cell), kind: cell.properties.kind, colour: colourOf(cell.properties.kind, dark) } })));
   }, [ready, shown]);
   useEffect(() => {
     const box = boxOfCells(cells);
-    if (ready && box) ready.fitBounds(box, { padding: 90, maxZoom: 7, animate: false });
+    if (ready && box && !picked) ready.fitBounds(box, { padding: 90, maxZoom: 7, animate: false });
   }, [ready, cells]);
 
+  const listed = useMemo(() => shown.slice(0, MOST), [shown]);
+  const places = usePlaces(listed.map((cell) => middleOf(cell)));
+  const chosen = query.get('cell');
+  const picked = cells.find((cell) => keyOf(cell) === chosen) ?? null;
+  useEffect(() => {
+    const box = picked ? boxOfCells([picked]) : null;
+    if (!ready) return;
+    put(ready, 'picked', picked && isShape(picked) ? [{ type: 'Feature', properties: {}, geometry: picked.geometry }] : []);
+    if (box) ready.fitBounds(box, { padding: 120, maxZoom: 8, animate: !window.matchMedia('(prefers-reduced-motion: reduce)').matches });
+  }, [ready, picked]);
+  useEffect(() => {
+    if (!ready) return undefined;
+    const clicked = (event: { point: { x: number; y: number } }) => {
+      const hit = ready.queryRenderedFeatures([event.point.x, event.point.y], { layers: ['disturbed'] }).pop();
+      setQuery({ cell: hit ? String(hit.properties['key']) : null }, hit ? {} : { replace: true });
+    };
+    const over = (event: { point: { x: number; y: number } }) => {
+      ready.getCanvas().style.cursor = ready.queryRenderedFeatures([event.point.x, event.point.y], { layers: ['disturbed'] })[0] ? 'pointer' : '';
+    };
+    ready.on('click', clicked);
+    ready.on('mousemove', over);
+    return () => {
+      ready.off('click', clicked);
+      ready.off('mousemove', over);
+    };
+  }, [ready]);
   const count = (kind: Kind) => cells.filter((cell) => cell.properties.kind === kind && isOn(cell.properties, at)).length;
   const toggle = (kind: Kind) => {
     const next = new Set(hidden);
@@ -124,33 +159,24 @@ export default function InterferencePage(): JSX.Element {
   return (
     <div class="map-page with-side">
       <h1 class="unseen">{t('nav.interference')}</h1>
-      <div class="map-stage">
-        <div class="map-holder" ref={holder} />
-        {cannotDraw ? <p class="note warn map-wait">{t('map.no_webgl')}</p> : !map && !problem ? <div class="map-wait"><Loading /></div> : null}
-        <div class={`map-box map-legend${legend ? '' : ' folded'}`}>
-          <div class="map-legend-head">
-            <h2>{t('interference.kinds')}</h2>
-            <button type="button" class="icon-button small" aria-expanded={legend} aria-label={t('interference.kinds')} onClick={() => setLegend(!legend)}>
-              <Icon name={legend ? 'down' : 'right'} />
-            </button>
-          </div>
-          {legend ? (
-            <>
-              <ul class="plain" aria-label={t('interference.kinds_help')}>
-                {KINDS.map((kind) => (
-                  <li>
-                    <button type="button" class="legend-row" aria-pressed={!hidden.has(kind)} onClick={() => toggle(kind)}>
-                      <Swatch colour={colourOf(kind, dark)} shape={kind === 'lost' ? 'ring' : 'dot'} />
-                      <span>{t(`interference.${kind}`)}</span>
-                      <span class="figure">{told?.state === 'ready' ? number(count(kind), prefer) : '–'}</span>
-                    </button>
-                  </li>
-                ))}
-              </ul>
-              <p class="quiet map-note">{t('interference.not_guilt')}</p>
-            </>
-          ) : null}
-        </div>
+      <MapHolder of={used}>
+        <MapLegend title={t('interference.kinds')}>
+          <ul class="plain" aria-label={t('interference.kinds_help')}>
+            {KINDS.map((kind) => (
+              <li>
+                <LegendRow
+                  mark={<Swatch colour={colourOf(kind, dark)} shape={kind === 'lost' ? 'ring' : 'dot'} />}
+                  words={t(`interference.${kind}`)}
+                  figure={told?.state === 'ready' ? number(count(kind), prefer) : '–'}
+                  pressed={!hidden.has(kind)}
+                  onPress={() => toggle(kind)}
+                />
+              </li>
+            ))}
+          </ul>
+          <p class="quiet map-note">{t('interference.not_guilt')}</p>
+        </MapLegend>
+        <MapTools of={used} projection={false} />
         {found.problem ?? problem ? (
           <div class="map-problem">
             <ProblemNote problem={(found.problem ?? problem)!} retry={found.reload} />
@@ -167,7 +193,7 @@ export default function InterferencePage(): JSX.Element {
             <p>{t('interference.none_help')}</p>
           </div>
         ) : null}
-        <div class="map-foot">
+        <MapFoot>
           {span ? (
             <div class="map-box timebar" role="group" aria-label={t('map.time')}>
               <button type="button" class="button live" aria-pressed={at === null} onClick={() => setAt(null)}>
@@ -181,13 +207,8 @@ export default function InterferencePage(): JSX.Element {
               </output>
             </div>
           ) : null}
-          <p class="map-credit">
-            <a href="https://www.openstreetmap.org/copyright" target="_blank" rel="noreferrer">
-              {t('map.attribution')}
-            </a>
-          </p>
-        </div>
-      </div>
+        </MapFoot>
+      </MapHolder>
       <aside class="map-side" aria-label={t('nav.interference')}>
         <h2 class="side-title">{t('nav.interference')}</h2>
         <p class="quiet">{t('interference.intro')}</p>
@@ -224,11 +245,20 @@ export default function InterferencePage(): JSX.Element {
             {shown.length ? (
               <Table
                 caption={t('interference.table')}
-                rows={shown.slice(0, 200)}
-                keyOf={(row) => `${row.properties.h3_cell} ${row.properties.kind} ${row.properties.from}`}
+                rows={listed}
+                keyOf={keyOf}
+                current={(row) => keyOf(row) === chosen}
                 columns={[
                   {
-                    head: t('interference.kind'), names: true,
+                    head: t('interference.place'), names: true,
+                    cell: (row) => (
+                      <button type="button" class="button link" onClick={() => setQuery({ cell: keyOf(row) }, {})}>
+                        <PlaceWords of={places.get(middleOf(row))} otherwise={middleOf(row)} />
+                      </button>
+                    ),
+                  },
+                  {
+                    head: t('interference.kind'),
                     cell: ({ properties: cell }) => (
                       <>
                         {t(`interference.${cell.kind as Kind}`)} {cell.pattern ? <Tag>{codeWord(t, 'pattern', cell.pattern)}</Tag> : null}
@@ -239,10 +269,12 @@ export default function InterferencePage(): JSX.Element {
                     ),
                   },
                   { head: t('interference.terminals'), figure: true, cell: ({ properties: cell }) => number(cell.terminals, prefer) },
-                  { head: '%', figure: true, cell: ({ properties: cell }) => percent(cell.share, 1, prefer) },
+                  { head: t('interference.share'), figure: true, cell: ({ properties: cell }) => percent(cell.share, 1, prefer) },
                 ]}
               />
-            ) : cells.length ? (
+            ) : null}
+            {shown.length > MOST ? <p class="quiet">{t('map.first_rows', { n: MOST, total: shown.length })}</p> : null}
+            {shown.length ? null : cells.length ? (
               <Empty title={t('interference.not_now')} />
             ) : null}
           </>

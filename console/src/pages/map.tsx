@@ -4,19 +4,24 @@ import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { getJson, Problem } from '../api/client';
 import { useEvents, useInterval, useJson } from '../api/resource';
 import type { MapAnswer } from '../api/types';
-import { Choice, Icon, Loading, MarkIcon, ProblemNote } from '../components/basic';
+import { Icon, MarkIcon, ProblemNote } from '../components/basic';
 import { number, percent } from '../format';
 import { useWords } from '../i18n';
 import { KEYS, MARKS, type AnswerKey } from '../marks';
 import { cellFeatures, only, pointFeatures, readAnswer, type Seen } from '../map/answers';
 import { useAreas } from '../map/areas';
+import { MapFoot, MapHolder, MapTools, WrongTime } from '../map/holder';
+import { LegendRow, MapLegend, Swatch } from '../map/legend';
+import { hue } from '../map/overlay';
 import { boxAround, EVERYWHERE, formatLook, GLOBE, parseLook, WORLD, type Box } from '../map/place';
 import { SidePanel } from '../map/side';
+import { SIGNAL_LAYER, useSignals } from '../map/signals';
 import { MapTable } from '../map/table';
 import { TimeBar } from '../map/timebar';
-import { setQuery, usePlace } from '../router';
+import { useMap } from '../map/use_map';
+import { instantIn, setQuery, usePlace } from '../router';
 import { useMay, useSession } from '../session';
-import { change, isDark, useSettings } from '../settings';
+import { useSettings } from '../settings';
 import type { LiveMap } from '../map/canvas';
 
 const POLL_MS = 5_000;
@@ -36,65 +41,25 @@ export default function MapPage(): JSX.Element {
   const t = useWords();
   const prefer = useSettings();
   const { query } = usePlace();
-  const at = query.get('at');
+  const at = instantIn(query, 'at');
+  const wrongTime = at === null ? query.get('at') : null;
   const filterText = query.get('show');
   const keys = useMemo(() => shownKeys(filterText), [filterText]);
   const chosen = query.get('terminal');
   const chosenArea = query.get('area');
   const table = query.get('table') === '1';
 
-  const holder = useRef<HTMLDivElement>(null);
-  const [map, setMap] = useState<LiveMap | null>(null);
-  const [cannotDraw, setCannotDraw] = useState(false);
-  const [dark, setDark] = useState(() => isDark(prefer.theme));
+  const [names, setNames] = useState(true);
+  const used = useMap({ look: () => parseLook(new URLSearchParams(window.location.search).get('look')) ?? (prefer.globe ? GLOBE : WORLD), label: t('map.label'), globe: prefer.globe });
+  const { map, cannotDraw } = used;
   const [shown, setShown] = useState<Shown | null>(null);
   const [problem, setProblem] = useState<Problem | null>(null);
   const [tip, setTip] = useState<{ x: number; y: number; counts: readonly number[]; count: number } | null>(null);
-  const [names, setNames] = useState(true);
   const [areasOn, setAreasOn] = useState(true);
-  const [legend, setLegend] = useState(() => window.innerWidth > 700);
   const asked = useRef<{ key: string; version: number | string | null; abort: AbortController | null }>({ key: '', version: null, abort: null });
   const keysNow = useRef(keys);
   keysNow.current = keys;
 
-  useEffect(() => setDark(isDark(prefer.theme)), [prefer.theme]);
-
-  // The map itself; made anew when its colours or the language of its names change, with the view kept.
-  useEffect(() => {
-    let gone = false;
-    let made: LiveMap | null = null;
-    const look = parseLook(new URLSearchParams(window.location.search).get('look')) ?? (prefer.globe ? GLOBE : WORLD);
-    void import('../map/canvas').then(async (canvas) => {
-      if (gone || !holder.current) return;
-      if (!canvas.canDraw()) {
-        setCannotDraw(true);
-        return;
-      }
-      try {
-        made = await canvas.createMap({ container: holder.current, look, dark, globe: prefer.globe, language: prefer.language, label: t('map.label'), names });
-      } catch (error) {
-        setProblem(new Problem({ title: String(error), status: 0 }));
-        return;
-      }
-      if (gone) made.remove();
-      else {
-        setMap(made);
-        // For end-to-end tests: they ask the map what it has drawn.
-        (window as unknown as { groundruleMap?: LiveMap }).groundruleMap = made;
-      }
-    });
-    return () => {
-      gone = true;
-      setMap(null);
-      made?.remove();
-      // A map that was being made while its page went away leaves its parts in the holder.
-      holder.current?.replaceChildren();
-    };
-  }, [dark, prefer.language]);
-
-  useEffect(() => {
-    if (map) void import('../map/canvas').then(({ showGlobe }) => showGlobe(map, prefer.globe));
-  }, [map, prefer.globe]);
   useEffect(() => void map?.setLayoutProperty('names', 'visibility', names ? 'visible' : 'none'), [map, names]);
 
   const read = useCallback(
@@ -180,13 +145,22 @@ export default function MapPage(): JSX.Element {
   }, [map, drawn, prefer.language]);
 
   const areas = useAreas(map, areasOn, at);
+  const mayCases = useMay('cases:read');
+  const signalsOn = mayCases && query.get('signals') === '1';
+  const signals = useSignals(map, used.dark, signalsOn, at, status.data?.newest_observed_at ?? null, mayHear);
 
   // What lies under the pointer.
   useEffect(() => {
     if (!map) return undefined;
     const onClick = (event: { point: { x: number; y: number }; lngLat: { lng: number; lat: number } }) => {
       const near: [[number, number], [number, number]] = [[event.point.x - 5, event.point.y - 5], [event.point.x + 5, event.point.y + 5]];
+      // The ring of a signal is wider than what it surrounds.
+      const rings = map.getLayer(SIGNAL_LAYER) ? map.queryRenderedFeatures(near, { layers: [SIGNAL_LAYER] }) : [];
       const point = map.queryRenderedFeatures(near, { layers: ['points'] })[0];
+      if (!point && rings[0]) {
+        setQuery({ terminal: String(rings[0].properties['terminal']), area: null }, {});
+        return;
+      }
       if (point) {
         setQuery({ terminal: String(point.properties['id']), area: null }, {});
         return;
@@ -250,90 +224,71 @@ export default function MapPage(): JSX.Element {
     setQuery({ show: next.size === 0 || next.size === KEYS.length ? null : KEYS.filter((each) => next.has(each)).join(',') });
   };
   const drawnCount = drawn ? drawn.points.length + drawn.cells.reduce((sum, cell) => sum + cell.count, 0) : 0;
-  const whole = (globe: boolean) => {
-    const look = globe ? GLOBE : WORLD;
-    map?.jumpTo({ center: [look.lon, look.lat], zoom: look.zoom });
-  };
   const summary = seen ? t('map.in_view', { n: drawnCount, total: number(seen.total, prefer) }) : '';
 
   return (
     <div class={`map-page${chosen || chosenArea ? ' with-side' : ''}${prefer.globe ? ' as-globe' : ''}`}>
       <h1 class="unseen">{t('map.title')}</h1>
-      <div class="map-stage">
-        <div class="map-holder" ref={holder} />
-        {!map && !cannotDraw && !problem ? (
-          <div class="map-wait">
-            <Loading />
-          </div>
-        ) : null}
-        {cannotDraw ? <p class="note warn map-wait">{t('map.no_webgl')}</p> : null}
-
-        <div class={`map-box map-legend${legend ? '' : ' folded'}`}>
-          <div class="map-legend-head">
-            <h2>{t('map.legend')}</h2>
-            <button type="button" class="icon-button small" aria-expanded={legend} aria-label={t('map.legend')} onClick={() => setLegend(!legend)}>
-              <Icon name={legend ? 'down' : 'right'} />
+      <MapHolder
+        of={used}
+        waiting={!problem}
+        below={table && drawn ? <MapTable seen={drawn} onZoom={(lat, lon) => map && zoomTo(map, lat, lon)} onClose={() => setQuery({ table: null })} /> : null}
+      >
+        <MapLegend title={t('map.legend')} summary={summary}>
+          <ul class="plain" aria-label={t('map.filter_help')}>
+            {[...MARKS].reverse().map((mark) => (
+              <li>
+                <LegendRow
+                  mark={<MarkIcon of={mark.key} size={16} />}
+                  words={t(`answer.${mark.key}`)}
+                  figure={seen && (keys.size === KEYS.length || keys.has(mark.key)) ? number(seen.counts[mark.key], prefer) : '–'}
+                  pressed={keys.has(mark.key)}
+                  title={t(`means.${mark.key}`)}
+                  onPress={() => toggle(mark.key)}
+                />
+              </li>
+            ))}
+          </ul>
+          {keys.size < KEYS.length ? (
+            <button type="button" class="button link" onClick={() => setQuery({ show: null })}>
+              {t('map.show_all')}
             </button>
-          </div>
-          <p class="map-summary" role="status">
-            {summary}
-          </p>
-          {legend ? (
-            <>
-              <ul class="plain" aria-label={t('map.filter_help')}>
-                {[...MARKS].reverse().map((mark) => (
-                  <li>
-                    <button type="button" class="legend-row" aria-pressed={keys.has(mark.key)} title={t(`means.${mark.key}`)} onClick={() => toggle(mark.key)}>
-                      <MarkIcon of={mark.key} size={16} />
-                      <span>{t(`answer.${mark.key}`)}</span>
-                      <span class="figure">{seen && (keys.size === KEYS.length || keys.has(mark.key)) ? number(seen.counts[mark.key], prefer) : '–'}</span>
-                    </button>
-                  </li>
-                ))}
-              </ul>
-              {keys.size < KEYS.length ? (
-                <button type="button" class="button link" onClick={() => setQuery({ show: null })}>
-                  {t('map.show_all')}
-                </button>
-              ) : null}
-              <div class="map-layers">
-                <label class="check">
-                  <input type="checkbox" checked={areasOn} onChange={(event) => setAreasOn(event.currentTarget.checked)} />
-                  <span>
-                    {t('map.areas')} {areas.count ? <span class="quiet">({number(areas.count, prefer)})</span> : null}
-                  </span>
-                </label>
-                <label class="check">
-                  <input type="checkbox" checked={names} onChange={(event) => setNames(event.currentTarget.checked)} />
-                  <span>{t('map.names')}</span>
-                </label>
-              </div>
-              <p class="quiet map-note">{t('map.not_decided')}</p>
-            </>
           ) : null}
-        </div>
-
-        <div class="map-tools">
-          <Choice label={t('map.projection')} hideLabel value={prefer.globe ? 'globe' : 'flat'} options={[['globe', t('map.globe')], ['flat', t('map.flat')]]} onChange={(value) => {
-              change({ globe: value === 'globe' });
-              if (map && map.getZoom() < 3) whole(value === 'globe');
-            }} />
-          <div class="map-zoom">
-            <button type="button" class="icon-button" aria-label={t('map.zoom_in')} title={t('map.zoom_in')} onClick={() => map?.zoomIn()}>
-              <span aria-hidden="true">+</span>
-            </button>
-            <button type="button" class="icon-button" aria-label={t('map.zoom_out')} title={t('map.zoom_out')} onClick={() => map?.zoomOut()}>
-              <span aria-hidden="true">−</span>
-            </button>
-            <button type="button" class="icon-button" aria-label={t('map.whole')} title={t('map.whole')} onClick={() => whole(prefer.globe)}>
-              <Icon name="public" />
-            </button>
+          <div class="map-layers">
+            <label class="check">
+              <input type="checkbox" checked={areasOn} onChange={(event) => setAreasOn(event.currentTarget.checked)} />
+              <span>
+                {t('map.areas')} {areas.count ? <span class="quiet">({number(areas.count, prefer)})</span> : null}
+              </span>
+            </label>
+            <label class="check">
+              <input type="checkbox" checked={names} onChange={(event) => setNames(event.currentTarget.checked)} />
+              <span>{t('map.names')}</span>
+            </label>
+            {mayCases ? (
+              <label class="check">
+                <input type="checkbox" checked={signalsOn} onChange={(event) => setQuery({ signals: event.currentTarget.checked ? '1' : null })} />
+                <span>
+                  <Swatch colour={hue(used.dark, 3)} shape="ring" /> {t('map.signals')} {signalsOn ? <span class="quiet">({number(signals.rows.length, prefer)})</span> : null}
+                </span>
+              </label>
+            ) : null}
+            {signalsOn ? (
+              <p class="quiet map-note">
+                {signals.cut ? `${t('map.signals_cut', { n: number(500, prefer) })} ` : ''}
+                <a href="/signals">{t('nav.signals')}</a> · <a href="/cases">{t('nav.cases')}</a>
+              </p>
+            ) : null}
           </div>
-          <button type="button" class="button" aria-pressed={table} onClick={() => setQuery({ table: table ? null : '1' })}>
+          <p class="quiet map-note">{t('map.not_decided')}</p>
+        </MapLegend>
+
+        <MapTools of={used}>
+          <button type="button" class="button" aria-pressed={table} aria-label={t('map.as_table')} onClick={() => setQuery({ table: table ? null : '1' })}>
             <Icon name="table" />
-            {t('map.as_table')}
+            <span class="only-wide">{t('map.as_table')}</span>
           </button>
-        </div>
+        </MapTools>
 
         {tip ? (
           <div class="map-tip" style={{ left: `${tip.x}px`, top: `${tip.y}px` }}>
@@ -348,12 +303,20 @@ export default function MapPage(): JSX.Element {
           </div>
         ) : null}
 
-        {problem ? (
+        {wrongTime !== null ? <WrongTime text={wrongTime} /> : problem ?? used.problem ? (
           <div class="map-problem">
-            <ProblemNote problem={problem} retry={() => void read(true)} />
+            <ProblemNote problem={(problem ?? used.problem)!} retry={() => void read(true)} />
           </div>
         ) : null}
-        {seen && seen.total === 0 ? (
+        {seen && seen.total === 0 && at !== null ? (
+          <div class="map-box map-empty">
+            <p class="strong">{t('map.none_then')}</p>
+            <button type="button" class="button" onClick={() => setQuery({ at: null })}>
+              <Icon name="clock" />
+              {t('map.right_time')}
+            </button>
+          </div>
+        ) : seen && seen.total === 0 ? (
           <div class="map-box map-empty">
             <p class="strong">{t('map.empty')}</p>
             <p>{t('map.empty_help')}</p>
@@ -365,16 +328,10 @@ export default function MapPage(): JSX.Element {
           </div>
         ) : null}
 
-        <div class="map-foot">
-          <TimeBar at={at} demo={demo} newest={status.data?.newest_observed_at ?? null} marks={areas.changes} onChange={(value) => setQuery({ at: value })} />
-          <p class="map-credit">
-            <a href="https://www.openstreetmap.org/copyright" target="_blank" rel="noreferrer">
-              {t('map.attribution')}
-            </a>
-          </p>
-        </div>
-        {table && drawn ? <MapTable seen={drawn} onZoom={(lat, lon) => map && zoomTo(map, lat, lon)} onClose={() => setQuery({ table: null })} /> : null}
-      </div>
+        <MapFoot>
+          <TimeBar at={at} demo={demo} newest={status.data ? status.data.newest_observed_at : maySeeStatus && !status.problem ? undefined : null} marks={areas.changes} onChange={(value) => setQuery({ at: value })} />
+        </MapFoot>
+      </MapHolder>
       {chosen || chosenArea ? (
         <SidePanel
           terminal={chosen}

@@ -4,18 +4,22 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { useInterval, useJson } from '../api/resource';
 import type { Constellation, Constellations, Positions, SatelliteTrack, Sightings } from '../api/sky';
 import type { TerminalAnswer } from '../api/types';
-import { Choice, Facts, Icon, Loading, ProblemNote, Tag, Time } from '../components/basic';
+import { Facts, Icon, Loading, ProblemNote, Tag, Time } from '../components/basic';
+import { placeWords, usePlaces } from '../components/place';
+import { ageWords, shortName } from '../components/sky';
 import { Table } from '../components/table';
-import { number, position } from '../format';
-import { useWords, type Translate } from '../i18n';
+import { distance, number, position } from '../format';
+import { useWords } from '../i18n';
 import type { LiveMap } from '../map/canvas';
 import { addLayers, between, footprint, hue, lineOf, pointAt, put, ringOf } from '../map/overlay';
+import { MapFoot, MapHolder, MapTools, WrongTime } from '../map/holder';
+import { LegendRow, MapLegend } from '../map/legend';
 import { formatLook, GLOBE, parseLook, WORLD } from '../map/place';
 import { TimeBar } from '../map/timebar';
 import { useMap } from '../map/use_map';
-import { setQuery, usePlace } from '../router';
+import { instantIn, setQuery, usePlace } from '../router';
 import { useSession } from '../session';
-import { change, useSettings } from '../settings';
+import { useSettings } from '../settings';
 
 const POLL_MS = 15_000;
 const LINES = 60;
@@ -29,6 +33,11 @@ export function placeOf(text: string | null): { lat: number; lon: number } | nul
   return Math.abs(lat) <= 90 && Math.abs(lon) <= 180 ? { lat, lon } : null;
 }
 
+/** Whether a click may choose a satellite: seen from afar they lie so close that it would hardly ever mean the place below. */
+export function picksOne(zoom: number, satellites: number): boolean {
+  return satellites <= 80 || zoom >= 3;
+}
+
 /** A longitude as a place has it, whichever copy of the world was clicked on. */
 export const turned = (lon: number): number => ((((lon + 180) % 360) + 360) % 360) - 180;
 
@@ -37,17 +46,12 @@ export function newestEpoch(all: readonly Constellation[]): string | null {
   return all.reduce<string | null>((most, each) => (most === null || each.newest_epoch > most ? each.newest_epoch : most), null);
 }
 
-function age(days: number, t: Translate, prefer: Parameters<typeof number>[1]): string {
-  const size = Math.abs(days);
-  const said = size < 2 ? t('satellites.hours', { n: number(size * 24, prefer, size < 0.4 ? 1 : 0) }) : t('satellites.days', { n: number(size, prefer, 1) });
-  return days < 0 ? t('satellites.ahead', { age: said }) : said;
-}
-
 export default function SatellitesPage(): JSX.Element {
   const t = useWords();
   const prefer = useSettings();
   const { query } = usePlace();
-  const at = query.get('at');
+  const at = instantIn(query, 'at');
+  const wrongTime = at === null ? query.get('at') : null;
   const hidden = useMemo(() => new Set((query.get('hide') ?? '').split(',').filter(Boolean)), [query.get('hide')]);
   const terminal = query.get('terminal');
   const asked = placeOf(query.get('place'));
@@ -56,12 +60,13 @@ export default function SatellitesPage(): JSX.Element {
     return given >= 0 && given <= 90 ? given : MASK;
   });
   const chosen = /^\d{1,9}$/.test(query.get('satellite') ?? '') ? Number(query.get('satellite')) : null;
-  const [legend, setLegend] = useState(() => window.innerWidth > 700);
   const session = useSession();
   const demo = session.kind === 'in' && session.session.home.demo;
 
   const known = useJson<TerminalAnswer>(terminal && !asked ? `/v1/terminals/${encodeURIComponent(terminal)}` : null);
   const place = asked ?? (known.data && known.data.lat !== null && known.data.lon !== null ? { lat: known.data.lat, lon: known.data.lon } : null);
+  const point = place ? `${place.lat.toFixed(4)},${place.lon.toFixed(4)}` : '';
+  const named = usePlaces(point ? [point] : []).get(point);
   const now = useJson<Constellations>('/v1/satellites');
   const then = useJson<Constellations>(at === null ? null : '/v1/satellites', { at });
   const status = at === null ? now : then;
@@ -79,11 +84,23 @@ export default function SatellitesPage(): JSX.Element {
   const everUsable = (now.data?.constellations ?? []).some((each) => each.usable > 0);
   const newest = newestEpoch(now.data?.constellations ?? []);
 
-  const { holder, map, dark, cannotDraw, problem } = useMap({
+  const used = useMap({
     look: () => parseLook(new URLSearchParams(window.location.search).get('look')) ?? (place ? { ...place, zoom: 3 } : prefer.globe ? GLOBE : WORLD),
     label: t('satellites.map_label'), globe: prefer.globe,
   });
+  const { map, dark, problem } = used;
   const [ready, setReady] = useState<LiveMap | null>(null);
+  const [single, setSingle] = useState(false);
+  const countNow = useRef(0);
+  countNow.current = positions.data?.satellite.length ?? 0;
+  useEffect(() => {
+    if (ready) setSingle(picksOne(ready.getZoom(), countNow.current));
+  }, [ready, positions.data]);
+  // Where no elements serve for the present, the page opens at a time at which they do.
+  const instead = known.data?.observed_at ?? newest;
+  useEffect(() => {
+    if (at === null && wrongTime === null && now.data && !everUsable && instead && !(terminal && !asked && known.loading)) setQuery({ at: instead });
+  }, [at, now.data, everUsable, instead, known.loading]);
   useEffect(() => {
     if (!map) {
       setReady(null);
@@ -118,20 +135,24 @@ export default function SatellitesPage(): JSX.Element {
       const centre = ready.getCenter();
       setQuery({ look: formatLook({ lat: centre.lat, lon: turned(centre.lng), zoom: ready.getZoom() }) });
     };
+    const zoomed = () => setSingle(picksOne(ready.getZoom(), countNow.current));
+    const under = ({ x, y }: { x: number; y: number }) => (picksOne(ready.getZoom(), countNow.current) ? ready.queryRenderedFeatures([[x - 5, y - 5], [x + 5, y + 5]], { layers: ['satellites'] })[0] : undefined);
     const clicked = (event: { point: { x: number; y: number }; lngLat: { lng: number; lat: number } }) => {
-      const near: [[number, number], [number, number]] = [[event.point.x - 5, event.point.y - 5], [event.point.x + 5, event.point.y + 5]];
-      const hit = ready.queryRenderedFeatures(near, { layers: ['satellites'] })[0];
+      const hit = under(event.point);
       if (hit) setQuery({ satellite: String(hit.properties['satellite']) }, {});
       else setQuery({ place: `${event.lngLat.lat.toFixed(4)},${turned(event.lngLat.lng).toFixed(4)}`, terminal: null, satellite: null }, {});
     };
     const over = (event: { point: { x: number; y: number } }) => {
-      ready.getCanvas().style.cursor = ready.queryRenderedFeatures([event.point.x, event.point.y], { layers: ['satellites'] })[0] ? 'pointer' : 'crosshair';
+      ready.getCanvas().style.cursor = under(event.point) ? 'pointer' : 'crosshair';
     };
+    zoomed();
     ready.on('moveend', moved);
+    ready.on('zoomend', zoomed);
     ready.on('click', clicked);
     ready.on('mousemove', over);
     return () => {
       ready.off('moveend', moved);
+      ready.off('zoomend', zoomed);
       ready.off('click', clicked);
       ready.off('mousemove', over);
     };
@@ -182,77 +203,48 @@ export default function SatellitesPage(): JSX.Element {
     setQuery({ hide: [...next].join(',') || null });
   };
   const side = place !== null || chosen !== null;
-  const whole = () => {
-    const look = prefer.globe ? GLOBE : WORLD;
-    map?.jumpTo({ center: [look.lon, look.lat], zoom: look.zoom });
-  };
 
   return (
     <div class={`map-page${side ? ' with-side' : ''}${prefer.globe ? ' as-globe' : ''}`}>
       <h1 class="unseen">{t('nav.satellites')}</h1>
-      <div class="map-stage">
-        <div class="map-holder" ref={holder} />
-        {!map && !cannotDraw && !problem ? (
-          <div class="map-wait">
-            <Loading />
-          </div>
-        ) : null}
-        {cannotDraw ? <p class="note warn map-wait">{t('map.no_webgl')}</p> : null}
-        <div class={`map-box map-legend${legend ? '' : ' folded'}`}>
-          <div class="map-legend-head">
-            <h2>{t('satellites.constellations')}</h2>
-            <button type="button" class="icon-button small" aria-expanded={legend} aria-label={t('satellites.constellations')} onClick={() => setLegend(!legend)}>
-              <Icon name={legend ? 'down' : 'right'} />
-            </button>
-          </div>
-          {status.data ? (
-            <p class="map-summary" role="status">
-              {t('satellites.total', { n: number(usable, prefer), all: number(rows.reduce((sum, each) => sum + each.satellites, 0), prefer) })}
-            </p>
-          ) : null}
-          {legend ? (
-            <>
-              <ul class="plain" aria-label={t('satellites.show_help')}>
-                {rows.map((each) => (
-                  <li>
-                    <button type="button" class="legend-row" aria-pressed={!hidden.has(each.id)} onClick={() => toggle(each.id)}>
-                      <svg class="mark" width="14" height="14" viewBox="0 0 14 14" aria-hidden="true">
-                        <circle cx="7" cy="7" r="5" fill={hue(dark, order.get(each.id) ?? 7)} />
-                      </svg>
-                      <span class="legend-name">{each.id}</span>
-                      <span class="figure">{number(each.usable, prefer)}</span>
-                    </button>
-                    <p class="map-note sky-note">
-                      {t('satellites.age', { age: age(each.median_age_days, t, prefer) })}
-                      {each.stale ? ` · ${t('satellites.stale', { n: number(each.stale, prefer) })}` : ''}
-                      {each.failed + each.future ? ` · ${t('satellites.none', { n: number(each.failed + each.future, prefer) })}` : ''}
-                      {each.generated ? <Tag tone="warn">{t('satellites.generated')}</Tag> : null}
-                    </p>
-                    {each.incomplete ? <p class="map-note sky-note warn-text">{t('satellites.incomplete')}</p> : null}
-                  </li>
-                ))}
-              </ul>
-              <p class="quiet map-note">{t('satellites.click')}</p>
-            </>
-          ) : null}
-        </div>
-        <div class="map-tools">
-          <Choice label={t('map.projection')} hideLabel value={prefer.globe ? 'globe' : 'flat'} options={[['globe', t('map.globe')], ['flat', t('map.flat')]]} onChange={(value) => change({ globe: value === 'globe' })} />
-          <div class="map-zoom">
-            <button type="button" class="icon-button" aria-label={t('map.zoom_in')} title={t('map.zoom_in')} onClick={() => map?.zoomIn()}>
-              <span aria-hidden="true">+</span>
-            </button>
-            <button type="button" class="icon-button" aria-label={t('map.zoom_out')} title={t('map.zoom_out')} onClick={() => map?.zoomOut()}>
-              <span aria-hidden="true">−</span>
-            </button>
-            <button type="button" class="icon-button" aria-label={t('map.whole')} title={t('map.whole')} onClick={whole}>
-              <Icon name="public" />
-            </button>
-          </div>
-        </div>
-        {problem ?? positions.problem ?? status.problem ? (
+      <MapHolder of={used}>
+        <MapLegend
+          title={t('satellites.constellations')}
+          summary={status.data ? t('satellites.total', { n: number(usable, prefer), all: number(rows.reduce((sum, each) => sum + each.satellites, 0), prefer) }) : null}
+        >
+          <ul class="plain" aria-label={t('satellites.show_help')}>
+            {rows.map((each) => (
+              <li>
+                <LegendRow
+                  mark={
+                    <svg class="mark" width="14" height="14" viewBox="0 0 14 14" aria-hidden="true">
+                      <circle cx="7" cy="7" r="5" fill={hue(dark, order.get(each.id) ?? 7)} />
+                    </svg>
+                  }
+                  words={each.id}
+                  figure={number(each.usable, prefer)}
+                  pressed={!hidden.has(each.id)}
+                  onPress={() => toggle(each.id)}
+                />
+                <p class="map-note sky-note">
+                  {t(each.median_age_days < 0 ? 'satellites.younger' : 'satellites.age', { age: ageWords(Math.abs(each.median_age_days), t, prefer) })}
+                  {each.stale ? ` · ${t('satellites.stale', { n: number(each.stale, prefer) })}` : ''}
+                  {each.failed + each.future ? ` · ${t('satellites.none', { n: number(each.failed + each.future, prefer) })}` : ''}
+                  {each.generated ? <Tag tone="warn">{t('satellites.generated')}</Tag> : null}
+                </p>
+                {each.incomplete ? <p class="map-note sky-note warn-text">{t('satellites.incomplete')}</p> : null}
+              </li>
+            ))}
+          </ul>
+          <p class="quiet map-note">{t(single ? 'satellites.click' : 'satellites.click_far')}</p>
+          {now.data && !everUsable && newest ? <p class="map-note warn-text">{t('satellites.not_now')}</p> : null}
+        </MapLegend>
+        <MapTools of={used} />
+        {wrongTime !== null ? (
+          <WrongTime text={wrongTime} />
+        ) : problem ?? positions.problem ?? status.problem ?? known.problem ? (
           <div class="map-problem">
-            <ProblemNote problem={(problem ?? positions.problem ?? status.problem)!} retry={positions.reload} />
+            <ProblemNote problem={(problem ?? positions.problem ?? status.problem ?? known.problem)!} retry={positions.reload} />
           </div>
         ) : null}
         {status.data && status.data.elements === 0 ? (
@@ -275,15 +267,17 @@ export default function SatellitesPage(): JSX.Element {
             ) : null}
           </div>
         ) : null}
-        <div class="map-foot">
-          <TimeBar at={at} demo={demo} newest={everUsable ? (now.data?.at ?? null) : newest} marks={[]} onChange={(value) => setQuery({ at: value ?? (everUsable ? null : newest) })} />
-          <p class="map-credit">
-            <a href="https://www.openstreetmap.org/copyright" target="_blank" rel="noreferrer">
-              {t('map.attribution')}
-            </a>
-          </p>
-        </div>
-      </div>
+        <MapFoot>
+          <TimeBar
+            at={at}
+            demo={demo}
+            live={everUsable || !now.data}
+            newest={now.data ? (everUsable ? now.data.at : (newest ?? now.data.at)) : now.problem ? null : undefined}
+            marks={[]}
+            onChange={(value) => setQuery({ at: value ?? (everUsable ? null : newest) })}
+          />
+        </MapFoot>
+      </MapHolder>
       {side ? (
         <aside class="map-side" aria-label={t('satellites.side')}>
           <button type="button" class="icon-button side-close" aria-label={t('common.close')} onClick={() => setQuery({ place: null, terminal: null, satellite: null })}>
@@ -292,14 +286,14 @@ export default function SatellitesPage(): JSX.Element {
           {chosen !== null ? (
             <>
               <p class="quiet">{t('satellites.satellite', { n: String(chosen) })}</p>
-              <h2 class="side-title">{shown?.name ?? String(chosen)}</h2>
+              <h2 class="side-title">{shown ? shortName(shown.name) : String(chosen)}</h2>
               {shown ? (
                 <Facts
                   of={[
                     [t('satellites.constellation'), shown.constellation],
                     [t('satellites.below'), position(shown.lat, shown.lon, 2)],
-                    [t('satellites.height'), `${number(shown.height, prefer)} km`],
-                    [t('satellites.elements_age'), age(shown.age / 24, t, prefer)],
+                    [t('satellites.height'), distance(shown.height * 1_000, prefer)],
+                    [t('satellites.elements_age'), ageWords(shown.age / 24, t, prefer)],
                   ]}
                 />
               ) : track.problem ? (
@@ -312,7 +306,15 @@ export default function SatellitesPage(): JSX.Element {
             <>
               <p class="quiet">{terminal ? t('satellites.above_terminal') : t('satellites.above_place')}</p>
               <h2 class="side-title">{terminal ? <a href={`/terminals/${encodeURIComponent(terminal)}`}>{terminal}</a> : position(place.lat, place.lon, 3)}</h2>
-              {terminal ? <p class="quiet">{position(place.lat, place.lon, 3)}</p> : null}
+              {named ? (
+                <p class="quiet">
+                  {terminal ? `${position(place.lat, place.lon, 3)} · ` : ''}
+                  {placeWords(named, t, prefer)}
+                </p>
+              ) : null}
+              <p>
+                <a href={`/map?look=${place.lat.toFixed(3)},${place.lon.toFixed(3)},6${at ? `&at=${encodeURIComponent(at)}` : ''}`}>{t('satellites.terminals_here')}</a>
+              </p>
               <label class="mask">
                 <span>{t('satellites.mask', { n: mask })}</span>
                 <input type="range" min={0} max={80} step={1} value={mask} onInput={(event) => toMask(Number(event.currentTarget.value))} />
@@ -333,10 +335,10 @@ export default function SatellitesPage(): JSX.Element {
                       keyOf={(row) => String(row.satellite)}
                       current={(row) => row.satellite === chosen}
                       columns={[
-                        { head: t('satellites.name'), names: true, cell: (row) => <button type="button" class="button link" title={row.name} onClick={() => setQuery({ satellite: String(row.satellite) }, {})}>{row.name.replace(' (generated)', '') || row.satellite}</button> },
+                        { head: t('satellites.name'), names: true, cell: (row) => <button type="button" class="button link" title={row.name} onClick={() => setQuery({ satellite: String(row.satellite) }, {})}>{shortName(row.name) || row.satellite}</button> },
                         { head: t('satellites.elevation'), figure: true, cell: (row) => `${number(row.elevation_deg, prefer)}°` },
                         { head: t('satellites.azimuth'), figure: true, cell: (row) => `${number(row.azimuth_deg, prefer)}°` },
-                        { head: 'km', figure: true, cell: (row) => number(row.range_km, prefer) },
+                        { head: t('satellites.range'), figure: true, cell: (row) => distance(row.range_km * 1_000, prefer) },
                       ]}
                     />
                   ) : null}

@@ -3,12 +3,15 @@ import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { getText, Problem } from '../api/client';
 import { useJson, usePages } from '../api/resource';
-import type { DecisionRow, Explanation, TerminalAnswer } from '../api/types';
+import type { DecisionRow, Explanation, Registered, TerminalAnswer } from '../api/types';
+import { OfTerminal } from '../cases/of_terminal';
 import { areaName } from '../components/areas';
 import { Badge, Choice, Empty, Facts, Fetched, Icon, Loading, PageHead, ProblemNote, Section, Tag, Time } from '../components/basic';
+import { Kind } from '../components/kind';
+import { obligationWords } from '../components/obligation';
 import { PagedTable, Timeline, type Moment } from '../components/table';
 import { TrackMap } from '../map/track';
-import { percent, position } from '../format';
+import { height, percent, position, speed } from '../format';
 import { codeWord, useWords, type Translate } from '../i18n';
 import { answer } from '../marks';
 import type { PageProps } from './index';
@@ -60,11 +63,11 @@ export function changesOf(rows: readonly DecisionRow[], t: Translate, link: (row
   return found.reverse();
 }
 
-function Verdict({ why, audience }: { why: Explanation; audience: 'operator' | 'owner' }): JSX.Element {
+function Verdict({ why, audience, kind }: { why: Explanation; audience: 'operator' | 'owner'; kind: Registered | null | undefined }): JSX.Element {
   const t = useWords();
-  const { language } = useSettings();
   const prefer = useSettings();
-  const areas = why.areas?.map((area) => `${areaName(area, language)} (${area.membership === 'inside' ? t('terminal.inside') : t('terminal.edge', { share: percent(area.probability, 1, prefer) })})`);
+  const { language } = prefer;
+  const areas = why.areas?.filter((area) => area.id !== 'land').map((area) => `${areaName(area, language)} (${area.membership === 'inside' ? t('terminal.inside') : t('terminal.edge', { share: percent(area.probability, 1, prefer) })})`);
   return (
     <div class="verdict">
       <p class="verdict-line">
@@ -82,10 +85,13 @@ function Verdict({ why, audience }: { why: Explanation; audience: 'operator' | '
           [t('terminal.requested_by'), why.requested_by],
           [t('terminal.source'), why.source],
           [t('terminal.message'), why.message ? <span lang={why.language ?? undefined}>{why.message}</span> : null],
-          [t('terminal.obligations'), why.obligations.length ? why.obligations.map(words).join(', ') : null],
+          [t('terminal.obligations'), why.obligations.length ? why.obligations.map((each) => obligationWords(each, t, prefer)).join(', ') : null],
           [t('terminal.retry'), why.retry],
           [t('terminal.place'), why.position ? position(why.position.lat_deg, why.position.lon_deg) : null],
           [t('terminal.areas'), areas?.join(', ')],
+          [t('terminal.speed'), typeof why.speed_m_s === 'number' ? speed(why.speed_m_s, prefer) : null],
+          [t('terminal.height'), typeof why.alt_m === 'number' ? height(why.alt_m, prefer) : null],
+          [t('terminals.kind'), audience === 'operator' && kind !== undefined ? <Kind of={kind} /> : null],
           [t('terminal.appeal'), why.appeal],
         ]}
       />
@@ -239,7 +245,8 @@ function Receipt({ id, at, why }: { id: string; at: string | null; why: Explanat
 export default function TerminalPage({ params }: PageProps): JSX.Element {
   const t = useWords();
   const id = params['id'] ?? '';
-  const { language } = useSettings();
+  const prefer = useSettings();
+  const { language } = prefer;
   const { query } = usePlace();
   const at = query.get('at');
   const wanted = query.get('for') === 'owner' ? 'owner' : null;
@@ -247,6 +254,7 @@ export default function TerminalPage({ params }: PageProps): JSX.Element {
   const mayDossier = useMay('dossiers:run');
   const mayVerifications = useMay('verifications:read');
   const maySky = useMay('satellites:read');
+  const mayCases = useMay('cases:read');
   const found = useJson<TerminalAnswer>(path, { language });
   const why = useJson<Explanation>(`${path}/explanation`, { at, language, for: wanted });
   // Owners and regulators are given the owner's words, whatever they ask for.
@@ -287,7 +295,7 @@ export default function TerminalPage({ params }: PageProps): JSX.Element {
       >
         {mayChoose ? <Choice label={t('terminal.for')} value={audience} options={[['operator', t('terminal.for_operator')], ['owner', t('terminal.for_owner')]]} onChange={(value) => setQuery({ for: value === 'owner' ? 'owner' : null })} /> : null}
         {lat !== null && lon !== null ? (
-          <a class="button" href={`/map?look=${lat.toFixed(3)},${lon.toFixed(3)},8&terminal=${encodeURIComponent(id)}`}>
+          <a class="button" href={`/map?look=${lat.toFixed(3)},${lon.toFixed(3)},8&terminal=${encodeURIComponent(id)}${at ? `&at=${encodeURIComponent(at)}` : ''}`}>
             <Icon name="map" />
             {t('terminal.on_map')}
           </a>
@@ -299,7 +307,7 @@ export default function TerminalPage({ params }: PageProps): JSX.Element {
           </a>
         ) : null}
         {maySky && lat !== null && lon !== null ? (
-          <a class="button" href={`/satellites?terminal=${encodeURIComponent(id)}&place=${lat.toFixed(4)},${lon.toFixed(4)}${at ? `&at=${encodeURIComponent(at)}` : ''}`}>
+          <a class="button" href={`/satellites?terminal=${encodeURIComponent(id)}&place=${lat.toFixed(4)},${lon.toFixed(4)}${answeredAt ? `&at=${encodeURIComponent(answeredAt)}` : ''}`}>
             <Icon name="satellite" />
             {t('terminal.satellites')}
           </a>
@@ -314,7 +322,13 @@ export default function TerminalPage({ params }: PageProps): JSX.Element {
       <div class="columns">
         <div>
           <Section title={t('terminal.why_answer')} id="why">
-            {why.problem ? <ProblemNote problem={why.problem} retry={why.reload} /> : why.data ? <Verdict why={why.data} audience={audience} /> : <Loading />}
+            {why.problem?.status === 404 && at && found.data ? (
+              <Empty title={t('terminal.nothing_then')}>
+                <a class="button" href={`/terminals/${encodeURIComponent(id)}`}>
+                  {t('terminal.back_to_latest')}
+                </a>
+              </Empty>
+            ) : why.problem ? <ProblemNote problem={why.problem} retry={why.reload} /> : why.data ? <Verdict why={why.data} audience={audience} kind={found.data?.kind} /> : <Loading />}
           </Section>
           {why.data && audience === 'operator' && (why.data.applied || why.data.nearest) ? (
             <Section title={t('terminal.why')}>
@@ -327,6 +341,7 @@ export default function TerminalPage({ params }: PageProps): JSX.Element {
           <Section title={t('terminal.track')}>
             <TrackMap path={`${path}/track`} lat={lat} lon={lon} />
           </Section>
+          {mayCases && audience === 'operator' ? <OfTerminal id={id} /> : null}
           <Section title={t('terminal.timeline')}>
             <p class="quiet">{t('terminal.timeline_intro')}</p>
             <Fetched of={decisions} empty={<Empty title={t('terminal.no_decisions')} />}>
@@ -356,8 +371,8 @@ export default function TerminalPage({ params }: PageProps): JSX.Element {
             { head: t('terminal.answer'), cell: (row) => <Badge outcome={row.outcome} state={row.state} /> },
             { head: t('terminal.reason'), cell: (row) => codeWord(t, 'reason', reasonOf(row)) },
             { head: t('terminal.rule'), cell: (row) => (row.rule && row.rule !== 'default' ? <code>{row.rule}</code> : <Tag>{t('terminal.default_rule')}</Tag>) },
-            { head: t('terminal.areas'), cell: (row) => (row.areas ?? []).map((each) => areaName(each, language)).filter((name) => name !== 'land').join(', ') },
-            { head: t('terminal.obligations'), cell: (row) => (row.obligations ?? []).map(words).join(', ') },
+            { head: t('terminal.areas'), cell: (row) => (row.areas ?? []).filter((each) => (typeof each === 'string' ? each : each.id) !== 'land').map((each) => areaName(each, language)).join(', ') },
+            { head: t('terminal.obligations'), cell: (row) => (row.obligations ?? []).map((each) => obligationWords(each, t, prefer)).join(', ') },
           ]}
         />
       </Section>

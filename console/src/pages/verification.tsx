@@ -3,16 +3,19 @@ import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { useJson } from '../api/resource';
 import type { Drawing, VerificationDrawn, VerificationReport } from '../api/sky';
-import { Choice, Digest, Facts, Fetched, Icon, Loading, PageHead, Section, Tag, Time } from '../components/basic';
+import { Choice, Digest, Facts, Fetched, Icon, PageHead, Section, Tag, Time } from '../components/basic';
+import { ageWords, shortName } from '../components/sky';
 import { Table } from '../components/table';
-import { distance, number, percent, position, speed } from '../format';
+import { distance, endOf, percent, position, speed, time } from '../format';
 import { codeWord, useWords, type Key, type Translate } from '../i18n';
 import type { LiveMap } from '../map/canvas';
 import { addLayers, between, hue, lineOf, pointAt, put, ringOf } from '../map/overlay';
+import { SmallMap } from '../map/holder';
+import { Swatch } from '../map/legend';
 import { useMap } from '../map/use_map';
 import type { PageProps } from './index';
 import { useMay } from '../session';
-import { useSettings } from '../settings';
+import { useSettings, type Settings } from '../settings';
 import { VerdictTag } from './verifications';
 
 type View = 'whole' | 'near';
@@ -47,9 +50,10 @@ function DrawnMap({ drawing }: { drawing: Drawing }): JSX.Element {
   const t = useWords();
   const [view, setView] = useState<View>('whole');
   const first = drawing.places[0] ?? drawing.claim;
-  const { holder, map, dark, cannotDraw } = useMap({
+  const used = useMap({
     look: () => ({ lat: first?.lat ?? 25, lon: first?.lon ?? 10, zoom: first ? 4 : 1 }), label: t('verification.map_label'), wheel: false,
   });
+  const { map, dark } = used;
   const [ready, setReady] = useState<LiveMap | null>(null);
   useEffect(() => {
     if (!map) {
@@ -90,23 +94,12 @@ function DrawnMap({ drawing }: { drawing: Drawing }): JSX.Element {
   }, [ready, view]);
   return (
     <>
-      <div class="track-map drawn-map">
-        <div class="track-holder" ref={holder} />
-        {ready || cannotDraw ? null : <Loading />}
-        {cannotDraw ? <p class="note warn map-wait">{t('map.no_webgl')}</p> : null}
-        <div class="drawn-tools">
-          <Choice label={t('verification.view')} hideLabel value={view} options={[['whole', t('verification.whole')], ['near', t('verification.near')]]} onChange={setView} />
-          <div class="map-zoom">
-            <button type="button" class="icon-button" aria-label={t('map.zoom_in')} onClick={() => ready?.zoomIn()}>
-              <span aria-hidden="true">+</span>
-            </button>
-            <button type="button" class="icon-button" aria-label={t('map.zoom_out')} onClick={() => ready?.zoomOut()}>
-              <span aria-hidden="true">−</span>
-            </button>
-          </div>
-        </div>
-        <div class="track-credit">{t('map.attribution')}</div>
-      </div>
+      <SmallMap
+        of={used}
+        kind="drawn-map"
+        ready={ready !== null}
+        tools={<Choice label={t('verification.view')} hideLabel value={view} options={[['whole', t('verification.whole')], ['near', t('verification.near')]]} onChange={setView} />}
+      />
       <ul class="plain drawn-legend" aria-label={t('map.legend')}>
         <li><Swatch colour={RADIO(dark)} shape="dot" /> {t('verification.legend_radio')}</li>
         {drawing.claim ? <li><Swatch colour={CLAIM(dark)} shape="ring" /> {t('verification.legend_claim')}</li> : null}
@@ -119,25 +112,32 @@ function DrawnMap({ drawing }: { drawing: Drawing }): JSX.Element {
   );
 }
 
-export function Swatch({ colour, shape }: { colour: string; shape: 'dot' | 'ring' | 'line' | 'thick' }): JSX.Element {
-  return (
-    <svg class="swatch" width="18" height="12" viewBox="0 0 18 12" aria-hidden="true" focusable="false">
-      {shape === 'dot' ? <circle cx="9" cy="6" r="4.5" fill={colour} /> : shape === 'ring' ? <circle cx="9" cy="6" r="4" fill="none" stroke={colour} stroke-width="2.2" /> : <path d="M1 6h16" stroke={colour} stroke-width={shape === 'line' ? 1.5 : 3.5} />}
-    </svg>
-  );
-}
-
 /** `C raw` of the service: the letter stays, the word is said in the language of the reader. */
 export function gradeOf(grade: string, t: Translate): string {
   const [letter, word] = grade.split(' ');
   return word ? `${letter}: ${codeWord(t, 'grade', word)}` : codeWord(t, 'grade', grade);
 }
 
-function couldHaveSeen(report: VerificationReport, t: Translate, prefer: Parameters<typeof number>[1]): string {
-  return Object.entries(report.could_have_seen)
-    .filter(([, chance]) => chance !== null)
-    .map(([size, chance]) => t('verification.chance', { size: size.replace('_', ' '), chance: percent(chance!, 1, prefer) }))
-    .join(' · ');
+/** Above it a chance is said to be nearly certain, for no chance of a measurement is 100 %. */
+const NEARLY = 0.99;
+
+/** `1_km` of the service in metres; null for what is no distance. */
+export function sizeOf(name: string): number | null {
+  const found = /^([0-9.]+)_(k?m)$/.exec(name);
+  return found ? Number(found[1]) * (found[2] === 'km' ? 1_000 : 1) : null;
+}
+
+/** With what chance a false position would have shown, by how far it is off; sizes from which it is nearly certain are said as one. */
+export function couldHaveSeen(seen: VerificationReport['could_have_seen'], t: Translate, prefer: Settings): string[] {
+  const known = Object.entries(seen)
+    .map(([name, chance]) => ({ size: sizeOf(name), chance }))
+    .filter((each): each is { size: number; chance: number } => each.size !== null && each.chance !== null)
+    .sort((a, b) => a.size - b.size);
+  const first = known.findIndex((_, k) => known.slice(k).every((each) => each.chance > NEARLY));
+  const doubtful = first < 0 ? known : known.slice(0, first);
+  const said = doubtful.map(({ size, chance }) => t('verification.chance', { size: distance(size, prefer), chance: chance > NEARLY ? t('verification.nearly') : percent(chance, 1, prefer) }));
+  if (first >= 0) said.push(t('verification.chance_from', { size: distance(known[first]!.size, prefer), chance: t('verification.nearly') }));
+  return said;
 }
 
 function Told({ of }: { of: VerificationDrawn }): JSX.Element {
@@ -147,6 +147,7 @@ function Told({ of }: { of: VerificationDrawn }): JSX.Element {
   const { report, drawing } = of;
   const operator = of.audience === 'operator';
   const picture = (form: string) => `/v1/verifications/${encodeURIComponent(of.id)}/picture.${form}`;
+  const chances = report ? couldHaveSeen(report.could_have_seen, t, prefer) : [];
   const moving = report && typeof report.velocity === 'object' && report.velocity.speed_m_s !== null ? report.velocity : null;
   return (
     <>
@@ -203,16 +204,16 @@ function Told({ of }: { of: VerificationDrawn }): JSX.Element {
             <Section title={t('verification.figures')}>
               <Facts
                 of={[
-                  [t('verification.claim'), drawing?.claim ? position(drawing.claim.lat, drawing.claim.lon, 4) : t('verification.no_claim')],
-                  [t('verification.radio'), position(of.lat, of.lon, 4) || t('verification.no_position')],
+                  [t('verification.reported_at'), drawing?.claim ? position(drawing.claim.lat, drawing.claim.lon, 4) : t('verification.no_claim')],
+                  [t('verifications.radio'), position(of.lat, of.lon, 4) || t('verification.no_position')],
                   [t('verifications.distance'), of.distance_m === undefined ? null : distance(of.distance_m, prefer)],
-                  [t('verification.ellipse'), of.major_95_m === undefined || of.minor_95_m === undefined ? null : `${distance(of.major_95_m, prefer)} × ${distance(of.minor_95_m, prefer)}`],
+                  [t('verification.ellipse'), of.major_95_m === undefined || of.minor_95_m === undefined ? null : t('verification.within', { major: distance(of.major_95_m, prefer), minor: distance(of.minor_95_m, prefer) })],
                   [t('verification.speed'), moving ? `${speed(moving.speed_m_s!, prefer)}${moving.sigma_m_s === null ? '' : ` ± ${speed(moving.sigma_m_s, prefer)}`}` : null],
                   [t('verification.smallest'), report?.worst_minimal_detectable_offset_m ? distance(report.worst_minimal_detectable_offset_m, prefer) : null],
-                  [t('verification.could_see'), report ? couldHaveSeen(report, t, prefer) : null],
+                  [t('verification.could_see'), chances.length ? <ul class="plain">{chances.map((each) => <li>{each}</li>)}</ul> : null],
                   [t('verification.tolerated'), report ? distance(report.tolerated_m, prefer) : null],
                   [t('verification.grade'), of.grade ? gradeOf(of.grade, t) : null],
-                  [t('verification.window'), report ? <><Time at={report.first} /> – <Time at={report.at} /></> : null],
+                  [t('verification.window'), report ? <><Time at={report.first} /> – {endOf(time(report.first, prefer), time(report.at, prefer))}</> : null],
                   [t('verification.inputs'), <Digest value={of.id} />],
                 ]}
               />
@@ -236,22 +237,23 @@ function Told({ of }: { of: VerificationDrawn }): JSX.Element {
             rows={drawing.satellites}
             keyOf={(row) => String(row.satellite)}
             columns={[
-              { head: t('satellites.name'), names: true, cell: (row) => <a href={`/satellites?satellite=${row.satellite}&at=${encodeURIComponent(of.at)}`}>{row.name || row.satellite}</a> },
+              { head: t('satellites.name'), names: true, cell: (row) => <a href={`/satellites?satellite=${row.satellite}&at=${encodeURIComponent(of.at)}`}>{shortName(row.name) || row.satellite}</a> },
               { head: t('verification.used'), cell: (row) => (row.used ? <Tag tone="good">{t('verification.yes')}</Tag> : <Tag tone="warn">{row.why ?? t('verification.no')}</Tag>) },
-              { head: t('satellites.range'), figure: true, cell: (row) => (row.range_km === null ? '–' : `${number(row.range_km, prefer, 1)} km`) },
+              { head: t('satellites.range'), figure: true, cell: (row) => (row.range_km === null ? '–' : distance(row.range_km * 1_000, prefer)) },
               { head: t('verification.grade'), cell: (row) => gradeOf(row.grade, t) },
-              { head: t('satellites.elements_age'), figure: true, cell: (row) => (row.age_h === null ? '–' : t('satellites.hours', { n: number(row.age_h, prefer, 1) })) },
+              { head: t('satellites.elements_age'), figure: true, cell: (row) => (row.age_h === null ? '–' : ageWords(row.age_h / 24, t, prefer)) },
             ]}
           />
         </Section>
       ) : null}
       {report ? (
-        <Section title={t('verification.full')}>
+        <details class="card technical">
+          <summary>{t('verification.full')}</summary>
           <p lang="en">{report.words}</p>
           <p class="quiet">
             <code>{report.model}</code>
           </p>
-        </Section>
+        </details>
       ) : null}
     </>
   );

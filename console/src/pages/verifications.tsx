@@ -27,14 +27,14 @@ export default function VerificationsPage(): JSX.Element {
   const pages = usePages<VerificationRow>('/v1/verifications', { terminal, verdict, language: prefer.language, limit: 50 });
   const operator = pages.data?.some((row) => row.audience === 'operator') ?? false;
   const columns: Column<VerificationRow>[] = [
-    { head: t('verifications.at'), names: true, cell: (row) => <a href={`/verifications/${encodeURIComponent(row.id)}`}><Time at={row.at} /></a> },
+    { head: t('verifications.at'), names: true, cell: (row) => <a href={`/verifications/${encodeURIComponent(row.id)}`}><Time at={row.at} detail="minute" /></a> },
     { head: t('terminal.id'), cell: (row) => <a href={`/terminals/${encodeURIComponent(row.terminal)}`}>{row.terminal}</a> },
     { head: t('verifications.verdict'), cell: (row) => <VerdictTag verdict={row.verdict} /> },
     ...(operator
       ? [
           { head: t('verifications.against'), cell: (row: VerificationRow) => codeWord(t, 'assurance_short', row.assurance ?? 'none') },
           { head: t('verifications.distance'), figure: true, cell: (row: VerificationRow) => (row.distance_m === undefined ? '–' : distance(row.distance_m, prefer)) },
-          { head: t('verifications.radio'), cell: (row: VerificationRow) => position(row.lat, row.lon, 3) || '–' },
+          { head: t('verifications.radio'), class: 'nowrap', cell: (row: VerificationRow) => position(row.lat, row.lon, 3) || '–' },
         ]
       : [{ head: t('verifications.means'), cell: (row: VerificationRow) => row.sentence }]),
   ];
@@ -63,7 +63,12 @@ export default function VerificationsPage(): JSX.Element {
         columns={columns}
         empty={
           <Empty title={t('verifications.none')}>
-            <p>{t('verifications.none_help')}</p>
+            <p>{t(terminal || verdict ? 'verifications.none_so' : 'verifications.none_help')}</p>
+            {terminal || verdict ? (
+              <a class="button" href="/verifications">
+                {t('common.clear')}
+              </a>
+            ) : null}
           </Empty>
         }
       />

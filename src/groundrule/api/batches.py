@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 import numpy as np
 import pyarrow as pa
+from litestar.params import HeaderParameter
 
 from groundrule.api.problems import Refused
 from groundrule.instant import NS_PER_S
@@ -18,6 +19,9 @@ from groundrule.pipeline.live.words import Words
 from groundrule.store.regular_rows import MOST
 
 ARROW: Final = "application/vnd.apache.arrow.stream"
+MAX_BODY: Final = 64 << 20
+SHORT_BODY: Final = 16 << 10
+"""Bodies that are read where they arrive [bytes]."""
 MAX_COLUMNS: Final = 64
 MAX_MEMORY: Final = 1 << 30
 """Longest unpacked Arrow stream that is read [bytes]."""
@@ -29,6 +33,9 @@ _MILLIS: Final = np.array([f"{each:03d}Z" for each in range(1_000)], object)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMES: Final = ("observed_at", "decided_at", "valid_until")
 Scalar = str | int | float | bool | None
+Key = Annotated[
+    str | None, HeaderParameter(name="Idempotency-Key", max_length=255, description="The same batch with the same key is taken once.")
+]
 
 
 class Batch(msgspec.Struct, forbid_unknown_fields=True):
@@ -48,10 +55,10 @@ _ENCODER: Final = msgspec.json.Encoder()
 _ROWS: Final = tuple(range(MOST))
 
 
-_SAMPLE: Final = '{"rows": [{"terminal_id": "t-1", "observed_at": "2026-02-01T00:00:00Z", "lat_deg": 50.1, "lon_deg": 30.2}]}'
+SAMPLE: Final = '{"rows": [{"terminal_id": "t-1", "observed_at": "2026-02-01T00:00:00Z", "lat_deg": 50.1, "lon_deg": 30.2}]}'
 
 
-def read_batch(body: bytes, content_type: str, *, what: str = "observations", sample: str = _SAMPLE) -> pa.Table:
+def read_batch(body: bytes, content_type: str, *, what: str = "observations", sample: str = SAMPLE) -> pa.Table:
     """Read observations, or other rows, as they came; what they say is not checked here.
 
     Args:
@@ -82,6 +89,38 @@ def read_batch(body: bytes, content_type: str, *, what: str = "observations", sa
     if len(set(lengths.values())) > 1:
         raise Refused(400, "columns of different lengths", code="malformed", help=f"each column has one value for each of the {what}")
     return pa.table({name: _array(values) for name, values in columns.items()})
+
+
+def batch_document(row: dict[str, Any], *, sample: str, answer: dict[str, Any], told: str) -> dict[str, Any]:
+    """Return what the API's document says of a route that takes a batch, by rows or by columns or as an Arrow stream.
+
+    Args:
+        row: schema of one row; what it requires is required of columns too.
+        sample: of a body. answer: schema of the answer as JSON. told: what the answer tells.
+    """
+    by_columns = {"type": "object", "required": row["required"], "additionalProperties": {"type": "array"}}
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {"oneOf": [_one_of("rows", {"type": "array", "items": row}), _one_of("columns", by_columns)]},
+                    "example": msgspec.json.decode(sample),
+                },
+                ARROW: {"schema": {"type": "string", "contentMediaType": ARROW}},
+            },
+        },
+        "responses": {
+            "200": {
+                "description": told,
+                "content": {"application/json": {"schema": answer}, ARROW: {"schema": {"type": "string"}}},
+            },
+        },
+    }
+
+
+def _one_of(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "required": [name], "additionalProperties": False, "properties": {name: schema}}
 
 
 def answers_as_arrow(answered: Answered) -> bytes:

@@ -19,12 +19,12 @@ from typing import Any, Final, cast
 from litestar import Request
 from litestar.types import HTTPScope, Message, Receive, Send
 
-from groundrule.api.batches import ARROW, brief_as_json
+from groundrule.api.batches import ARROW, SHORT_BODY, brief_as_json
 from groundrule.api.credentials import PREFIX
 from groundrule.api.guard import HEADERS, is_ours, note_request
 from groundrule.api.principal import Principal
 from groundrule.api.problems import on_any_error, on_groundrule_error
-from groundrule.api.routes.observations import SHORT_BODY, observe
+from groundrule.api.routes.observations import observe
 from groundrule.api.state import Service
 from groundrule.errors import GroundruleError
 from groundrule.pipeline.live import Brief, NotGood

@@ -30,6 +30,8 @@ from groundrule.api.state import Service
 from groundrule.errors import ConflictError, InputError
 from groundrule.pipeline.home_ledger import keys_folder
 from groundrule.pipeline.live import Live, LiveSettings
+from groundrule.pipeline.watch.beside import WatchBeside
+from groundrule.pipeline.watch.opening import Watched
 from groundrule.store.access import AccessStore, service_key
 from groundrule.store.home import Home
 
@@ -169,18 +171,21 @@ def run(app: Litestar, settings: Settings, *, on_start: Callable[[], None] = lam
             signal.signal(each, handler)
 
 
-def serve(homes: Mapping[str, Path], settings: Settings, *, said: Callable[[str], None]) -> None:
+def serve(homes: Mapping[str, Path], settings: Settings, *, said: Callable[[str], None], watched: Watched | None = None) -> None:
     """Open homes, print where the service listens and a login link, and run until told to end.
 
     Args:
         homes: folders by tenant.
         settings: how it runs.
         said: prints a line for people.
+        watched: a source that the first home takes as well.
     """
     configure_logging(as_json=settings.log_json)
     with ExitStack() as stack:
         service = open_service({tenant: Home.open(path) for tenant, path in homes.items()}, settings, stack)
         app = make_app(service)
+        if watched is not None:
+            stack.callback(WatchBeside(next(iter(service.homes.values())), watched).close)
         if settings.traces is not None:
             app.tracing = stack.enter_context(tracing_to(settings.traces))
         at = address(settings)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from groundrule.api.credentials import Desk
 from groundrule.api.limits import Limiter
 from groundrule.api.metrics import Metrics
 from groundrule.api.settings import Settings
 from groundrule.errors import ConflictError
+from groundrule.pipeline.case_desk import CaseDesk
 from groundrule.pipeline.explain_desk import ExplainDesk
 from groundrule.pipeline.interference_desk import InterferenceDesk
 from groundrule.pipeline.log_watch import LogWatch
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from groundrule.api.jobs import Jobs
     from groundrule.api.outlets import Outlet
     from groundrule.pipeline.live import Live
+
+Part = TypeVar("Part")
 
 COOKIE: Final = "groundrule_session"
 REQUEST_HEADER: Final = "X-Groundrule-Request"
@@ -45,6 +48,7 @@ class Service:
         watches: look at the log of the home of each tenant.
         skies: know the satellites of the home of each tenant.
         disturbed: look for interference in the history of each tenant.
+        case_desks: hold the cases of each tenant.
         closing: it ends; whoever waits should leave.
     """
 
@@ -61,6 +65,7 @@ class Service:
     watches: Mapping[str, LogWatch] = field(init=False)
     skies: Mapping[str, Sky] = field(init=False)
     disturbed: Mapping[str, InterferenceDesk] = field(init=False)
+    case_desks: Mapping[str, CaseDesk] = field(init=False)
 
     closing: bool = False
 
@@ -71,6 +76,7 @@ class Service:
         self.watches = {tenant: LogWatch(live.home, self.clock) for tenant, live in self.homes.items()}
         self.skies = {tenant: Sky(live.home) for tenant, live in self.homes.items()}
         self.disturbed = {tenant: InterferenceDesk(live.home) for tenant, live in self.homes.items()}
+        self.case_desks = {tenant: CaseDesk(live.home) for tenant, live in self.homes.items()}
 
     def close(self) -> None:
         """End what works beside the requests."""
@@ -91,10 +97,7 @@ class Service:
         Raises:
             ConflictError: credentials name a tenant that this service does not hold.
         """
-        try:
-            return self.outlets[tenant]
-        except KeyError:
-            raise ConflictError("your credentials are for another service", help="ask whoever gave them to you") from None
+        return _held(self.outlets, tenant)
 
     def sky(self, tenant: str) -> Sky:
         """Return the satellites of the home of a tenant.
@@ -102,10 +105,7 @@ class Service:
         Raises:
             ConflictError: credentials name a tenant that this service does not hold.
         """
-        try:
-            return self.skies[tenant]
-        except KeyError:
-            raise ConflictError("your credentials are for another service", help="ask whoever gave them to you") from None
+        return _held(self.skies, tenant)
 
     def interference(self, tenant: str) -> InterferenceDesk:
         """Return what looks for interference in the home of a tenant.
@@ -113,10 +113,15 @@ class Service:
         Raises:
             ConflictError: credentials name a tenant that this service does not hold.
         """
-        try:
-            return self.disturbed[tenant]
-        except KeyError:
-            raise ConflictError("your credentials are for another service", help="ask whoever gave them to you") from None
+        return _held(self.disturbed, tenant)
+
+    def case_desk(self, tenant: str) -> CaseDesk:
+        """Return the cases of the home of a tenant.
+
+        Raises:
+            ConflictError: credentials name a tenant that this service does not hold.
+        """
+        return _held(self.case_desks, tenant)
 
     def live(self, tenant: str) -> Live:
         """Return the open home of a tenant.
@@ -124,7 +129,12 @@ class Service:
         Raises:
             ConflictError: credentials name a tenant that this service does not hold.
         """
-        try:
-            return self.homes[tenant]
-        except KeyError:
-            raise ConflictError("your credentials are for another service", help="ask whoever gave them to you") from None
+        return _held(self.homes, tenant)
+
+
+def _held(parts: Mapping[str, Part], tenant: str) -> Part:
+    """Return the part of a tenant; ConflictError where credentials name one that this service does not hold."""
+    try:
+        return parts[tenant]
+    except KeyError:
+        raise ConflictError("your credentials are for another service", help="ask whoever gave them to you") from None

@@ -28,6 +28,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "orbits": ("orbits", "app"),
     "verify": ("verify", "verify"),
     "interference": ("interference", "interference"),
+    "detect": ("detect", "detect"),
+    "cases": ("cases", "app"),
     "simulate": ("simulate", "simulate"),
     "rules": ("rules", "app"),
     "register": ("register", "app"),
@@ -56,6 +58,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("report", "app"),
     "dossier": ("dossier", "app"),
     "oversight": ("oversight", "oversight"),
+    "watch": ("watch", "watch"),
     "serve": ("serve", "serve"),
     "access": ("access", "app"),
 }

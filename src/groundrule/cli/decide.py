@@ -12,7 +12,14 @@ import pyarrow as pa
 import typer
 
 from groundrule.canon import digest_file
-from groundrule.cli.attended import attendance_of, attended_dict, claimed, print_attended
+from groundrule.cli.attended import (
+    EphemerisOption,
+    PlatformOption,
+    attendance_of,
+    attended_dict,
+    claimed,
+    print_attended,
+)
 from groundrule.cli.counted import counts_dict, print_counts
 from groundrule.cli.decide_point import decide_at_point
 from groundrule.cli.ledger import committed_dict, print_committed
@@ -29,6 +36,8 @@ from groundrule.cli.output import (
 from groundrule.cli.rules import instant_option
 from groundrule.errors import GroundruleError, InputError
 from groundrule.instant import NS_PER_S
+from groundrule.pipeline.detectors import asks_for_signals, detection_of
+from groundrule.pipeline.home import basis_of, rulebook_of
 from groundrule.pipeline.home_ledger import HomeLedger, has_ledger
 from groundrule.pipeline.runs import Inputs, Run
 from groundrule.pipeline.runs import decide as decide_run
@@ -65,9 +74,18 @@ def decide(
         Path | None, typer.Option("--verifications", help="Verifications that `verify --out FILE.parquet` wrote.")
     ] = None,
     elements: FileOption = None,
+    platform: PlatformOption = None,
+    ephemeris_m: EphemerisOption = None,
     interference: Annotated[
         bool, typer.Option("--interference", help="Find areas where satellite navigation is disturbed, and suspend positions there.")
     ] = False,
+    detect: Annotated[
+        bool | None,
+        typer.Option(
+            "--detect/--no-detect",
+            help="Look for terminals that are not what they claim to be, disturbed areas included; as the rulebook asks, if not given.",
+        ),
+    ] = None,
     point: Annotated[
         Path | None,
         typer.Option("--point", help="Decide from the folder of an enforcement point instead of a home; nothing is committed."),
@@ -101,17 +119,22 @@ def decide(
         warn(f"{path} is left out: {error}")
     if place is None:
         assert point is not None
-        if measurements or verifications or interference:
-            raise InputError("a point takes no measurements", help="decide against a home, or leave --point out", option="--point")
+        if measurements or verifications or interference or detect:
+            said = "a point takes no measurements and detects nothing"
+            raise InputError(said, help="decide against a home, or leave --point out", option="--point")
         decide_at_point(point, reader, at_ns=moment, as_of_ns=instant_option(as_of, "--as-of"), out=out, as_json=as_json)
         return
+    detecting = asks_for_signals(rulebook_of(place)) if detect is None else detect
     rejected_path = place.rejected / f"observations-{moment}.jsonl"
     unread = {path for path, _ in reader.unreadable}
     attendance = attendance_of(
-        place, measurements=measurements, verifications=verifications, elements=elements, interference=interference,
+        place, measurements=measurements, verifications=verifications, elements=elements, platform=platform,
+        ephemeris_m=ephemeris_m, interference=interference or detecting,
         claims=lambda whose: claimed(observations, whose, columns=columns, assume_utc=assume_utc, time_unit=time_unit),
     )  # fmt: skip
     with place.writer(), _ledger(place) as ledger, progress() as report:
+        basis = basis_of(place, recorded_at_ns=moment)
+        detection = detection_of(place, basis, recorded_at_ns=moment) if detecting else None
         run = decide_run(
             place,
             Inputs(
@@ -128,7 +151,9 @@ def decide(
             out=out,
             progress=report,
             ledger=ledger,
+            basis=basis,
             attendance=attendance,
+            detection=detection,
         )
         if attendance is not None and attendance.verifications is not None:
             write_verifications(place, attendance.verifications)
@@ -145,6 +170,7 @@ def decide(
         "log": committed_dict(run.committed) if run.committed else None,
         **counts_dict(run.counts),
         **({} if attendance is None else attended_dict(attendance)),
+        **({} if detection is None else {"signals": dict(detection.counts.most_common()), "withdrawn": detection.withdrawn}),
     }
     if as_json:
         print_json(result)
@@ -152,6 +178,10 @@ def decide(
         _print(run, reader, rejected_path, out)
         if attendance is not None:
             print_attended(attendance)
+        if detection is not None and detection.counts.total():
+            raised = ", ".join(f"{count:,} {kind.replace('_', ' ')}" for kind, count in detection.counts.most_common() if count)
+            print_text(f"Signals: {raised}")
+            print_text("Next: groundrule cases list")
     if reader.unreadable:
         raise typer.Exit(2)
 

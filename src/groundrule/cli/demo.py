@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from groundrule.cli.against_truth import print_comparison, print_policies
 from groundrule.cli.counted import counts_dict, print_counts
 from groundrule.cli.explain import place_dict, place_sentence
 from groundrule.cli.output import OutputJson, print_json, print_table, print_text, progress
@@ -89,6 +90,7 @@ def _print(made: Demo, out: Path, elapsed_s: float) -> None:
         print_text(f"{found.terminal_id} at {format_instant(found.observed_at_ns)}: {place_sentence(found)}")
         print_text(found.explanation.as_text())
     _print_radio(made)
+    _print_detected(made, out)
     print_text()
     print_text("Who would fall off if the limit over Ukraine were 60 instead of 75 km/h?", style="bold")
     print_whatif(made.whatif)
@@ -137,6 +139,19 @@ def _print_radio(made: Demo) -> None:
             print_text(found.explanation.as_text())
 
 
+def _print_detected(made: Demo, out: Path) -> None:
+    found = made.detected
+    print_text()
+    print_text("Who is not what he claims to be? Detectors, held against the truth, which they never saw:", style="bold")
+    print_comparison(found.truth)
+    print_text(f"{found.withdrawn:,} findings were withdrawn: their terminals' satellite navigation turned out to be disturbed.")
+    if found.cases:
+        print_text(f"The gravest of them, as a person sees it: groundrule cases show {found.cases[0].id} --home {out / 'home'}")
+    print_text()
+    print_text("What would simple policies do to the same terminals?", style="bold")
+    print_policies(found.policies)
+
+
 def _print_proof(made: Demo) -> None:
     proof = made.proof
     print_text("Can this be checked without trusting us?", style="bold")
@@ -173,6 +188,10 @@ def _as_dict(made: Demo) -> dict[str, object]:
             "suspended_rows": made.radio.attendance.suspended,
             "liar": _explained(made.radio.liar),
             "jammed": _explained(made.radio.jammed),
+        },
+        "detected": {
+            "signals": made.detected.counts, "withdrawn": made.detected.withdrawn, "cases": len(made.detected.cases),
+            "truth": made.detected.truth.value, "policies": [each.value for each in made.detected.policies],
         },
         "whatif": whatif_dict(made.whatif),
         "altered": {"terminal": made.alteration.terminal_id, "before": made.alteration.before, "after": made.alteration.after},

@@ -38,6 +38,7 @@ from groundrule.pipeline.interference import (
     ordered,
     published,
     read_verifications,
+    served_of_home,
     watch,
     witnesses_of_home,
     words_of,
@@ -117,7 +118,8 @@ def interference(
                 said = kept_verifications(place, from_ns=begin, until_ns=end)
         found = watch(
             batches, said, witnesses=None if place is None or nameless else lambda at: witnesses_of_home(place, at),
-            kept=None if kept is None else kept.append, progress=report,
+            served=None if place is None or nameless else served_of_home(place), kept=None if kept is None else kept.append,
+            progress=report,
         )  # fmt: skip
     if suspended is not None and kept:
         suspended.parent.mkdir(parents=True, exist_ok=True)

@@ -43,7 +43,9 @@ def import_(
     home: HomeOption = DEFAULT_HOME,
     form: Annotated[str | None, typer.Option("--form", help="json, xml, kvn, csv or tle; the content tells.")] = None,
     constellation: Annotated[str | None, typer.Option(help="Of all records; the default goes by their names.")] = None,
-    grade: Annotated[str | None, typer.Option(help="operator, supplemental or raw; by the classification.")] = None,
+    grade: Annotated[
+        str | None, typer.Option(help="What they are worth: operator, supplemental or raw; the default goes by their classification.")
+    ] = None,
     source: Annotated[str | None, typer.Option(help="Where they come from; the default is the file's name.")] = None,
     generated: Annotated[str | None, typer.Option(help="Make this constellation from its published shells.")] = None,
     epoch: Annotated[str | None, typer.Option(help="Epoch of generated elements; the default is now.")] = None,
@@ -137,7 +139,7 @@ def status(
             "failed",
             "newest epoch",
             "median age",
-            "grade",
+            "grade said",
             "remark",
         ],
         [
@@ -157,6 +159,7 @@ def status(
         ],
     )
     print_text(f"{len(loaded):,} element sets at {format_instant(moment)}; {loaded.digest}")
+    print_text("The grade is what the import was told (--grade), or what the classification hints at; nobody has checked it.")
 
 
 @app.command(context_settings={"ignore_unknown_options": True})  # a negative coordinate is no option

@@ -89,7 +89,11 @@ def difference_sentence(difference: Difference) -> str:
 def whatif(
     rules: Annotated[str | None, typer.Option("--rules", help="The other rulebook: shipped name or file.")] = None,
     coverage: Annotated[
-        str | None, typer.Option("--coverage", help="Instead: which constellations could cover this area, and who is cut with its cells.")
+        str | None,
+        typer.Option(
+            "--coverage",
+            help="Instead: which constellations (those of --constellation, or all for traffic) could cover this area, and who is cut.",
+        ),
     ] = None,
     home: HomeOption = DEFAULT_HOME,
     from_: From = None,

@@ -9,9 +9,10 @@ from typing import Annotated
 
 import typer
 
-from groundrule.cli.output import OutputJson, print_json, print_table, print_text
+from groundrule.cli.output import OutputJson, print_json, print_table, print_text, warn
 from groundrule.errors import InputError
 from groundrule.instant import parse_instant
+from groundrule.pipeline.detectors import check_detection
 from groundrule.rules.analyse import analyse as analyse_rulebook
 from groundrule.rules.cases import run_cases
 from groundrule.rules.compare import compare
@@ -26,9 +27,14 @@ Book = Annotated[str, typer.Argument(help="Shipped rulebook by name (world-2026)
 def check(rulebook: Book = "world-2026", as_json: OutputJson = False) -> None:
     """Read a rulebook and report every problem with line and column."""
     book = load_rulebook(rulebook)
+    doubts = check_detection(book)
     if as_json:
-        print_json({"rulebook": book.id, "version": book.version, "digest": book.digest, "rules": len(book.rules)})
+        print_json(
+            {"rulebook": book.id, "version": book.version, "digest": book.digest, "rules": len(book.rules), "detection": doubts}
+        )
         return
+    for doubt in doubts:
+        warn(doubt)
     print_text(f"{book.id} version {book.version}: {len(book.rules)} rules, no problems. {book.digest}")
 
 

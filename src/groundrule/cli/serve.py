@@ -21,17 +21,22 @@ def serve(
         list[str] | None,
         typer.Option("--tenant", help="Another home in the same service, as NAME=DIRECTORY; credentials say whose they open. Repeatable."),
     ] = None,
+    watch: Annotated[
+        str | None, typer.Option("--watch", help="Also take observations from here, as `groundrule watch`: a folder, nats://…, FILE.toml.")
+    ] = None,
 ) -> None:
     """Serve the home: an API, a console in the browser, and live decisions. Prints a login link that works once."""
     from groundrule.api.serving import serve as run  # noqa: PLC0415 - the server is slow to load, and only this command needs it
     from groundrule.api.settings import read_settings  # noqa: PLC0415
+    from groundrule.pipeline.watch.opening import Watched  # noqa: PLC0415
 
     chosen = read_settings(settings)
     changes = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     homes = {"default": home, **_tenants(tenant or [])}
     if len({each.resolve() for each in homes.values()}) < len(homes):
         raise InputError("the same home is named twice", help="each tenant has a home of its own", option="--tenant")
-    run(homes, msgspec.structs.replace(chosen, **changes), said=_say)
+    watched = None if watch is None else Watched(watch)
+    run(homes, msgspec.structs.replace(chosen, **changes), said=_say, watched=watched)
 
 
 def serve_demo(home: Path) -> None:

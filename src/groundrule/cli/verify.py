@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import json
+import math
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import typer
 
+from groundrule.cli.attended import (
+    EphemerisOption,
+    PlatformOption,
+    graded,
+    options_of,
+    print_unused,
+)
 from groundrule.cli.orbits import FileOption, loaded_elements
 from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_json, print_table, print_text, warn
 from groundrule.errors import InputError
@@ -18,13 +29,16 @@ from groundrule.evidence.verification import draw_verification
 from groundrule.instant import format_instant
 from groundrule.pipeline.verifying import Verified
 from groundrule.pipeline.verifying import verify as verify_them
+from groundrule.store.home import Home
 from groundrule.store.observations import open_observations
-from groundrule.verify.assemble import Options
 from groundrule.verify.case import Settings
+from groundrule.verify.measurements import Issue
+from groundrule.verify.reading import read_measurements
 from groundrule.verify.report import Report
 
-_SHOWN_ISSUES = 20
 _SHOWN_VERDICTS = 200
+_ORDER = ("inconsistent", "ambiguous", "fault", "consistent", "insufficient")
+"""Verdicts, those that a person wants to see first before the others."""
 
 
 def verify(
@@ -38,15 +52,19 @@ def verify(
     plot: Annotated[Path | None, typer.Option("--plot", help="Draw one verification as .png or .svg.")] = None,
     terminal: Annotated[str | None, typer.Option("--terminal", help="Only this terminal.")] = None,
     window_s: Annotated[float, typer.Option("--window-s", min=1, max=3600, help="Length of a verdict's window [s].")] = 60.0,
-    platform: Annotated[str, typer.Option(help="fixed, land, ship or aircraft: whether it moves, and its height.")] = "land",
-    height_m: Annotated[float | None, typer.Option("--height-m", help="Known height above the ellipsoid [m].")] = None,
-    height_sigma_m: Annotated[float | None, typer.Option("--height-sigma-m", min=0, help="Its sigma [m].")] = None,
-    tolerance_km: Annotated[float, typer.Option("--tolerance-km", min=0.01, help="Tolerated distance of the claim [km].")] = 10.0,
-    alpha: Annotated[float, typer.Option(min=1e-6, max=0.1, help="False-positive rate of a verdict.")] = 1e-4,
-    ephemeris_m: Annotated[
-        str | None, typer.Option("--ephemeris-m", help="Sigma of the operator's own ephemeris: along,radial,cross [m].")
+    platform: PlatformOption = None,
+    height_m: Annotated[
+        float | None, typer.Option("--height-m", min=-500, max=50_000, help="Known height above the ellipsoid [m].")
     ] = None,
-    min_elevation_deg: Annotated[float, typer.Option("--min-elevation-deg", help="At which satellites serve [degree].")] = 5.0,
+    height_sigma_m: Annotated[float | None, typer.Option("--height-sigma-m", min=0, max=50_000, help="Its sigma [m].")] = None,
+    tolerance_km: Annotated[
+        float, typer.Option("--tolerance-km", min=0.01, max=20_000, help="Tolerated distance of the claim [km].")
+    ] = 10.0,
+    alpha: Annotated[float, typer.Option(min=1e-6, max=0.1, help="False-positive rate of a verdict.")] = 1e-4,
+    ephemeris_m: EphemerisOption = None,
+    min_elevation_deg: Annotated[
+        float, typer.Option("--min-elevation-deg", min=-5, max=90, help="At which satellites serve [degree].")
+    ] = 5.0,
     robust: Annotated[bool, typer.Option("--robust", help="Bend on delay spikes (Huber).")] = False,
     as_json: OutputJson = False,
 ) -> None:
@@ -57,19 +75,25 @@ def verify(
     """
     if out is not None and out.suffix.lower() not in {".parquet", ".jsonl"}:
         raise InputError(f"{out}: verifications are not written as `{out.suffix}`", help="name .parquet or .jsonl")
-    # Who states the accuracy of an ephemeris says that it is the operator's own.
-    loaded = loaded_elements(home, elements, grade=None if ephemeris_m is None else "operator")
-    options = Options(
-        window_s=window_s, platform=platform, height_m=height_m, height_sigma_m=height_sigma_m, declared_m=_three(ephemeris_m),
-        min_elevation_deg=min_elevation_deg,
+    loaded = loaded_elements(home, elements, grade=graded(ephemeris_m))
+    measured = read_measurements(measurements)
+    whose = _terminals(measured)
+    options = options_of(
+        _register(home) if platform is None else None, whose, platform=platform, ephemeris_m=ephemeris_m,
+        window_s=window_s, height_m=height_m, height_sigma_m=height_sigma_m, min_elevation_deg=min_elevation_deg,
     )
     settings = Settings(d0_m=tolerance_km * 1e3, alpha=alpha, loss="huber" if robust else "least_squares")
-    made = verify_them(measurements, loaded, _claims(claims), options, settings)
+    made = verify_them(measured, loaded, _claims(claims), options, settings)
     found = made.reports
     if terminal is not None:
         found = [report for report in found if report.terminal == terminal]
         if not found:
-            raise InputError(f"terminal `{terminal}` has no usable measurement", help="see the rows that are not used", value=terminal)
+            if terminal not in whose:
+                said, cure = f"{measurements.name} has no measurement of terminal `{terminal}`", f"it has {len(whose):,} terminals"
+                raise InputError(said, help=f"{cure}: {', '.join(whose[:5])}" if whose else cure, option="--terminal")
+            print_unused(made.issues, measurements.name)
+            said = f"no measurement of terminal `{terminal}` could be used"
+            raise InputError(said, help="see above which rows are not used, and why", option="--terminal")
     if out is not None:
         _write(replace(made, reports=found), out)
     if plot is not None:
@@ -79,28 +103,32 @@ def verify(
             {
                 "measurements": made.rows,
                 "not_used": [
-                    {"row": issue.row, "field": issue.field, "value": issue.value, "reason": issue.reason} for issue in made.issues
+                    {"row": issue.row + 1, "field": issue.field, "value": issue.value, "reason": issue.reason} for issue in made.issues
                 ],
                 "elements": made.elements,
                 "verifications": [report.as_dict() for report in found],
             }
         )
     else:
-        _print(found, made.rows, [str(issue) for issue in made.issues])
+        _print(found, made.rows, made.issues, measurements.name)
     if not found:
         raise typer.Exit(2)
     if any(report.verdict == "inconsistent" for report in found):
         raise typer.Exit(1)
 
 
-def _three(text: str | None) -> tuple[float, float, float] | None:
-    if text is None:
-        return None
+def _register(home: Path) -> Home | None:
+    """The home, if there is one: with --elements none is needed."""
     try:
-        along, radial, cross = (float(part) for part in text.split(","))
-    except ValueError as error:
-        raise InputError(f"`{text}` is not three numbers", help="write for instance 20,5,5", option="--ephemeris-m") from error
-    return along, radial, cross
+        return Home.open(home)
+    except InputError:
+        return None
+
+
+def _terminals(measured: pa.Table) -> list[str]:
+    if "terminal_id" not in measured.column_names:
+        return []
+    return [str(name) for name in pc.unique(measured.column("terminal_id")).to_pylist() if name is not None]
 
 
 def _claims(paths: list[Path] | None) -> pa.Table | None:
@@ -125,24 +153,29 @@ def _write(made: Verified, out: Path) -> None:
 def _draw(found: list[Report], plot: Path) -> None:
     if not found:
         raise InputError("there is no verification to draw", help="see the rows that are not used", option="--plot")
-    order = {"inconsistent": 0, "ambiguous": 1, "fault": 2, "consistent": 3, "insufficient": 4}
-    chosen = min(found, key=lambda report: (order[report.verdict], report.t_ref_ns))
+    chosen = min(found, key=lambda report: (_ORDER.index(report.verdict), report.t_ref_ns))
     if len(found) > 1:
         warn(f"drawn is terminal {chosen.terminal} at {format_instant(chosen.t_ref_ns)}; choose with --terminal")
     draw_verification(chosen, plot)
 
 
-def _print(found: list[Report], rows: int, issues: list[str]) -> None:
+def _from_claim(report: Report) -> str:
+    if math.isnan(report.claim_lat_deg):
+        return "no claim"
+    return f"{report.distance_m / 1e3:,.2f}" if report.usable else ""
+
+
+def _print(found: list[Report], rows: int, issues: Sequence[Issue], name: str) -> None:
     titles = ["terminal", "time", "verdict", "stands against", "radio position", "95 % ellipse m", "from claim km", "grade", "why"]
     table: list[list[Any]] = []
     for report in found[:_SHOWN_VERDICTS]:
-        best = report.modes[0] if report.modes else None
+        best = report.modes[0] if report.usable else None
         table.append(
             [
                 report.terminal, format_instant(report.t_ref_ns), report.verdict, report.assurance,
-                f"{best.lat_deg:.4f} {best.lon_deg:.4f}" if best else "none",
+                f"{best.lat_deg:.4f} {best.lon_deg:.4f}" if best else f"{len(report.places)} places" if len(report.places) > 1 else "none",
                 f"{best.major_95_m:,.0f} × {best.minor_95_m:,.0f}" if best else "",
-                f"{report.distance_m / 1e3:,.2f}" if report.distance_m == report.distance_m else "no claim",
+                _from_claim(report),
                 report.grade, ", ".join(report.conditions),
             ]
         )
@@ -153,9 +186,7 @@ def _print(found: list[Report], rows: int, issues: list[str]) -> None:
     if len(found) == 1:
         print_text()
         print_text(found[0].words)
-    print_text(f"{len(found):,} verifications from {rows:,} measurements; {len(issues):,} rows not used.")
-    for issue in issues[:_SHOWN_ISSUES]:
-        warn(f"  {issue}")
-    if len(issues) > _SHOWN_ISSUES:
-        warn(f"  and {len(issues) - _SHOWN_ISSUES:,} more; --json lists them")
-
+    counts = Counter(report.verdict for report in found)
+    told = ": " + ", ".join(f"{counts[word]:,} {word}" for word in _ORDER if counts[word]) if found else ""
+    print_text(f"{len(found):,} verifications from {rows:,} measurements{told}.")
+    print_unused(issues, name)

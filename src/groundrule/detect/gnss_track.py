@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from groundrule.detect.state import distance_m
 from groundrule.instant import MIN_NS
 
-VOTES, JUMPED, LOST, RADIO, SKIPPED = 1, 2, 4, 8, 128
-"""Flags of one row: its terminal is a witness; displaced; lost; radio disagrees; came out of order and was not used."""
+VOTES, JUMPED, LOST, RADIO, SETTLED, SKIPPED = 1, 2, 4, 8, 16, 128
+"""Flags of one row: its terminal is a witness; displaced; lost; radio disagrees; shows a calm position at the home where it has stayed;
+came out of order and was not used."""
 
 CALM, DISPLACED, GONE = 1, 2, 3
 
@@ -133,11 +134,38 @@ class Tracks:
         )  # fmt: skip
         return flags, home, homes[:count]
 
+    def settled(
+        self,
+        terminal: NDArray[np.int32],
+        t_ns: NDArray[np.int64],
+        lat_deg: NDArray[np.float64],
+        lon_deg: NDArray[np.float64],
+        sigma_m: NDArray[np.float32],
+    ) -> NDArray[np.bool_]:
+        """Say which rows `advance` would flag SETTLED, and learn nothing from them; arguments as there, all REPORTED."""
+        tracks, limits = self.rows[terminal], self.limits
+        sigma = np.nan_to_num(sigma_m, nan=limits.assumed_sigma_m)
+        loud = (tracks["usual"] > 0) & (sigma > limits.blow_up_m) & (sigma > limits.blow_up * tracks["usual"])
+        found = (tracks["status"] == CALM) & ~loud & (t_ns >= tracks["t_last"])
+        found &= t_ns - np.where(tracks["t_home"] == MIN_NS, t_ns, tracks["t_home"]) >= limits.residence_s * 1e9
+        rows = np.flatnonzero(found)
+        away = _distances(tracks["lat_home"][rows], tracks["lon_home"][rows], lat_deg[rows], lon_deg[rows])
+        found[rows] = away <= limits.roam_m
+        return np.asarray(found)
+
     def settle(self, homes: NDArray[np.float64], cells: NDArray[np.int32]) -> None:
         """Remember the cells of the homes that a batch began; of several of one terminal the last."""
         terminal = homes[:, 2].astype(np.int64)
         self.rows["cell"][terminal] = cells  # the last of repeated indices stays
         self.rows["fresh"][terminal] = -1
+
+
+@njit(cache=True, nogil=True)
+def _distances(lat, lon, lat2, lon2):  # type: ignore[no-untyped-def]  # compiled; typed by numba
+    found = np.empty(len(lat))
+    for i in range(len(lat)):
+        found[i] = distance_m(lat[i], lon[i], lat2[i], lon2[i])
+    return found
 
 
 @njit(cache=True, nogil=True)
@@ -212,6 +240,8 @@ def _advance(rows, terminal, t_ns, lat, lon, sigma, said, number, span, out, out
                     homes[count, 1] = lon[i]
                     homes[count, 2] = terminal[i]
                     count += 1
+                elif t - track.t_home >= residence:
+                    flags |= np.uint8(SETTLED)
         speaks = said[i] == REPORTED or said[i] == ABSENT
         if speaks and track.t_fix != MIN_NS and track.t_fix - track.t_home >= residence and t - track.t_fix <= memory:
             flags |= np.uint8(VOTES)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +30,7 @@ from groundrule.detect.gnss_track import (
     NETWORK,
     RADIO,
     REPORTED,
+    SETTLED,
     SKIPPED,
     Tracks,
 )
@@ -73,6 +74,9 @@ SPARED_SCHEMA = pa.schema([INTERFERENCE_SCHEMA.field(name) for name in ("h3_cell
 AccountOf = Callable[[Sequence[str]], Sequence[str | None]]
 """Accounts of terminals; None for a terminal without one, which is then no witness."""
 
+Served = Callable[[Sequence[str], NDArray[np.float64], NDArray[np.float64], int], NDArray[np.bool_]]
+"""Which terminals would be served at a latitude and longitude [degree] and instant [ns, UTC]: who is denied at home is no witness."""
+
 
 @dataclass(frozen=True, slots=True)
 class Anomalies:
@@ -103,6 +107,7 @@ def find(
     *,
     accounts: Mapping[str, str] | AccountOf | None = None,
     settings: InterferenceSettings | None = None,
+    served: Served | None = None,
 ) -> Anomalies:
     """Find area-wide anomalies in observations; pure, and the same for every order of the rows.
 
@@ -111,8 +116,9 @@ def find(
         verifications: verdicts of terminals by radio (terminal_id, at_ns, verdict, lat_deg, lon_deg).
         accounts: account of each terminal; without it terminals stand for accounts, and more of them are asked for.
         settings: how to watch.
+        served: says who is served where; None takes everybody with an account for a witness.
     """
-    watch = InterferenceWatch(accounts=accounts, settings=settings)
+    watch = InterferenceWatch(accounts=accounts, settings=settings, served=served)
     watch.update(in_order(observations), verifications)
     watch.finish()
     return watch.anomalies()
@@ -151,6 +157,8 @@ class InterferenceWatch:
         accounts: account of each terminal; without it terminals stand for accounts.
         settings: how to watch.
         number: rows of terminals, where the caller numbers them already; the numbering must only ever grow.
+        served: says who is served where; it is asked only of cells that might be suspended, and only where accounts are known.
+        named: gives back the terminals of rows; with `number` and `served`.
 
     Attributes:
         late: rows that came too late to be counted, or back in time within their terminal.
@@ -161,6 +169,8 @@ class InterferenceWatch:
     accounts: Mapping[str, str] | AccountOf | None = None
     settings: InterferenceSettings | None = None
     number: Callable[[pa.Array | pa.ChunkedArray], NDArray[np.int32]] | None = None
+    served: Served | None = None
+    named: Callable[[NDArray[np.int32]], Sequence[str]] | None = None
     suspicions: Suspicions = field(init=False)
     late: int = field(init=False, default=0)
     inhibited: int = field(init=False, default=0)
@@ -170,6 +180,7 @@ class InterferenceWatch:
     _known: dict[str, int] = field(init=False, default_factory=dict)
     _account_of_terminal: NDArray[np.int32] = field(init=False)
     _account_codes: dict[str, int] = field(init=False, default_factory=dict)
+    _names: list[str] = field(init=False, default_factory=list)
     _watermark: int = field(init=False, default=MIN_NS)
     _how: InterferenceSettings = field(init=False)
 
@@ -178,7 +189,8 @@ class InterferenceWatch:
         self._tracks = Tracks.empty(self._how.track)
         self._radio = RadioWitnesses(self._how.track)
         test = self._how.test if self.accounts is not None else self._how.nameless
-        self.suspicions = Suspicions(self._how, test, KINDS, _BITS)
+        asks = self.served is not None and self.accounts is not None
+        self.suspicions = Suspicions(self._how, test, KINDS, _BITS, self._welcome if asks else None)
         self._account_of_terminal = np.zeros(0, np.int32)
 
     def update(self, table: pa.Table, verifications: pa.Table | None = None, *, now_ns: int | None = None) -> pa.Table:
@@ -216,12 +228,13 @@ class InterferenceWatch:
         if not self.suspicions.any_at(int(t_ns.min())):
             return table
         terminal = self._numbers(table.column("terminal_id"))
-        lat, lon, _, said = places(table)
+        lat, lon, sigma, said = places(table)
         place = self._tracks.rows["cell"][terminal]
         fresh = np.flatnonzero((place < 0) & np.isfinite(lat))
         place[fresh] = self.suspicions.codes(cells_at(lat[fresh], lon[fresh], self._how.resolutions[0]))
         own = (said == REPORTED) | (said == ABSENT)
-        return with_state(table, self.suspicions.holds(place, t_ns) & own)
+        settled = (said == REPORTED) & ~contradicted(table) & self._tracks.settled(terminal, t_ns, lat, lon, sigma)
+        return with_state(table, self.suspicions.holds(place, t_ns, settled) & own)
 
     def ask_again(self, accounts: Mapping[str, str] | AccountOf) -> None:
         """Take other accounts from now on: every terminal is asked for anew when it next speaks."""
@@ -254,6 +267,7 @@ class InterferenceWatch:
         terminal = self._numbers(table.column("terminal_id"))
         t_ns = np.asarray(table.column("observed_at").to_numpy()).astype(np.int64)
         lat, lon, sigma, said = places(table)
+        before_lat, before_lon = self._tracks.rows["lat_home"][terminal], self._tracks.rows["lon_home"][terminal]
         flags, home, homes = self._tracks.advance(terminal, t_ns, lat, lon, sigma, said)
         before = self._tracks.rows["cell"][terminal]
         begun = self.suspicions.codes(cells_at(homes[:, 0], homes[:, 1], self._how.resolutions[0]))
@@ -264,11 +278,15 @@ class InterferenceWatch:
         self.late += int((flags == SKIPPED).sum())
         speaks = (said == REPORTED) | (said == ABSENT) | (said == INHIBITED)
         own = (said == REPORTED) | (said == ABSENT)
+        settled = ((flags & SETTLED) > 0) & (flags != SKIPPED) & ~contradicted(table)
         if not counts:
-            return with_state(table, self.suspicions.holds(place, t_ns) & own)
+            return with_state(table, self.suspicions.holds(place, t_ns, settled) & own)
         events = np.empty(n, EVENT_DTYPE)
         events["t"], events["terminal"], events["cell"], events["flags"] = t_ns, terminal, place, flags
         events["lat"], events["lon"] = lat, lon
+        fresh = home >= 0
+        events["home_lat"], events["home_lon"] = before_lat, before_lon
+        events["home_lat"][fresh], events["home_lon"][fresh] = homes[home[fresh], 0], homes[home[fresh], 1]
         used = speaks & (flags != SKIPPED) & (place >= 0)
         # The newest instant up to each row; each row is judged by the steps that it, or a row before it, brings to an end.
         reached = t_ns if now_ns is None else np.minimum(t_ns, now_ns)
@@ -281,7 +299,7 @@ class InterferenceWatch:
             self.suspicions.close(int(ended[first]), self._account_of_terminal)
             part = slice(first, last)
             self.suspicions.add(events[part][used[part]])
-            hit[part] = self.suspicions.holds(place[part], t_ns[part])
+            hit[part] = self.suspicions.holds(place[part], t_ns[part], settled[part])
         return with_state(table, hit & own)
 
     def _take_verifications(self, verifications: pa.Table) -> None:
@@ -329,6 +347,16 @@ class InterferenceWatch:
         for row, account in zip(fresh.tolist(), accounts, strict=True):
             codes[row] = -1 if account is None else self._account_codes.setdefault(account, len(self._account_codes))
 
+    def _welcome(
+        self, terminal: NDArray[np.int32], lat: NDArray[np.float64], lon: NDArray[np.float64], at_ns: int
+    ) -> NDArray[np.bool_]:
+        assert self.served is not None, "nobody says who is served"
+        if self.number is not None:
+            assert self.named is not None, "rows are numbered elsewhere, and nobody names them"
+            return self.served(self.named(terminal), lat, lon, at_ns)
+        self._names += islice(self._known, len(self._names), None)
+        return self.served([self._names[row] for row in terminal.tolist()], lat, lon, at_ns)
+
 
 def places(
     table: pa.Table,
@@ -361,6 +389,14 @@ def places(
             said[_is(state, "lost")] = ABSENT
             said[_is(state, "inhibited")] = INHIBITED
     return lat, lon, sigma, said
+
+
+def contradicted(table: pa.Table) -> NDArray[np.bool_]:
+    """Say which rows hold a verification that contradicts them."""
+    if "radio" not in table.column_names or table.column("radio").null_count == len(table):
+        return np.zeros(len(table), bool)
+    radio = table.column("radio").combine_chunks()
+    return _is(pa.chunked_array([pc.struct_field(radio, "verdict")]), "inconsistent")
 
 
 def with_state(table: pa.Table, hit: NDArray[np.bool_]) -> pa.Table:

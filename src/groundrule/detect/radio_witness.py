@@ -74,7 +74,7 @@ class RadioWitnesses:
         )  # fmt: skip
         events = np.zeros(int(used.sum()), EVENT_DTYPE)
         events["t"], events["terminal"], events["flags"] = t_ns[used], terminal[used], flags[used]
-        events["lat"], events["lon"] = lat[used], lon[used]
+        events["lat"], events["lon"] = events["home_lat"], events["home_lon"] = lat[used], lon[used]
         return events, lat[used], lon[used], terminal[used]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,6 +56,10 @@ class _Scale:
             self.until = np.concatenate([self.until, np.full((self.kinds, more), np.iinfo(np.int64).min)], axis=1)
 
 
+Welcome = Callable[[NDArray[np.int32], NDArray[np.float64], NDArray[np.float64], int], NDArray[np.bool_]]
+"""Which terminals (by row) would be served at a place [degree] and instant [ns, UTC], by all that is known of them but this place."""
+
+
 class Suspicions:
     """The state of all cells.
 
@@ -64,13 +68,17 @@ class Suspicions:
         test: the test of one cell.
         kinds: names of the kinds of trouble.
         bits: flag of each kind.
+        welcome: is asked of the witnesses of a cell that might be suspended; who would not be served at its home is none. None: all are.
 
     Attributes:
         tests: cells tested so far.
         late: words that came after their step had been counted.
     """
 
-    def __init__(self, settings: InterferenceSettings, test: AreaTest, kinds: Sequence[str], bits: Sequence[int]) -> None:
+    def __init__(
+        self, settings: InterferenceSettings, test: AreaTest, kinds: Sequence[str], bits: Sequence[int], welcome: Welcome | None = None
+    ) -> None:
+        self._welcome = welcome
         self._settings = settings
         self._test = test
         self._kinds = tuple(kinds)
@@ -184,20 +192,26 @@ class Suspicions:
         weight = self._settings.prior_weight
         least = self._test.least + self._test.colluders
         counted = []
-        for number, scale in enumerate(self._scales):
+        asked = np.zeros(len(words), bool)
+        for scale in self._scales:
             cell = scale.of_finest[words["cell"]]
             size = len(scale.ids)
             spoken = np.bincount(cell, minlength=size)
             troubled = np.bincount(cell[hit], minlength=size)
             counted.append((spoken, troubled))
             self.tests += int((spoken >= least).sum())
+            asked |= (troubled >= least)[cell]
+        over = self._below_held(k, end_ns)
+        may = self._may_speak(words, asked | over[words["cell"]], end_ns)
+        for number, (scale, (_, troubled)) in enumerate(zip(self._scales, counted, strict=True)):
             candidates = troubled >= least
             if candidates.any():
                 rate = (scale.troubled[k] + weight * usual) / (scale.spoken[k] + weight)
-                among = candidates[cell]
+                cell = scale.of_finest[words["cell"]]
+                among = candidates[cell] & may
                 self._judge(k, number, words[among], cell[among], hit[among], rate, end_ns, accounts)
         if self._held_any(k, end_ns):
-            self._spare(k, words, hit, end_ns, accounts)
+            self._spare(k, words[may], hit[may], end_ns, accounts)
         held_finest = np.zeros(len(finest.ids), bool)
         for scale in self._scales:
             held_finest |= (scale.until[k] > end_ns)[scale.of_finest]
@@ -206,6 +220,27 @@ class Suspicions:
             calm = ~held_finest if number == 0 else scale.until[k] <= end_ns
             scale.spoken[k] += np.where(calm, spoken, 0)
             scale.troubled[k] += np.where(calm, troubled, 0)
+
+    def _may_speak(self, words: NDArray[np.void], asked: NDArray[np.bool_], end_ns: int) -> NDArray[np.bool_]:
+        """Which words are of terminals that may be witnesses: of those asked for, who would be served where it is at home.
+
+        Whoever is denied there would gain by a suspension, which takes away the ground of the denial.
+        """
+        may = np.ones(len(words), bool)
+        if self._welcome is None or not asked.any():
+            return may
+        rows = np.flatnonzero(asked)
+        part = words[rows]
+        may[rows] = self._welcome(part["terminal"], part["home_lat"].astype(np.float64), part["home_lon"].astype(np.float64), end_ns)
+        return may
+
+    def _below_held(self, k: int, end_ns: int) -> NDArray[np.bool_]:
+        """Finest cells that are not suspended themselves, below coarse ones that are; those of a step before."""
+        finest = self._scales[0]
+        above = np.zeros(len(finest.ids), bool)
+        for scale in self._scales[1:]:
+            above |= (scale.until[k] > end_ns)[scale.of_finest]
+        return np.asarray(above & (finest.until[k] <= end_ns))
 
     def _judge(
         self,
@@ -257,12 +292,7 @@ class Suspicions:
 
         As many calm witnesses as could be in league are taken away first, so that liars take no protection from an area.
         """
-        finest = self._scales[0]
-        above = np.zeros(len(finest.ids), bool)
-        for scale in self._scales[1:]:
-            above |= (scale.until[k] > end_ns)[scale.of_finest]
-        above &= finest.until[k] <= end_ns
-        among = above[words["cell"]]
+        among = self._below_held(k, end_ns)[words["cell"]]
         if not among.any():
             return
         words = words[among]
@@ -355,12 +385,16 @@ class Suspicions:
         """Say whether anything is suspended at or after an instant [ns, UTC]."""
         return t_ns < self._last_until
 
-    def holds(self, place: NDArray[np.int32], t_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def holds(
+        self, place: NDArray[np.int32], t_ns: NDArray[np.int64], settled: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.bool_]:
         """Say which rows fall into a suspension.
 
         Args:
             place: code of each row's finest cell, -1 unknown.
             t_ns: instants [ns, UTC].
+            settled: rows whose own navigation is calm, where their terminal has stayed: what was found of a coarse cell by trouble
+                with navigation itself does not concern them.
         """
         hit = np.zeros(len(place), bool)
         if not len(place) or int(t_ns.min()) >= self._last_until:
@@ -371,6 +405,8 @@ class Suspicions:
             above = np.zeros(len(rows), bool)
             for number, scale in enumerate(self._scales[1:], 1):
                 above |= self._held[number][k].hold(scale.of_finest[finest], t_ns)
+            if settled is not None and self._bits[k] != RADIO:
+                above &= ~settled[rows]
             if above.any():
                 above &= ~self._spared[k].hold(finest, t_ns)
             hit[rows] |= above | self._held[0][k].hold(finest, t_ns)

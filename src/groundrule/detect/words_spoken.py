@@ -9,9 +9,11 @@ from numba import njit
 from numpy.typing import NDArray
 
 EVENT_DTYPE = np.dtype(
-    [("t", "i8"), ("lat", "f8"), ("lon", "f8"), ("terminal", "i4"), ("cell", "i4"), ("flags", "u1")], align=True
-)
-"""One word of one terminal: when, position shown [degree; NaN none], row, finest cell by code, flags of `gnss_track`."""
+    [("t", "i8"), ("lat", "f8"), ("lon", "f8"), ("home_lat", "f4"), ("home_lon", "f4"),
+     ("terminal", "i4"), ("cell", "i4"), ("flags", "u1")], align=True,
+)  # fmt: skip
+"""One word of one terminal: when, position shown [degree; NaN none], its home then [degree, to about a metre], row, finest cell by
+code, flags of `gnss_track`."""
 
 
 @dataclass(slots=True)

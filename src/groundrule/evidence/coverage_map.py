@@ -24,11 +24,9 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from groundrule.errors import InputError
 from groundrule.evidence.outlines import Outlines, shipped_outlines
-from groundrule.evidence.plane import INK, Plane, base_map
+from groundrule.evidence.plane import INK, Plane, base_map, form_of
 
-FORMATS = ("png", "svg")
 _COLOURS = "cividis_r"
 _CUT, _EDGE = "#D55E00", "#222222"
 _PANELS = 4
@@ -74,9 +72,7 @@ def draw_coverage(
         InputError: the suffix is neither.
     """
     target = Path(path)
-    form = target.suffix.lower().lstrip(".")
-    if form not in FORMATS:
-        raise InputError(f"{target}: pictures are not written as `{form}`", help="name a file that ends in .png or .svg")
+    form = form_of(target)
     lines = outlines or shipped_outlines()
     shown = list(panels)[:_PANELS]
     columns = 1 if len(shown) <= 1 else 2
@@ -100,7 +96,7 @@ def draw_coverage(
         axes.set_title(panel.title, fontsize=10, color=INK, loc="left")
     bar = figure.add_axes(((7.0 * columns + 0.25) / width, 0.6 / height, 0.16 / width, 1 - 1.9 / height))
     figure.colorbar(colours, cax=bar).set_label("share of the time with at least one satellite [%]", fontsize=8.5)
-    words = "dashed: at least four at once for less than half the time"
+    words = "dashed outline: most of the time fewer than four satellites at once"
     if neighbours is not None and len(neighbours):
         words += "; orange: terminals outside that are cut with the cells"
     figure.text(0.012, 0.1 / height, words, fontsize=8, color="#444444", va="bottom")

@@ -20,12 +20,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Polygon
 
-from groundrule.errors import InputError
 from groundrule.evidence.outlines import Outlines, shipped_outlines
-from groundrule.evidence.plane import INK, Floats, Plane, base_map
+from groundrule.evidence.plane import INK, Floats, Plane, base_map, form_of
 from groundrule.instant import format_instant
 
-FORMATS = ("png", "svg")
 KINDS: Mapping[str, tuple[str, str, str]] = {
     "lost": ("#0072B2", "//", "positions lost together"),
     "jump": ("#D55E00", "xx", "positions jumped together"),
@@ -51,9 +49,7 @@ def draw_interference(
         InputError: the suffix is neither.
     """
     target = Path(path)
-    form = target.suffix.lower().lstrip(".")
-    if form not in FORMATS:
-        raise InputError(f"{target}: pictures are not written as `{form}`", help="name a file that ends in .png or .svg")
+    form = form_of(target)
     drawn = picture_of_interference(rows, form, title=title, subtitle=subtitle, outlines=outlines)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(drawn)

@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
 from numpy.typing import NDArray
 
+from groundrule.errors import InputError
 from groundrule.evidence.outlines import Outlines
 
 Floats = NDArray[np.float64]
 
+FORMATS = ("png", "svg")
 SEA, LAND, COAST, BORDER, INK = "#E6EEF3", "#FBFAF6", "#A9B4BB", "#B9AFA0", "#222222"
 EARTH_KM = 6371.0
 _FARTHEST = math.radians(165.0)
+
+
+def form_of(path: Path) -> str:
+    """Return the form that the suffix of a picture's file names, `png` or `svg`.
+
+    Raises:
+        InputError: it is neither.
+    """
+    form = path.suffix.lower().lstrip(".")
+    if form not in FORMATS:
+        raise InputError(f"{path}: pictures are not written as `{form}`", help="name a file that ends in .png or .svg")
+    return form
 
 
 class Plane:

@@ -20,14 +20,13 @@ from numpy.typing import NDArray
 
 from groundrule.errors import InputError
 from groundrule.evidence.outlines import Outlines, shipped_outlines
-from groundrule.evidence.plane import INK, Plane, base_map
+from groundrule.evidence.plane import INK, Plane, base_map, form_of
 from groundrule.evidence.verification_shapes import range_circle
 from groundrule.instant import format_instant
 from groundrule.verify.report import Report, Satellite
 
 Floats = NDArray[np.float64]
 
-FORMATS = ("png", "svg")
 _CLAIM, _ESTIMATE, _MIRROR, _TRACKS = "#D55E00", "#0072B2", "#CC79A7", ("#009E73", "#56B4E9", "#E69F00", "#000000", "#F0E442")
 
 
@@ -40,9 +39,7 @@ def draw_verification(report: Report, path: Path | str, *, outlines: Outlines | 
         InputError: the suffix is neither, or the report has neither an estimate nor a claim nor a satellite.
     """
     target = Path(path)
-    form = target.suffix.lower().lstrip(".")
-    if form not in FORMATS:
-        raise InputError(f"{target}: pictures are not written as `{form}`", help="name a file that ends in .png or .svg")
+    form = form_of(target)
     drawn = picture_of(report, form, outlines=outlines)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(drawn)
@@ -57,7 +54,7 @@ def picture_of(report: Report, form: str, *, outlines: Outlines | None = None) -
         InputError: the report has neither an estimate nor a claim nor a satellite.
     """
     claim = (report.claim_lat_deg, report.claim_lon_deg) if not math.isnan(report.claim_lat_deg) else None
-    places = [(mode.lat_deg, mode.lon_deg) for mode in report.modes]
+    places = [(mode.lat_deg, mode.lon_deg) for mode in report.places]
     below = [one.track[len(one.track) // 2] for one in report.satellites if one.track]
     centre = places[0] if places else claim or (below[0] if below else None)
     if centre is None:
@@ -81,7 +78,7 @@ def picture_of(report: Report, form: str, *, outlines: Outlines | None = None) -
         _feasible(axes, plane, report)
         _places(axes, plane, report, claim, size)
     whole.set_title("tracks and range circles", fontsize=9.5, color="#555555", loc="left")
-    near.set_title("estimate, 95 % ellipse and claim", fontsize=9.5, color="#555555", loc="left")
+    near.set_title(_what_is_near(report), fontsize=9.5, color="#555555", loc="left")
     words = _wrapped(report.words, 175)
     figure.text(0.012, 0.135, words, fontsize=9.5, color=INK, va="top", linespacing=1.35)
     figure.text(0.994, 0.008, f"Basemap {lines.attribution}; for looking at, not for deciding", fontsize=7.5, color="#666666",
@@ -94,9 +91,15 @@ def picture_of(report: Report, form: str, *, outlines: Outlines | None = None) -
     return drawn.getvalue()
 
 
+def _what_is_near(report: Report) -> str:
+    if not report.places:
+        return "radio gives no place; claim" if not math.isnan(report.claim_lat_deg) else "radio gives no place"
+    return "estimate, 95 % ellipse and claim" if report.usable else "95 % region, no place that can be used; claim"
+
+
 def _near_km(report: Report, plane: Plane, claim: tuple[float, float] | None) -> float:
     """Half width of the near panel: the ellipse, and the claim if it is not too far to see both."""
-    ellipse = 1.6 * report.modes[0].major_95_m / 1e3 if report.modes and math.isfinite(report.modes[0].major_95_m) else 50.0
+    ellipse = 1.6 * report.places[0].major_95_m / 1e3 if report.places and math.isfinite(report.places[0].major_95_m) else 50.0
     size = max(ellipse, 0.2)
     if claim is not None:
         away = float(np.hypot(*plane(np.array([claim[0]]), np.array([claim[1]]))[0]))
@@ -130,7 +133,7 @@ def _feasible(axes: Axes, plane: Plane, report: Report) -> None:
 
 
 def _places(axes: Axes, plane: Plane, report: Report, claim: tuple[float, float] | None, size: float) -> None:
-    for m, mode in enumerate(report.modes):
+    for m, mode in enumerate(report.places):
         at = plane(np.array([mode.lat_deg]), np.array([mode.lon_deg]))[0]
         if not np.isfinite(at).all():
             continue
@@ -142,11 +145,16 @@ def _places(axes: Axes, plane: Plane, report: Report, claim: tuple[float, float]
             axes.fill(
                 at[0] + along * math.sin(azimuth) + across * math.cos(azimuth),
                 at[1] + along * math.cos(azimuth) - across * math.sin(azimuth),
-                facecolor=colour, alpha=0.25, edgecolor=colour, linewidth=1.2, zorder=6,
+                facecolor=colour, alpha=0.25 if report.usable else 0.1, edgecolor=colour, linewidth=1.2,
+                linestyle="-" if report.usable else "--", zorder=6,
             )
-        axes.plot(*at, marker="+" if m == 0 else "x", color=colour, markersize=11, markeredgewidth=2, zorder=9)
+        several = len(report.places) > 1
+        if report.usable or several:
+            axes.plot(*at, marker="+" if m == 0 else "x", color=colour, markersize=11, markeredgewidth=2, zorder=9)
         if np.abs(at).max() < size:
             words = "radio" if m == 0 else f"other mode, weight {mode.weight:.2g}"
+            if not report.usable:
+                words = f"possible place, weight {mode.weight:.2g}" if several else "not known well enough"
             axes.annotate(words, at, xytext=(8, -11), textcoords="offset points", fontsize=9, color=colour, zorder=10)
     if claim is not None:
         at = plane(np.array([claim[0]]), np.array([claim[1]]))[0]

@@ -82,8 +82,8 @@ def drawing_of(report: Report) -> dict[str, Any]:
         `claim`, `places` (best first, each with `lon`, `lat`, `weight`, `ellipse`), `satellites` (each with `track`, `circle`), and
         `feasible`, the edge of where a terminal that can add delay may be. Lines are lists of [longitude, latitude].
     """
-    first = report.modes[0].lon_deg if report.modes else 0.0 if math.isnan(report.claim_lon_deg) else report.claim_lon_deg
-    height = report.modes[0].height_m if report.modes and math.isfinite(report.modes[0].height_m) else 0.0
+    first = report.places[0].lon_deg if report.modes else 0.0 if math.isnan(report.claim_lon_deg) else report.claim_lon_deg
+    height = report.places[0].height_m if report.modes and math.isfinite(report.modes[0].height_m) else 0.0
     claim = None
     if not math.isnan(report.claim_lat_deg):
         claim = {"lon": _near(report.claim_lon_deg, first), "lat": report.claim_lat_deg, "sigma_m": _number(report.claim_sigma_m)}
@@ -95,7 +95,7 @@ def drawing_of(report: Report) -> dict[str, Any]:
                 "ellipse": _line(ellipse_95(mode), first), "major_95_m": _number(mode.major_95_m),
                 "minor_95_m": _number(mode.minor_95_m), "azimuth_deg": _number(mode.azimuth_deg),
             }
-            for mode in report.modes
+            for mode in report.places
         ],
         "satellites": [_satellite(one, first, height) for one in report.satellites],
         "feasible": _line(np.array(report.feasible_edge, np.float64) if report.feasible_edge else None, first),

@@ -29,6 +29,7 @@ GRADES = ("operator", "supplemental", "raw")
 """Hints of how good elements are: from the operator's own ephemeris, fitted to it, or public."""
 FORMS = ("omm", "tle", "generated")
 OTHER = "other"
+_GENERATED = "(GENERATED)"
 """Constellation of a satellite whose name no line of the table begins."""
 
 Ints = NDArray[np.int64]
@@ -283,8 +284,15 @@ def _prefixes() -> tuple[tuple[str, str], ...]:
 
 
 def constellation_of(name: str) -> str:
-    """Return the constellation that an object's name tells, or `other`; a name is a habit and no proof."""
-    text = name.upper()
+    """Return the constellation that an object's name tells, or `other`; a name is a habit and no proof.
+
+    Generated satellites say so in their names, and are of a constellation of their own: `STARLINK 1-01-01 (generated)` of
+    `starlink-generated`, as `orbit.generate` has it.
+    """
+    text = name.upper().strip()
+    if text.endswith(_GENERATED):
+        made = text.removesuffix(_GENERATED).split(" ")[0].rstrip("-").lower()
+        return f"{made}-generated" if made else OTHER
     return next((constellation for prefix, constellation in _prefixes() if text.startswith(prefix)), OTHER)
 
 

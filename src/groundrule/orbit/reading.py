@@ -86,9 +86,11 @@ def read_file(
     """Read a file of element sets, plain or gzip-compressed; see `read_bytes`.
 
     Raises:
-        StoreError: the file cannot be read.
+        InputError: it is a folder. StoreError: the file cannot be read.
     """
     place = Path(path)
+    if place.is_dir():
+        raise InputError(f"`{place}` is a folder", help="name a file of element sets: OMM or TLE", path=str(place))
     try:
         with place.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)

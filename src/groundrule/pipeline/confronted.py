@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from groundrule.frames import geodetic_to_ecef
 from groundrule.instant import NS_PER_S
 from groundrule.records import RADIO_TYPE
+from groundrule.verify.statistics import distance_m
 
 Floats = NDArray[np.float64]
 
@@ -27,7 +27,6 @@ FASTEST_M_S: Final = 300.0
 """How fast a terminal may have gone whose speed was not measured: an airliner with the wind [m/s]."""
 HASTE_M_S: Final = 30.0
 """How much faster it may have become since its speed was measured [m/s]."""
-_EARTH_M: Final = 6_371_008.8
 
 
 def confronted(table: pa.Table) -> Any:
@@ -50,7 +49,7 @@ def confronted(table: pa.Table) -> Any:
     if not len(rows):
         return radio
     lat, lon = (_floats(table.column(name))[rows] for name in ("lat_deg", "lon_deg"))
-    apart = _distance_m(lat, lon, *(_floats(fields[name])[rows] for name in ("lat_deg", "lon_deg")))
+    apart = distance_m(lat, lon, *(_floats(fields[name])[rows] for name in ("lat_deg", "lon_deg")))
     at_ns = pc.fill_null(fields["at_ns"], 0).to_numpy(zero_copy_only=False)
     age_s = (table.column("observed_at").to_numpy() - at_ns)[rows] / NS_PER_S
     speed = _floats(fields["speed_m_s"])[rows] + 3.0 * np.nan_to_num(_floats(fields["speed_sigma_m_s"])[rows]) + HASTE_M_S
@@ -82,12 +81,4 @@ def changed_by(table: pa.Table) -> int:
 def _floats(column: Any) -> Floats:
     plain = column.to_numpy() if isinstance(column, pa.ChunkedArray) else column.to_numpy(zero_copy_only=False)
     found: Floats = plain.astype(np.float64)
-    return found
-
-
-def _distance_m(lat: Floats, lon: Floats, lat2: Floats, lon2: Floats) -> Floats:
-    """Distance along the Earth from the chord between points of the ellipsoid [m; NaN without one]; within 0.3 % of the geodesic."""
-    flat = np.zeros(len(lat))
-    chord = np.linalg.norm(geodetic_to_ecef(lat, lon, flat) - geodetic_to_ecef(lat2, lon2, flat), axis=-1)
-    found: Floats = 2.0 * _EARTH_M * np.arcsin(np.clip(chord / (2.0 * _EARTH_M), 0.0, 1.0))
     return found

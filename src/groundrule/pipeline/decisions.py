@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from groundrule import __version__
 from groundrule.canon import canonical_json, digest_bytes
 from groundrule.pipeline.coding import distinct_codes
-from groundrule.pipeline.heard import words_of
+from groundrule.pipeline.heard import signals_of, words_of
 from groundrule.pipeline.judge import Judge, Judged
 from groundrule.records import AREA_HIT_TYPE, DECISION_SCHEMA, OUTCOME_WORDS, REASON_TYPE, ServiceState
 from groundrule.rules.compile import Decided
@@ -135,7 +135,7 @@ class DecisionWriter:
 
         It is the SHA-256 of: digest of the areas with their membership, digest of the profile (32 bytes each), one byte
         for the position source, one byte per speed limit; where radio or satellite navigation says something, `radio`, and the
-        words of verdict, assurance and state, each ended by a zero byte.
+        words of verdict, assurance and state, each ended by a zero byte; where there are signals, `signals`, and their kinds likewise.
         """
         if int(codes.max(initial=-1)) >= len(self._evidence_column):
             self.evidence_digests(codes[:0])
@@ -151,6 +151,8 @@ class DecisionWriter:
             content = self._area_digest(where) + self._profile_digest(who) + bytes((source, *latches))
             if heard:
                 content += b"radio\0" + b"".join((word or "").encode() + b"\0" for word in words_of(heard))
+            if heard and (raised := signals_of(heard)):
+                content += b"signals\0" + b"".join(word.encode() + b"\0" for word in raised)
             self._evidence_digests.append(digest_bytes(content))
         return [self._evidence_digests[code] for code in codes]
 

@@ -22,9 +22,11 @@ import pyarrow.parquet as pq
 from groundrule.errors import ConflictError
 from groundrule.evidence.webmap import PageText, write_webmap
 from groundrule.instant import NS_PER_S
+from groundrule.pipeline.demo_detection import Detected, bring_areas, detected
 from groundrule.pipeline.demo_proof import Proved, prove_and_alter
 from groundrule.pipeline.demo_radio import Listened, chosen, demo_scenario, listen, listened
 from groundrule.pipeline.demo_witnesses import DemoWitnesses
+from groundrule.pipeline.detectors import detection_of
 from groundrule.pipeline.explain import Found, explain_terminals
 from groundrule.pipeline.history import all_observations
 from groundrule.pipeline.home import basis_of, create_home
@@ -61,6 +63,7 @@ class Demo:
         kinds: per kind of terminal, how many terminals gave each last answer.
         refusal, acceptance: one explanation each.
         radio: what radio said of those that are measured.
+        detected: what detectors found, missed and said of innocents.
         whatif: who changes at 60 instead of 75 km/h over Ukraine.
         alteration, replay: the decision that was altered, and what replay found.
         proof: the receipt of the refusal, and what each check said about something that was altered.
@@ -74,6 +77,7 @@ class Demo:
     refusal: Found
     acceptance: Found
     radio: Listened
+    detected: Detected
     whatif: WhatIf
     alteration: Alteration
     replay: Replay
@@ -117,8 +121,10 @@ def make_demo(
         home = create_home(out / "home", home_id=home_id, ledger=setup)
         with home.writer():
             _import_registers(home, fleet, out, recorded_at_ns, progress)
+            areas = bring_areas(home, made, out / "fleet")
             attendance, radio_files = listen(home, made, out / "fleet")
             basis = basis_of(home, recorded_at_ns=recorded_at_ns + 10)
+            detection = detection_of(home, basis, recorded_at_ns=recorded_at_ns + 10)
             with HomeLedger.open(home) as ledger:
                 run = decide(
                     home,
@@ -128,9 +134,10 @@ def make_demo(
                     basis=basis,
                     ledger=ledger,
                     attendance=attendance,
+                    detection=detection,
                 )
     other = variant(basis.rulebook)
-    files = {"other rulebook": out / "world-2026-60-km-h.yaml"}
+    files = {"other rulebook": out / "world-2026-60-km-h.yaml"} | ({} if areas is None else {"areas": areas})
     files["other rulebook"].write_text(other.text, encoding="utf-8")
     after = basis_of(home, recorded_at_ns=recorded_at_ns + 10, rulebook=other, registers=basis.registers)
 
@@ -157,12 +164,15 @@ def make_demo(
     liar, jammed = chosen(fleet.kinds, answers)
     found = explain_terminals(home, [name for name in (asked["refusal"], asked["acceptance"], liar, jammed) if name], basis)
     radio = listened(attendance, fleet.kinds, found.get(liar or ""), found.get(jammed or ""), radio_files)
+    seen = detected(
+        home, made, detection, basis.registers, start_ns=fleet.start_ns, recorded_at_ns=recorded_at_ns + 10
+    )
     thread.join()
     alteration, again = shown[0]
     proof = prove_and_alter(home, run, asked["refusal"], out)
     files |= {"receipt": proof.receipt, "policy": proof.policy}
     refusal, acceptance = found[asked["refusal"]], found[asked["acceptance"]]
-    return Demo(fleet, home, run, kinds, refusal, acceptance, radio, whatif, alteration, again, proof, files)
+    return Demo(fleet, home, run, kinds, refusal, acceptance, radio, seen, whatif, alteration, again, proof, files)
 
 
 def variant(book: Rulebook, km_h: int = WHATIF_KM_H) -> Rulebook:

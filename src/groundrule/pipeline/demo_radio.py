@@ -18,6 +18,7 @@ from groundrule.errors import OutOfRange
 from groundrule.orbit.writing import to_omm_json
 from groundrule.pipeline.explain import Found
 from groundrule.pipeline.interference import witnesses_of_home
+from groundrule.pipeline.platforms import platforms_of_home
 from groundrule.pipeline.verifying import Attendance, verify_measurements
 from groundrule.simulate.description import Scenario, Zone
 from groundrule.simulate.fleet import LEAST_TERMINALS
@@ -26,6 +27,7 @@ from groundrule.simulate.scenario_file import read_scenario
 from groundrule.store.home import Home
 from groundrule.store.orbits import save_elements
 from groundrule.store.verifications import write_verifications
+from groundrule.verify.assemble import Options
 
 LIARS = ("claims_lublin", "claims_lublin_delayed")
 JAMMED = ("home_jammed", "home_on_circle")
@@ -58,14 +60,19 @@ class Listened:
 def demo_scenario(terminals: int, minutes: float) -> Scenario:
     """Return the shipped scenario for a fleet of another size and duration.
 
-    Jamming and outages happen at the same share of it. False signals begin when the scenario says, or not at all: that
-    receivers were led astray together is only told where they were known to be at home, which takes ten minutes.
+    Jamming, outages and refusals happen at the same share of it. False signals begin when the scenario says, or not at all: that
+    receivers were led astray together is only told where they were known to be at home, which takes ten minutes. A fleet too
+    small for it is without those who misuse terminals and those who only seem to.
 
     Raises:
         OutOfRange: too few terminals, or no duration.
     """
     read = read_scenario("demo")
     others = sum(fleet.count for fleet in read.fleets)
+    if terminals < LEAST_TERMINALS + others:
+        plain = tuple(fleet for fleet in read.fleets if not (fleet.conduct.behaviours or fleet.conduct.resembles))
+        read = replace(read, fleets=plain, clones=())
+        others = sum(fleet.count for fleet in read.fleets)
     if terminals < LEAST_TERMINALS + others:
         raise OutOfRange(
             f"a fleet of {terminals} terminals cannot hold one of every kind",
@@ -81,7 +88,7 @@ def demo_scenario(terminals: int, minutes: float) -> Scenario:
     return replace(
         read, world=terminals - others, duration_s=60.0 * minutes, jamming=tuple(map(stretched, read.jamming)),
         spoofing=tuple(replace(one, zone=replace(one.zone, until_s=60.0 * minutes)) for one in read.spoofing),
-        outages=tuple(map(stretched, read.outages)),
+        outages=tuple(map(stretched, read.outages)), refusals=tuple(map(stretched, read.refusals)),
     )  # fmt: skip
 
 
@@ -96,7 +103,9 @@ def listen(home: Home, made: Generated, folder: Path) -> tuple[Attendance, dict[
     elements, measurements = made.elements, made.measurements
     pq.write_table(measurements, files["measurements"], compression="zstd")
     files["elements"].write_text(to_omm_json(elements), encoding="utf-8")
-    verifications, _ = verify_measurements(measurements, elements, made.claims())
+    named = measurements.column("terminal_id").unique().to_pylist()
+    options = Options(platforms=platforms_of_home(home, named, made.scenario.start_ns))
+    verifications, _ = verify_measurements(measurements, elements, made.claims(), options)
     save_elements(home, elements, made.scenario.start_ns)
     write_verifications(home, verifications)
     return Attendance(verifications, witnesses=lambda at_ns: witnesses_of_home(home, at_ns)), files

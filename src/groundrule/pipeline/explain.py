@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -48,6 +49,8 @@ class Found:
         areas: id, membership and probability of each area.
         outcome: the outcome as decided by the compiled rules; always the explanation's.
         stored: the decision is in a run; False for what was answered a moment ago.
+        speed_m_s: best single value of its speed [m/s; NaN if unknown].
+        alt_m: height that it reported [m; NaN if it reported none].
         radio: the verification that was attached to the observation (`records.RADIO_TYPE`), for the operator; None without one.
     """
 
@@ -60,6 +63,8 @@ class Found:
     outcome: str
     stored: bool = True
     radio: Mapping[str, Any] | None = None
+    speed_m_s: float = math.nan
+    alt_m: float = math.nan
 
 
 class Pending(Protocol):
@@ -222,7 +227,14 @@ def explain_row(
         areas_of(judge, judged, row),
         outcome,
         radio=radio,
+        speed_m_s=float(judged.motion.speed_m_s[row]),
+        alt_m=_reported(judged.table, "alt_m", row),
     )
+
+
+def _reported(table: pa.Table, name: str, row: int) -> float:
+    value = table.column(name)[row].as_py() if name in table.column_names else None
+    return math.nan if value is None else float(value)
 
 
 def under_emergency(ordinary: Explanation, measure: Measure, found: DecisionClass) -> Explanation:

@@ -6,12 +6,14 @@
    there is none then, and none is carried forward from before, since nobody knows since when they were wrong. That is a doubt,
    and what a rule makes of a missing place it says itself.
 3. A speed measured by radio takes the place of the one that follows from claimed places.
+4. Signals of detectors are words that rules may test, and nothing else.
 
-A batch of which neither says anything costs two looks at null counts.
+A batch of which none says anything costs three looks at null counts.
 """
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,9 +22,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from groundrule.detect.signals import BIT, KINDS, kinds_of
 from groundrule.instant import MIN_NS, NS_PER_S
 from groundrule.pipeline.confronted import confronted
-from groundrule.records import GNSS_STATES, POSITION_SOURCES
+from groundrule.records import GNSS_STATES, POSITION_SOURCES, independent_causes
 from groundrule.rules.attributes import ATTRIBUTES
 from groundrule.rules.evidence import Coded, Interval
 from groundrule.rules.model import RadioPosition
@@ -39,7 +42,10 @@ NOWHERE: Final = POSITION_SOURCES.index("none")
 SUSPENDED: Final = GNSS_STATES.index("suspended")
 _INCONSISTENT: Final = VERDICTS.index("inconsistent")
 _NO_SPEED: Final = tuple(VERDICTS.index(word) for word in (None, "fault", "insufficient"))
+SIGNAL_CAUSES: Final = "signal_causes"
 _PER_VERDICT: Final = len(ASSURANCES) * len(GNSS_STATES)
+_SIGNALS_FROM: Final = 8
+"""Bits of a code below those of its signals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,7 @@ class Heard:
         distance_m: from the claim to it [m; NaN without either].
         speed_m_s, speed_sigma_m_s: measured by radio [m/s; NaN if not].
         unclaimed: the observation claims neither a position nor a cell.
+        signals: mask of signals that count (`detect.signals.BIT`, uint32).
     """
 
     observed_at: NDArray[np.int64]
@@ -71,12 +78,14 @@ class Heard:
     speed_m_s: Floats
     speed_sigma_m_s: Floats
     unclaimed: Flags
+    signals: NDArray[np.uint32]
 
     @property
     def codes(self) -> NDArray[np.int64]:
         """One number for each row: 0 where nothing is said that a rule could tell from silence (int64)."""
         code: NDArray[np.int64] = self.verdict.astype(np.int64) * _PER_VERDICT
         code += self.assurance.astype(np.int64) * len(GNSS_STATES) + self.gnss
+        code |= self.signals.astype(np.int64) << _SIGNALS_FROM
         return code
 
     def fresh(self, max_age_s: float) -> Flags:
@@ -93,7 +102,10 @@ class Heard:
             wanted |= self.unclaimed
         if "inconsistent" in used.use_when:
             wanted |= self.verdict == _INCONSISTENT
-        return np.asarray(wanted & self.usable & self.fresh(used.max_age_s))
+        young = self.fresh(used.max_age_s)
+        if used.held_s > used.max_age_s and "inconsistent" in used.use_when:
+            young |= (self.verdict == _INCONSISTENT) & self.fresh(used.held_s)
+        return np.asarray(wanted & self.usable & young)
 
     def claims(self, source: NDArray[np.uint8], used: RadioPosition | None) -> Claims:
         """Say of each row what becomes of the claimed place.
@@ -128,7 +140,9 @@ class Heard:
 
     def categories(self) -> dict[str, Coded]:
         """The words that rules may test."""
+        masks, place = np.unique(self.signals, return_inverse=True)
         return {
+            "signals": Coded(place.astype(np.int32), tuple(kinds_of(int(mask)) for mask in masks)),
             "verdict": Coded(self.verdict.astype(np.int32), VERDICTS),
             "assurance": Coded(self.assurance.astype(np.int32), ASSURANCES),
             "gnss": Coded(self.gnss.astype(np.int32), GNSS_STATES),
@@ -154,23 +168,24 @@ class Claims:
 
 
 def heard_of(table: pa.Table, observed_at: NDArray[np.int64]) -> Heard | None:
-    """Read what radio and satellite navigation say; None where they are silent of every row.
+    """Read what radio, satellite navigation and detectors say; None where they are silent of every row.
 
     Args:
         table: OBSERVATION_SCHEMA, with one chunk a column.
         observed_at: its times [ns, UTC].
     """
     n = len(table)
-    said, state = table.column("radio"), table.column("gnss_state")
-    if said.null_count == n and state.null_count == n:
+    said, state, raised = table.column("radio"), table.column("gnss_state"), table.column("signals")
+    if said.null_count == n and state.null_count == n and raised.null_count == n:
         return None
+    signals = masks_of(raised)
     unclaimed = pc.and_(pc.is_null(table.column("lat_deg"), nan_is_null=True), pc.is_null(table.column("h3_cell"))).to_numpy()
     gnss = pc.fill_null(pc.index_in(state, value_set=_STATES), 0).to_numpy().astype(np.uint8)
     if said.null_count == n:
         nothing, none = np.full(n, np.nan), np.zeros(n, np.uint8)
         return Heard(
             observed_at, none, none, gnss, np.full(n, MIN_NS, np.int64), np.zeros(n, np.bool_), nothing, nothing,
-            np.full(n, np.nan, np.float32), nothing, nothing, nothing, unclaimed,
+            np.full(n, np.nan, np.float32), nothing, nothing, nothing, unclaimed, signals,
         )  # fmt: skip
     said = confronted(table)
     fields = dict(zip((each.name for each in said.type), said.flatten(), strict=True))
@@ -190,17 +205,51 @@ def heard_of(table: pa.Table, observed_at: NDArray[np.int64]) -> Heard | None:
         _floats(fields["speed_m_s"]),
         _floats(fields["speed_sigma_m_s"]),
         unclaimed,
+        signals,
     )
+
+
+def silence(n: int, wanted: Container[str]) -> dict[str, Coded]:
+    """Return the words of n observations of which nobody says anything: navigation is normal, and no detector found anything."""
+    usual: dict[str, tuple[object, ...]] = {"gnss": GNSS_STATES, "signals": ((),)}
+    return {name: Coded(np.zeros(n, np.int32), words) for name, words in usual.items() if name in wanted}
+
+
+def causes(heard: Heard | None, n: int) -> Interval:
+    """Return how many independent causes the signals of each of n rows have."""
+    masks, place = np.unique(np.zeros(n, np.uint32) if heard is None else heard.signals, return_inverse=True)
+    count = np.array([independent_causes(kinds_of(int(mask))) for mask in masks], np.float64)[place]
+    return Interval(count, count)
+
+
+def masks_of(column: Any) -> NDArray[np.uint32]:
+    """Return the mask of each row's signals; a word that is no kind of signal is none."""
+    masks = np.zeros(len(column), np.uint32)
+    if column.null_count == len(column):
+        return masks
+    lists = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if isinstance(lists, pa.ChunkedArray):
+        lists = lists.chunk(0)
+    which = pc.fill_null(pc.index_in(lists.flatten(), value_set=_KINDS), len(KINDS)).to_numpy(zero_copy_only=False)
+    np.bitwise_or.at(masks, pc.list_parent_indices(lists).to_numpy(), _BITS[which])
+    return masks
+
+
+def signals_of(code: int) -> tuple[str, ...]:
+    """Return the kinds of signals of one of `Heard.codes`."""
+    return kinds_of(code >> _SIGNALS_FROM)
 
 
 def words_of(code: int) -> tuple[str | None, str | None, str]:
     """Return verdict, assurance and state of satellite navigation of one of `Heard.codes`."""
-    verdict, rest = divmod(code, _PER_VERDICT)
+    verdict, rest = divmod(code & ((1 << _SIGNALS_FROM) - 1), _PER_VERDICT)
     assurance, gnss = divmod(rest, len(GNSS_STATES))
     return VERDICTS[verdict], ASSURANCES[assurance], GNSS_STATES[gnss]
 
 
 _STATES: Final = pa.array(GNSS_STATES)
+_KINDS: Final = pa.array([*KINDS])
+_BITS: Final = np.array([*BIT.values(), 0], np.uint32)
 
 
 def _floats(column: Any) -> Floats:

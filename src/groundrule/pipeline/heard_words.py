@@ -49,6 +49,8 @@ def heard_words(index: AreaIndex, judged: Judged, row: int, say: Vocabulary) -> 
         lines.append(say(f"heard_{state}"))
     if judged.heard is not None and lines and _place_used(judged, row, radio):
         lines.append(say("heard_used"))
+    if raised := table.column("signals")[row].as_py():
+        lines.append(say("heard_signals", values=say.listed(raised, "and")))
     return tuple(lines)
 
 
@@ -72,10 +74,10 @@ def _radio(index: AreaIndex, table: Any, row: int, radio: Mapping[str, Any], say
     """`claims X; radio places it D away Y, 95 % ellipse A × B m`."""
     lat, lon = (table.column(name)[row].as_py() for name in ("lat_deg", "lon_deg"))
     claim = say("heard_no_claim") if lat is None else say("heard_claim", place=place_words(index, lat, lon, say))
-    if radio["lat_deg"] is None:
-        return f"{claim}; {say('heard_no_place')}"
-    if radio["alternatives"] and not radio["usable"]:
+    if radio["lat_deg"] is not None and radio["alternatives"] and not radio["usable"] and radio["verdict"] != "fault":
         return f"{claim}; {say('heard_many', count=str(1 + len(radio['alternatives'])))}"
+    if radio["lat_deg"] is None or not radio["usable"]:
+        return f"{claim}; {say('heard_no_place')}"
     place = place_words(index, radio["lat_deg"], radio["lon_deg"], say)
     apart = radio["distance_m"]
     if apart is None:

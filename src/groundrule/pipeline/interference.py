@@ -7,8 +7,10 @@ long enough before: who buys terminals this week speaks for no area today.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,12 +23,15 @@ import shapely
 import sqlalchemy as sa
 
 from groundrule.detect.h3_words import parents, resolution_of
-from groundrule.detect.interference import INTERFERENCE_SCHEMA, Anomalies, InterferenceWatch
+from groundrule.detect.interference import INTERFERENCE_SCHEMA, Anomalies, InterferenceWatch, Served
 from groundrule.detect.interference_settings import InterferenceSettings
 from groundrule.errors import InputError
 from groundrule.instant import NS_PER_DAY, format_instant
 from groundrule.pipeline.area_cells import shapes_of, touches
 from groundrule.pipeline.history import all_observations
+from groundrule.pipeline.home import basis_of
+from groundrule.pipeline.judge import Judge
+from groundrule.pipeline.standing import Standing
 from groundrule.store.home import Home
 from groundrule.store.ordering import Ordering
 from groundrule.store.registers import Registers, holds, table_of
@@ -68,8 +73,9 @@ class Found:
 def witnesses_of(registers: Registers, at_ns: int, *, established_days: float = ESTABLISHED_DAYS) -> dict[str, str]:
     """Return the holder of each terminal that may be a witness: the party behind the account, or the account.
 
-    Terminals without an account, of accounts that are not active, and those activated less than `established_days` before
-    are not in it. A terminal whose activation is not known is.
+    Terminals without an account, of accounts that are not active, of parties on a sanctions list, those whose registration was
+    revoked or whose cell is switched off, and those activated less than `established_days` before are not in it. A terminal whose
+    activation is not known is. Lists and places are asked for when an area might be suspended (`pipeline.standing`).
 
     Args:
         registers: of the home.
@@ -77,16 +83,20 @@ def witnesses_of(registers: Registers, at_ns: int, *, established_days: float = 
         established_days: [days].
     """
     latest = at_ns - int(established_days * NS_PER_DAY)
-    accounts, terminals = table_of("accounts"), table_of("terminals")
+    accounts, terminals, parties = table_of("accounts"), table_of("terminals"), table_of("parties")
     with registers.reading() as connection:
+        asked = sa.select(parties.c.party_id).where(holds(parties, at_ns, None), parties.c.screening == "listed")
+        listed = {name for (name,) in connection.execute(asked)}
         asked = sa.select(accounts.c.account_id, accounts.c.party_id, accounts.c.state).where(holds(accounts, at_ns, None))
         holder = {
-            name: (f"party {party}" if party is not None else f"account {name}") if state in {None, "active"} else None
+            name: (f"party {party}" if party is not None else f"account {name}")
+            if state in {None, "active"} and party not in listed else None
             for name, party, state in connection.execute(asked)
-        }
+        }  # fmt: skip
         asked = sa.select(terminals.c.terminal_id, terminals.c.account_id, terminals.c.activated_at).where(
-            holds(terminals, at_ns, None), terminals.c.account_id.is_not(None)
-        )
+            holds(terminals, at_ns, None), terminals.c.account_id.is_not(None),
+            sa.func.coalesce(terminals.c.registration, "") != "revoked", sa.func.coalesce(terminals.c.cell_state, "") != "disabled",
+        )  # fmt: skip
         found = {}
         for terminal, account, activated in connection.execute(asked.execution_options(yield_per=10_000)):
             who = holder.get(account, f"account {account}")
@@ -101,12 +111,23 @@ def witnesses_of_home(home: Home, at_ns: int) -> dict[str, str]:
         return witnesses_of(registers, at_ns)
 
 
+def served_of_home(home: Home) -> Served:
+    """Return what says who is served where, under what is in force in a home; that is read when it is first asked for."""
+
+    @cache
+    def judge() -> Judge:
+        return Judge(basis_of(home, recorded_at_ns=time.time_ns()))
+
+    return Standing(judge)
+
+
 def watch(
     batches: Iterable[pa.Table],
     verifications: pa.Table | None = None,
     *,
     witnesses: Callable[[int], Mapping[str, str]] | None = None,
     settings: InterferenceSettings | None = None,
+    served: Served | None = None,
     kept: Callable[[pa.Table], object] | None = None,
     progress: Callable[[str, int], None] | None = None,
 ) -> Found:
@@ -117,6 +138,7 @@ def watch(
         verifications: verdicts of the radio.
         witnesses: asked once, with the first instant; holders of the terminals that may be witnesses. None: not known.
         settings: how to watch.
+        served: says who is served where it is at home; who is not is no witness.
         kept: is given each batch with `gnss_state`.
     """
     seeing: InterferenceWatch | None = None
@@ -129,7 +151,7 @@ def watch(
         instants = batch.column("observed_at")
         if seeing is None:
             first = int(pc.min(instants).as_py())
-            seeing = InterferenceWatch(accounts=None if witnesses is None else witnesses(first), settings=settings)
+            seeing = InterferenceWatch(accounts=None if witnesses is None else witnesses(first), settings=settings, served=served)
         last = int(pc.max(instants).as_py())
         answered = seeing.update(batch, verifications)
         verifications = None
@@ -163,7 +185,7 @@ def watch_home(
     said = kept_verifications(home, from_ns=from_ns, until_ns=until_ns, columns=_VERIFICATION_COLUMNS[2:])
     return watch(
         all_observations(home, from_ns=from_ns, until_ns=until_ns), said if len(said) else None,
-        witnesses=lambda at_ns: witnesses_of_home(home, at_ns), progress=progress,
+        witnesses=lambda at_ns: witnesses_of_home(home, at_ns), served=served_of_home(home), progress=progress,
     )  # fmt: skip
 
 

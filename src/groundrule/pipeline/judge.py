@@ -21,10 +21,19 @@ from groundrule.detect.state import Motion, TerminalState, advance, count_stays,
 from groundrule.pipeline.cells import CellDiscs
 from groundrule.pipeline.coding import WhereCoder, distinct_codes
 from groundrule.pipeline.evidence_keys import EvidenceKeys
-from groundrule.pipeline.heard import NETWORK, NOWHERE, VERIFIED_DISTANCE, Heard, heard_of
+from groundrule.pipeline.heard import (
+    NETWORK,
+    NOWHERE,
+    SIGNAL_CAUSES,
+    VERIFIED_DISTANCE,
+    Heard,
+    causes,
+    heard_of,
+    silence,
+)
 from groundrule.pipeline.overlay import NO_OVERLAY, Overlay, Overlaying
 from groundrule.pipeline.stays import StayCondition
-from groundrule.records import GNSS_STATES, POSITION_SOURCES, combined
+from groundrule.records import POSITION_SOURCES, combined
 from groundrule.rules.compile import CompiledRulebook, Decided, compile_rulebook
 from groundrule.rules.evidence import Coded, EvidenceBatch, Interval, Profile
 from groundrule.rules.model import Rulebook
@@ -199,6 +208,33 @@ class Judge:
             epoch,
             heard,
         )
+
+    def afresh(self, table: pa.Table, *, as_of_ns: int | None = None) -> Decided:
+        """Decide each row as the first that is heard of its terminal, and remember nothing of it.
+
+        Args:
+            table: OBSERVATION_SCHEMA, in one piece.
+            as_of_ns: apply rules and areas as of this instant instead of each observation's own [ns, UTC].
+        """
+        kept, compiled = self.state, self.basis.compiled
+        rows = self.basis.registers.add(table.column("terminal_id"))
+        alone = np.arange(len(table), dtype=np.int32)
+        measured = self._measured(table)
+        heard = heard_of(table, measured.observed_at)
+        now = measured.observed_at if as_of_ns is None else np.full(len(table), as_of_ns, np.int64)
+        self.state = TerminalState.empty(len(table), len(compiled.latches), len(compiled.counters))
+        try:
+            motion = self._track(measured, alone, heard)
+            where, epoch = self.where.code(self._locate(motion).codes, now), self.basis.registers.epoch_of(now)
+            stays = count_stays(self.state, alone, measured.observed_at, np.zeros((len(table), len(self._stays)), np.uint8))
+        finally:
+            self.state = kept
+        who = self._who(table, rows, epoch)
+        decided = compiled.decide(self._evidence(measured, rows, now, epoch, motion, where, who, stays, heard))
+        if self._overlaying:
+            coded = Coded(where, self.where.values), Coded(who, self.profiles)
+            decided = self._overlaying.apply(decided, table.column("terminal_id"), now, *coded)
+        return decided
 
     def as_of(self, judged: Judged, held_ns: int) -> Decided:
         """Decide a batch of this judge again, with nothing of rules, areas and registers that began after an instant.
@@ -376,8 +412,10 @@ class Judge:
             if VERIFIED_DISTANCE in used:
                 sigma = np.where(np.isnan(measured.sigma_m), self._assumed[measured.source], measured.sigma_m)
                 numbers[VERIFIED_DISTANCE] = heard.distances(sigma)
-        elif "gnss" in self.basis.compiled.categories:
-            categories["gnss"] = Coded(np.zeros(len(rows), np.int32), GNSS_STATES)
+        else:
+            categories |= silence(len(rows), self.basis.compiled.categories)
+        if SIGNAL_CAUSES in used:
+            numbers[SIGNAL_CAUSES] = causes(heard, len(rows))
         return EvidenceBatch(
             now_ns=now,
             where=Coded(where, self.where.values),

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groundrule.pipeline.heard import VERIFIED_DISTANCE, words_of
+from groundrule.pipeline.heard import VERIFIED_DISTANCE, signals_of, words_of
 from groundrule.pipeline.judge import Judge, Judged
 from groundrule.records import OUTCOME_WORDS, POSITION_SOURCES, ServiceState
 from groundrule.rules.evidence import Truth
@@ -139,7 +139,7 @@ class LastSeen:
 
 def _said(code: int) -> dict[str, object]:
     verdict, assurance, gnss = words_of(code)
-    return {"verdict": verdict, "assurance": assurance, "gnss": gnss}
+    return {"verdict": verdict, "assurance": assurance, "gnss": gnss, "signals": signals_of(code)}
 
 
 def _rounded(name: str, low: float, high: float) -> tuple[float, float]:

@@ -21,7 +21,7 @@ from groundrule.instant import MAX_NS, NS_PER_S
 from groundrule.pipeline.counts import Counts
 from groundrule.pipeline.decisions import DecisionWriter
 from groundrule.pipeline.judge import Judge, Judged
-from groundrule.records import LATER_COLUMNS, OBSERVATION_SCHEMA, filtered, taken, with_later, without_silent
+from groundrule.records import ATTACHED_COLUMNS, OBSERVATION_SCHEMA, filtered, taken, with_later
 from groundrule.store.history import count_terminals, read_terminals
 from groundrule.store.home import Home
 from groundrule.store.ordering import in_order
@@ -193,18 +193,32 @@ def _stored_already(home: Home, suspects: pa.Table, known: Sequence[int]) -> NDA
     times = np.unique(suspects.column("observed_at").to_numpy())
     numbers = pa.array(np.arange(len(suspects)))
     found = np.zeros(len(suspects), bool)
-    silent = pc.and_(*(pc.is_null(suspects.column(name)) for name in LATER_COLUMNS)).to_numpy()
+    # Signals are attached to what was accepted: what is held against history has none yet.
+    suspects = _without(suspects, "signals")
+    silent = pc.is_null(suspects.column("radio")).to_numpy()
     for kind in ("observations", "over_late"):
         stored = read_terminals(home, kind, ids, runs=known, at_ns=times, columns=OBSERVATION_SCHEMA.names)
         if not len(stored):
             continue
         # Of equal rows, ordering keeps the one with the lowest source and row: here the stored one.
-        stored = _traced(stored.cast(OBSERVATION_SCHEMA), "stored", None)
+        stored = _traced(_without(stored, "signals"), "stored", None)
         found |= ~_new(stored, suspects, numbers)
-        if silent.any() and len(without_silent(stored).column_names) > len(OBSERVATION_SCHEMA) - len(LATER_COLUMNS):
-            bare = with_later(stored.drop_columns(list(LATER_COLUMNS))).cast(OBSERVATION_SCHEMA)
-            found |= silent & ~_new(bare, suspects, numbers)
+        if silent.any():
+            found |= silent & ~_new(_as_told(stored), _as_told(suspects), numbers)
     return found
+
+
+def _as_told(table: pa.Table) -> pa.Table:
+    """Return observations without what was attached to them here."""
+    state = table.column("gnss_state")
+    told = pc.if_else(pc.fill_null(pc.equal(state, "suspended"), False), pa.scalar(None, pa.string()), state)
+    table = table.set_column(table.schema.get_field_index("gnss_state"), OBSERVATION_SCHEMA.field("gnss_state"), told)
+    return _without(table, *ATTACHED_COLUMNS)
+
+
+def _without(table: pa.Table, *columns: str) -> pa.Table:
+    """Return observations of which some columns say nothing."""
+    return with_later(table.drop_columns(list(columns))).cast(OBSERVATION_SCHEMA)
 
 
 def _new(stored: pa.Table, suspects: pa.Table, numbers: pa.Array) -> NDArray[np.bool_]:

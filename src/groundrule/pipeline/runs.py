@@ -23,8 +23,10 @@ from groundrule.errors import InputError, StoreError
 from groundrule.instant import MIN_NS
 from groundrule.pipeline.counts import Counts
 from groundrule.pipeline.decisions import ENGINE
+from groundrule.pipeline.detecting import Detection, signals_made
 from groundrule.pipeline.digests import TableDigest
 from groundrule.pipeline.emergency_overlay import Clocks, overlay_for_run
+from groundrule.pipeline.history import all_observations
 from groundrule.pipeline.home import basis_of
 from groundrule.pipeline.home_ledger import Committed, HomeLedger, forget_unfinished
 from groundrule.pipeline.journal import Journal, accounts_of
@@ -36,7 +38,8 @@ from groundrule.pipeline.policy_check import check_policy
 from groundrule.pipeline.private_records import Excerpt
 from groundrule.pipeline.replaying import Difference, Progress, Replay, no_progress, replay
 from groundrule.pipeline.snapshots import load_state, replayed_state, save_state
-from groundrule.pipeline.verifying import Attendance, oldest_used_s
+from groundrule.pipeline.standing import Standing
+from groundrule.pipeline.verifying import Attendance, oldest_used
 from groundrule.records import DECISION_SCHEMA
 from groundrule.store.durable import durable_file
 from groundrule.store.history import remove_uncommitted
@@ -44,6 +47,7 @@ from groundrule.store.history_writer import HistoryWriter
 from groundrule.store.home import Home
 from groundrule.store.ordering import Ordering
 from groundrule.store.policy import history
+from groundrule.store.signals import SIGNALS
 from groundrule.store.workplace import remove_abandoned, workplace
 
 __all__ = [
@@ -116,6 +120,7 @@ def decide(
     watch: Watch | None = None,
     overlay: Overlay | None = None,
     attendance: Attendance | None = None,
+    detection: Detection | None = None,
 ) -> Run:
     """Decide a set of observations and commit the run.
 
@@ -131,6 +136,7 @@ def decide(
         watch: told of each decided batch, in order, with the run's judge; what it raises breaks the run off.
         overlay: emergencies at the time of the run, where somebody has read them; None reads them.
         attendance: what radio and satellite navigation say of the observations; how old it may be, the rulebook says.
+        detection: finds signals in the observations, for the same basis; it is first shown what the home has decided before.
     Raises:
         InputError: the inputs cannot be read at all, or hold no row that can be used; nothing is committed.
         IntegrityError: what is in force is not what the log says; nothing is committed.
@@ -151,10 +157,15 @@ def decide(
     load_state(home, judge, lambda: replayed_state(home, basis))
     journal = Journal(ledger, judge, number, accounts_of(home, recorded_at_ns)) if ledger else None
     if attendance is not None:
-        attendance.max_age_s = oldest_used_s(basis.rulebook.assumptions)
-    task = _Task(home, inputs, judge, number, known, progress, journal, watch, attendance)
+        attendance.max_age_s, attendance.held_s = oldest_used(basis.rulebook.assumptions)
+        attendance.served = Standing(lambda: judge, as_of_ns)
+    if detection is not None and known:
+        detection.remember(all_observations(home, of_runs=known))
+    task = _Task(home, inputs, judge, number, known, progress, journal, watch, attendance, detection)
     try:
         task.run(as_of_ns, out)
+        if detection is not None:
+            detection.conclude()
     except BaseException:
         remove_uncommitted(home, known)
         raise
@@ -177,6 +188,7 @@ def decide(
                 "content": basis.registers.content,
             },
             **{name: {"rows": found.rows, "digest": found.hexdigest()} for name, found in digests.items()},
+            **({} if detection is None else {"signals": signals_made(detection)}),
             "counts": {
                 "decided": counts.decided,
                 "corrected": counts.corrected,
@@ -191,6 +203,8 @@ def decide(
     if journal:
         journal.close(content)
     manifest = write_manifest(home, number, content)
+    if detection is not None:
+        SIGNALS.write(home, detection.table())
     # The run is committed. Without its cache, the next one rebuilds the memory from history.
     with suppress(StoreError):
         save_state(home, judge, manifest)
@@ -243,9 +257,10 @@ class _Task:
         journal: Journal | None,
         watch: Watch | None,
         attendance: Attendance | None,
+        detection: Detection | None,
     ) -> None:
         self._home, self._inputs, self._judge, self._journal, self._watch = home, inputs, judge, journal, watch
-        self._attendance = attendance
+        self._attendance, self._detection = attendance, detection
         self._number, self._known, self._progress = number, known, progress
         self._read = 0
         self._rows = np.zeros(0, bool)
@@ -279,11 +294,15 @@ class _Task:
                 ordered = self._attendance.attend(ordered)
             if self._known:
                 ordered = accept(home, self._judge, ordered, self._known, self.counts, set_aside)
+            if self._detection is not None:
+                ordered = map(self._detection.update, ordered)
             for batch in decide_batches(
                 home, self._judge, self._stored(ordered), self._known, run=number, as_of_ns=as_of_ns
             ):
                 if self._watch:
                     self._watch(self._judge, batch)
+                if self._detection is not None and not batch.correction:
+                    self._detection.learn(batch.judged)
                 self._scribe.do(
                     self._record, batch, self._excerpt(batch), again if batch.correction else first, sink
                 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -18,11 +18,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from groundrule.detect.interference import InterferenceWatch
+from groundrule.detect.interference import InterferenceWatch, Served
 from groundrule.errors import InputError, OutOfRange
 from groundrule.instant import NS_PER_S
 from groundrule.orbit.elements import Elements
-from groundrule.pipeline.confronted import changed_by
+from groundrule.pipeline.confronted import changed_by, confronted
 from groundrule.records import OBSERVATION_SCHEMA, RADIO_TYPE, with_later
 from groundrule.rules.attributes import ATTRIBUTES
 from groundrule.rules.model import Assumptions
@@ -41,6 +41,7 @@ MAX_AGE_S: Final = 120.0
 """How old a verification may be that is attached, where the rulebook says nothing [s]."""
 MAX_ALTERNATIVES: Final = 64
 MAX_TEXT_BYTES: Final = 200
+_FEW: Final = 5
 _EARTH_M: Final = 2.1e7
 """Nothing on Earth is further from anything than half its girth [m]."""
 
@@ -121,6 +122,7 @@ class Verifications:
         keys: place among `ids` and `times` of each verification, ascending (int64).
         at_ns: its last measurement [ns, UTC].
         radio: what is attached, of `records.RADIO_TYPE`.
+        contradicts: its verdict is `inconsistent`.
         ignored: rows that say what cannot be, by reason.
     """
 
@@ -129,6 +131,7 @@ class Verifications:
     keys: NDArray[np.int64]
     at_ns: NDArray[np.int64]
     radio: pa.StructArray
+    contradicts: Flags
     ignored: Mapping[str, int]
 
     def __len__(self) -> int:
@@ -155,10 +158,11 @@ class Verifications:
         order = np.lexsort((tie, key)) if len(table) else np.zeros(0, np.int64)
         last = np.append(np.diff(key[order]) > 0, True) if len(order) else np.zeros(0, np.bool_)
         order = order[last]
-        return cls(ids, times, key[order], at_ns[order], _radio(table.take(pa.array(order)).combine_chunks()), ignored)
+        radio = _radio(table.take(pa.array(order)).combine_chunks())
+        return cls(ids, times, key[order], at_ns[order], radio, contradicting(radio), ignored)
 
-    def latest(self, terminal_id: Any, observed_at: NDArray[np.int64], max_age_s: float) -> NDArray[np.int64]:
-        """Return the place of the latest verification of each terminal at an instant; -1 where there is none, or none so young."""
+    def latest(self, terminal_id: Any, observed_at: NDArray[np.int64], ages: RadioAges) -> NDArray[np.int64]:
+        """Return the place of the latest verification of each terminal at an instant; -1 where there is none, or it is too old."""
         found = np.full(len(observed_at), -1, np.int64)
         if not len(self):
             return found
@@ -167,26 +171,31 @@ class Verifications:
         at = np.searchsorted(self.keys, code * (len(self.times) + 1) + before, side="left") - 1
         same = (code >= 0) & (at >= 0)
         same &= self.keys[np.maximum(at, 0)] // (len(self.times) + 1) == code
-        same &= observed_at - self.at_ns[np.maximum(at, 0)] <= round(max_age_s * NS_PER_S)
+        oldest = np.where(self.contradicts[np.maximum(at, 0)], round(ages.contradicting_s * NS_PER_S), round(ages.plain_s * NS_PER_S))
+        same &= observed_at - self.at_ns[np.maximum(at, 0)] <= oldest
         found[same] = at[same]
         return found
 
 
-def attach(table: pa.Table, verifications: pa.Table | Verifications, *, max_age_s: float = MAX_AGE_S) -> pa.Table:
+def attach(
+    table: pa.Table, verifications: pa.Table | Verifications, *, max_age_s: float = MAX_AGE_S, held_s: float | None = None
+) -> pa.Table:
     """Give each observation the latest verification of its terminal by then.
 
     Args:
         table: OBSERVATION_SCHEMA; what stands in `radio` already stays where it is as young.
         verifications: VERIFICATION_SCHEMA, in any order, or the same ordered once for many tables.
         max_age_s: an older verification is not attached [s; 0 to 86,400].
+        held_s: the same for the latest of a terminal where it contradicts the claim [s; None is the same].
     Raises:
         InputError: the verifications are none. OutOfRange: the age is.
     """
-    if not 0.0 <= max_age_s <= 86_400.0:
-        raise OutOfRange(f"an age of {max_age_s} s", help="0 to 86,400 s", value=max_age_s)
+    ages = RadioAges(max_age_s, max_age_s if held_s is None else held_s)
+    if not all(0.0 <= age <= 86_400.0 for age in ages):
+        raise OutOfRange(f"an age of {max(ages)} s", help="0 to 86,400 s", value=max(ages))
     known = verifications if isinstance(verifications, Verifications) else Verifications.of(verifications)
     table = with_later(table)
-    place = known.latest(table.column("terminal_id"), table.column("observed_at").to_numpy(), max_age_s)
+    place = known.latest(table.column("terminal_id"), table.column("observed_at").to_numpy(), ages)
     there = place >= 0
     present = table.column("radio").combine_chunks()
     if present.null_count < len(table):
@@ -227,9 +236,23 @@ def credible(verifications: pa.Table) -> tuple[pa.Table, dict[str, int]]:
     return (verifications.filter(pa.array(good)) if ignored else verifications), ignored
 
 
-def oldest_used_s(assumptions: Assumptions) -> float:
-    """How old a verification may be that is attached under a rulebook [s]."""
-    return MAX_AGE_S if assumptions.radio_position is None else assumptions.radio_position.max_age_s
+class RadioAges(NamedTuple):
+    """How old a verification may be that is attached: any, and one that contradicts the claim and holds until the next [s]."""
+
+    plain_s: float
+    contradicting_s: float
+
+
+def oldest_used(assumptions: Assumptions) -> RadioAges:
+    """How old a verification may be that is attached under a rulebook."""
+    used = assumptions.radio_position
+    return RadioAges(MAX_AGE_S, MAX_AGE_S) if used is None else RadioAges(used.max_age_s, used.held_s)
+
+
+def contradicting(radio: pa.StructArray) -> Flags:
+    """Which verifications contradict their claim?"""
+    said = pc.fill_null(pc.equal(radio.field("verdict"), "inconsistent"), False)
+    return np.asarray(said.to_numpy(zero_copy_only=False))
 
 
 _NEEDED: Final = tuple(name for name in VERIFICATION_SCHEMA.names if name not in ("elements", "model", "conditions", "t_ref_ns"))
@@ -318,6 +341,41 @@ def _one_chunk(column: Any) -> Any:
     return joined
 
 
+def of_another_fleet(observations: pa.Table, verifications: pa.Table) -> str | None:
+    """Say why verifications cannot be of the fleet that observations come from; None where nothing speaks against it.
+
+    They are of another if they name none of its terminals, or if of at least five terminals that they call consistent more than half
+    claim, in every observation that would get one, a place that these cannot speak of. One liar, or an hour of spoofing, is not that.
+
+    Args:
+        observations: OBSERVATION_SCHEMA, of the terminals that are verified. verifications: VERIFICATION_SCHEMA, credible.
+    """
+    if not len(verifications):
+        return None
+    if not len(observations):
+        return f"none of its {len(pc.unique(verifications.column('terminal_id'))):,} terminals is observed"
+    bare = observations.set_column(observations.schema.get_field_index("radio"), "radio", pa.nulls(len(observations), RADIO_TYPE))
+    seen = attach(bare, verifications)
+    before = pc.equal(pc.struct_field(seen.column("radio").combine_chunks(), "verdict"), "consistent")
+    rows = np.flatnonzero(pc.fill_null(before, False).to_numpy(zero_copy_only=False))
+    after = pc.equal(pc.struct_field(confronted(seen), "verdict"), "inconsistent").to_numpy(zero_copy_only=False)[rows].astype(bool)
+    names, of_row = np.unique(seen.column("terminal_id").to_numpy(zero_copy_only=False)[rows].astype(str), return_inverse=True)
+    against = np.bincount(of_row, weights=after, minlength=len(names)) == np.bincount(of_row, minlength=len(names))
+    if len(names) >= _FEW and 2 * int(against.sum()) > len(names):
+        return f"{int(against.sum()):,} of {len(names):,} terminals that it calls consistent claim places that cannot be reached from there"
+    return None
+
+
+def _lapsed(table: pa.Table, known: Verifications) -> int:
+    """Rows without a verification of terminals of which the last, within a day, contradicted the claim."""
+    bare = np.flatnonzero(pc.is_null(table.column("radio")).to_numpy())
+    if not len(bare) or not known.contradicts.any():
+        return 0
+    rows = table.select(["terminal_id", "observed_at"]).take(pa.array(bare))
+    place = known.latest(rows.column("terminal_id"), rows.column("observed_at").to_numpy(), RadioAges(86_400.0, 86_400.0))
+    return int(known.contradicts[place[place >= 0]].sum())
+
+
 # --- for a run --------------------------------------------------------------------------------------------------------
 
 
@@ -327,20 +385,25 @@ class Attendance:
 
     Args:
         verifications: what is known of places by radio; None attaches nothing.
-        max_age_s: an older verification is not attached [s].
+        max_age_s, held_s: an older verification is not attached [s]; as for `attach`.
         witnesses: holders of terminals that may be witnesses of a disturbance at an instant [ns, UTC]; None looks for none.
+        served: says who is served where it is at home; others are no witnesses (`pipeline.standing`; set by the run).
 
     Attributes:
         attached, suspended: rows that got a verification, and that were suspended.
+        lapsed: rows that got none any more although the last of their terminal contradicted it, since that is too long ago.
         contradicted: rows that got `consistent` and claim a place that this cannot speak of.
         ignored: verifications that were left out, by reason.
     """
 
     verifications: pa.Table | None = None
     max_age_s: float = MAX_AGE_S
+    held_s: float | None = None
     witnesses: Callable[[int], Mapping[str, str]] | None = None
+    served: Served | None = None
     attached: int = 0
     contradicted: int = 0
+    lapsed: int = 0
     suspended: int = 0
     watch: InterferenceWatch | None = None
     ignored: Mapping[str, int] = field(default_factory=dict)
@@ -352,12 +415,14 @@ class Attendance:
         for batch in batches:
             found = batch
             if known is not None:
-                found = attach(found, known, max_age_s=self.max_age_s)
+                found = attach(found, known, max_age_s=self.max_age_s, held_s=self.held_s)
                 self.attached += len(found) - found.column("radio").null_count
                 self.contradicted += changed_by(found)
+                self.lapsed += _lapsed(found, known)
             if self.witnesses is not None:
                 if self.watch is None:
-                    self.watch = InterferenceWatch(accounts=self.witnesses(int(found.column("observed_at")[0].as_py())))
+                    since = int(found.column("observed_at")[0].as_py())
+                    self.watch = InterferenceWatch(accounts=self.witnesses(since), served=self.served)
                 found = with_later(self.watch.update(found, told)).cast(OBSERVATION_SCHEMA)
                 self.suspended += int(pc.sum(pc.equal(found.column("gnss_state"), "suspended")).as_py() or 0)
                 told = None

@@ -124,7 +124,14 @@ ATTRIBUTES: dict[str, Attribute] = {
             "none",
         ),
         _category("gnss", "How the terminal's satellite navigation fares.", *GNSS_STATES),
+        # No closed set: a rulebook stays readable when a detector gets another name. `rules check` tells words that nobody raises.
         _category("signals", "Signals that detectors raised.", set_valued=True),
+        _number(
+            "signal_causes",
+            "",
+            "Independent causes among the signals that detectors raised.",
+            ("independent_signals", ONE),
+        ),
         _category("motion", "Whether the terminal moves.", "still", "moving"),
         _number(
             "speed_m_s",

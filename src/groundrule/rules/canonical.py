@@ -32,6 +32,7 @@ def canonical_tree(book: Rulebook) -> dict[str, Any]:
         "default": {"outcome": book.default_outcome.word, "reason": book.default_reason},
         "precedence": list(book.precedence),
         "assumptions": _assumption_tree(book.assumptions),
+        "detection": {name: {key: number_text(value) for key, value in numbers} for name, numbers in book.detection},
         "claims": in_order([_stated(countries=list(c.countries), relation=c.relation,
         counts_as=list(c.counts_as),
                                     source=c.source, note=c.note) for c in book.claims]),
@@ -64,6 +65,8 @@ def _assumption_tree(assumptions: Assumptions) -> dict[str, Any]:
     if assumptions.radio_position is not None:
         used = assumptions.radio_position
         tree["radio_position"] = {"use_when": list(used.use_when), "max_age_s": number_text(used.max_age_s)}
+        if used.hold_inconsistent_s is not None:
+            tree["radio_position"]["hold_inconsistent_s"] = number_text(used.hold_inconsistent_s)
     return tree
 
 

@@ -29,7 +29,7 @@ from typing import Any
 import yaml
 
 from groundrule.instant import format_instant
-from groundrule.records import OUTCOME_WORDS, Outcome, ServiceState
+from groundrule.records import OUTCOME_WORDS, Outcome, ServiceState, independent_causes
 from groundrule.rules import attributes
 from groundrule.rules.compile import compile_rulebook
 from groundrule.rules.conditions import SERVICE_STATES
@@ -349,7 +349,8 @@ class _CaseReader:
         self, node: Node, numbers: dict[str, Number], categories: dict[str, object], held: float | None
     ) -> float | None:
         allowed = (*_FACT_KEYS, "sustained_speed_km_h", "stay")
-        for key, (_, value) in self.reader.mapping(node, allowed, "`facts`").items():
+        stated = self.reader.mapping(node, allowed, "`facts`")
+        for key, (_, value) in stated.items():
             if key == "stay":
                 self._stays(value, numbers)
             elif key == "sustained_speed_km_h":
@@ -360,6 +361,9 @@ class _CaseReader:
                 numbers[_FACT_KEYS[key].name] = self._number(value, key, float(attributes.KEY_OF[key][1]))
             else:
                 categories[_FACT_KEYS[key].name] = self._words(value, _FACT_KEYS[key])
+        if "signals" in stated and "independent_signals" not in stated:
+            signals = categories["signals"]
+            numbers["signal_causes"] = float(independent_causes(signals)) if isinstance(signals, frozenset) else None
         return held
 
     def _number(self, node: Node, key: str, factor: float) -> Number:

@@ -38,6 +38,7 @@ Subject = Literal[
     "precedence",
     "default",
     "assumption",
+    "detection",
     "rule",
     "claim",
     "landing_right",
@@ -121,12 +122,23 @@ def _header(old: Rulebook, new: Rulebook) -> list[Change]:
         if was != now:
             text = f"assumption {name}: {_assumed(was)} → {_assumed(now)}"
             changes.append(Change("changed", "assumption", name, text, name != "decision_valid_s"))
+    was, now = ({(name, key): value for name, numbers in book.detection for key, value in numbers} for book in (old, new))
+    for name, key in sorted({*was, *now}):
+        before, after = was.get((name, key)), now.get((name, key))
+        if before != after:
+            text = f"detection {name} {key}: {_threshold(before)} → {_threshold(after)}"
+            changes.append(Change("changed", "detection", f"{name}.{key}", text, True))
     return changes
+
+
+def _threshold(value: float | None) -> str:
+    return "as shipped" if value is None else f"{value:g}"
 
 
 def _assumed(value: object) -> str:
     if isinstance(value, RadioPosition):
-        return f"when {', '.join(value.use_when)}, at most {value.max_age_s:g} s old"
+        held = "" if value.hold_inconsistent_s is None else f", inconsistent held for {value.hold_inconsistent_s:g} s"
+        return f"when {', '.join(value.use_when)}, at most {value.max_age_s:g} s old{held}"
     if value is None:
         return "never"
     if isinstance(value, tuple):

@@ -291,10 +291,18 @@ class RadioPosition:
     Attributes:
         use_when: any of `RADIO_REASONS`, sorted: the state of satellite navigation, a verdict that contradicts the claim, or no claim.
         max_age_s: an older verification gives no place [s].
+        hold_inconsistent_s: one that contradicts the claim holds until the terminal is measured again, so long at most [s; None is
+            `max_age_s`]: what is measured less often would otherwise be refused and served by turns.
     """
 
     use_when: tuple[str, ...]
     max_age_s: float = 120.0
+    hold_inconsistent_s: float | None = None
+
+    @property
+    def held_s(self) -> float:
+        """How long a verification that contradicts the claim holds [s]."""
+        return self.max_age_s if self.hold_inconsistent_s is None else max(self.max_age_s, self.hold_inconsistent_s)
 
 
 RADIO_REASONS = ("inconsistent", "inhibited", "lost", "no_position", "suspended")
@@ -336,6 +344,7 @@ class Rulebook:
         version: counts up.
         precedence: names of the tiers, first decides.
         default: outcome when no rule applies (stated, never implied), with its reason.
+        detection: thresholds of detectors that are not as shipped, by behaviour and name.
         digest: `sha256:…` of the canonical JSON.
         text: the YAML it was read from.
     """
@@ -353,6 +362,7 @@ class Rulebook:
     counters: tuple[Counter, ...] = ()
     guarantees: tuple[Guarantee, ...] = ()
     assumptions: Assumptions = Assumptions()
+    detection: tuple[tuple[str, tuple[tuple[str, float], ...]], ...] = ()
     notice: str | None = None
     supersedes: str | None = None
     digest: str = ""

@@ -88,7 +88,8 @@ def _book_keys() -> dict[str, Any]:
     }
     assumptions: dict[str, Any] = dict.fromkeys(canonical.NUMBERS_ASSUMED, NUMBER)
     assumptions["position_sigma_m"] = _closed(dict.fromkeys(POSITION_SOURCES, NUMBER), ())
-    assumptions["radio_position"] = _closed({"use_when": _some({"enum": list(RADIO_REASONS)}), "max_age_s": NUMBER}, ("use_when",))
+    used = {"use_when": _some({"enum": list(RADIO_REASONS)}), "max_age_s": NUMBER, "hold_inconsistent_s": NUMBER}
+    assumptions["radio_position"] = _closed(used, ("use_when",))
     default = {"outcome": _ref("outcome"), "reason": _ref("reason")}
     return {
         "rulebook": {"type": "string", "pattern": f"^{text.ID}$"},
@@ -100,6 +101,7 @@ def _book_keys() -> dict[str, Any]:
         "default": _closed(default, ("outcome", "reason")),
         "precedence": {"type": "array", "items": TEXT, "minItems": 1},
         "assumptions": _closed(assumptions, ()),
+        "detection": {"type": "object", "additionalProperties": {"type": "object", "additionalProperties": NUMBER}},
         "claims": {"type": "array", "items": _closed(claim, ("countries", "counts_as", "relation"))},
         "landing_rights": {
             "type": "object",

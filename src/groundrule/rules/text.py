@@ -21,7 +21,7 @@ from groundrule.errors import InputError
 from groundrule.instant import MAX_NS, MIN_NS
 from groundrule.records import OUTCOME_WORDS, Outcome, ServiceState
 from groundrule.rules import attributes
-from groundrule.rules.assumptions import read_assumptions
+from groundrule.rules.assumptions import read_assumptions, read_detection
 from groundrule.rules.canonical import canonical_tree
 from groundrule.rules.conditions import (
     ConditionReader,
@@ -53,6 +53,7 @@ BOOK_KEYS = (
     "notice",
     "supersedes",
     "assumptions",
+    "detection",
     "claims",
     "landing_rights",
     "counters",
@@ -151,6 +152,7 @@ class _Book:
             counters=counters,
             guarantees=self._guarantees(pairs),
             assumptions=read_assumptions(reader, pairs["assumptions"][1]) if "assumptions" in pairs else Assumptions(),
+            detection=read_detection(reader, pairs["detection"][1]) if "detection" in pairs else (),
             notice=self._text(pairs, "notice"),
             supersedes=self._text(pairs, "supersedes"),
         )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from groundrule.instant import NS_PER_S
 from groundrule.orbit.generate import Shell
+from groundrule.simulate.behaviours import AreaPlan, Conduct
 from groundrule.simulate.roster import ListPlace
 
 CLOCKS = {"free": 30.0, "disciplined": 0.3, "perfect": 0.0}
@@ -102,6 +103,7 @@ class FleetPlan:
         motion: speeds, stops and heights of what moves. attributes: of the registers, as `Roster.add` takes them.
         measured: share of terminals that the network measures. trust, clock: as in radio, or None.
         height_m: of the ground over the ellipsoid [m].
+        conduct: what it does and looks like.
     """
 
     name: str
@@ -119,6 +121,7 @@ class FleetPlan:
     inhibits_gnss: bool
     attack: Attack | None
     straw: Straw | None
+    conduct: Conduct = field(default_factory=Conduct)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +185,7 @@ class Scenario:
         start_ns: first instant [ns, UTC]. duration_s, cadence_s: how long, and time between reports of a terminal [s].
         seed: used where none is given. world: terminals of the world's fleet, 0 for none. world_measured: share measured.
         history: whether terminals that have stayed somewhere for long first tell of it.
+        refusals: zones in which no data flows, whatever was decided. areas: invented ones that belong to it.
     """
 
     file: str
@@ -204,6 +208,8 @@ class Scenario:
     outages: tuple[Zone, ...] = ()
     swaps: tuple[Swap, ...] = ()
     clones: tuple[Clone, ...] = ()
+    refusals: tuple[Zone, ...] = ()
+    areas: tuple[AreaPlan, ...] = ()
 
     @property
     def end_ns(self) -> int:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from groundrule.simulate.description import Place, Spoofing, Zone
+from groundrule.simulate.description import Spoofing, Zone
 from groundrule.simulate.fleet import Said
-from groundrule.simulate.places import KM_PER_DEG, reached
+from groundrule.simulate.places import distance_km, reached
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -52,6 +52,7 @@ class Disturbance:
         claim_lat_deg, claim_lon_deg: claimed place of each liar, not-a-number for others [n].
         inhibited: terminals whose satellite navigation is switched off [n].
         spoofing: circles with those they hit. jamming, outages: zones.
+        refusals: zones in which no data flows.
         gnss: terminals that have a position of their own from satellites [n].
         phase: where on a circle each receiver is put, unless all are put on one place [n; rad].
     """
@@ -64,6 +65,7 @@ class Disturbance:
     spoofing: tuple[tuple[Spoofing, Hit], ...]
     jamming: tuple[Hit, ...]
     outages: tuple[Hit, ...]
+    refusals: tuple[Hit, ...] = ()
 
     def only(self, rows: NDArray[np.int64]) -> Disturbance:
         """The same for some of the terminals."""
@@ -74,6 +76,7 @@ class Disturbance:
         return Disturbance(
             self.claim_lat_deg[rows], self.claim_lon_deg[rows], self.inhibited[rows], self.gnss[rows], self.phase[rows],
             tuple((circle, part(hit)) for circle, hit in self.spoofing), tuple(map(part, self.jamming)), tuple(map(part, self.outages)),
+            tuple(map(part, self.refusals)),
         )
 
     @property
@@ -100,7 +103,10 @@ class Disturbance:
             on = hit.at(t_s, *place) & self.gnss & ~liar & ~self.inhibited
             lost |= on
             state[on] = _LOST
-        return Said(lat + error[0], lon + error[1], speed, course, lost, self.silent(t_s, place), state)
+        refused = np.zeros(len(lost), np.bool_)
+        for hit in self.refusals:
+            refused |= hit.at(t_s, *place)
+        return Said(lat + error[0], lon + error[1], speed, course, lost, self.silent(t_s, place), state, refused)
 
     def moved_by(self, hit: Hit, t_s: float, place: tuple[Floats, Floats]) -> Flags:
         """Receivers that false signals of a zone move at a time [n]."""
@@ -124,15 +130,6 @@ class Disturbance:
 def open_to(zones: Sequence[Zone], count: int, rng: np.random.Generator) -> tuple[Hit, ...]:
     """Draw whom each zone can hit."""
     return tuple(Hit(zone, rng.random(count) < zone.share) for zone in zones)
-
-
-def distance_km(centre: Place, lat_deg: Floats, lon_deg: Floats) -> Floats:
-    """Distance on the sphere [km]."""
-    a, b = np.radians(centre[0]), np.radians(lat_deg)
-    turn = np.radians(lon_deg - centre[1])
-    half = np.sin((b - a) / 2) ** 2 + np.cos(a) * np.cos(b) * np.sin(turn / 2) ** 2
-    result: Floats = 2 * np.degrees(np.arcsin(np.sqrt(np.clip(half, 0.0, 1.0)))) * KM_PER_DEG
-    return result
 
 
 def _on_circle(circle: Spoofing, angle: Floats) -> tuple[Floats, Floats]:

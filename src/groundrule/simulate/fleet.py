@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from groundrule.errors import OutOfRange
 from groundrule.instant import NS_PER_DAY, NS_PER_S, parse_instant
-from groundrule.records import OBSERVATION_SCHEMA
+from groundrule.records import LATER_COLUMNS, OBSERVATION_SCHEMA
 from groundrule.simulate.journeys import Paths, Timetable
 from groundrule.simulate.kinds import FAMILIES, add_homes
 from groundrule.simulate.places import KM_PER_DEG
@@ -54,6 +54,7 @@ class Said(NamedTuple):
     Attributes:
         lat_deg, lon_deg: reported place [degree]. speed_m_s, course_deg: reported motion.
         lost: no position is reported. silent: nothing is. state: index into `GNSS_WORDS`.
+        refused: no data flows, whatever was decided.
     """
 
     lat_deg: Floats
@@ -63,6 +64,7 @@ class Said(NamedTuple):
     lost: NDArray[np.bool_]
     silent: NDArray[np.bool_]
     state: NDArray[np.int8]
+    refused: NDArray[np.bool_]
 
 
 GNSS_WORDS = (None, "lost", "inhibited")
@@ -305,6 +307,7 @@ class _Reports:
         self.alerts = pa.array([[] if cell else None for cell in self.by_cell.tolist()], pa.list_(pa.int32()))
         self.generated = pa.array(np.full(n, SOURCE, object), text)
         self.late_ns = columns["late_ns"].astype(np.int64)
+        self.traffic = columns["traffic"].astype(np.int8)
         self.cells = np.zeros(n, np.uint64)
         self._fill_cells(np.flatnonzero(self.by_cell & ~self.moving), *fleet.positions(0.0)[:2])
         self.moving_cells = np.flatnonzero(self.by_cell & self.moving)
@@ -341,13 +344,17 @@ class _Reports:
     def _history(self) -> Iterator[Report]:
         """Two reports a day of terminals that have been where they are for some days."""
         fleet = self.fleet
-        days = fleet.columns["history_days"].astype(np.int64)
+        days, asleep = (fleet.columns[name].astype(np.int64) for name in ("history_days", "asleep_days"))
         rows = np.flatnonzero(days)
         if not len(rows):
             return
+        columns = {name: values[rows] for name, values in fleet.columns.items()}
+        for name in ("lat_deg", "lon_deg"):
+            past = columns[f"past_{name}"].astype(np.float64)
+            columns[name] = np.where(np.isnan(past), columns[name].astype(np.float64), past)
         stayers = replace(
             fleet,
-            columns={name: values[rows] for name, values in fleet.columns.items()},
+            columns=columns,
             paths=None,
             timetable=None,
             moving_rows=np.zeros(0, np.int64),
@@ -356,10 +363,10 @@ class _Reports:
         )
         reports = _Reports(stayers)
         rng = np.random.default_rng([fleet.seed, 3])
-        for half_days in range(2 * int(days.max()), 0, -1):
+        for half_days in range(2 * int((days + asleep)[rows].max()), 0, -1):
             error = reports.sigma * rng.standard_normal((2, len(rows)))
             noise = rng.standard_normal((2, len(rows)), np.float32)
-            told = 2 * days[rows] >= half_days
+            told = (2 * (days[rows] + asleep[rows]) >= half_days) & (2 * asleep[rows] < half_days)
             report = reports._table(-half_days * NS_PER_DAY / 2 / NS_PER_S, error, noise, told)
             yield report._replace(rows=rows[report.rows])
 
@@ -407,6 +414,9 @@ class _Reports:
         if said is not None and said.state.any():
             states = pa.array(np.array(GNSS_WORDS, object)[said.state], pa.string())
             table = table.append_column(OBSERVATION_SCHEMA.field("gnss_state"), states)
+        if (self.traffic >= 0).any():
+            flows = (self.traffic > 0) if said is None else (self.traffic > 0) & ~said.refused
+            table = table.append_column(OBSERVATION_SCHEMA.field("served"), pa.array(flows, mask=self.traffic < 0))
         if not self.late_ns.any():
             return Report(table.filter(pa.array(heard)), t_s, np.flatnonzero(heard), said)
         rows = np.flatnonzero(heard)
@@ -443,5 +453,5 @@ def _whole(table: pa.Table, first_row: int) -> pa.Table:
     return pa.table(columns, schema=OBSERVATION_SCHEMA)
 
 
-_UNSAID = ("source_row", "radio", "gnss_state")
+_UNSAID = ("source_row", *LATER_COLUMNS)
 _SCHEMA = pa.schema([field for field in OBSERVATION_SCHEMA if field.name not in _UNSAID])

@@ -13,8 +13,11 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
 from groundrule.errors import InputError
 from groundrule.instant import parse_instant
+from groundrule.simulate.places import distance_km
 
 ASKED: set[tuple[str, str]] = set()
 """Pairs (table without its number, key)."""
@@ -107,7 +110,7 @@ class Keys:
             raise self.wrong(key, wanted)
         places = tuple(self._place(key, one, wanted) for one in value)
         for one, other in pairwise(places):
-            if not 0.1 <= _apart_km(one, other) <= 19_900.0:
+            if not 0.1 <= float(distance_km(one, np.array([other[0]]), np.array([other[1]]))[0]) <= 19_900.0:
                 raise self.wrong(key, "neighbours that are 0.1 to 19,900 km apart")
         return places
 
@@ -236,12 +239,6 @@ def is_name(value: Any) -> bool:
     """Whether something is a short name."""
     fits = isinstance(value, str) and 1 <= len(value) <= 40 and value.isascii() and value[0].isalpha()
     return fits and value == value.lower() and value.replace("_", "").isalnum()
-
-
-def _apart_km(one: tuple[float, float], other: tuple[float, float]) -> float:
-    a, b, turn = math.radians(one[0]), math.radians(other[0]), math.radians(other[1] - one[1])
-    half = math.sin((b - a) / 2) ** 2 + math.cos(a) * math.cos(b) * math.sin(turn / 2) ** 2
-    return 2 * 6_371.0 * math.asin(min(1.0, math.sqrt(half)))
 
 
 def _kind(table: str) -> str:

@@ -181,14 +181,25 @@ def displaced(
 
 
 def reached(
-    centre: tuple[float, float], bearing_rad: NDArray[np.float64], distance_km: NDArray[np.float64]
+    centre: tuple[float, float], bearing_rad: NDArray[np.float64], far_km: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Places at bearings (from north over east) and distances from one place, on the sphere; good at the poles too [degree]."""
     lat, lon = np.radians(centre[0]), np.radians(centre[1])
-    angle = np.radians(distance_km / KM_PER_DEG)
+    angle = np.radians(far_km / KM_PER_DEG)
     sine = np.clip(np.sin(lat) * np.cos(angle) + np.cos(lat) * np.sin(angle) * np.cos(bearing_rad), -1.0, 1.0)
     turn = np.arctan2(np.sin(bearing_rad) * np.sin(angle) * np.cos(lat), np.cos(angle) - np.sin(lat) * sine)
     return np.degrees(np.arcsin(sine)), (np.degrees(lon + turn) + 180.0) % 360.0 - 180.0
+
+
+def distance_km(
+    centre: tuple[float, float], lat_deg: NDArray[np.float64], lon_deg: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Distances of places from one place, on the sphere (haversine) [km]."""
+    a, b = np.radians(centre[0]), np.radians(lat_deg)
+    turn = np.radians(lon_deg - centre[1])
+    half = np.sin((b - a) / 2) ** 2 + np.cos(a) * np.cos(b) * np.sin(turn / 2) ** 2
+    result: NDArray[np.float64] = 2 * np.degrees(np.arcsin(np.sqrt(np.clip(half, 0.0, 1.0)))) * KM_PER_DEG
+    return result
 
 
 def _rows(name: str) -> Iterator[dict[str, str]]:

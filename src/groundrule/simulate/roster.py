@@ -47,6 +47,10 @@ _DEFAULTS: Mapping[str, Any] = {
     "ground_m": 0.0,
     "reports_speed": False,
     "history_days": 0,
+    "asleep_days": 0,  # silent for so long between its history and the start
+    "past_lat_deg": np.nan,  # where it was in its history; not-a-number: where it is at the start
+    "past_lon_deg": np.nan,
+    "traffic": -1,  # -1: not measured, 0: no data flows, 1: it flows
     "shift_lat_deg": 0.0,
     "shift_lon_deg": 0.0,
     "late_ns": 0,  # its reports come so long after the others' [ns]
@@ -119,6 +123,7 @@ class Roster:
         where: tuple[Floats, Floats] | Timetable,
         *,
         per_holder: int = 1,
+        holders_of: str | None = None,
         lists: Sequence[ListPlace] = (),
         **attributes: Any,
     ) -> None:
@@ -128,6 +133,7 @@ class Roster:
             kind: truth about what these terminals are.
             where: latitudes and longitudes of things at rest [degree], or the timetable of moving ones.
             per_holder: terminals that share an account and its holder.
+            holders_of: kind of a group that stands before, whose holders hold these too, in turn.
             lists: places on lists.
             **attributes: scalars or arrays of shape (n,), by the names in `_DEFAULTS`.
         """
@@ -150,8 +156,14 @@ class Roster:
                 near = group[name] + self.rng.uniform(-0.002, 0.002, n)
                 group[f"service_{name}"] = np.where(missing, near, group[f"service_{name}"])
         holders = np.arange(n) // per_holder
-        group["holder"] = holders + (self._holders[-1] if self._holders else 0)
-        self._holders.append(int(group["holder"][-1]) + 1)
+        before = self._holders[-1] if self._holders else 0
+        if holders_of is None:
+            group["holder"] = holders + before
+            self._holders.append(int(group["holder"][-1]) + 1)
+        else:
+            theirs = np.concatenate([np.unique(one["holder"]) for one in self._groups if one["kind"][0] == holders_of])
+            group["holder"] = theirs[np.arange(n) % len(theirs)]
+            self._holders.append(before)
         group["group"] = np.full(n, len(self._groups))
         group["moving"] = np.full(n, travel is not None)
         self._groups.append(group)

@@ -28,6 +28,7 @@ from groundrule.orbit.generate import walker
 from groundrule.orbit.reading import read_file
 from groundrule.records import OBSERVATION_SCHEMA
 from groundrule.simulate import attackers
+from groundrule.simulate.behaviours import WORLD_BEHAVIOURS, WORLD_MISUSE, marshalled
 from groundrule.simulate.description import CLOCKS, FleetPlan, Scenario
 from groundrule.simulate.disturb import Disturbance, open_to
 from groundrule.simulate.fleet import Fleet, muster, world_population
@@ -149,7 +150,18 @@ def _add_fleets(population: Population, scenario: Scenario, rng: np.random.Gener
             attributes["mode"] = "gnss"
         if attributes["mode"] != "cell":
             attributes.pop("h3_resolution")
-        population.roster.add(plan.name, _where(population, plan), per_holder=per_holder, lists=plan.lists, **attributes)
+        conduct, where = plan.conduct, _where(population, plan)
+        if isinstance(where, Timetable):
+            where = marshalled(where, conduct, rng)
+        attributes["traffic"] = conduct.traffic
+        if conduct.past is not None:
+            attributes["history_days"], attributes["asleep_days"] = conduct.past.days, conduct.past.asleep_days
+            if conduct.past.centre is not None:
+                past = _disc(conduct.past.centre, conduct.past.spread_km, plan.count, rng)
+                attributes["past_lat_deg"], attributes["past_lon_deg"] = past
+        population.roster.add(
+            plan.name, where, per_holder=per_holder, holders_of=conduct.holders_of, lists=plan.lists, **attributes
+        )
     for clone in scenario.clones:
         original = next(plan for plan in scenario.fleets if plan.name == clone.fleet)
         attributes = {name: original.attributes[name] for name in ("plan", "country", "reports_speed", "ground_m", "sigma_m")}
@@ -204,7 +216,7 @@ def _disturbance(scenario: Scenario, fleet: Fleet, kind: NDArray[np.str_], seed:
     gnss = np.isin(fleet.columns["mode"].astype(str), ("gnss", "fused", "stale", "silent"))
     return Disturbance(
         claim_lat, claim_lon, inhibited, gnss, rng.uniform(0, 2 * np.pi, n), tuple(zip(scenario.spoofing, circles, strict=True)),
-        open_to(scenario.jamming, n, rng), open_to(scenario.outages, n, rng),
+        open_to(scenario.jamming, n, rng), open_to(scenario.outages, n, rng), open_to(scenario.refusals, n, rng),
     )  # fmt: skip
 
 
@@ -290,14 +302,23 @@ def _terminals(scenario: Scenario, fleet: Fleet, disturbance: Disturbance, measu
     columns, n = fleet.columns, len(fleet)
     kind = columns["kind"].astype(str)
     user, straw, swapped = np.full((n, 2), np.nan), np.zeros(n, np.bool_), np.full(n, None, object)
+    does: list[list[str]] = [[] for _ in range(n)]
+    resembles: list[list[str]] = [[] for _ in range(n)]
     for plan in scenario.fleets:
         rows = kind == plan.name
         straw[rows] = plan.straw is not None
+        for row in np.flatnonzero(rows).tolist():
+            does[row], resembles[row] = list(plan.conduct.behaviours), list(plan.conduct.resembles)
         if plan.attack is not None and plan.attack.user is not None:
             user[rows] = plan.attack.user
     for one, other, _ in fleet.swaps:
         swapped[one], swapped[other] = columns["terminal_id"][other], columns["terminal_id"][one]
     known = np.isin(kind, [plan.name for plan in scenario.fleets])
+    clone = columns["clone"].astype(bool)
+    guilty = np.isin(kind, sorted(WORLD_MISUSE)) | clone | (measured.all_attack > 0) | straw
+    for row in np.flatnonzero(~known & ~clone).tolist():
+        does[row] = list(WORLD_BEHAVIOURS.get(kind[row], ()))
+    innocent = ~guilty & np.array([not each for each in does], np.bool_)
     is_measured = np.zeros(n, np.bool_)
     is_measured[measured.rows] = True
     numbers = {"delay_m": measured.delay_m, "clock_m_s": measured.clock_m_s}
@@ -317,6 +338,9 @@ def _terminals(scenario: Scenario, fleet: Fleet, disturbance: Disturbance, measu
         "straw": pa.array(straw),
         "clone": pa.array(columns["clone"].astype(bool)),
         "swapped_with": pa.array(swapped, pa.string()),
+        "behaviours": pa.array(does, pa.list_(pa.string())),
+        "resembles": pa.array(resembles, pa.list_(pa.string())),
+        "innocent": pa.array(innocent),
         "measured": pa.array(is_measured),
         "delay_m": pa.array(drawn["delay_m"], from_pandas=True),
         "clock_m_s": pa.array(drawn["clock_m_s"], from_pandas=True),

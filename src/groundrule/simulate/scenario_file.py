@@ -17,6 +17,7 @@ from groundrule.orbit.generate import Shell, published
 from groundrule.records import POSITION_SOURCES
 from groundrule.rules.attributes import ATTRIBUTES
 from groundrule.simulate import attackers, places
+from groundrule.simulate.behaviours import read_area, read_conduct
 from groundrule.simulate.description import (
     CLOCKS,
     Attack,
@@ -95,7 +96,9 @@ def parse_scenario(text: str, file: str, folder: Path) -> Scenario:
     history = head.flag("history", False)
     head.done()
     world, world_measured = _world(top)
-    fleets = tuple(_fleet(keys) for keys in top.tables_of("fleet", 200))
+    fleets: tuple[FleetPlan, ...] = ()
+    for keys in top.tables_of("fleet", 200):
+        fleets += (_fleet(keys, tuple(one.name for one in fleets)),)
     names = [one.name for one in fleets]
     for number, one in enumerate(names, 1):
         if one in names[: number - 1]:
@@ -110,6 +113,8 @@ def parse_scenario(text: str, file: str, folder: Path) -> Scenario:
         outages=tuple(_zone(keys, duration, anywhere=True) for keys in top.tables_of("outage", 50)),
         swaps=tuple(_swap(keys, fleets, duration) for keys in top.tables_of("swap", 50)),
         clones=tuple(_clone(keys, fleets) for keys in top.tables_of("clone", 50)),
+        refusals=tuple(_zone(keys, duration, anywhere=True) for keys in top.tables_of("refusal", 50)),
+        areas=tuple(read_area(keys) for keys in top.tables_of("area", 50)),
     )  # fmt: skip
     top.done()
     if not world and not fleets:
@@ -208,7 +213,7 @@ PLANS = ("residential", "business", "roam", "ocean", "aviation")
 PROTECTED = ("none", "hospital", "emergency", "search_and_rescue", "humanitarian")
 
 
-def _fleet(keys: Keys) -> FleetPlan:
+def _fleet(keys: Keys, named: tuple[str, ...]) -> FleetPlan:
     name = keys.name("name")
     count = keys.whole("count", 1, 500_000)
     given = [key for key in _WHERE if keys.has(key)]
@@ -221,6 +226,7 @@ def _fleet(keys: Keys) -> FleetPlan:
         lists=tuple(_list_place(one) for one in keys.tables_of("list", 20)), measured=keys.number("measured", 0, 1, 1.0),
         trust=keys.choice("trust", TRUST, None), clock=keys.choice("clock", tuple(CLOCKS), None),
         inhibits_gnss=keys.flag("inhibits_gnss", False), attack=_attack(keys), straw=_straw(keys),
+        conduct=read_conduct(keys, moving=where in _MOVING, named=named),
     )  # fmt: skip
     keys.done()
     return made

@@ -23,6 +23,7 @@ from groundrule.errors import ConflictError
 from groundrule.instant import NS_PER_S, format_instant
 from groundrule.orbit.writing import to_omm_json
 from groundrule.records import OBSERVATION_SCHEMA
+from groundrule.simulate.behaviours import areas_geojson
 from groundrule.simulate.description import Zone
 from groundrule.verify.measurements import MEASUREMENT_SCHEMA
 
@@ -65,8 +66,8 @@ def write_generated(made: Generated, folder: Path, *, progress: Callable[[str, i
             f"`{folder}` holds something that is not a simulation", help="name another directory with --out", path=str(folder)
         )
     (folder / "registers").mkdir(parents=True, exist_ok=True)
-    for old in (folder / "measurements.parquet", folder / "elements.json", folder / "truth_satellites.parquet"):
-        old.unlink(missing_ok=True)
+    for old in ("measurements.parquet", "elements.json", "truth_satellites.parquet", "areas.geojson"):
+        (folder / old).unlink(missing_ok=True)
     # The marker is there before anything else, so that a simulation that was cut off can be written again.
     (folder / MARKER).write_text("{}\n", encoding="utf-8")
     files: dict[str, Path] = {}
@@ -84,6 +85,9 @@ def write_generated(made: Generated, folder: Path, *, progress: Callable[[str, i
         pq.write_table(table.drop_columns(["kind"]) if "kind" in table.column_names and kind == "terminals" else table, files[kind])
     files["truth_terminals"] = folder / "truth_terminals.parquet"
     pq.write_table(made.terminals, files["truth_terminals"], compression="zstd")
+    if made.scenario.areas:
+        files["areas"] = folder / "areas.geojson"
+        files["areas"].write_text(areas_geojson(made.scenario.areas), encoding="utf-8")
     files["scenario"] = folder / "scenario.toml"
     files["scenario"].write_text(made.scenario.text, encoding="utf-8")
     digests = {path.relative_to(folder).as_posix(): _digest(path) for path in files.values()}
@@ -180,6 +184,7 @@ def _truth(made: Generated, counts: dict[str, int], digests: dict[str, str]) -> 
             for row in sorted(fleets.to_pylist(), key=lambda row: (row["fleet"], row["attack"]))
         ],
         "jamming": [zone(one) for one in scenario.jamming],
+        "refusals": [zone(one) for one in scenario.refusals],
         "spoofing": [
             {**zone(one.zone), "circle": list(one.centre), "circle_km": one.radius_km, "period_s": one.period_s, "together": one.together}
             for one in scenario.spoofing

@@ -12,13 +12,13 @@ class Attribute:
     """One attribute.
 
     Attributes:
-        form: text, country (ISO 3166-1 alpha-2), tags (text separated by semicolons), float, int, time, or address (of a device
-            in a network, see `store.addresses`).
+        form: text, country (ISO 3166-1 alpha-2), tags (text separated by semicolons), float, int, time, address (of a device
+            in a network, see `store.addresses`), or digest (64 hex digits).
         choices: the closed set of values, or empty for any.
         low, high: range of a number.
     """
 
-    form: Literal["text", "country", "tags", "float", "int", "time", "address"] = "text"
+    form: Literal["text", "country", "tags", "float", "int", "time", "address", "digest"] = "text"
     choices: tuple[str, ...] = ()
     low: float = float("-inf")
     high: float = float("inf")
@@ -144,6 +144,8 @@ _ENTITIES = (
         required=("list_id", "state", "holder"),
     ),
     Entity("addresses", "address", {"terminal_id": _TEXT}, required=("terminal_id",), key_form="address", decides=False),
+    # How a holder is reached is personal: only a salted digest, which says that two are the same, and nothing else.
+    Entity("account_links", "account_id", {"payer_id": _TEXT, "dealer_id": _TEXT, "contact": Attribute("digest")}, decides=False),
 )
 
 ENTITIES: Mapping[str, Entity] = {entity.kind: entity for entity in _ENTITIES}

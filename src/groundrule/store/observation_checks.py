@@ -135,6 +135,7 @@ def check_observations(
     _cell(columns, faults, made)
     _position_source(columns, faults, made, n)
     _simple(columns, faults, made, "in_territorial_waters", convert=conversions.to_bool, advice="write true or false")
+    _simple(columns, faults, made, "served", convert=conversions.to_bool, advice="write true or false")
     _simple(
         columns, faults, made, "alerts", convert=conversions.to_alerts, advice="write whole numbers, for instance 60;93"
     )

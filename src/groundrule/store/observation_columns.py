@@ -15,13 +15,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from groundrule.errors import InputError
-from groundrule.records import OBSERVATION_SCHEMA
+from groundrule.records import ATTACHED_COLUMNS, OBSERVATION_SCHEMA
 from groundrule.store.raw import listed, suggest
 
 REQUIRED = ("terminal_id", "observed_at")
 TRACING = ("source", "source_row")
-TARGETS = (*(name for name in OBSERVATION_SCHEMA.names if name not in (*TRACING, "radio")), "speed_km_h")
-"""What a source column may be mapped to; `speed_km_h` is converted to `speed_m_s`. What radio says is attached here, never read."""
+TARGETS = (*(name for name in OBSERVATION_SCHEMA.names if name not in (*TRACING, *ATTACHED_COLUMNS)), "speed_km_h")
+"""What a source column may be mapped to; `speed_km_h` is converted to `speed_m_s`. What is attached here is never read."""
 
 _ALIASES: Mapping[str, tuple[str, ...]] = {
     "terminal_id": ("terminal", "terminalid", "deviceid", "userterminalid"),

@@ -1,8 +1,9 @@
 """Observations in one total order, without exact repeats, in bounded memory.
 
 The order is (observed_at, terminal_id in byte order, content). Two rows with the same content are one observation that
-was delivered twice: the one with the lower (source, source_row) stays. The result depends on the set of rows alone, not
-on how they were split into files and batches or in which order these came.
+was delivered twice: the one with the lower (source, source_row) stays. Where one of them has something attached to it here (radio,
+signals, a suspension) and the other has not, the first stays. The result depends on the set of rows alone, not on how they were split
+into files and batches or in which order these came.
 
 1. Batches are gathered up to a quarter of the memory limit and sorted (nothing is done where they are in order).
 2. If that was all, the result is handed out. Otherwise each sorted chunk is written to the work folder.
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
@@ -28,12 +29,14 @@ from numba import njit
 from numpy.typing import NDArray
 
 from groundrule.errors import StoreError
-from groundrule.records import OBSERVATION_SCHEMA, taken
+from groundrule.records import ATTACHED_COLUMNS, OBSERVATION_SCHEMA, taken
 from groundrule.store.terminal_index import text_buffers
 
 _KEY = ("observed_at", "terminal_id")
 _TRACING = ("source", "source_row")
 _CONTENT = tuple(name for name in OBSERVATION_SCHEMA.names if name not in _KEY + _TRACING)
+_ATTACHED_STATES = pa.array(["suspended", "normal"])
+"""What is attached here, and what it takes the place of."""
 
 
 class Ordering:
@@ -165,7 +168,37 @@ def in_order(table: pa.Table) -> pa.Table:
     order[tied] = order[tied][inner]
     keep = np.ones(len(order), np.bool_)
     keep[np.flatnonzero(tied)[1:][repeated]] = False
+    silent = _silent(rows)
+    if silent.any() and not silent.all():
+        keep[np.flatnonzero(tied)[_said_beside(rows, contents, group, silent)[inner]]] = False
     return taken(table, pa.array(order[keep]))
+
+
+def _silent(rows: pa.Table) -> NDArray[np.bool_]:
+    """Which observations has nothing been attached to here?"""
+    found = pc.invert(pc.fill_null(pc.equal(rows["gnss_state"], "suspended"), False))
+    for name in ATTACHED_COLUMNS:
+        found = pc.and_(found, pc.is_null(rows[name]))
+    return np.asarray(found.to_numpy())
+
+
+def _said_beside(
+    rows: pa.Table, contents: Sequence[NDArray[np.int64]], group: NDArray[np.int64], silent: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Which silent observations came again beside one that says the same and has something attached?"""
+    state = pc.if_else(pc.is_in(rows["gnss_state"], value_set=_ATTACHED_STATES), pa.scalar(None, pa.string()), rows["gnss_state"])
+    told = [values for name, values in zip(_CONTENT, contents, strict=True) if name not in (*ATTACHED_COLUMNS, "gnss_state")]
+    keys = (group, *told, _as_integers(state))
+    inner = np.lexsort((*reversed(keys),))
+    first = np.ones(len(inner), np.bool_)
+    for key in keys:
+        first[1:] &= key[inner][1:] == key[inner][:-1]
+    first[1:] = ~first[1:]
+    cluster = np.empty(len(inner), np.int64)
+    cluster[inner] = np.cumsum(first) - 1
+    speaks = np.zeros(int(cluster.max()) + 1, np.bool_)
+    speaks[cluster[~silent]] = True
+    return silent & speaks[cluster]
 
 
 @njit(cache=True)
@@ -218,6 +251,9 @@ def _as_integers(column: pa.ChunkedArray) -> NDArray[np.int64]:
         return _ranks(column)
     if pa.types.is_struct(kind):
         texts = [None if value is None else json.dumps(value, sort_keys=True) for value in column.to_pylist()]
+        return _ranks(pa.chunked_array([pa.array(texts, pa.string())]))
+    if pa.types.is_list(kind) and pa.types.is_string(kind.value_type):
+        texts = [None if value is None else json.dumps(value) for value in column.to_pylist()]
         return _ranks(pa.chunked_array([pa.array(texts, pa.string())]))
     if pa.types.is_list(kind):
         lists: list[Any] = column.to_pylist()

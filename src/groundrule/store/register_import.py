@@ -315,6 +315,10 @@ def _converted(given: Mapping[str, Any], column: str, attribute: Attribute, faul
         values, _ = conversions.by_distinct(values, pa.string(), canonical_address)
         odd = is_null(values) & ~is_null(given_values)
         faults.flag(odd, column, "not_an_address", "192.0.2.7, 192.0.2.7:59765, 192.0.2.7/10.0.0.5, 2001:db8::/64 or +123456789")
+    elif attribute.form == "digest":
+        values = pc.utf8_lower(values)
+        odd = ~pc.fill_null(pc.match_substring_regex(values, "^[0-9a-f]{64}$"), True).to_numpy(zero_copy_only=False)
+        faults.flag(odd, column, "not_a_digest", "a salted SHA-256, 64 hexadecimal digits; never what it was made from")
     elif attribute.choices:
         values = pc.utf8_lower(values)
         odd = ~is_null(values) & ~pc.is_in(values, value_set=pa.array(attribute.choices)).to_numpy(zero_copy_only=False)

@@ -30,6 +30,7 @@ _COLUMN_TYPES: Mapping[str, TypeEngine[Any]] = {
     "time": sa.BigInteger(),
     "int": sa.BigInteger(),
     "address": TEXT,
+    "digest": TEXT,
 }
 
 REVISIONS = sa.Table(

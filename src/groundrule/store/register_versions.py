@@ -18,7 +18,7 @@ from groundrule.store.guard_postgres import check_home, statements
 from groundrule.store.older_registers import complete_tables
 from groundrule.store.register_tables import METADATA, REVISIONS, TRIGGERS
 
-VERSIONS: Final = ("0001_registers", "0002_submitters", "0003_addresses")
+VERSIONS: Final = ("0001_registers", "0002_submitters", "0003_addresses", "0004_account_links")
 """All migrations, oldest first."""
 HEAD: Final = VERSIONS[-1]
 VERSION_TABLE: Final = "alembic_version"

@@ -180,6 +180,10 @@ class RegisterView:
         """Return the terminal ids of rows."""
         return self._index.take(rows)
 
+    def name_of(self, row: int) -> str:
+        """Return the id of the terminal of one row."""
+        return self._index.name(row)
+
     def profile_codes_of(self, rows: NDArray[np.int32]) -> NDArray[np.int32]:
         """Return the profile code of each row, -1 for unregistered ones (int32, shape (n,))."""
         if not self.n_registered:

@@ -209,14 +209,19 @@ class Registers:
                     for row in found.mappings():
                         yield dict(row)
 
-    def owners(self, *, recorded_at_ns: int | None = None) -> Iterator[tuple[str, str | None, int, int]]:
-        """Terminal, its account or None, valid from and until [ns, UTC], of all versions as known at an instant."""
+    def owners(
+        self, *, recorded_at_ns: int | None = None, terminals: Sequence[str] | None = None
+    ) -> Iterator[tuple[str, str | None, int, int]]:
+        """Terminal, its account or None, valid from and until [ns, UTC], of all versions as known at an instant; of some alone."""
         table = table_of("terminals")
         columns = (table.c.terminal_id, table.c.account_id, table.c.valid_from, table.c.valid_until)
         query = sa.select(*columns).where(_known(table, recorded_at_ns)).order_by(table.c.version)
-        with self.reading() as connection, closing(connection.execute(query.execution_options(yield_per=10_000))) as found:
-            for row in found:
-                yield row[0], row[1], row[2], row[3]
+        with self.reading() as connection:
+            for chosen in _in_parts(terminals):
+                part = query if chosen is None else query.where(table.c.terminal_id.in_(chosen))
+                with closing(connection.execute(part.execution_options(yield_per=10_000))) as found:
+                    for row in found:
+                        yield row[0], row[1], row[2], row[3]
 
     def versions(self, kind: str, key: str) -> list[dict[str, Any]]:
         """Every version of one thing, in the order in which they were recorded."""

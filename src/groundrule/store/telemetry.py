@@ -20,6 +20,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import pyarrow as pa
 
 from groundrule.canon import digest_bytes
 from groundrule.errors import InputError
@@ -45,10 +46,11 @@ _USED = frozenset(
         "ActiveAlert",
     }
 )
+_TRAFFIC = ("DownlinkThroughput", "UplinkThroughput")
+_DROPPED = "PingDropRateAvg"
 _KNOWN = _USED | {
-    "DownlinkThroughput",
-    "UplinkThroughput",
-    "PingDropRateAvg",
+    *_TRAFFIC,
+    _DROPPED,
     "PingLatencyMsAvg",
     "ObstructionPercentTime",
     "Uptime",
@@ -172,6 +174,8 @@ class TelemetrySource:
         unknown_columns.update(set(terminal_columns) - _KNOWN)
         taken = {column: k for k, column in enumerate(terminal_columns) if column in _USED and column != "DeviceType"}
         given = {column: arrow_column([row[k] for row in rows]) for column, k in taken.items()}
+        if rows:
+            given["served"] = _served(rows, terminal_columns)
         self._name_alerts(reply, given)
         return RawBatch(given, np.array(places, np.int64), Rejects(reject_table(rejects)))
 
@@ -226,6 +230,27 @@ def looks_like_telemetry(path: Path) -> bool:
     except (OSError, EOFError):
         raise InputError(f"cannot read `{path}`", file=str(path)) from None
     return b'"columnNamesByDeviceType"' in head or (b'"values"' in head and b'"data"' in head)
+
+
+def _served(rows: list[list[Any]], columns: list[str]) -> Any:
+    """Was service measured in each interval? Traffic while not all pings were lost shows it; that all were lost shows that there was none.
+
+    A terminal that carries nothing and whose pings come back may be idle, and says nothing.
+    """
+    traffic = [columns.index(name) for name in _TRAFFIC if name in columns]
+    dropped = columns.index(_DROPPED) if _DROPPED in columns else None
+
+    def one(row: list[Any]) -> bool | None:
+        lost = None if dropped is None else _number(row[dropped])
+        if lost is not None and lost >= 1.0:
+            return False
+        return True if any((_number(row[k]) or 0.0) > 0.0 for k in traffic) else None
+
+    return pa.array([one(row) for row in rows], pa.bool_())
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _enum(value: Any, *path: str) -> Mapping[str, Any]:

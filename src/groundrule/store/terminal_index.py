@@ -234,6 +234,14 @@ class TerminalIndex:
         """Return the ids of rows (text, shape (n,)); every row must exist."""
         return pa.chunked_array([self._base, self._extra()], pa.string()).take(pa.array(rows)).combine_chunks()
 
+    def name(self, row: int) -> str:
+        """Return the id of one row, which must exist."""
+        if row < self._n_base:
+            base: str = self._base[row].as_py()
+            return base
+        begin, end = self._extra_offsets[row - self._n_base : row - self._n_base + 2].tolist()
+        return self._extra_data[begin:end].tobytes().decode()
+
     def _extra(self) -> pa.StringArray:
         n = self._n_extra
         offsets = pa.py_buffer(self._extra_offsets[: n + 1].copy())

@@ -75,6 +75,7 @@ class RegisterTimeline:
         self._view_at = view_at
         self._first = int(np.searchsorted(cuts, first_ns, side="right"))
         self._base = view_at(first_ns)
+        self._last: tuple[tuple[int, ...], Any, NDArray[np.int32]] | None = None
         self.revision, self.digest, self.notes = self._base.revision, self._base.digest, self._base.notes
         base = self._base
         n = base.n_registered
@@ -121,7 +122,13 @@ class RegisterTimeline:
 
     def add(self, ids: pa.Array | pa.ChunkedArray) -> NDArray[np.int32]:
         """Return the row of each id; ids never met get new rows in order of appearance."""
-        return self._base.add(ids)
+        # Several steps ask for the same column one after the other.
+        key = _identity(ids)
+        if key is None:
+            return self._base.add(ids)
+        if self._last is None or self._last[0] != key:
+            self._last = (key, ids, self._base.add(ids))
+        return self._last[2].copy()
 
     def lookup(self, ids: pa.Array | pa.ChunkedArray) -> NDArray[np.int32]:
         """Return the row of each id; -1 for ids never met."""
@@ -130,6 +137,10 @@ class RegisterTimeline:
     def ids_of(self, rows: NDArray[np.int32]) -> pa.StringArray:
         """Return the terminal ids of rows."""
         return self._base.ids_of(rows)
+
+    def name_of(self, row: int) -> str:
+        """Return the id of the terminal of one row."""
+        return self._base.name_of(row)
 
     @property
     def terminal_ids(self) -> pa.StringArray:
@@ -141,6 +152,11 @@ class RegisterTimeline:
         if not len(self._cuts):
             return np.zeros(len(instants_ns), np.int32)
         return np.searchsorted(self._cuts, instants_ns, side="right").astype(np.int32)
+
+    @property
+    def now(self) -> Epoch:
+        """The registers as they held when they were read; never read again, so that any thread may ask."""
+        return self._epochs[self._first]
 
     def epoch(self, number: int) -> Epoch:
         """Return the registers of one epoch."""
@@ -205,3 +221,11 @@ class RegisterTimeline:
     def nbytes(self) -> int:
         """Memory of ids, index and columns [bytes]."""
         return self._base.nbytes
+
+
+def _identity(ids: pa.Array | pa.ChunkedArray) -> tuple[int, ...] | None:
+    """Tell a column by where its values lie in memory; None where that is not one place. Whoever keeps this keeps the column too."""
+    chunk = ids.chunk(0) if isinstance(ids, pa.ChunkedArray) and ids.num_chunks == 1 else ids
+    if isinstance(chunk, pa.ChunkedArray) or not pa.types.is_string(chunk.type):
+        return None
+    return (chunk.offset, len(chunk), *(0 if each is None else each.address for each in chunk.buffers()))

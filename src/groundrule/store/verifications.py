@@ -1,291 +1,35 @@
-"""Verifications of a home: where radio says that terminals are, kept for pages, for looking back, and for the next start.
-
-    HOME/verifications/<first>-<last>-<digest>.parquet     times of the first and last row [s since 1970], SHA-256 of the file
-
-One file for each batch, written once and never changed; the same batch again is the same file. Rows are sorted by terminal and
-time, so that one terminal's are found without reading the others'. What decisions rest on stands with their observations; these
-files show it. A file that is not what its name says is damaged: it is named, and harms no other.
-"""
+"""Verifications of a home: where radio says that terminals are, kept for pages, for looking back, and for the next start."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from hashlib import sha256
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from groundrule.errors import InputError, IntegrityError, StoreError
-from groundrule.instant import MAX_NS, MIN_NS, NS_PER_S
-from groundrule.store.durable import write_durably
+from groundrule.store.findings import Findings
 from groundrule.store.home import Home
 
-FOLDER: Final = "verifications"
-KEYS: Final = {"terminal_id": pa.string(), "at_ns": pa.int64(), "inputs": pa.string()}
-"""Columns that every row has: whose, the time of the last measurement [ns, UTC], and the digest of what it rests on."""
-SMALL_BYTES: Final = 1 << 20
-"""Files below this are put together."""
-ROWS: Final = 20_000
-"""Rows of one group: what is read at least to find a terminal."""
-_NAME: Final = re.compile(r"(-?\d+)-(-?\d+)-([0-9a-f]{64})\.parquet")
-_TRIES: Final = 4
+VERIFICATIONS: Final = Findings("verifications", "at_ns", "inputs", "verifications", "verify")
+"""Rows of `verify.records.VERIFICATION_SCHEMA` with any further columns, for instance `report` (`verify.kept`); `at_ns` is the time of
+the last measurement, and `inputs` the digest of what a row rests on."""
 _DIGEST: Final = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
 
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """One file.
-
-    Attributes:
-        path: where it is.
-        first_ns, last_ns: times of its rows lie between these, in whole seconds [ns, UTC].
-        digest: of the file [64 hex digits].
-    """
-
-    path: Path
-    first_ns: int
-    last_ns: int
-    digest: str
+batches = VERIFICATIONS.batches
+write_verifications = VERIFICATIONS.write
+read_verifications = VERIFICATIONS.read
+newest_verifications = VERIFICATIONS.newest
+latest_verifications = VERIFICATIONS.latest
+gather_small = VERIFICATIONS.gather_small
 
 
-def write_verifications(home: Home, table: pa.Table) -> str | None:
-    """Keep verifications; the caller holds the home's write lock.
-
-    Args:
-        table: `verify.records.VERIFICATION_SCHEMA` with any further columns, for instance `report` (`verify.kept`); `KEYS` are needed.
-    Returns:
-        Digest of the file [64 hex digits]; None for no rows.
-    Raises:
-        InputError: a column of `KEYS` is missing, of another type, or has unknown values.
-        StoreError: the disk refused.
-    """
-    for name, kind in KEYS.items():
-        if name not in table.column_names or table.schema.field(name).type != kind or table[name].null_count:
-            raise InputError(f"verifications have no whole column `{name}`", help="give what `verify` makes", field=name)
-    if not len(table):
-        return None
-    ordered = table.sort_by([("terminal_id", "ascending"), ("at_ns", "ascending"), ("inputs", "ascending")]).combine_chunks()
-    ordered = ordered.replace_schema_metadata({"format": "groundrule-verifications-1"})
-    sink = pa.BufferOutputStream()
-    pq.write_table(ordered, sink, compression="zstd", row_group_size=ROWS, store_schema=True)
-    data = sink.getvalue().to_pybytes()
-    digest = sha256(data).hexdigest()
-    times = pc.min_max(ordered["at_ns"]).as_py()
-    path = home.path / FOLDER / f"{times['min'] // NS_PER_S}-{times['max'] // NS_PER_S}-{digest}.parquet"
-    if not path.exists():
-        write_durably(path, data)
-    return digest
-
-
-def batches(home: Home) -> list[Batch]:
-    """Return the files of a home, the newest last; what is named otherwise is none of them."""
-    folder = home.path / FOLDER
-    if not folder.is_dir():
-        return []
-    found = ((path, _NAME.fullmatch(path.name)) for path in folder.iterdir())
-    made = [
-        Batch(path, int(match[1]) * NS_PER_S, (int(match[2]) + 1) * NS_PER_S - 1, match[3])
-        for path, match in found if match and len(match[1]) < 12 and len(match[2]) < 12
-    ]  # fmt: skip
-    return sorted(made, key=lambda each: (each.last_ns, each.first_ns, each.digest))
-
-
-def read_verifications(
-    home: Home, *, terminal: str | None = None, from_ns: int | None = None, until_ns: int | None = None,
-    columns: Sequence[str] | None = None,
-) -> pa.Table:  # fmt: skip
-    """Return verifications in order of time, then terminal.
-
-    Args:
-        home: whose.
-        terminal: of this one alone.
-        from_ns, until_ns: from the first to before the second [ns, UTC].
-        columns: besides `KEYS`; None is all of them.
-    Returns:
-        A table; one that stands in several files is there once. Without rows it has the columns of `KEYS` alone.
-    Raises:
-        IntegrityError, StoreError: a file is damaged, or cannot be read.
-    """
-    low, high = MIN_NS if from_ns is None else from_ns, MAX_NS if until_ns is None else until_ns
-    condition = (pc.field("at_ns") >= low) & (pc.field("at_ns") < high)
-    if terminal is not None:
-        condition &= pc.field("terminal_id") == terminal
-
-    def read() -> pa.Table:
-        chosen = [each for each in batches(home) if each.last_ns >= low and each.first_ns < high]
-        return _joined([_read(each, condition, columns) for each in chosen])
-
-    return _again(read)
-
-
-def newest_verifications(
-    home: Home, most: int, *, terminal: str | None = None, before: tuple[int, str, str] | None = None,
-    from_ns: int | None = None, until_ns: int | None = None, columns: Sequence[str] | None = None,
-) -> pa.Table:  # fmt: skip
-    """Return the last verifications, the newest first; files that can hold none of them are not read.
-
-    Args:
-        home, terminal, from_ns, until_ns, columns: as for `read_verifications`.
-        most: so many at most.
-        before: only those that stand behind this one in that order: its time, terminal and inputs.
-    """
-    low, high = MIN_NS if from_ns is None else from_ns, MAX_NS if until_ns is None else until_ns
-    condition = (pc.field("at_ns") >= low) & (pc.field("at_ns") < high)
-    if terminal is not None:
-        condition &= pc.field("terminal_id") == terminal
-    if before is not None:
-        condition &= pc.field("at_ns") <= before[0]
-        high = min(high, before[0] + 1)
-    order = [("at_ns", "descending"), ("terminal_id", "ascending"), ("inputs", "ascending")]
-
-    def read() -> pa.Table:
-        found = _nothing()
-        for each in reversed(batches(home)):
-            if each.last_ns < low or each.first_ns >= high:
-                continue
-            if len(found) >= most and each.last_ns < found["at_ns"][most - 1].as_py():
-                break
-            more = _read(each, condition, columns)
-            if before is not None and len(more):
-                more = more.filter(_behind(more, before))
-            if len(more):
-                found = _joined([found, more]).sort_by(order).slice(0, most)
-        return found
-
-    return _again(read)
-
-
-def find_verification(home: Home, inputs: str, columns: Sequence[str] | None = None) -> pa.Table:
+def find_verification(home: Home, inputs: str, columns: list[str] | None = None) -> pa.Table:
     """Return the verification that rests on something: one row, or none.
 
     Args:
         home: whose.
         inputs: digest, with or without `sha256:`.
-        columns: as for `read_verifications`.
+        columns: besides whose, when and the digest; None is all of them.
     """
     match = _DIGEST.fullmatch(inputs)
-    if match is None:
-        return _nothing()
-
-    def read() -> pa.Table:
-        for each in reversed(batches(home)):
-            found = _read(each, pc.field("inputs") == f"sha256:{match[1]}", columns)
-            if len(found):
-                return found.slice(0, 1)
-        return _nothing()
-
-    return _again(read)
-
-
-def latest_verifications(home: Home, *, since_ns: int, columns: Sequence[str] | None = None) -> pa.Table:
-    """Return the last verification of each terminal that is not older than an instant, by terminal; for the next start.
-
-    Args:
-        home: whose.
-        since_ns: older ones are left out [ns, UTC].
-        columns: as for `read_verifications`.
-    """
-    whole = read_verifications(home, from_ns=since_ns, columns=columns)
-    if not len(whole):
-        return whole
-    ordered = whole.sort_by([("terminal_id", "ascending"), ("at_ns", "ascending"), ("inputs", "ascending")])
-    names = ordered["terminal_id"].combine_chunks()
-    last = pc.not_equal(names.slice(0, len(names) - 1), names.slice(1)).to_pylist()
-    return ordered.filter(pa.array([*last, True]))
-
-
-def gather_small(home: Home, *, least: int = 16) -> int:
-    """Put small files together to one, and return how many went into it; the caller holds the home's write lock.
-
-    A row is always in the old files, in the new one, or in both, which counts once.
-
-    Args:
-        least: fewer small files are left as they are.
-    """
-    small = [each for each in batches(home) if each.path.stat().st_size < SMALL_BYTES]
-    if len(small) < least:
-        return 0
-    whole = pa.concat_tables([_read(each, pc.scalar(True), None) for each in small], promote_options="default")
-    written = write_verifications(home, _joined([whole.slice(0, 0), whole]))
-    for each in small:
-        if each.digest != written:
-            each.path.unlink(missing_ok=True)
-    return len(small)
-
-
-def _again(read: Callable[[], pa.Table]) -> pa.Table:
-    """Read, and once more where a file went into another one meanwhile."""
-    for _ in range(_TRIES - 1):
-        try:
-            return read()
-        except _Gone:
-            continue
-    return read()
-
-
-class _Gone(StoreError):
-    """A file is not there any more."""
-
-
-def _read(batch: Batch, condition: pc.Expression, columns: Sequence[str] | None) -> pa.Table:
-    try:
-        _check(batch)
-        wanted: list[str] | None = None
-        if columns is not None:
-            there = pq.read_schema(batch.path).names
-            wanted = [name for name in dict.fromkeys([*KEYS, *columns]) if name in there]
-        return pq.read_table(batch.path, columns=wanted, filters=condition)
-    except FileNotFoundError as error:
-        raise _Gone(f"cannot read `{batch.path}`: it is gone", path=str(batch.path)) from error
-    except OSError as error:
-        raise StoreError(f"cannot read `{batch.path}`: {error}", path=str(batch.path)) from error
-    except (pa.ArrowException, ValueError, KeyError) as error:
-        raise IntegrityError(f"`{batch.path}` is damaged", help="restore it from a copy", path=str(batch.path)) from error
-
-
-_CHECKED: dict[tuple[str, int, int], None] = {}
-_MOST_CHECKED = 10_000
-
-
-def _check(batch: Batch) -> None:
-    """Hold a file against its name, once for each state of it in a process."""
-    stat = batch.path.stat()
-    key = (str(batch.path), stat.st_size, stat.st_mtime_ns)
-    if key in _CHECKED:
-        return
-    if sha256(batch.path.read_bytes()).hexdigest() != batch.digest:
-        raise IntegrityError(f"`{batch.path}` is not what its name says", help="restore it from a copy", path=str(batch.path))
-    while len(_CHECKED) >= _MOST_CHECKED:
-        _CHECKED.pop(next(iter(_CHECKED)))
-    _CHECKED[key] = None
-
-
-def _joined(parts: Sequence[pa.Table]) -> pa.Table:
-    """Put tables together, by time and terminal; a row that is there twice counts once."""
-    held = [part for part in parts if len(part)]
-    if not held:
-        return _nothing()
-    order = [("at_ns", "ascending"), ("terminal_id", "ascending"), ("inputs", "ascending")]
-    whole = pa.concat_tables(held, promote_options="default").sort_by(order)
-    if len(parts) == 1:
-        return whole.combine_chunks()
-    seen: set[tuple[Any, ...]] = set()
-    keep = []
-    for row in zip(*(whole[name].to_pylist() for name in KEYS), strict=True):
-        keep.append(row not in seen)
-        seen.add(row)
-    return whole.filter(pa.array(keep)).combine_chunks()
-
-
-def _behind(table: pa.Table, before: tuple[int, str, str]) -> pa.Array:
-    rows = zip(*(table[name].to_pylist() for name in KEYS), strict=True)
-    return pa.array([(-at, name, inputs) > (-before[0], before[1], before[2]) for name, at, inputs in rows])
-
-
-def _nothing() -> pa.Table:
-    return pa.schema(KEYS.items()).empty_table()
+    return VERIFICATIONS.find(home, f"sha256:{match[1]}" if match else "", columns)

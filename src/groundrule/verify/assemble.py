@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -36,29 +37,33 @@ from groundrule.verify.statistics import displaced, distance_m
 
 Flags = NDArray[np.bool_]
 
-MODEL = "groundrule-verify-1"
+MODEL = "groundrule-verify-2"
 """Version of the model; it goes into the digest of inputs and changes when the same input may give another verdict."""
 SLOT_PHASE_NS = 12 * NS_PER_S
 """Slots of 15 s begin at seconds 12, 27, 42, 57 of the minute, and windows with them (observed at three sites)."""
 CLAIM_GAP_S = 60.0
+LOWEST_M, HIGHEST_M = -500.0, 50_000.0
+"""Heights over the ellipsoid at which a terminal can be [m]."""
 _UNKNOWN_SPEED_M_S = 30.0
 
 
 class Platform(NamedTuple):
-    """What is known of terminals of one class: velocity prior, height prior."""
+    """What is known of terminals of one class: velocity prior, height prior, and how much the velocity changes within a window."""
 
     velocity_sigma_m_s: float
     height_m: float
     height_sigma_m: float
+    manoeuvre_m_s2: float
 
 
 PLATFORMS: dict[str, Platform] = {
-    "fixed": Platform(0.0, 400.0, 800.0),
-    "land": Platform(300.0, 400.0, 800.0),
-    "ship": Platform(300.0, 0.0, 60.0),
-    "aircraft": Platform(300.0, 5_000.0, 5_000.0),
+    "fixed": Platform(0.0, 400.0, 800.0, 0.0),
+    "land": Platform(300.0, 400.0, 800.0, 1.0),
+    "ship": Platform(300.0, 0.0, 60.0, 0.1),
+    "aircraft": Platform(300.0, 5_000.0, 5_000.0, 3.0),
 }
-"""Without a terrain or geoid model: the land of the Earth lies 400 m high, give or take 800; the sea is within 60 m (geoid)."""
+"""Without a terrain or geoid model: the land of the Earth lies 400 m high, give or take 800; the sea is within 60 m (geoid).
+An airliner banks 25 to 30 degrees in a turn (4.6 to 5.7 m/s2, 1.9 of this sigma), a car brakes with 1 to 3."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +72,7 @@ class Options:
 
     Attributes:
         window_s: a verdict is over so long [s].
-        platform: of all terminals, one of `PLATFORMS`.
+        platform: of all terminals, one of `PLATFORMS`. platforms: of single ones, by id, where it is another.
         height_m, height_sigma_m: surveyed or from a terrain model, ellipsoidal; None takes the platform's.
         delay_sigma_m: of terminals without calibration: 300 m. f_sigma_m_s: 30 (0.1 ppm), 0.3 disciplined by GNSS.
         clock_sigma_s: of the network's clock against UTC, one offset for all satellites; 0: traced.
@@ -77,6 +82,7 @@ class Options:
 
     window_s: float = 60.0
     platform: str = "land"
+    platforms: Mapping[str, str] = field(default_factory=dict)
     height_m: float | None = None
     height_sigma_m: float | None = None
     delay_sigma_m: float = 300.0
@@ -88,10 +94,13 @@ class Options:
     min_elevation_deg: float = 5.0
 
     def __post_init__(self) -> None:
-        if self.platform not in PLATFORMS:
-            raise InputError(f"`{self.platform}` is no platform", help="platforms are " + ", ".join(PLATFORMS))
+        for name in {self.platform, *self.platforms.values()}:
+            if name not in PLATFORMS:
+                raise InputError(f"`{name}` is no platform", help="platforms are " + ", ".join(PLATFORMS))
         if not 1.0 <= self.window_s <= 3600.0:
             raise OutOfRange(f"a window of {self.window_s} s", help="1 to 3600 s", value=self.window_s)
+        if self.height_m is not None and not LOWEST_M <= self.height_m <= HIGHEST_M:
+            raise OutOfRange(f"a height of {self.height_m:g} m", help=f"{LOWEST_M:g} to {HIGHEST_M:g} m", value=self.height_m)
         if self.declared_m is not None and not all(0 < sigma < 1e6 for sigma in self.declared_m):
             raise OutOfRange("a sigma of the ephemeris is not positive", help="three numbers of metres: S, R, C")
 
@@ -195,20 +204,22 @@ def assemble(intake: Intake, elements: Elements, claims: pa.Table | None = None,
     age = (t_ref[slot_group] - elements.epoch_ns[slot_element]) / NS_PER_S if len(slot_head) else np.zeros(0)
     known = slot_priors(elements, slot_element, age, declared_m=options.declared_m) if len(slot_head) else _nothing()
     cell, has_cell = _cells(intake, cell_window, groups)
-    claim = _claims(claims, intake.terminals, groups[:, 0], t_ref, options)
+    kinds = tuple(options.platforms.get(intake.terminals[i], options.platform) for i in groups[:, 0].tolist())
+    platform = np.array([PLATFORMS[kind] for kind in kinds], np.float64).reshape(n, len(Platform._fields))
+    fixed = np.array([kind == "fixed" for kind in kinds], np.bool_)
+    claim = _claims(claims, intake.terminals, groups[:, 0], t_ref, fixed)
     start_lat, start_lon = _starts(cell, has_cell, claim, slot_group, r[order[slot_head]], n)
     delay = _delay_sigma(intake, order, group, is_rate, n, options)
-    platform = PLATFORMS[options.platform]
     priors = Priors(
-        height_m=platform.height_m if options.height_m is None else options.height_m,
-        height_sigma_m=platform.height_sigma_m if options.height_sigma_m is None else options.height_sigma_m,
+        height_m=platform[:, 1] if options.height_m is None else options.height_m,
+        height_sigma_m=platform[:, 2] if options.height_sigma_m is None else options.height_sigma_m,
         delta_sigma_m=delay,
         f_sigma_m_s=options.f_sigma_m_s,
         cell_lat_deg=cell[:, 0],
         cell_lon_deg=cell[:, 1],
         cell_sigma_m=np.where(has_cell, cell[:, 2] / 2.0, math.inf),
         cell_radius_m=np.where(has_cell, cell[:, 2], math.inf),
-        velocity_sigma_m_s=platform.velocity_sigma_m_s,
+        velocity_sigma_m_s=platform[:, 0],
         axes_lat_deg=start_lat,
         axes_lon_deg=start_lon,
         tau_sigma_s=options.clock_sigma_s,
@@ -235,8 +246,8 @@ def assemble(intake: Intake, elements: Elements, claims: pa.Table | None = None,
     case = Case(
         batch=batch, start_lat=start_lat, start_lon=start_lon, claim_lat=claim[:, 0], claim_lon=claim[:, 1],
         claim_height_m=claim[:, 3], claim_sigma_m=claim[:, 2], slot_satellite=sat[slot_head], slot_grade=known.grade,
-        slot_age_s=age, slot_trust=trust, window_s=_lengths(group, t2, n), fixed=np.full(n, options.platform == "fixed"),
-        calibration_m=np.zeros(n), min_elevation_deg=options.min_elevation_deg,
+        slot_age_s=age, slot_trust=trust, window_s=_lengths(group, t2, n), fixed=fixed,
+        calibration_m=np.zeros(n), min_elevation_deg=options.min_elevation_deg, manoeuvre_m_s2=platform[:, 3],
     )
     edges = np.append(slot_head, len(order))
     slot_rows = tuple(np.sort(intake.row[order[a:b]]) for a, b in pairwise(edges.tolist()))
@@ -335,7 +346,7 @@ def _column(table: pa.Table, name: str) -> Floats:
     return np.asarray(pc.cast(table[name], pa.float64()).to_numpy(zero_copy_only=False), np.float64)
 
 
-def _claims(claims: pa.Table | None, terminals: tuple[str, ...], terminal: Ints, t_ref: Ints, options: Options) -> Floats:
+def _claims(claims: pa.Table | None, terminals: tuple[str, ...], terminal: Ints, t_ref: Ints, fixed: Flags) -> Floats:
     """Claim of each case at t_ref: latitude, longitude, sigma, height, age [n, 5]; not-a-number where there is none."""
     n = len(terminal)
     out = np.full((n, 5), math.nan)
@@ -377,7 +388,7 @@ def _claims(claims: pa.Table | None, terminals: tuple[str, ...], terminal: Ints,
     heading = np.nan_to_num(course)
     a, b = displaced(out[there, 0], out[there, 1], way[:, None] * np.stack([np.sin(heading), np.cos(heading)], 1))
     out[there, 0], out[there, 1] = np.where(way != 0, a, out[there, 0]), np.where(way != 0, b, out[there, 1])
-    growth = np.where(moved, np.abs(way), 0.0 if options.platform == "fixed" else _UNKNOWN_SPEED_M_S * np.abs(late))
+    growth = np.where(moved, np.abs(way), np.where(fixed[there], 0.0, _UNKNOWN_SPEED_M_S * np.abs(late)))
     out[there, 2] = np.hypot(sigma, growth)
     if "alt_datum" in claims.column_names:
         ellipsoidal = np.asarray(pc.fill_null(pc.equal(claims["alt_datum"], "ellipsoid"), False))[row]
@@ -410,10 +421,15 @@ def _starts(cell: Floats, has_cell: Flags, claim: Floats, slot_group: Ints, slot
     return np.where(has_cell, cell[:, 0], lat), np.where(has_cell, cell[:, 1], lon)
 
 
+_OF_ONE = ("platform", "platforms")
+
+
 def _inputs(made: Assembled) -> tuple[str, ...]:
     """Digest of what each verdict rests on: values used, claim, elements, priors, options, model."""
     case, batch = made.case, made.case.batch
-    options = repr(sorted(asdict(made.options).items())).encode()
+    # Whose platform is another does not concern the others; its own stands in its priors.
+    given = ((each.name, getattr(made.options, each.name)) for each in fields(made.options) if each.name not in _OF_ONE)
+    options = repr(sorted(given)).encode()
     sets = [made.elements.select([row]).digest.encode() for row in range(len(made.elements))]
     digests = []
     for i, name in enumerate(made.terminal):
@@ -425,6 +441,7 @@ def _inputs(made: Assembled) -> tuple[str, ...]:
             batch.looks[first:last], case.slot_satellite[a:b], case.slot_trust[a:b], case.slot_grade[a:b], batch.priors[i],
             np.array([case.claim_lat[i], case.claim_lon[i], case.claim_sigma_m[i], case.claim_height_m[i]]),
             batch.precision[a:b], batch.mean_m[a:b], batch.dof[a:b],
+            np.zeros(0) if made.case.manoeuvre_m_s2 is None else made.case.manoeuvre_m_s2[i : i + 1],
         ):
             whole.update(np.ascontiguousarray(part).tobytes())
         for slot in range(a, b):

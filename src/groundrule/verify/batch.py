@@ -215,6 +215,25 @@ class Batch:
         looks[gone, model.LOOK_RATE_W] = 0.0
         return replace(self, looks=looks)
 
+    def manoeuvring(self, acceleration_m_s2: ArrayLike) -> Self:
+        """Return the batch with what the velocity may change within the window as noise of its looks; `dt` is from where it is none.
+
+        An acceleration a moves a terminal by a dt²/2 and changes its velocity by a dt. Looks of one slot are off together, so that
+        averaging them gains nothing: their variances are multiplied by how many there are (section 3.3 of the specification, item 7).
+
+        Args:
+            acceleration_m_s2: one sigma, of each terminal [(n,)] or of all; 0: none.
+        """
+        sigma = np.broadcast_to(np.asarray(acceleration_m_s2, np.float64), (len(self),))[self.terminal_of_look]
+        looks, slot = self.looks.copy(), self.slot_of_look
+        away = np.abs(looks[:, model.LOOK_DT])
+        for weight, doubt in ((model.LOOK_RANGE_W, 0.5 * sigma * away**2), (model.LOOK_RATE_W, sigma * away)):
+            there = looks[:, weight] > 0
+            together = np.bincount(slot[there], minlength=len(self.look_starts) - 1)[slot]
+            w = looks[:, weight]
+            looks[:, weight] = w / (1.0 + w * together * doubt**2)
+        return replace(self, looks=looks)
+
     def only(self, *, ranges: bool = True, rates: bool = True) -> Self:
         """Return the batch with one kind of measurement left out (attackers who forge the other)."""
         looks = self.looks.copy()

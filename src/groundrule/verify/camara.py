@@ -46,11 +46,13 @@ def match_circle(judged: Judgements, row: int, lat_deg: float, lon_deg: float, r
     Args:
         judged: verdicts; row: which. lat_deg, lon_deg, radius_m: the circle [degree, m].
     Returns:
-        UNKNOWN under FAULT or without a bounded region; version 3.0.0 has no UNKNOWN and answers 422 UNABLE_TO_LOCATE.
+        UNKNOWN under FAULT, where only a manoeuvre explains the measurements, or without a bounded region; version 3.0.0 has no UNKNOWN
+        and answers 422 UNABLE_TO_LOCATE.
     """
     found = judged.a0.found
     bounded = found.count[row] > 0 and np.isfinite(found.covariance[row, : found.count[row], :2, :2]).all()
-    if judged.verdict[row] == int(Verdict.FAULT) or judged.conditions[row] & int(Condition.NO_ESTIMATE) or not bounded:
+    unplaced = int(Condition.NO_ESTIMATE | Condition.MANOEUVRE)
+    if judged.verdict[row] == int(Verdict.FAULT) or judged.conditions[row] & unplaced or not bounded:
         return Answer(UNKNOWN, None, float("nan"))
     lat, lon, weight = sample(_one(found, row))
     there = weight[0] > 0

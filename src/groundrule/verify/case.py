@@ -51,6 +51,8 @@ class Case:
         slot_trust: weakest trust of the slot's values, index into `TRUST` [slots].
         window_s: length of each window [n]. fixed: the terminal is declared not to move [n].
         calibration_m: sigma of the equipment delay [n]. min_elevation_deg: at which satellites serve.
+        manoeuvre_m_s2: sigma of accelerations that terminals of its kind have within a window, taken into account where measurements do
+            not fit each other, or the claim, without [n]; None: none have any.
     """
 
     batch: Batch
@@ -68,6 +70,7 @@ class Case:
     fixed: Flags
     calibration_m: Floats
     min_elevation_deg: float = -90.0
+    manoeuvre_m_s2: Floats | None = None
 
     @classmethod
     def of(

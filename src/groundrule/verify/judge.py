@@ -1,6 +1,7 @@
 """Judge: from a batch of looks and claims to verdicts, in columns.
 
-1. Solve all modes; test the residuals (T2). Where they fail: let the terminal move, then leave out one satellite at a time.
+1. Solve all modes; test the residuals (T2). Where they fail: let the terminal move, then let it manoeuvre, then leave out one satellite
+   at a time.
 2. Test the claim (T1, T3), and what could have been seen (minimal detectable offset).
 3. The same for each attacker class on what that attacker leaves honest; T4 and the feasible set against A2, the beam against A3.
 4. Conditions, verdict, assurance.
@@ -39,6 +40,10 @@ from groundrule.verify.zones import Zone, zone_chances
 Flags = NDArray[np.bool_]
 
 NETWORK, BOUND = TRUST.index("network"), TRUST.index("nonce_bound")
+_CALM = 0.1
+_MANOEUVRES = (_CALM, 1.0)
+"""Shares of the sigma of a platform's accelerations that are tried: wind and a swell of speed, which leave Doppler its weight; then turns,
+which take it, so that forged ranges would not be contradicted by it: then nothing is confirmed."""
 RESOLVED = 13.8
 """Difference in cost from which a second mode counts as excluded: chi-square 1e-3, 2 degrees of freedom."""
 
@@ -74,7 +79,7 @@ class Judgements:
         case: what was judged; its batch is the one in which terminals move and slots are left out as found necessary.
         settings: as given. a0: tests against A0, on which the verdict rests. classes: per class, None where not judged.
         verdict: [n]. conditions: [n]. verdicts: per class [n, 6]. class_conditions: [n, 6]. assurance: [n].
-        excluded: slot left out, -1 for none [n]. moving: velocity is estimated [n].
+        excluded: slot left out, -1 for none [n]. moving: velocity is estimated [n]. manoeuvre_m_s2: taken into account; 0: none [n].
         t4: by slot. t4_acts: slots on which T4 may act [slots]. feasible: of each terminal with a usable range; or None.
         zone_chance: [n, zones]. zones: their names. allowed: a p-value is allowed for the grade [n].
         grade: worst grade of the slots used [n]. trust: weakest trust of the slots used, -1 for none [n].
@@ -91,6 +96,7 @@ class Judgements:
     assurance: Ints
     excluded: Ints
     moving: Flags
+    manoeuvre_m_s2: Floats
     t4: OneSided
     t4_acts: Flags
     feasible: tuple[Feasible | None, ...]
@@ -108,6 +114,7 @@ class Judgements:
         """Positions that may stand for the terminal, whatever it claims: one mode, residuals fit, ellipse within d0."""
         blocking = (
             Condition.RESIDUAL | Condition.MODES | Condition.ELLIPSE | Condition.NO_ESTIMATE | Condition.WINDOW | Condition.UNTESTED
+            | Condition.MANOEUVRE
         )
         return np.asarray((self.conditions & int(blocking)) == 0)
 
@@ -152,9 +159,14 @@ def verify_batch(
     satellites = np.bincount(terminal[has_weight], minlength=n)
     allowance = _limits(case, settings, grade, satellites, has_weight, terminal)
     claims = (case.claim_lat, case.claim_lon)
-    found, batch, passes, excluded, moving = _fit(case, settings, allowance, satellites)
+    found, batch, passes, excluded, moving, manoeuvre = _fit(case, settings, allowance, satellites)
     case = replace(case, batch=batch)
     a0 = _judge(case, settings, found, passes, allowance)
+    case, a0, found = _doubted(case, settings, a0, allowance, moving & (satellites < 3), manoeuvre)
+    batch, passes = case.batch, a0.t2_passes
+    calm = _CALM * (np.zeros(n) if case.manoeuvre_m_s2 is None else case.manoeuvre_m_s2)
+    turned = np.where(manoeuvre > calm, int(Condition.MANOEUVRE), 0)
+    a0 = replace(a0, conditions=a0.conditions | turned)
     has_weight = _slots_with_weight(batch)
     grade = _worst(terminal, case.slot_grade, has_weight, n)
     trust = -_worst(terminal, -case.slot_trust, has_weight, n, none=1)
@@ -182,14 +194,14 @@ def verify_batch(
         ):
             one = _judge_class(case, other, found, settings, allowance)
             judged[which] = one
-            class_conditions[:, which] = one.conditions | np.where(fires_network, int(Condition.T4), 0)
+            class_conditions[:, which] = one.conditions | turned | np.where(fires_network, int(Condition.T4), 0)
         feasible, class_conditions[:, A2] = _against_a2(case, settings, t4, fires_bound, found)
         class_conditions[:, A3] = _against_a3(case)
     verdicts = decide(class_conditions)
     final = decide(conditions)
     return Judgements(
         case, settings, a0, tuple(judged), final, conditions, verdicts, class_conditions, assurance(verdicts, final, trust),
-        excluded, moving, t4, acts, feasible, chance, tuple(zone.name for zone in zones), allowance.allowed, grade, trust,
+        excluded, moving, manoeuvre, t4, acts, feasible, chance, tuple(zone.name for zone in zones), allowance.allowed, grade, trust,
     )
 
 
@@ -234,8 +246,8 @@ def _limits(case: Case, settings: Settings, grade: Ints, satellites: Ints, there
 
 def _fit(
     case: Case, settings: Settings, allowance: _Limits, satellites: Ints
-) -> tuple[Estimate, Batch, Flags, Ints, Flags]:
-    """Modes, the batch they were found on, whether residuals fit, the slot left out, whether it moves."""
+) -> tuple[Estimate, Batch, Flags, Ints, Flags, Floats]:
+    """Modes, the batch they were found on, whether residuals fit, the slot left out, whether it moves, and its manoeuvres."""
     n, batch = len(case), case.batch
     found = _solve(batch, case.start_lat, case.start_lon, settings)
     moving = batch.priors[:, lm.SV] > 0
@@ -258,11 +270,67 @@ def _fit(
             passes[rows[better]] = True
             moving = moving.copy()
             moving[rows[better]] = True
-    # 2. One satellite may be off.
+    # 2. A terminal that moves may have turned, braked or climbed.
+    manoeuvre = np.zeros(n)
+    if case.manoeuvre_m_s2 is not None:
+        rows = np.flatnonzero(~passes & moving & (case.manoeuvre_m_s2 > 0) & (satellites >= 2) & (found.count > 0))
+        for share in _MANOEUVRES:
+            rows = rows[~passes[rows]]
+            if not len(rows):
+                break
+            some = np.zeros(n)
+            some[rows] = share * case.manoeuvre_m_s2[rows]
+            again = _solve(batch.manoeuvring(some).take(rows), case.start_lat[rows], case.start_lon[rows], settings)
+            better = _passes(again, allowance.take(rows))
+            kept = rows[better]
+            if len(kept):
+                passes[kept] = True
+                manoeuvre[kept] = some[kept]
+                batch = batch.manoeuvring(np.where(passes & (some > 0), some, 0.0))
+                found = _put(found, again, rows, better, batch)
+    # 3. One satellite may be off.
     rows = np.flatnonzero(~passes & (satellites >= 3) & (found.count > 0))
     if len(rows):
         batch, found = _leave_one_out(case, batch, found, rows, passes, excluded, settings, allowance)
-    return found, batch, passes, excluded, moving
+    return found, batch, passes, excluded, moving, manoeuvre
+
+
+def _doubted(
+    case: Case, settings: Settings, a0: Judged, allowance: _Limits, moving: Flags, manoeuvre: Floats
+) -> tuple[Case, Judged, Estimate]:
+    """Ask of claims that T3 rejects whether a manoeuvre explains them: what a turn explains is not held against anybody.
+
+    Asked of terminals with two satellites at most: the residuals of three do not fit where there was a turn.
+
+    Returns the case, tests and estimate, with those of the terminals that are acquitted by it in `manoeuvre`, which is changed.
+    """
+    found = a0.found
+    if case.manoeuvre_m_s2 is None:
+        return case, a0, found
+    rejected = (a0.conditions & int(Condition.T3)) != 0
+    rows = np.flatnonzero(rejected & moving & (manoeuvre < case.manoeuvre_m_s2))
+    if not len(rows):
+        return case, a0, found
+    loose = case.batch.manoeuvring(np.where(np.isin(np.arange(len(case)), rows), case.manoeuvre_m_s2, 0.0))
+    part = replace(
+        case, batch=loose.take(rows), claim_lat=case.claim_lat[rows], claim_lon=case.claim_lon[rows],
+        claim_sigma_m=case.claim_sigma_m[rows],
+    )
+    fresh = _solve(part.batch, case.start_lat[rows], case.start_lon[rows], settings)
+    limits = allowance.take(rows)
+    again = _judge(part, settings, fresh, _passes(fresh, limits), limits)
+    better = (again.conditions & int(Condition.T3 | Condition.RESIDUAL)) == 0
+    if not better.any():
+        return case, a0, found
+    kept = rows[better]
+    manoeuvre[kept] = case.manoeuvre_m_s2[kept]
+    batch = case.batch.manoeuvring(np.where(np.isin(np.arange(len(case)), kept), case.manoeuvre_m_s2, 0.0))
+    found = _put(found, fresh, rows, better, batch)
+    changed: dict[str, np.ndarray] = {}
+    for name in ("t1", "t2", "t2_dof", "t2_threshold", "t2_passes", "t3", "threshold", "worst_offset_m", "conditions", "verdict"):
+        changed[name] = getattr(a0, name).copy()
+        changed[name][kept] = getattr(again, name)[better]
+    return replace(case, batch=batch), replace(a0, found=found, **changed), found
 
 
 def _leave_one_out(

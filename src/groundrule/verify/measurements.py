@@ -106,7 +106,7 @@ REASONS: dict[str, str] = {
 
 
 class Issue(NamedTuple):
-    """One row that is not used."""
+    """One row that is not used; `row` counts from 0, and people are told it from 1, as rows of observations."""
 
     row: int
     field: str
@@ -114,7 +114,7 @@ class Issue(NamedTuple):
     reason: str
 
     def __str__(self) -> str:
-        return f"row {self.row}: `{self.field}` is `{self.value}`: {REASONS[self.reason]}"
+        return f"row {self.row + 1}: `{self.field}` is `{self.value}`: {REASONS[self.reason]}"
 
 
 @dataclass(frozen=True, slots=True)

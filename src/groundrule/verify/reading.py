@@ -29,6 +29,9 @@ def read_measurements(path: Path) -> pa.Table:
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise InputError(f"{path}: measurements are not read from `{suffix or path.name}`", help="give " + ", ".join(SUFFIXES))
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "is not there"
+        raise InputError(f"{path}: {what}", help="name a file of measurements: " + ", ".join(SUFFIXES), file=str(path))
     try:
         if suffix == ".parquet":
             return pq.ParquetFile(path).read()

@@ -38,7 +38,7 @@ VERIFICATION_SCHEMA = pa.schema(
         pa.field("elements", pa.string(), metadata={"meaning": "digest of the elements that were loaded"}),
     ]
 )
-"""One verification. Numbers that are not there are null."""
+"""One verification. Numbers that are not there are null; a fault has no place, since any would be made up."""
 
 
 def to_table(found: Sequence[Report], *, elements: str | None = None) -> pa.Table:
@@ -49,7 +49,7 @@ def to_table(found: Sequence[Report], *, elements: str | None = None) -> pa.Tabl
     """
     rows = []
     for report in found:
-        best = report.modes[0] if report.modes else None
+        best = report.places[0] if report.places else None
         scale = math.sqrt(5.991464547)
         rows.append(
             {
@@ -65,10 +65,10 @@ def to_table(found: Sequence[Report], *, elements: str | None = None) -> pa.Tabl
                 "sigma_minor_m": _finite(best.minor_95_m / scale) if best else None,
                 "azimuth_deg": _finite(best.azimuth_deg) if best else None,
                 "alternatives": [
-                    {"lat_deg": mode.lat_deg, "lon_deg": mode.lon_deg, "weight": mode.weight} for mode in report.modes[1:]
+                    {"lat_deg": mode.lat_deg, "lon_deg": mode.lon_deg, "weight": mode.weight} for mode in report.places[1:]
                 ],
                 "usable": report.usable,
-                "distance_m": _finite(report.distance_m) or 0.0,
+                "distance_m": (_finite(report.distance_m) or 0.0) if best else 0.0,
                 "mdo_m": _finite(report.worst_offset_m),
                 "speed_m_s": _finite(report.speed_m_s),
                 "speed_sigma_m_s": _finite(report.speed_sigma_m_s),

@@ -69,7 +69,7 @@ class Satellite:
 
     Attributes:
         catalogue, name: as in the elements. used: False with `why` where it was left out.
-        grade, source, epoch_ns, age_s: of its elements. rows: of the input. trust: weakest of them.
+        grade, source, epoch_ns, age_s: of its elements. rows: of the input, from 0. trust: weakest of them.
         cost: what it adds to the cost at the estimate; cost_at_claim: at the claim. excess_m, excess_sigma_m: T4.
         position_m: at the middle of its looks [ECEF]; range_m: measured then, or not-a-number.
         track: ground points below it at its looks, at most nine (latitude, longitude) [degree].
@@ -148,6 +148,11 @@ class Report:
     feasible_furthest_m: float
     feasible_edge: tuple[tuple[float, float], ...]
 
+    @property
+    def places(self) -> tuple[Mode, ...]:
+        """Places that may be shown: none where the measurements contradict each other, since any place would be made up."""
+        return () if self.verdict == Verdict.FAULT.word else self.modes
+
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON values: numbers that are not there are null, times are RFC 3339."""
         return {
@@ -200,7 +205,8 @@ class Report:
                 {
                     "satellite": one.catalogue, "name": one.name, "used": one.used, "why": one.why or None, "grade": one.grade,
                     "source": one.source, "epoch": format_instant(one.epoch_ns), "age_h": round(one.age_s / 3600, 3),
-                    "rows": list(one.rows), "trust": one.trust, "cost": _number(one.cost), "cost_at_claim": _number(one.cost_at_claim),
+                    "rows": [row + 1 for row in one.rows], "trust": one.trust,
+                    "cost": _number(one.cost), "cost_at_claim": _number(one.cost_at_claim),
                     "excess_m": _number(one.excess_m), "excess_sigma_m": _number(one.excess_sigma_m),
                 }
                 for one in self.satellites
@@ -308,6 +314,7 @@ def _report(
         "priors": {
             "height_m": prior[lm.H0], "height_sigma_m": prior[lm.SH], "delay_sigma_m": prior[lm.SD], "frequency_sigma_m_s": prior[lm.SF],
             "cell_sigma_m": prior[lm.SC], "velocity_sigma_m_s": prior[lm.SV], "clock_sigma_s": prior[lm.STAU],
+            "manoeuvre_m_s2": float(judged.manoeuvre_m_s2[row]),
         },
         "feasible_furthest_m": one.furthest_m if one is not None else math.nan,
         "feasible_edge": tuple(zip(one.lat_deg.tolist(), one.lon_deg.tolist(), strict=True)) if one is not None else (),
@@ -449,18 +456,23 @@ _CLASS_WORDS = {
 def _words(made: dict[str, Any], conditions: tuple[Condition, ...], mattered: str) -> str:
     """The explanation in a few sentences."""
     modes, out = made["modes"], []
-    if modes and math.isfinite(modes[0].major_95_m):
-        best = modes[0]
-        north, east = "N" if best.lat_deg >= 0 else "S", "E" if best.lon_deg >= 0 else "W"
-        where = f"{abs(best.lat_deg):.4f}° {north}, {abs(best.lon_deg):.4f}° {east}"
-        out.append(f"Radio places it at {where}, 95 % ellipse {best.major_95_m:,.0f} × {best.minor_95_m:,.0f} m")
-        if math.isfinite(made["distance_m"]):
-            out[-1] += f", {made['distance_m'] / 1e3:,.1f} km from the claim"
-        out[-1] += "."
-        if len(modes) > 1 and Condition.MODES in conditions:
-            out.append(f"{len(modes)} places explain the measurements; none is preferred.")
+    if Condition.RESIDUAL in conditions:
+        out.append("Radio gives no place.")
+    elif len(modes) > 1 and Condition.MODES in conditions:
+        out.append(f"Radio gives no single place: {len(modes)} places explain the measurements; none is preferred.")
+    elif not modes or not math.isfinite(modes[0].major_95_m):
+        out.append("Radio gives no place: no position with a bound can be found.")
     else:
-        out.append("No position with a bound can be given.")
+        best = modes[0]
+        ellipse = f"95 % ellipse {best.major_95_m:,.0f} × {best.minor_95_m:,.0f} m"
+        if made["usable"]:
+            north, east = "N" if best.lat_deg >= 0 else "S", "E" if best.lon_deg >= 0 else "W"
+            out.append(f"Radio places it at {abs(best.lat_deg):.4f}° {north}, {abs(best.lon_deg):.4f}° {east}, {ellipse}")
+            if math.isfinite(made["distance_m"]):
+                out[-1] += f", {made['distance_m'] / 1e3:,.1f} km from the claim"
+            out[-1] += "."
+        else:
+            out.append(f"Radio gives no place that can be used ({ellipse}).")
     word = made["verdict"].upper()
     if conditions:
         out.append(f"{word}: " + "; ".join(MEANING[condition] for condition in conditions) + ".")
@@ -471,8 +483,10 @@ def _words(made: dict[str, Any], conditions: tuple[Condition, ...], mattered: st
         )
     if made["assurance"] not in {"none", "beam_only"}:
         out.append(f"It stands against {_CLASS_WORDS[made['assurance']]}.")
-    if made["moving"] and math.isfinite(made["speed_sigma_m_s"]):
+    if made["usable"] and made["moving"] and math.isfinite(made["speed_sigma_m_s"]):
         out.append(f"Speed {made['speed_m_s']:.1f} ± {made['speed_sigma_m_s']:.1f} m/s.")
+    if made["priors"]["manoeuvre_m_s2"] > 0:
+        out.append(f"It turned, braked or climbed: accelerations of {made['priors']['manoeuvre_m_s2']:g} m/s² are allowed for.")
     out.append(f"What mattered most: {mattered}.")
     if made["grade"] in {"B supplemental", "C raw"}:
         out.append(f"Grade {made['grade']}: judged by a table of measured errors of public elements, not by chi-square.")

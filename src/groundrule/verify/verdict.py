@@ -53,10 +53,11 @@ class Condition(IntFlag):
     FEASIBLE = 1 << 11
     NO_BEAM = 1 << 12
     CLASS = 1 << 13
+    MANOEUVRE = 1 << 14
 
 
 MEANING: dict[Condition, str] = {
-    Condition.RESIDUAL: "the measurements contradict each other, and leaving out one satellite does not repair it",
+    Condition.RESIDUAL: "the measurements contradict each other, and neither a manoeuvre nor leaving out one satellite repairs it",
     Condition.T3: "even the nearest tolerated place to the claim is rejected, over all modes",
     Condition.T4: "a range is too short for the claim, and delay can only be added",
     Condition.MODES: "more than one place explains the measurements",
@@ -69,6 +70,7 @@ MEANING: dict[Condition, str] = {
     Condition.NO_CLAIM: "there is no claimed position near that time",
     Condition.FEASIBLE: "places further than the tolerated distance from the claim cannot be excluded",
     Condition.NO_BEAM: "no serving cell is known",
+    Condition.MANOEUVRE: "the measurements fit only a terminal that turned, braked or climbed meanwhile; forged ones could look the same",
     Condition.CLASS: "against this class nothing measured counts: its trust flag is missing",
 }
 """One sentence for each condition."""
@@ -78,7 +80,7 @@ _INCONSISTENT = Condition.T3 | Condition.T4
 _AMBIGUOUS = Condition.MODES | Condition.ZONE
 _INSUFFICIENT = (
     Condition.ELLIPSE | Condition.OFFSET | Condition.WINDOW | Condition.UNTESTED | Condition.NO_ESTIMATE | Condition.NO_CLAIM
-    | Condition.FEASIBLE | Condition.NO_BEAM | Condition.CLASS
+    | Condition.FEASIBLE | Condition.NO_BEAM | Condition.CLASS | Condition.MANOEUVRE
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -136,7 +137,8 @@ def test_calm_towns_beside_a_jammed_area_are_spared(patchy: WitnessFleet) -> Non
     hit, alone = states(suspend(patchy.table, found)), states(suspend(patchy.table, found.table))
     at = (patchy.table.column("observed_at").to_numpy() - START_NS) / S
     during = (at > 1_290) & (at < 1_500)
-    assert hit[patchy.inside & during].mean() > 0.97
+    lost = patchy.table.column("lat_deg").is_null().to_numpy()
+    assert hit[patchy.inside & during & lost].mean() > 0.98
     outside = ~patchy.inside & during
     assert hit[outside].sum() < 0.85 * alone[outside].sum()
 
@@ -208,6 +210,59 @@ def test_one_account_less_than_needed_never_suspends_and_the_number_needed_does(
     assert needed >= test.colluders + honest  # never without half of those who are there
     assert attack(honest, needed - 1, kind=kind).table.num_rows == 0
     assert attack(honest, needed + 1, kind=kind).table.num_rows > 0
+
+
+def test_who_is_not_served_at_home_suspends_nothing_and_spares_nothing() -> None:
+    """Twenty terminals of twenty holders that are denied where they stay lose their positions; beside them six that are served."""
+    rows = still(26, 60)
+    lose(rows, names(0, 20), 750.0)
+    accounts = {f"t-{i:04d}": f"a-{i}" for i in range(26)}
+    asked: list[tuple[str, float, float]] = []
+
+    def served(terminals: Sequence[str], lat: np.ndarray, lon: np.ndarray, at_ns: int) -> np.ndarray:
+        assert at_ns > START_NS
+        asked.extend(zip(terminals, lat.tolist(), lon.tolist(), strict=True))
+        return np.array([name not in names(0, 20) for name in terminals])
+
+    assert find(table_of(rows), accounts=accounts).table.num_rows > 0
+    assert find(table_of(rows), accounts=accounts, served=served).table.num_rows == 0
+    assert {round(lon, 3) for _, _, lon in asked} == {33.0}
+    assert all(abs(lat - 48.0 - 1e-5 * int(name[2:])) < 1e-5 for name, lat, _ in asked)
+    # Where all of them are served the area is suspended as before, in whatever batches the rows come.
+    def everybody(terminals: Sequence[str], *_: object) -> np.ndarray:
+        return np.ones(len(terminals), bool)
+
+    whole = find(table_of(rows), accounts=accounts, served=everybody)
+    assert whole.table.num_rows > 0
+    parts = InterferenceWatch(accounts=accounts, served=everybody)
+    given = in_order(table_of(rows))
+    for first in range(0, len(given), 97):
+        parts.update(given.slice(first, 97))
+    parts.finish()
+    assert key(parts.anomalies()) == key(whole)
+
+
+def test_a_calm_terminal_at_its_home_is_spared_in_a_coarse_cell_that_others_suspended() -> None:
+    """Terminals of five places lose their positions; one alone in a sixth place of the same coarse cell keeps its own, one moves about."""
+    places = [(48.0, 33.0), (48.25, 33.0), (48.0, 33.4), (48.25, 33.4), (48.5, 33.2)]
+    rows = [row for k, (lat, lon) in enumerate(places) for row in still(6, 70, first=100 * k, lat=lat, lon=lon)]
+    lose(rows, set().union(*(names(100 * k, 100 * k + 6) for k in range(5))), 750.0)
+    alone, mover = still(1, 70, first=900, lat=48.12, lon=33.2), still(1, 70, first=901, lat=48.12, lon=33.2)
+    for k, row in enumerate(mover):
+        row["lat_deg"] = 48.12 + 0.0005 * k * (k > 30)
+        row["lat_deg"] += 0.03 * (k % 2) * (k > 50)
+    table = table_of(rows + alone + mover)
+    accounts = {f"t-{i:04d}": f"a-{i}" for i in range(1_000)}
+    found = find(table, accounts=accounts)
+    coarse = set(resolution_of(found.table.column("h3_cell").to_numpy()).tolist()) - {5}
+    assert coarse
+    answered = [row for row in suspend(in_order(table), found).to_pylist() if row["gnss_state"] == "suspended"]
+    assert "t-0900" not in {row["terminal_id"] for row in answered}
+    assert {"t-0000", "t-0901"} <= {row["terminal_id"] for row in answered}
+    # A verification that contradicts it is a sign of its own.
+    contradicted = in_order(table).append_column("radio", pa.array([{"verdict": "inconsistent"}] * len(table)))
+    again = suspend(contradicted, found).to_pylist()
+    assert "t-0900" in {row["terminal_id"] for row in again if row["gnss_state"] == "suspended"}
 
 
 def test_many_terminals_of_few_accounts_are_few() -> None:

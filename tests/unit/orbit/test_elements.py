@@ -110,7 +110,9 @@ def test_constellations_stand_side_by_side() -> None:
 @pytest.mark.parametrize(
     ("name", "constellation"),
     [("STARLINK-1008", "starlink"), ("ONEWEB-0001", "oneweb"), ("Iridium 100", "iridium"), ("NAVSTAR 43 (USA 132)", "gps"),
-     ("ISS (ZARYA)", "other"), ("", "other")],
+     ("ISS (ZARYA)", "other"), ("", "other"), ("STARLINK (generated)", "starlink-generated"),
+     ("ONEWEB 1-01-01 (generated)", "oneweb-generated"), ("STARLINK-GEN2 1-01-01 (generated)", "starlink-gen2-generated"),
+     ("(generated)", "other")],
 )  # fmt: skip
 def test_names_tell_constellations(name: str, constellation: str) -> None:
     assert constellation_of(name) == constellation

@@ -20,6 +20,7 @@ from groundrule.rules.model import RadioPosition
 from groundrule.rules.reference import decide_one, row_of
 from groundrule.rules.text import read_rulebook
 from groundrule.store.home import Home
+from groundrule.verify.records import VERIFICATION_SCHEMA
 from late_delivery import deliver
 from radio_rows import RADIO_BOOK, radio, verified
 from small_home import (
@@ -112,6 +113,34 @@ def test_a_contradicted_claim_is_judged_where_radio_places_it(template: Home) ->
     for change in ({"assurance": "a0"}, {"distance_m": 20_050.0}, {"distance_m": None}, {"verdict": "insufficient"}):
         judge, found = judged(template, observation("guest", 0, 5, 5, radio={**said, **change}))
         assert rules_of(judge, found) == ["default"]
+
+
+def test_a_contradiction_holds_between_measurements_as_long_as_the_rulebook_says(template: Home) -> None:
+    """Measured each ten minutes: the answer must not change back without a new fact."""
+    said = radio(-300, 2.5, 2.5, "inconsistent", distance_m=1_100_000.0, speed_m_s=0.0, speed_sigma_m_s=0.5)
+    seen = observation("car", 0, 5, 15, radio=said)
+    judge, found = judged(template, seen)
+    assert POSITION_SOURCES[found.motion.source[0]] == "gnss"
+    held = RADIO_BOOK.replace("max_age_s: 120", "max_age_s: 120, hold_inconsistent_s: 600")
+    judge, found = judged(template, seen, book=held)
+    assert (found.motion.lat_deg[0], found.motion.lon_deg[0]) == (2.5, 2.5)
+    assert rules_of(judge, found) == ["closed-zone"]
+    # Not longer than it says, and nothing but a contradiction.
+    for late in (radio(-601, 2.5, 2.5, "inconsistent", distance_m=1.1e6), radio(-300, 5, 15, "consistent")):
+        _, found = judged(template, observation("car", 0, 5, 15, radio=late, gnss_state="lost"), book=held)
+        assert POSITION_SOURCES[found.motion.source[0]] == "gnss"
+
+
+def test_a_run_counts_what_is_judged_by_its_claim_again() -> None:
+    whole = [
+        {"terminal_id": name, "t_ref_ns": T0, "conditions": [], "words": "", "model": "", **radio(0, 5.0, 5.0, verdict)}
+        for name, verdict in (("car", "inconsistent"), ("van", "consistent"))
+    ]
+    made = Attendance(pa.Table.from_pylist(whole, schema=VERIFICATION_SCHEMA), held_s=600.0)
+    rows = [observation(name, at, 5.0, 5.0) for at in (60, 500, 700) for name in ("car", "van", "guest")]
+    seen = pa.concat_tables(made.attend([table(rows)]))
+    assert [each is not None for each in seen.column("radio").to_pylist()] == [True, True, False, True, False, False, False, False, False]
+    assert (made.attached, made.lapsed) == (3, 1)
 
 
 def test_a_place_that_radio_gives_is_verified_and_one_that_it_only_contradicts_is_not(template: Home) -> None:

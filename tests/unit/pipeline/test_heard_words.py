@@ -78,7 +78,13 @@ def test_they_are_said_in_the_language_of_the_reader(home: Home, language: str, 
             "2 places explain the measurements",
         ),
         ({"distance_m": None}, "radio places it near Abuja (AT)"),
-        ({"sigma_major_m": None, "usable": False}, "radio places it 533 km away, near Abuja (AT)"),
+        ({"sigma_major_m": None}, "radio places it 533 km away, near Abuja (AT)"),
+        # What may not be used is not told as if it could: not even where an older file has numbers.
+        ({"verdict": "insufficient", "usable": False}, "claims to be near Lagos (AT); radio gives no place"),
+        (
+            {"verdict": "fault", "usable": False, "alternatives": [{"lat_deg": 1.0, "lon_deg": 2.0, "weight": 0.5}]},
+            "claims to be near Lagos (AT); radio gives no place",
+        ),
     ],
 )
 def test_every_finding_has_its_words(home: Home, change: dict[str, Any], words: str) -> None:

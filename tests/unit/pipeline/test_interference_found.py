@@ -26,13 +26,18 @@ from groundrule.pipeline.interference import (
     published,
     read_verifications,
     watch,
+    watch_home,
     witnesses_of,
+    witnesses_of_home,
     words_of,
 )
+from groundrule.pipeline.runs import Inputs, decide
+from groundrule.pipeline.verifying import Attendance
 from groundrule.simulate.witness_fleet import Trouble, WitnessFleet, witness_fleet
 from groundrule.store.home import Home
 from groundrule.store.registers import Registers
-from small_home import RECORDED, register
+from small_home import RECORDED, observation, register
+from small_home import table as observations
 
 START_NS = 1_780_272_000_000_000_000
 MINUTE = 60_000_000_000
@@ -88,6 +93,40 @@ def test_witnesses_are_established_holders_with_active_accounts(home: Home) -> N
     assert mine == {"a": "party p", "b": "party p", "unknown age": "account 3"}
     assert witnesses["car"] == witnesses["train"] == "party p1"
     assert "late payer" not in witnesses  # whose account is suspended
+
+
+def test_terminals_that_the_register_marks_are_no_witnesses(home: Home) -> None:
+    register(home, "parties", "party_id,screening\np,clear\nq,listed\n")
+    register(home, "accounts", "account_id,party_id,state\n1,p,active\n2,q,active\n")
+    register(
+        home, "terminals",
+        "terminal_id,account_id,registration,cell_state\ngood,1,registered,enabled\nplain,1,,\nrevoked,1,revoked,\noff,1,,disabled\nlisted,2,,\n",
+    )  # fmt: skip
+    with Registers.open(home) as registers:
+        mine = set(witnesses_of(registers, RECORDED)) & {"good", "plain", "revoked", "off", "listed"}
+    assert mine == {"good", "plain"}
+
+
+@pytest.mark.parametrize("registered", [False, True])
+def test_nine_terminals_that_are_denied_do_not_suspend_the_area_that_denies_them(home: Home, registered: bool) -> None:
+    """In the closed zone a terminal needs a pass. Sixteen residents without one lose their positions together, and stay denied."""
+    n, steps, lost_from = 16, 70, 55
+    register(home, "accounts", "account_id,party_id,state\n" + "".join(f"own-{i},p{i},active\n" for i in range(n)))
+    register(home, "terminals", "terminal_id,account_id\n" + "".join(f"t{i:02d},own-{i}\n" for i in range(n)))
+    if registered:
+        lines = "".join(f"pass,t{i:02d},active,p{i},individual\n" for i in range(n))
+        register(home, "list_entries", "list_id,terminal_id,state,holder,legal_class\n" + lines)
+    rows = [
+        observation(f"t{i:02d}", 15 * k + i / 100, *((None, None) if k >= lost_from else (2.5 + 0.0005 * i, 2.5)))
+        for k in range(steps) for i in range(n)
+    ]  # fmt: skip
+    attendance = Attendance(witnesses=lambda at_ns: witnesses_of_home(home, at_ns))
+    inputs = Inputs(batches=iter([observations(rows)]), files=list, rejected=dict)
+    with home.writer():
+        decide(home, inputs, recorded_at_ns=RECORDED, attendance=attendance)
+    assert (attendance.suspended > 0) is registered
+    # The same question of the home's history.
+    assert (watch_home(home).suspended > 0) is registered
 
 
 # --- publishing -------------------------------------------------------------------------------------------------------

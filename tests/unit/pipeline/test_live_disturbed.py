@@ -29,8 +29,11 @@ N, STEPS, LOST_FROM = 30, 70, 55
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    home = sh.make_home(tmp_path_factory.mktemp("disturbed") / "template")
-    sh.register(home, "terminals", "terminal_id,account_id\n" + "".join(f"t{i:02d},own-{i}\n" for i in range(N)))
+    home, known = sh.make_home(tmp_path_factory.mktemp("disturbed") / "template", registers=False), sh.T0 - 3_600 * NS_PER_S
+    accounts = "".join(f"own-{i},p{i},active\n" for i in range(N))
+    sh.register(home, "accounts", "account_id,party_id,state\n" + accounts, recorded_at=known)
+    terminals = "".join(f"t{i:02d},own-{i}\n" for i in range(N))
+    sh.register(home, "terminals", "terminal_id,account_id\n" + terminals, recorded_at=known)
     return home
 
 
@@ -100,6 +103,17 @@ def test_what_is_written_is_suspended_as_one_watch_over_the_stream_says(live: Li
     assert written["t29", step(STEPS - 1).column("observed_at")[29].as_py()]
     assert live.status().counters["differences"] == 0
     assert live.status().counters["suspended"] == sum(wanted.values())
+    assert {check.name: check.ok for check in live.status().checks}["interference"]
+
+
+def test_who_is_denied_at_home_speaks_for_no_area(live: Live, clock: Clock) -> None:
+    """The same terminals in the closed zone, for which none of them has a pass."""
+    for k in range(STEPS):
+        table = step(k)
+        lat = pc.if_else(pc.is_valid(table["lat_deg"]), pc.subtract(table["lat_deg"], 2.5), table["lat_deg"])
+        lon = pc.if_else(pc.is_valid(table["lon_deg"]), pc.subtract(table["lon_deg"], 2.5), table["lon_deg"])
+        submit(live, clock, k, table.set_column(2, "lat_deg", lat).set_column(3, "lon_deg", lon))
+    assert not any(suspended(stored(live)).values())
     assert {check.name: check.ok for check in live.status().checks}["interference"]
 
 

@@ -25,7 +25,7 @@ from groundrule.pipeline.live.desk import Live
 from groundrule.pipeline.live.heard import EACH_KEPT, RadioMemory
 from groundrule.pipeline.live.words import Words
 from groundrule.pipeline.replaying import replay
-from groundrule.pipeline.verifying import attach, verify_measurements
+from groundrule.pipeline.verifying import RadioAges, attach, verify_measurements
 from groundrule.records import OBSERVATION_SCHEMA
 from groundrule.store.home import Home
 from groundrule.store.orbits import save_elements
@@ -276,11 +276,11 @@ def test_the_memory_attaches_what_whole_tables_would(seed: int) -> None:
         observed = newest + rng.integers(0, 60, n) * NS_PER_S
         said = {"terminal_id": pa.array([f"t{int(x)}" for x in rng.integers(0, 8, n)]), "observed_at": pa.array(observed)}
         rows = pa.table([said.get(each.name, pa.nulls(n, each.type)) for each in OBSERVATION_SCHEMA], schema=OBSERVATION_SCHEMA)
-        want = attach(rows, _one_of_each(pa.concat_tables(kept)), max_age_s=120.0)
-        got = memory.attach(rows, None, 120.0)
+        want = attach(rows, _one_of_each(pa.concat_tables(kept)), max_age_s=120.0, held_s=600.0)
+        got = memory.attach(rows, None, RadioAges(120.0, 600.0))
         assert got.column("radio").combine_chunks().equals(want.column("radio").combine_chunks())
         chosen = rng.random(n) < 0.5
-        part = memory.attach(rows, chosen, 120.0).column("radio").to_pylist()
+        part = memory.attach(rows, chosen, RadioAges(120.0, 600.0)).column("radio").to_pylist()
         assert part == [each if mine else None for each, mine in zip(want.column("radio").to_pylist(), chosen.tolist(), strict=True)]
 
 

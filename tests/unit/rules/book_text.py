@@ -42,7 +42,7 @@ rules:
     tier: plan
     who: {account_country: NO, software: {below: "2025.01.01"}, list: {id: vip, state: [none, revoked]}}
     what: {stay: {abroad: {elapsed_days: {above: 60}}}, altitude_m: {at_least: 0, below: 3000}}
-    unless: [{any: [{quota: ok}, {not: {signals: clone}}]}]
+    unless: [{any: [{quota: ok}, {not: {signals: cloned_identity}}]}]
     outcome: restrict
     reason: roam_restricted
     authority: {basis: "terms of service (invented)", illustrative: true}

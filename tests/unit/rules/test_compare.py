@@ -7,7 +7,7 @@ from books_small import SMALL
 
 from groundrule.instant import parse_instant
 from groundrule.rules.compare import compare
-from groundrule.rules.text import read_rulebook
+from groundrule.rules.text import read_rulebook, write_rulebook
 
 
 def _changes(old: str, new: str, *, text: str = SMALL, **kwargs):
@@ -109,3 +109,14 @@ def test_added_and_removed_rules_are_told_whole():
     assert [change.sentence for change in compare(old, new)] == [f"zone: added: {words}"]
     assert [change.sentence for change in compare(new, old)] == [f"zone: removed: {words}"]
     assert [change.kind for change in compare(new, old)] == ["removed"]
+
+
+def test_a_threshold_of_a_detector_is_part_of_the_rulebook_and_of_its_digest():
+    stated = SMALL.replace("claims:\n", "detection: {drone_flight: {least_km_h: 90}}\nclaims:\n", 1)
+    book = read_rulebook(stated)
+    assert book.detection == (("drone_flight", (("least_km_h", 90.0),)),)
+    assert book.digest != read_rulebook(SMALL).digest
+    assert [str(change) for change in compare(read_rulebook(SMALL), book)] == [
+        "* detection drone_flight least_km_h: as shipped → 90"
+    ]
+    assert read_rulebook(write_rulebook(book)).digest == book.digest

@@ -251,7 +251,7 @@ def test_latches_come_from_the_state_of_the_terminal() -> None:
 
 
 def test_signals_are_sets() -> None:
-    rules = book("what: {signals: [clone, convoy], verdict: inconsistent}")
+    rules = book("what: {signals: [cloned_identity, convoy], verdict: inconsistent}")
     seen = {"signals": frozenset({"convoy", "other"}), "verdict": "inconsistent"}
     assert decide(rules, categories=seen).outcome == Outcome.DENY
     assert decide(rules, categories={**seen, "signals": frozenset()}).outcome == Outcome.SERVE

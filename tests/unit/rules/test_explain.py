@@ -136,7 +136,7 @@ def test_no_owner_of_the_shipped_rulebook_reads_a_threshold_or_a_rule_id():
     world = load_rulebook("world-2026")
     text = (resources.files("groundrule.rules") / "books" / "world-2026.cases.yaml").read_text(encoding="utf-8")
     explainer = Explainer(world)
-    signals = {"drone_motion", "dormant_then_active", "spoofed_position", "border_crossing"}
+    signals = {"drone_flight", "dormant_at_front", "spoofed_position", "border_crossing"}
     for case in read_cases(world, text):
         found = explainer.explain(case.situation, audience="owner", distances=lambda _: 1234.0)
         shown = found.as_text()

@@ -25,6 +25,7 @@ def with_assumption(text: str) -> str:
     [
         ("{use_when: [suspended, lost, inconsistent], max_age_s: 60}", RadioPosition(("inconsistent", "lost", "suspended"), 60.0)),
         ("{use_when: lost}", RadioPosition(("lost",), 120.0)),
+        ("{use_when: lost, hold_inconsistent_s: 900}", RadioPosition(("lost",), 120.0, 900.0)),
         ("{use_when: [inhibited, inhibited]}", RadioPosition(("inhibited",), 120.0)),
     ],
 )
@@ -46,6 +47,8 @@ def test_it_is_read_and_written_back_the_same(text: str, wanted: RadioPosition) 
         ("{use_when: lost, max_age_s: 0}", "max_age_s"),
         ("{use_when: lost, max_age_s: 7200}", "max_age_s"),
         ("{use_when: lost, max_age: 60}", "max_age"),
+        ("{use_when: lost, hold_inconsistent_s: 60}", "hold_inconsistent_s"),
+        ("{use_when: lost, hold_inconsistent_s: 90000}", "hold_inconsistent_s"),
         ("always", "radio_position"),
     ],
 )
@@ -59,6 +62,9 @@ def test_a_comparison_says_what_changes() -> None:
     one, other = read_rulebook(SMALL), read_rulebook(with_assumption("{use_when: [lost, suspended]}"))
     lines = [change.sentence for change in compare(one, other) if change.subject == "assumption"]
     assert lines == ["assumption radio_position: never → when lost, suspended, at most 120 s old"]
+    held = read_rulebook(with_assumption("{use_when: [lost, suspended], hold_inconsistent_s: 600}"))
+    [line] = [change.sentence for change in compare(other, held) if change.subject == "assumption"]
+    assert line.endswith("at most 120 s old, inconsistent held for 600 s")
 
 
 def test_the_new_words_are_closed_and_their_doubts_have_names() -> None:

@@ -65,7 +65,8 @@ def test_an_address_is_whose_it_was_then_and_what_is_none_is_set_aside(tmp_path:
         assert len(set(RegisterTimeline.load(registers, recorded_at_ns=2).epoch_of(np.array([0, first, first + 2 * DAY])))) == 1
 
 
-def test_who_may_use_the_other_registers_may_use_this_one_after_an_upgrade(place: Place, tmp_path: Path) -> None:
+@pytest.mark.parametrize("table", ["addresses", "account_links"])
+def test_who_may_use_the_other_registers_may_use_this_one_after_an_upgrade(place: Place, tmp_path: Path, table: str) -> None:
     if not place.is_postgres:
         pytest.skip("SQLite has no roles")
     home = Home.create(tmp_path / "home", registers=place.address())
@@ -73,18 +74,32 @@ def test_who_may_use_the_other_registers_may_use_this_one_after_an_upgrade(place
     with engine.begin() as connection:
         migrations.run(connection, VERSIONS[1])
         for statement in role_statements(home.registers_url):
-            if "addresses" not in statement:
+            if "addresses" not in statement and "account_links" not in statement:
                 connection.exec_driver_sql(statement)
         for role, right in (("service", "INSERT, SELECT"), ("reader", "SELECT")):
             connection.exec_driver_sql(f"GRANT {right} ON parties TO groundrule_{role}")
     migrations.upgrade(home.registers_url)
     with engine.connect() as connection:
         def may(who: str, what: str) -> bool:
-            return bool(connection.scalar(sa.text(f"SELECT has_table_privilege('groundrule_{who}', 'addresses', '{what}')")))
+            return bool(connection.scalar(sa.text(f"SELECT has_table_privilege('groundrule_{who}', '{table}', '{what}')")))
 
         assert [may("service", each) for each in ("SELECT", "INSERT", "UPDATE", "DELETE")] == [True, True, False, False]
         assert [may("reader", each) for each in ("SELECT", "INSERT")] == [True, False]
-        owner = "SELECT relowner::regrole::text FROM pg_class WHERE oid = 'addresses'::regclass"
+        owner = f"SELECT relowner::regrole::text FROM pg_class WHERE oid = '{table}'::regclass"
         assert connection.scalar(sa.text(owner)) == "groundrule_owner"
-        column = "SELECT has_column_privilege('groundrule_service', 'addresses', 'superseded_at', 'UPDATE')"
+        column = f"SELECT has_column_privilege('groundrule_service', '{table}', 'superseded_at', 'UPDATE')"
         assert connection.scalar(sa.text(column))
+
+
+def test_how_a_holder_is_reached_is_kept_as_a_digest_and_never_as_it_is(tmp_path: Path) -> None:
+    home = Home.create(tmp_path / "home")
+    digest = "ab" * 32
+    file = tmp_path / "links.csv"
+    file.write_text(f"account_id,payer_id,dealer_id,contact\nacc-a,p1,d1,{digest.upper()}\nacc-b,p1,,+380441234567\n", encoding="utf-8")
+    with home.writer(), Registers.open(home) as registers:
+        report = import_register(
+            registers, "account_links", file, recorded_at_ns=1, actor="test", rejected_folder=home.rejected,
+        )  # fmt: skip
+        assert (report.inserted, report.rejected) == (1, 1)
+        (row,) = registers.rows("account_links", valid_at_ns=5)
+        assert (row["account_id"], row["payer_id"], row["dealer_id"], row["contact"]) == ("acc-a", "p1", "d1", digest)

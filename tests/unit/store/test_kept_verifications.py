@@ -9,7 +9,7 @@ import pytest
 
 from groundrule.errors import InputError, IntegrityError
 from groundrule.instant import NS_PER_S
-from groundrule.store import verifications as store
+from groundrule.store.findings import Batch, Findings
 from groundrule.store.home import Home
 from groundrule.store.verifications import (
     batches,
@@ -132,14 +132,14 @@ def test_small_files_go_into_one_and_nothing_is_lost(home: Home) -> None:
 def test_a_file_that_went_into_another_while_it_was_read_is_found_there(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     for at in range(3):
         write_verifications(home, pa.Table.from_pylist([row("a", 60 * at)]))
-    real, listed = store.batches, []
+    real, listed = Findings.batches, []
 
-    def listing(place: Home) -> list[store.Batch]:
-        found = real(place)
+    def listing(kind: Findings, place: Home) -> list[Batch]:
+        found = real(kind, place)
         if not listed:
             listed.append(found)
-            store.gather_small(place, least=2)
+            gather_small(place, least=2)
         return found
 
-    monkeypatch.setattr(store, "batches", listing)
+    monkeypatch.setattr(Findings, "batches", listing)
     assert told(read_verifications(home)) == [("a", 0), ("a", 60), ("a", 120)]

@@ -31,7 +31,7 @@ from groundrule.areas.overlap import Region, around
 from groundrule.instant import NS_PER_S, format_instant
 from groundrule.pipeline.live import Live
 from groundrule.pipeline.live.located import Located, located
-from groundrule.pipeline.verifying import oldest_used_s
+from groundrule.pipeline.verifying import oldest_used
 
 WAIT_S: Final = 30.0
 MaxAge = Annotated[int, msgspec.Meta(ge=0, description="Oldest position that will do [s]; absent is any, 0 is one of this moment.")]
@@ -182,7 +182,7 @@ def _located(live: Live, terminal: str, max_age: int | msgspec.UnsetType, now_ns
     """
     position = live.last_positions([terminal]).result(WAIT_S).get(terminal)
     oldest = None if isinstance(max_age, msgspec.UnsetType) else now_ns - max_age * NS_PER_S
-    fresh_s = oldest_used_s(live.basis.rulebook.assumptions)
+    fresh_s = oldest_used(live.basis.rulebook.assumptions).plain_s
     place = located(position, live.measuring.memory.latest(terminal, until_ns=now_ns), fresh_s)
     if oldest is not None and place is not None and place.at_ns < oldest:
         place = place.claimed if place.claimed is not None and place.claimed.at_ns >= oldest else None

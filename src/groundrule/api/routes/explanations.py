@@ -103,6 +103,8 @@ class Explanation(msgspec.Struct, omit_defaults=True):
         relief: what would have to differ.
         also: rules that would still deny.
         areas, position: where the terminal was.
+        speed_m_s: how fast it moved, as far as that was known [m/s].
+        alt_m: the height that it reported [m].
         heard: what radio and satellite navigation say of the observation, in words.
         verification: id of the verification that was attached to it (`/v1/verifications/{id}`).
         not_in_history_yet: it was answered a moment ago and is in no run yet; its receipt follows.
@@ -134,6 +136,8 @@ class Explanation(msgspec.Struct, omit_defaults=True):
     also: list[str] | None = None
     areas: list[AreaHit] | None = None
     position: Position | None = None
+    speed_m_s: float | None = None
+    alt_m: float | None = None
     heard: list[str] | None = None
     verification: str | None = None
     not_in_history_yet: bool = False
@@ -252,6 +256,8 @@ def _explained(found: Found, reader: Audience, live: Live) -> Explanation:
     made.areas = [AreaHit(name, names.get(name, name), word, round(p, 4)) for name, word, p in found.areas]
     if not math.isnan(found.lat_deg):
         made.position = Position(found.lat_deg, found.lon_deg)
+    made.speed_m_s = None if math.isnan(found.speed_m_s) else round(found.speed_m_s, 2)
+    made.alt_m = None if math.isnan(found.alt_m) else round(found.alt_m, 1)
     made.heard = list(said.heard) or None
     if found.radio is not None and found.radio.get("inputs"):
         made.verification = str(found.radio["inputs"]).removeprefix("sha256:")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections import OrderedDict
 from concurrent.futures import wait
 from typing import Annotated, Any, Final, Literal
 
@@ -14,6 +12,7 @@ from litestar import Response, get
 from litestar.params import Parameter, QueryParameter
 from litestar.types import ControllerRouterHandler
 
+from groundrule.api.drawings import Drawings, Form, drawn_as
 from groundrule.api.given import GivenLive, GivenPrincipal, GivenService
 from groundrule.api.principal import Principal
 from groundrule.api.problems import Refused
@@ -26,8 +25,6 @@ from groundrule.pipeline.live import Live
 
 WAIT_S: Final = 2.0
 """How long an answer waits for a span that is being watched [s]."""
-PICTURES_KEPT: Final = 8
-DRAW_S: Final = 20.0
 INTERNAL: Final = "interference:internal"
 """Who holds it sees every cell and number; all others, what could be published."""
 
@@ -98,15 +95,9 @@ def interference(
     )
 
 
-def _drawn_as(form: Literal["png", "svg"]) -> dict[str, Any]:
-    kind = "image/png" if form == "png" else "image/svg+xml"
-    schema = {"type": "string", "contentMediaType": kind}
-    return {"responses": {"200": {"description": "The map", "content": {kind: {"schema": schema}}}}}
-
-
 @get(
     "/v1/interference/map.png", summary="The map of a span as PNG",
-    opt={"permission": "interference:read", "openapi": _drawn_as("png")},
+    opt={"permission": "interference:read", "openapi": drawn_as("png", "The map")},
 )  # fmt: skip
 async def png(
     live: GivenLive, service: GivenService, principal: GivenPrincipal, from_: From = None, until: Until = None
@@ -117,7 +108,7 @@ async def png(
 
 @get(
     "/v1/interference/map.svg", summary="The map of a span as SVG",
-    opt={"permission": "interference:read", "openapi": _drawn_as("svg")},
+    opt={"permission": "interference:read", "openapi": drawn_as("svg", "The map")},
 )  # fmt: skip
 async def svg(
     live: GivenLive, service: GivenService, principal: GivenPrincipal, from_: From = None, until: Until = None
@@ -138,43 +129,28 @@ def _shown(found: Found, principal: Principal) -> tuple[pa.Table, bool]:
     return published(found.anomalies.table), False
 
 
-_PICTURES: Final[OrderedDict[tuple[int, bool, str], tuple[Found, bytes]]] = OrderedDict()
-_DRAWING = threading.Lock()
+_PICTURES: Final = Drawings(kept=8)
 
 
-def _picture(watching: Watching, principal: Principal, form: Literal["png", "svg"]) -> Response[bytes]:
+def _picture(watching: Watching, principal: Principal, form: Form) -> Response[bytes]:
     wait([watching.future], WAIT_S)
     if not watching.future.done():
         raise Refused(503, "the span is being watched", headers={"Retry-After": "5"}, help="ask again in 5 s", code="busy")
     found = watching.future.result()
     table, internal = _shown(found, principal)
-    if not _DRAWING.acquire(timeout=DRAW_S):
-        raise Refused(503, "other pictures are being drawn", headers={"Retry-After": "20"}, help="ask again in 20 s", code="busy")
-    try:
-        key = (id(found), internal, form)
-        kept = _PICTURES.get(key)
-        if kept is None or kept[0] is not found:
-            kept = _PICTURES[key] = (found, _draw(table, found, watching, form, internal=internal))
-            while len(_PICTURES) > PICTURES_KEPT:
-                _PICTURES.popitem(last=False)
-    finally:
-        _DRAWING.release()
-    kind = "image/png" if form == "png" else "image/svg+xml"
-    name = f'attachment; filename="interference-{format_instant(watching.until_ns)[:10]}.{form}"'
-    return Response(kept[1], media_type=kind, headers={"Content-Disposition": name})
-
-
-def _draw(table: pa.Table, found: Found, watching: Watching, form: str, *, internal: bool) -> bytes:
-    from groundrule.evidence.interference_map import picture_of_interference  # noqa: PLC0415 - slow to load, and only this draws
-
     rows = table.to_pylist()
     cells = len({row["h3_cell"] for row in rows})
     kind = "internal: every cell" if internal else f"cells with at least {MIN_TERMINALS} troubled terminals of {MIN_OWNERS} holders"
+    title = f"Interference with satellite navigation: {cells:,} cells"
     span = f"{format_instant(watching.from_ns)} to {format_instant(watching.until_ns)}"
-    return picture_of_interference(
-        rows, form, title=f"Interference with satellite navigation: {cells:,} cells",
-        subtitle=f"{span} · {found.terminals:,} terminals watched · {kind}",
-    )  # fmt: skip
+    subtitle = f"{span} · {found.terminals:,} terminals watched · {kind}"
+
+    def draw() -> bytes:
+        from groundrule.evidence.interference_map import picture_of_interference  # noqa: PLC0415 - slow to load, and only this draws
+
+        return picture_of_interference(rows, form, title=title, subtitle=subtitle)
+
+    return _PICTURES.response((title, subtitle, str(rows)), form, f"interference-{format_instant(watching.until_ns)[:10]}", draw)
 
 
 HANDLERS: Final[tuple[ControllerRouterHandler, ...]] = (interference, png, svg)

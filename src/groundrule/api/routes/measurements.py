@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import io
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
 import pyarrow as pa
 from litestar import Request, Response, post
-from litestar.params import HeaderParameter
 from litestar.types import ControllerRouterHandler
 
-from groundrule.api.batches import ARROW, read_batch
+from groundrule.api.batches import ARROW, MAX_BODY, SHORT_BODY, Key, batch_document, read_batch
 from groundrule.api.given import GivenLive, GivenPrincipal
-from groundrule.api.routes.observations import MAX_BODY, SHORT_BODY
 from groundrule.instant import format_instant
 from groundrule.pipeline.live.measuring import Measured
 from groundrule.verify.measurements import KINDS, TRUST
@@ -63,44 +61,7 @@ _ANSWER: Final = {
         "taken_before": {"type": "boolean"},
     },
 }  # fmt: skip
-_DOCUMENT: Final = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "oneOf": [
-                        {
-                            "type": "object", "required": ["rows"], "additionalProperties": False,
-                            "properties": {"rows": {"type": "array", "items": _MEASUREMENT}},
-                        },
-                        {
-                            "type": "object", "required": ["columns"], "additionalProperties": False,
-                            "properties": {
-                                "columns": {
-                                    "type": "object", "required": ["terminal_id", "observed_at", "kind"],
-                                    "additionalProperties": {"type": "array"},
-                                }
-                            },
-                        },
-                    ]
-                },
-                "example": msgspec.json.decode(_SAMPLE),
-            },
-            ARROW: {"schema": {"type": "string", "contentMediaType": ARROW}},
-        },
-    },
-    "responses": {
-        "200": {
-            "description": "Verified; the verifications are durable",
-            "content": {"application/json": {"schema": _ANSWER}, ARROW: {"schema": {"type": "string"}}},
-        },
-    },
-}  # fmt: skip
-
-Key = Annotated[
-    str | None, HeaderParameter(name="Idempotency-Key", max_length=255, description="The same batch with the same key is taken once.")
-]
+_DOCUMENT: Final = batch_document(_MEASUREMENT, sample=_SAMPLE, answer=_ANSWER, told="Verified; the verifications are durable")
 
 
 @post(

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import pyarrow as pa
 from litestar import Request, Response, post
-from litestar.params import HeaderParameter
 from litestar.types import ControllerRouterHandler
 
-from groundrule.api.batches import ARROW, FEW, answers_as_arrow, answers_as_json, read_batch
+from groundrule.api.batches import (
+    ARROW,
+    FEW,
+    MAX_BODY,
+    SAMPLE,
+    SHORT_BODY,
+    Key,
+    answers_as_arrow,
+    answers_as_json,
+    batch_document,
+    read_batch,
+)  # fmt: skip
 from groundrule.api.given import GivenLive, GivenService
 from groundrule.api.principal import Principal
 from groundrule.api.state import Service
 from groundrule.pipeline.live import Answered
-
-MAX_BODY: Final = 64 << 20
-SHORT_BODY: Final = 16 << 10
-"""Bodies that are read where they arrive [bytes]."""
 
 _OBSERVATION: Final = {
     "type": "object",
@@ -36,6 +42,8 @@ _OBSERVATION: Final = {
         "course_deg": {"type": ["number", "null"]},
         "country_reported": {"type": ["string", "null"]},
         "software_version": {"type": ["string", "null"]},
+        "gnss_state": {"enum": ["normal", "lost", "inhibited", None], "description": "what the terminal says of its satellite navigation"},
+        "served": {"type": ["boolean", "null"], "description": "did the network carry traffic for it since its last observation?"},
     },
 }
 _TEXTS: Final = {"type": "array", "items": {"type": "string"}}
@@ -69,39 +77,7 @@ _ANSWERS: Final = {
         "taken_before": {"type": "boolean"},
     },
 }  # fmt: skip
-_LIST: Final = {"type": "array"}
-
-
-def _one_of(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "required": [name], "additionalProperties": False, "properties": {name: schema}}
-
-
-_DOCUMENT: Final = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "oneOf": [
-                        _one_of("rows", {"type": "array", "items": _OBSERVATION}),
-                        _one_of("columns", {"type": "object", "required": ["terminal_id", "observed_at"], "additionalProperties": _LIST}),
-                    ]
-                }
-            },
-            ARROW: {"schema": {"type": "string", "contentMediaType": ARROW}},
-        },
-    },
-    "responses": {
-        "200": {
-            "description": "Decided; what was stored is durable",
-            "content": {"application/json": {"schema": _ANSWERS}, ARROW: {"schema": {"type": "string"}}},
-        },
-    },
-}  # fmt: skip
-
-Key = Annotated[
-    str | None, HeaderParameter(name="Idempotency-Key", max_length=255, description="The same batch with the same key is taken once.")
-]
+_DOCUMENT: Final = batch_document(_OBSERVATION, sample=SAMPLE, answer=_ANSWERS, told="Decided; what was stored is durable")
 
 
 @post(

@@ -29,7 +29,7 @@ from groundrule.store.home import Home
 from groundrule.store.register_import import ImportReport, import_register
 from groundrule.store.registers import POLICY_KINDS, Registers
 
-Kind = Literal["terminals", "accounts", "parties", "plans", "programmes", "lists", "list_entries", "addresses"]
+Kind = Literal["terminals", "accounts", "parties", "plans", "programmes", "lists", "list_entries", "addresses", "account_links"]
 Value = str | float | int | bool | None
 MAX_BODY: Final = 64 << 20
 REJECTED_SHOWN: Final = 100

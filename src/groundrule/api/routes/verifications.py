@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
@@ -13,6 +11,7 @@ from litestar import Response, get
 from litestar.params import Parameter, QueryParameter
 from litestar.types import ControllerRouterHandler
 
+from groundrule.api.drawings import Drawings, Form, drawn_as
 from groundrule.api.given import GivenLive, GivenPrincipal
 from groundrule.api.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
 from groundrule.api.paths import id_of, missing
@@ -34,9 +33,6 @@ LISTED: Final = (
 )  # fmt: skip
 LOOKED_AT: Final = 20_000
 """Rows that are read for one page at most; a reader who sees few of them goes on with the cursor."""
-PICTURES_KEPT: Final = 16
-DRAW_S: Final = 20.0
-"""How long a picture waits for those before it [s]: one is drawn at a time."""
 _SCALE_95: Final = math.sqrt(5.991464547)
 
 Id = Annotated[str, Parameter(max_length=200, description="Digest of what the verification rests on, as lists give it.")]
@@ -163,15 +159,9 @@ def verification_(
     return told(made, wanted)
 
 
-def _drawn_as(form: Literal["png", "svg"]) -> dict[str, Any]:
-    kind = "image/png" if form == "png" else "image/svg+xml"
-    schema = {"type": "string", "contentMediaType": kind}
-    return {"responses": {"200": {"description": "The picture", "content": {kind: {"schema": schema}}}}}
-
-
 @get(
     "/v1/verifications/{verification:str}/picture.png", sync_to_thread=True, summary="The picture of one verification as PNG",
-    opt={"permission": "verifications:draw", "openapi": _drawn_as("png")},
+    opt={"permission": "verifications:draw", "openapi": drawn_as("png", "The picture")},
 )  # fmt: skip
 def png(live: GivenLive, principal: GivenPrincipal, verification: Id) -> Response[bytes]:
     """Draw ground tracks, range circles, ellipse, claim and other places."""
@@ -180,36 +170,23 @@ def png(live: GivenLive, principal: GivenPrincipal, verification: Id) -> Respons
 
 @get(
     "/v1/verifications/{verification:str}/picture.svg", sync_to_thread=True, summary="The picture of one verification as SVG",
-    opt={"permission": "verifications:draw", "openapi": _drawn_as("svg")},
+    opt={"permission": "verifications:draw", "openapi": drawn_as("svg", "The picture")},
 )  # fmt: skip
 def svg(live: GivenLive, principal: GivenPrincipal, verification: Id) -> Response[bytes]:
     """Draw ground tracks, range circles, ellipse, claim and other places."""
     return _picture(live, sight_of(live, principal), verification, "svg")
 
 
-_PICTURES: Final[OrderedDict[tuple[str, str], bytes]] = OrderedDict()
-_DRAWING = threading.Lock()
+_PICTURES: Final = Drawings(kept=16)
 
 
-def _picture(live: Live, sight: Sight, verification: str, form: Literal["png", "svg"]) -> Response[bytes]:
+def _picture(live: Live, sight: Sight, verification: str, form: Form) -> Response[bytes]:
     row = _found(live, sight, verification)
     if not row.get("report"):
         raise Refused(404, "of this verification only the verdict was kept", code="missing", help="there is nothing to draw")
     text: str = row["report"]
-    key = (text, form)
-    if not _DRAWING.acquire(timeout=DRAW_S):
-        raise Refused(503, "other pictures are being drawn", headers={"Retry-After": "20"}, help="ask again in 20 s", code="busy")
-    try:
-        drawn = _PICTURES.get(key)
-        if drawn is None:
-            drawn = _PICTURES[key] = picture_of(report_of_json(text), form)
-            while len(_PICTURES) > PICTURES_KEPT:
-                _PICTURES.popitem(last=False)
-    finally:
-        _DRAWING.release()
-    kind = "image/png" if form == "png" else "image/svg+xml"
-    name = f'attachment; filename="verification-{row["inputs"].removeprefix("sha256:")[:16]}.{form}"'
-    return Response(drawn, media_type=kind, headers={"Content-Disposition": name})
+    name = f"verification-{row['inputs'].removeprefix('sha256:')[:16]}"
+    return _PICTURES.response(text, form, name, lambda: picture_of(report_of_json(text), form))
 
 
 def _found(live: Live, sight: Sight, verification: str) -> dict[str, Any]:

@@ -48,7 +48,8 @@ _OWN_ENGLISH = frozenset({
     ("made_by_exception", "exempt"), ("hinge_register", "exempt"), ("unknown_entered", "exempt"),
     ("rule_exempts", "limit"), ("rule_exempts", "exempt"), ("rule_altered", "before"), ("rule_altered", "after"),
 })  # fmt: skip
-"""Values that Groundrule itself says in English: (phrase, value). They stay so in every language, and are marked."""
+"""Values that Groundrule itself says in English: (phrase, value). They stay so in every language, and are marked; but where a phrase has
+the same value as `NAME_LANGUAGE`, that stands in this language instead."""
 _NAMES_INSIDE = frozenset({("act_refused", "sentence"), ("entry_no_effect", "sentence"), ("not_enacted_because", "why")})
 """Of these, sentences that name parties and objects by their ids."""
 _TO_THE_SECOND = frozenset({
@@ -138,8 +139,11 @@ class Words:
             at = slot.end()
             name, choices = slot[1], slot[2]
             value = values[name]
+            own = values.get(f"{name}_{self.language}")
             if choices is not None:
                 yield Piece(self.forms.choose(value if isinstance(value, int) else 0, choices.split("|")))
+            elif isinstance(own, str) and (key, name) in _OWN_ENGLISH:
+                yield Piece(visible(own), "free")  # said in this language, too, by the same words
             else:
                 yield from self._value(key, name, value, names)
         if at < len(template):

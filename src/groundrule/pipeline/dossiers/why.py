@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from groundrule.errors import GroundruleError
 from groundrule.evidence.dossier import DecisionRow, Phrase, Standing, Times, Value
+from groundrule.evidence.render.words import LANGUAGES
 from groundrule.instant import NS_PER_S, format_instant
 from groundrule.pipeline.dossiers.acts import Said
 from groundrule.pipeline.dossiers.bench import Bench
@@ -49,6 +50,11 @@ class Explaining:
         self._nearest[row.last_ns] = found.explanation.nearest
         return found
 
+    def heard(self, bench: Bench, terminal_id: str, row: DecisionRow, language: str) -> tuple[str, ...]:
+        """Return what radio says of an answer, in another language."""
+        found = explain_terminal(bench.home, terminal_id, at_ns=row.last_ns, bases=self.basis, language=language)
+        return found.explanation.heard
+
     def nearest(self, row: DecisionRow) -> tuple[NearMiss, ...]:
         """Return the rules that came nearest to an answer that was explained; empty for another."""
         return self._nearest.get(row.last_ns, ())
@@ -79,8 +85,10 @@ def why_of(
             at = Times(observed_at_ns=row.last_ns)
             said.append(Said(Phrase("why_not_explained", {"error": error.message}), Standing.UNKNOWN, at, ("integrity",)))
             continue
-        said += _explained(bench, found, row, held.get(row.rulebook))
         explanation = found.explanation
+        others = [language for language in LANGUAGES if language != explanation.say.language] if explanation.heard else []
+        heard = {language: explaining.heard(bench, terminal_id, row, language) for language in others}
+        said += _explained(bench, found, row, held.get(row.rulebook), heard)
         cited |= {(row.rulebook, each.rule_id) for each in explanation.applied}
         cited |= {(row.rulebook, each.rule_id) for each in explanation.nearest}
     if until_ns is None and not rows:
@@ -167,7 +175,9 @@ def leaves(condition: Condition) -> Iterator[Condition]:
         yield condition
 
 
-def _explained(bench: Bench, found: Found, row: DecisionRow, held: Reign | None) -> Iterator[Said]:
+def _explained(
+    bench: Bench, found: Found, row: DecisionRow, held: Reign | None, heard: Mapping[str, tuple[str, ...]]
+) -> Iterator[Said]:
     explanation, at = found.explanation, Times(observed_at_ns=found.observed_at_ns)
     outcome: dict[str, Value] = {"at": format_instant(row.last_ns), "outcome": f"code:{found.outcome}", "reason": reason_of(row)}
     yield Said(Phrase("why_answer", outcome), Standing.RECORDED, at)
@@ -183,8 +193,9 @@ def _explained(bench: Bench, found: Found, row: DecisionRow, held: Reign | None)
     for item in explanation.applied[:10]:
         for finding in item.findings:
             yield Said(Phrase("why_finding", {"rule": item.rule_id, "finding": finding}), Standing.INFERENCE, at)
-    for line in explanation.heard:
-        yield Said(Phrase("why_heard", {"heard": line}), Standing.INFERENCE, at)
+    for place, line in enumerate(explanation.heard):
+        said: dict[str, Value] = {"heard": line, **{f"heard_{language}": lines[place] for language, lines in heard.items()}}
+        yield Said(Phrase("why_heard", said), Standing.INFERENCE, at)
     for miss in explanation.nearest:
         gaps = "; ".join(each.words for each in miss.gaps)
         values: dict[str, Value] = {"rule": miss.rule_id, "title": miss.title, "gaps": gaps}

@@ -120,6 +120,16 @@ class Announcer:
             self._rows += len(changes.ids)
             self._ready.notify_all()
 
+    def say_log(self, ledger: HomeLedger, since: int) -> int:
+        """Queue what came into the log since a size of it; return the size now, or `since` where it cannot be read."""
+        try:
+            found, size = log_events(ledger, since)
+        except GroundruleError as error:
+            _LOG.warning("the log could not be read for its events", exc_info=error)
+            return since
+        self.say(*found)
+        return size
+
     def subscribe(self, callback: Subscriber) -> Callable[[], None]:
         """Have a function called with each event once it is stored; returns what ends that."""
         with self._ready:

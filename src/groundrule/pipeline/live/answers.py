@@ -179,6 +179,7 @@ class LiveSettings:
         event_rows: most events that are kept.
         check_every_s: how often health is looked at [s].
         interference: look for areas where satellite navigation is disturbed, and suspend positions there.
+        detection: look for terminals that are not what they claim to be; signals count for what comes after.
     """
 
     commit_every_s: float = 60.0
@@ -193,6 +194,7 @@ class LiveSettings:
     event_rows: int = 2_000_000
     check_every_s: float = 15.0
     interference: bool = True
+    detection: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ from groundrule.pipeline.overlay import NO_OVERLAY, Overlay
 from groundrule.pipeline.private_records import evaluator_digest
 from groundrule.pipeline.publishing import last_seq
 from groundrule.pipeline.snapshots import carry_over, load_state, replayed_state
-from groundrule.pipeline.verifying import oldest_used_s
+from groundrule.pipeline.verifying import oldest_used
 from groundrule.store.area_store import current_areas_digest
 from groundrule.store.home import Home
 from groundrule.store.policy import in_force
@@ -136,7 +136,7 @@ class Bench:
         frontier: latest known observation of each terminal [ns; MIN_NS if none].
         stamp: what is decided under; `decided_at_ns` is when it was loaded.
         lock: taken while last answers change.
-        oldest_radio_s: how old a verification may be that an observation gets [s].
+        radio_ages: how old a verification may be that an observation gets.
     """
 
     def __init__(self, home: Home, clock: Callable[[], int]) -> None:
@@ -171,7 +171,7 @@ class Bench:
             self._generation = self.answers.begin(judge, self._writer)
         self._rules = self.rule_numbers(basis.overlay.rule_names(basis.rulebook))
         self._default = len(basis.rulebook.rules)
-        self.oldest_radio_s = oldest_used_s(basis.rulebook.assumptions)
+        self.radio_ages = oldest_used(basis.rulebook.assumptions)
         self.frontier = np.zeros(0, np.int64)
         self.grow()
         self.stamp = Stamp(
@@ -463,7 +463,7 @@ class Bench:
         """Return the last answers of all terminals; the same object while nothing changes."""
         with self.lock:
             if self._view is None or self._view.version != self.answers.version:
-                self._view = self.answers.view(self.judge.basis.registers.ids_of)
+                self._view = self.answers.view(self.judge.basis.registers)
             return self._view
 
 

@@ -307,8 +307,8 @@ class _Watcher:
         evidence: dict[int, int] = {}
         lists: dict[int, int] = {}
         made: dict[str, list[Any]] = {
-            name: [] for name in ("observed_at", "decided_at", "valid_until", "lat", "lon", "answer", "kind", "klass", "where", "evidence",
-                                  "epoch")
+            name: [] for name in ("observed_at", "decided_at", "valid_until", "lat", "lon", "speed", "answer", "kind", "klass", "where",
+                                  "evidence", "epoch")
         }  # fmt: skip
         for row in known:
             judged, at = self._held[row]
@@ -321,6 +321,7 @@ class _Watcher:
                 "valid_until": decided.valid_until[at],
                 "lat": judged.motion.lat_deg[at],
                 "lon": judged.motion.lon_deg[at],
+                "speed": judged.motion.speed_m_s[at],
                 "answer": int(decided.outcome[at]) << 3 | int(decided.state[at]),
                 "kind": kinds[id(judged)][at],
                 "klass": classes.setdefault(decided.classes[int(decided.klass[at])], len(classes)),

@@ -14,7 +14,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
 from itertools import chain
@@ -29,12 +29,13 @@ from groundrule.instant import NS_PER_S
 from groundrule.pipeline.home_ledger import HomeLedger, has_ledger
 from groundrule.pipeline.judge import Basis
 from groundrule.pipeline.live.acting import Acts
-from groundrule.pipeline.live.announcing import Announcer, Subscriber, log_events
+from groundrule.pipeline.live.announcing import Announcer, Subscriber
 from groundrule.pipeline.live.answers import Answered, Brief, Check, LastPositions, LiveSettings, LiveStatus
 from groundrule.pipeline.live.bench import Bench, Fresh
 from groundrule.pipeline.live.claims import claims_in
 from groundrule.pipeline.live.commands import Command, failed_future, log_what_is_due, run_command
 from groundrule.pipeline.live.committing import Chunk, Committer, Done, Work
+from groundrule.pipeline.live.detection import LiveDetection
 from groundrule.pipeline.live.disturbed import Disturbances
 from groundrule.pipeline.live.fleet_view import FleetView
 from groundrule.pipeline.live.health import Health
@@ -70,10 +71,13 @@ class Live:
         events: what happened; any thread may read it.
         settings: how it works.
         measuring: takes measurements; observations that come after its answer are decided with what they say.
+        detection: looks for signals behind the answers; None where nobody looks.
+        beside: further checks for the status, of whoever works beside the desk.
     """
 
     def __init__(self, home: Home, clock: Callable[[], int], settings: LiveSettings) -> None:
         self.home, self.settings, self._clock = home, settings, clock
+        self.beside: list[Callable[[], Check]] = []
         self._stack = ExitStack()
         self._waiting = Waiting(settings, lambda rows: self._taker.count(refused_busy=rows))
         self._committing: Future[Done] | None = None
@@ -183,6 +187,10 @@ class Live:
         """Have a function called with each event, on the thread that stores them; returns what ends that."""
         return self._announcer.subscribe(callback)
 
+    def reject(self, rows: Mapping[str, int]) -> None:
+        """Count rows that were set aside before they came here, by reason; the next manifest names them."""
+        self._taker.reject(rows)
+
     def announce(self, *events: Event) -> None:
         """Store further events, of whoever works beside the desk, and tell subscribers."""
         self._announcer.say(*events)
@@ -199,14 +207,13 @@ class Live:
             Check("basis", not self._in_force.fault, self._in_force.fault),
             Check("events", not lost, lost),
             Check("verifications", not self.measuring.fault, self.measuring.fault),
-            Check("interference", not self._taker.watch_fault, self._taker.watch_fault),
+            *self._taker.checks(),
             self._committer.second.check(),
             *seen.checks,
+            *(each() for each in self.beside),
         )
         taker = self._taker
-        with taker.lock:
-            counters = dict(taker.counters)
-        counters |= self._committer.second.counters() | self.measuring.counters
+        counters = taker.counted() | self._committer.second.counters() | self.measuring.counters
         counters |= {"events_dropped": self._announcer.dropped, "events_failed": self._announcer.failed}
         now = self._clock()
         pending = taker.pending + (0 if self._in_run is None else self._in_run.stored)
@@ -232,10 +239,10 @@ class Live:
     def _start(self) -> None:
         home, stack = self.home, self._stack
         stack.enter_context(home.writer())
-        crash = found_after_crash(home)
-        self._ledger, why = self._open_ledger()
         self.events = EventLog.open(home)
         stack.callback(self.events.close)
+        crash = found_after_crash(home, self.events)
+        self._ledger, why = self._open_ledger()
         self._announcer = Announcer(self.events, self.settings, self._clock)
         stack.callback(self._announcer.close)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="commit")
@@ -245,7 +252,7 @@ class Live:
         self._health = Health(home, self._ledger, self._clock, why)
         self._committer = Committer(home, self._ledger, self._clock, self._rule_numbers)
         self._bench = Bench(home, self._clock)
-        others = commit_others(crash, self._committer, self._bench)
+        others = commit_others(crash, self._committer, self._bench, self.events)
         if others:
             self._bench = Bench(home, self._clock)
         restore_answers(home, self._bench)
@@ -256,10 +263,12 @@ class Live:
         self._damaged = crash.damaged
         self.measuring = Measuring(home, self.events, self.settings, self._clock, self._claims)
         stack.callback(self.measuring.close)
+        self.detection = LiveDetection(home, self._clock, self._bench, self._announcer) if self.settings.detection else None
         self._taker = Taker(
             self._bench, self._writer, self._health, self._announcer, self.events, self.settings, self._clock, self.measuring.memory,
-            Disturbances(home, self._clock) if self.settings.interference else None,
+            Disturbances(home, self._clock, lambda: self._bench.judge) if self.settings.interference else None, self.detection,
         )  # fmt: skip
+        stack.callback(self._taker.close)
         self._taker.count(torn_segments=crash.torn, damaged_segments=len(crash.damaged), recovered_rows=others)
         for segment in crash.left:
             for _, frame in read_frames(segment.path):
@@ -469,21 +478,12 @@ class Live:
 
     def _say_log(self) -> None:
         """Announce what came into the log."""
-        if self._ledger is None:
-            return
-        try:
-            found, self._log_size = log_events(self._ledger, self._log_size)
-        except GroundruleError as error:
-            _LOG.warning("the log could not be read for its events", exc_info=error)
-            return
-        self._announcer.say(*found)
+        if self._ledger is not None:
+            self._log_size = self._announcer.say_log(self._ledger, self._log_size)
 
     def _unstored(self) -> Unstored:
-        basis, work = self._bench.judge.basis, [] if self._in_run is None else self._in_run.chunks
-        return Unstored(
-            [*work, *self._taker.work.chunks], basis.rulebook.digest, basis.areas.digest, basis.registers.digest,
-            self._bench.loaded_at_ns, basis.overlay,
-        )  # fmt: skip
+        work = [] if self._in_run is None else self._in_run.chunks
+        return Unstored.under(self.basis, [*work, *self._taker.work.chunks], self._bench.loaded_at_ns)
 
     def _claims(self, ids: pa.Array, first_ns: int, last_ns: int) -> pa.Table:
         """Return what terminals claimed; on the measuring thread."""

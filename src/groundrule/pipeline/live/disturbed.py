@@ -23,7 +23,9 @@ from groundrule.detect.interference import InterferenceWatch, in_order
 from groundrule.errors import GroundruleError
 from groundrule.instant import NS_PER_DAY, NS_PER_S, format_instant
 from groundrule.pipeline.interference import witnesses_of_home
+from groundrule.pipeline.judge import Judge
 from groundrule.pipeline.manifests import runs
+from groundrule.pipeline.standing import Standing
 from groundrule.records import OBSERVATION_SCHEMA
 from groundrule.store.history import day_files
 from groundrule.store.home import Home
@@ -48,13 +50,14 @@ class Disturbances:
     Args:
         home: whose registers say who holds which terminal, and whose history is learnt at the start.
         clock: gives the time [ns, UTC].
+        judge: gives the desk's judge, which says who is served where it is at home, and may be a witness; None asks nobody.
 
     Attributes:
         watch: what is known.
         fault: why holders or history could not be read, or empty: then nobody is a witness, or those before.
     """
 
-    def __init__(self, home: Home, clock: Callable[[], int]) -> None:
+    def __init__(self, home: Home, clock: Callable[[], int], judge: Callable[[], Judge] | None = None) -> None:
         self._home, self._clock = home, clock
         self.fault, self._broken = "", False
         self._heard: deque[pa.Table] = deque()
@@ -64,7 +67,11 @@ class Disturbances:
         self._read_ns = clock()
         self._reading: threading.Thread | None = None
         self._fresh: Callable[[Sequence[str]], Sequence[str | None]] | None = None
-        self.watch = InterferenceWatch(accounts=self._holders(), number=TerminalIndex().add)
+        index = TerminalIndex()
+        self.watch = InterferenceWatch(
+            accounts=self._holders(), number=index.add, served=None if judge is None else Standing(judge),
+            named=lambda numbers: index.take(numbers).to_pylist(),
+        )  # fmt: skip
         self._restore()
 
     def suspend(self, rows: pa.Table, chosen: NDArray[np.bool_] | None) -> tuple[pa.Table, int]:

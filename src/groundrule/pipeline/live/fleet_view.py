@@ -7,7 +7,7 @@ last answer is from it; it gives up its judge, and all that is big, when the jud
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
@@ -22,8 +22,9 @@ from groundrule.pipeline.decisions import ENGINE, STATE_WORDS, DecisionWriter
 from groundrule.pipeline.judge import Judge, Judged
 from groundrule.records import AREA_HIT_TYPE, DECISION_SCHEMA, OUTCOME_WORDS, REASON_TYPE
 from groundrule.rules.classes import DecisionClass
-from groundrule.rules.evidence import AreaFact, Membership
+from groundrule.rules.evidence import AreaFact, Membership, Profile
 from groundrule.store.terminal_index import TerminalIndex
+from groundrule.store.timeline import Epoch, RegisterTimeline
 
 COLUMNS: Final[dict[str, Any]] = {
     "seen": (np.bool_, False),
@@ -32,6 +33,7 @@ COLUMNS: Final[dict[str, Any]] = {
     "valid_until": (np.int64, 0),
     "lat": (np.float64, np.nan),
     "lon": (np.float64, np.nan),
+    "speed": (np.float32, np.nan),
     "answer": (np.uint8, 255),
     "kind": (np.uint8, 0),
     "klass": (np.int32, -1),
@@ -51,6 +53,7 @@ class FleetView:
         version: grows whenever something changes.
         ids: terminal ids (text, shape (n,)).
         lat_deg, lon_deg: resolved position [degree; NaN unknown].
+        speed_m_s: best single value of the speed at that time [m/s; NaN unknown; float32].
         outcome: `Outcome` as answered (uint8).
         state: index into `decisions.STATE_WORDS` (uint8).
         kind: `TerminalClass` (uint8).
@@ -61,12 +64,15 @@ class FleetView:
         where: place of each terminal, a code of its generation (int32).
         generation: which generation that is (int32).
         places: distinct places of each generation.
+        register_rows: row of each terminal in the registers (int64).
+        registered: the registers as they hold now.
     """
 
     version: int
     ids: pa.StringArray
     lat_deg: NDArray[np.float64]
     lon_deg: NDArray[np.float64]
+    speed_m_s: NDArray[np.float32]
     outcome: NDArray[np.uint8]
     state: NDArray[np.uint8]
     kind: NDArray[np.uint8]
@@ -78,6 +84,8 @@ class FleetView:
     where: NDArray[np.int32]
     generation: NDArray[np.int32]
     places: Mapping[int, Sequence[tuple[AreaFact, ...] | None]]
+    register_rows: NDArray[np.int64]
+    registered: Epoch
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -98,6 +106,22 @@ class FleetView:
                 known = values[: int(codes.max()) + 1]
                 hit = np.array([any(fact.id in areas for fact in facts or ()) for facts in known], bool)
                 found[mine] = hit[codes]
+        return found
+
+    @cached_property
+    def profile(self) -> NDArray[np.int32]:
+        """Index of each terminal's profile in `registered.profiles`, -1 for one that is not registered (int32, shape (n,))."""
+        return self.registered.profile_codes_of(self.register_rows.astype(np.int32))
+
+    def registered_as(self, row: int) -> Profile | None:
+        """Return what the registers say of a terminal now; None where it is not registered."""
+        code = int(self.profile[row])
+        return None if code < 0 else self.registered.profiles[code]
+
+    def whose(self, holds: Callable[[Profile], bool]) -> NDArray[np.bool_]:
+        """Tell whose profile something holds of; of no profile nothing does (bool, shape (n,)). Each distinct profile is asked once."""
+        answers = np.array([*(holds(each) for each in self.registered.profiles), False], bool)
+        found: NDArray[np.bool_] = answers[self.profile]  # -1 is the last
         return found
 
     @cached_property
@@ -275,29 +299,29 @@ class LastAnswers:
         self._ids = None
         self.version += 1
 
-    def view(self, ids_of: Any) -> FleetView:
+    def view(self, registers: RegisterTimeline) -> FleetView:
         """Return the last answers as they stand.
 
         Args:
-            ids_of: gives the ids of rows.
+            registers: whose rows these are.
         """
         seen = self.columns["seen"]
         count = int(seen.sum())
         if self._ids is None or self._ids[0] != count:
             rows = np.flatnonzero(seen)
-            self._ids = count, rows, ids_of(rows.astype(np.int32))
+            self._ids = count, rows, registers.ids_of(rows.astype(np.int32))
         _, rows, ids = self._ids
         klass = self.columns["klass"][rows]
         rule_of, reason_of = np.array(self.book.rule_of, np.int32), np.array(self.book.reason_of, np.int32)
-        found = {name: self.columns[name][rows] for name in ("lat", "lon", "kind", "observed_at", "where", "generation")}
+        found = {name: self.columns[name][rows] for name in ("lat", "lon", "speed", "kind", "observed_at", "where", "generation")}
         found["outcome"], found["state"] = self.columns["answer"][rows] >> 3, self.columns["answer"][rows] & 7
         found |= {"rule": rule_of[klass] if count else klass, "reason": reason_of[klass] if count else klass}
         for column in found.values():
             column.flags.writeable = False
         return FleetView(
-            self.version, ids, found["lat"], found["lon"], found["outcome"], found["state"], found["kind"], found["rule"],
+            self.version, ids, found["lat"], found["lon"], found["speed"], found["outcome"], found["state"], found["kind"], found["rule"],
             found["reason"], found["observed_at"], self.book.rules, self.book.reasons, found["where"], found["generation"],
-            {number: each.where_values for number, each in self.generations.items()},
+            {number: each.where_values for number, each in self.generations.items()}, rows, registers.now,
         )  # fmt: skip
 
     def table(self, rows: NDArray[np.int32], ids: pa.Array) -> pa.Table:
@@ -361,6 +385,7 @@ def columns_of(judged: Judged, generation: Generation, book: ClassBook, kind: ND
         "valid_until": judged.decided.valid_until,
         "lat": judged.motion.lat_deg,
         "lon": judged.motion.lon_deg,
+        "speed": judged.motion.speed_m_s,
         "answer": answer_codes(judged.decided.outcome, judged.decided.state),
         "kind": kind,
         "klass": generation.classes(judged, book),

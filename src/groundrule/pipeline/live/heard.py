@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from groundrule.instant import NS_PER_S
-from groundrule.pipeline.verifying import Verifications
+from groundrule.pipeline.verifying import RadioAges, Verifications
 from groundrule.records import OBSERVATION_SCHEMA
 
 TERMINALS_KEPT: Final = 1_000_000
@@ -41,11 +41,12 @@ class _Batch:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """One verification: its time, and where it stands."""
+    """One verification: its time, where it stands, and whether it contradicts the claim."""
 
     at_ns: int
     batch: int
     row: int
+    contradicts: bool
 
 
 @dataclass(slots=True)
@@ -95,8 +96,9 @@ class RadioMemory:
             self._adding = number
             # Words are not attached; of two of one instant the digest of what they rest on decides, and equal ones say the same.
             batch = self._batches[number] = _Batch(known.radio, pc.fill_null(known.radio.field("inputs"), "").to_pylist())
-            for row, (code, at_ns) in enumerate(zip(which.tolist(), known.at_ns.tolist(), strict=True)):
-                self._add(ids[code], _Place(at_ns, number, row), batch)
+            each = zip(which.tolist(), known.at_ns.tolist(), known.contradicts.tolist(), strict=True)
+            for row, (code, at_ns, contradicts) in enumerate(each):
+                self._add(ids[code], _Place(at_ns, number, row, contradicts), batch)
             while len(self._places) > self.most:
                 oldest = next(iter(self._places))
                 for place in self._places.pop(oldest):
@@ -111,19 +113,19 @@ class RadioMemory:
             self._compact()
         return len(ids)
 
-    def attach(self, table: pa.Table, chosen: NDArray[np.bool_] | None, max_age_s: float) -> pa.Table:
+    def attach(self, table: pa.Table, chosen: NDArray[np.bool_] | None, ages: RadioAges) -> pa.Table:
         """Give observations the latest verification of their terminal by then.
 
         Args:
             table: OBSERVATION_SCHEMA with `radio` unknown throughout, as it comes from outside.
             chosen: only these rows (bool, shape (n,)); None is all of them.
-            max_age_s: an older verification is not attached [s].
+            ages: an older verification is not attached.
         Returns:
             The same object where nothing is attached.
         """
         if not self._places or not len(table):
             return table
-        limit = round(max_age_s * NS_PER_S)
+        limits = round(ages.plain_s * NS_PER_S), round(ages.contradicting_s * NS_PER_S)
         with self._lock:
             rows = self._candidates(table, chosen)
             if not len(rows):
@@ -133,7 +135,7 @@ class RadioMemory:
             times = table.column("observed_at").to_numpy()[rows].tolist()
             found: dict[int, tuple[list[int], list[int]]] = {}
             for row, name, observed in zip(rows.tolist(), names, times, strict=True):
-                place = self._latest(name, observed, limit)
+                place = self._latest(name, observed, limits)
                 if place is not None:
                     held = found.setdefault(place.batch, ([], []))
                     held[0].append(row)
@@ -168,10 +170,10 @@ class RadioMemory:
         known = pc.is_in(table.column("terminal_id"), value_set=self._ids).to_numpy(zero_copy_only=False)
         return np.flatnonzero(known if chosen is None else known & chosen)
 
-    def _latest(self, terminal: str, observed_ns: int | None, limit_ns: int | None) -> _Place | None:
+    def _latest(self, terminal: str, observed_ns: int | None, limits_ns: tuple[int, int] | None) -> _Place | None:
         for place in reversed(self._places.get(terminal, ())):
             if observed_ns is None or place.at_ns <= observed_ns:
-                young = limit_ns is None or observed_ns is None or observed_ns - place.at_ns <= limit_ns
+                young = limits_ns is None or observed_ns is None or observed_ns - place.at_ns <= limits_ns[place.contradicts]
                 return place if young else None
         return None
 
@@ -217,7 +219,8 @@ class RadioMemory:
         number = self._next
         whole = _Batch(pa.concat_arrays(parts), tie, len(tie))
         after = {
-            name: [_Place(place.at_ns, number, moved[place.batch, place.row]) for place in places] for name, places in self._places.items()
+            name: [replace(place, batch=number, row=moved[place.batch, place.row]) for place in places]
+            for name, places in self._places.items()
         }
         with self._lock:
             self._next = number + 1

@@ -24,13 +24,13 @@ from numpy.typing import NDArray
 from groundrule.errors import InputError
 from groundrule.pipeline.digests import table_digest
 from groundrule.pipeline.live.answers import Rejected
-from groundrule.records import OBSERVATION_SCHEMA
+from groundrule.records import ATTACHED_COLUMNS, OBSERVATION_SCHEMA
 from groundrule.store.observation_checks import TimeReading, check_observations
 from groundrule.store.regular_rows import Measured, Regular, columns_of
 from groundrule.store.rejects import Rejects
 
-COLUMNS: Final = frozenset({*OBSERVATION_SCHEMA.names, "speed_km_h"} - {"source", "source_row", "radio"})
-"""Columns that may be submitted; what radio says of a terminal is worked out here, never taken from outside."""
+COLUMNS: Final = frozenset({*OBSERVATION_SCHEMA.names, "speed_km_h"} - {"source", "source_row", *ATTACHED_COLUMNS})
+"""Columns that may be submitted; what is worked out here is never taken from outside."""
 MAX_SOURCE: Final = 120
 MAX_KEY: Final = 255
 FRESH, LATE, KNOWN = 0, 1, 2
@@ -38,8 +38,10 @@ FRESH, LATE, KNOWN = 0, 1, 2
 _TRACING: Final = frozenset({"source", "source_row"})
 _NO_ROWS: Final = OBSERVATION_SCHEMA.empty_table()
 _NO_PLACES: Final = np.zeros(0, np.int64)
-_CONTENT: Final = tuple(n for n in OBSERVATION_SCHEMA.names if n not in ("terminal_id", "observed_at", "source", "source_row", "radio"))
-"""What makes an observation; what radio says of it is attached here, and a repeat need not have it."""
+_CONTENT: Final = tuple(
+    n for n in OBSERVATION_SCHEMA.names if n not in ("terminal_id", "observed_at", "source", "source_row", *ATTACHED_COLUMNS)
+)
+"""What makes an observation; what is attached here, a repeat need not have."""
 
 
 @dataclass(slots=True)
@@ -88,8 +90,8 @@ def hand_in(table: pa.Table, *, source: str, key: str | None, most_rows: int, st
     Raises:
         InputError: a column is missing or unknown, or there are too many rows.
     """
-    if "radio" in table.column_names and table.column("radio").null_count == len(table):
-        table = table.drop_columns(["radio"])  # as in tables of history; what radio says is worked out here
+    silent = [n for n in ATTACHED_COLUMNS if n in table.column_names and table.column(n).null_count == len(table)]
+    table = table.drop_columns(silent)  # as in tables of history
     names, n = table.column_names, len(table)
     if n > most_rows:
         raise InputError(f"{n:,} rows in one submission", help=f"at most {most_rows:,}; send several", field="rows")

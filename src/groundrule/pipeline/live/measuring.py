@@ -10,6 +10,7 @@ when these came, and is stored with them.
 from __future__ import annotations
 
 import io
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -27,15 +28,17 @@ from groundrule.instant import NS_PER_S
 from groundrule.pipeline.live.answers import LiveSettings, Rejected
 from groundrule.pipeline.live.commands import ending, failed_future
 from groundrule.pipeline.live.heard import RadioMemory
+from groundrule.pipeline.platforms import platforms_of_home
 from groundrule.pipeline.sky import Sky
 from groundrule.pipeline.verifying import credible, verify_measurements
 from groundrule.store.events import EventLog
 from groundrule.store.home import Home
 from groundrule.store.verifications import gather_small, latest_verifications, newest_verifications, write_verifications
-from groundrule.verify.assemble import MODEL
+from groundrule.verify.assemble import MODEL, Options
 from groundrule.verify.measurements import REASONS, Issue, clean
 from groundrule.verify.records import VERIFICATION_SCHEMA
 
+_LOG = logging.getLogger(__name__)
 MAX_SOURCE: Final = 120
 MAX_KEY: Final = 255
 MAX_COLUMNS: Final = 64
@@ -175,11 +178,12 @@ class Measuring:
         elements = self._sky.elements()
         try:
             read = clean(table)
-            claims = None
+            claims, options = None, Options()
             if len(read) or len(read.cell_t_ns):
                 times = np.concatenate([read.t2_ns, read.cell_t_ns])
+                options = Options(platforms=self._platforms(read.terminals, int(times.max())))
                 claims = self._claims(pa.array(read.terminals, pa.string()), int(times.min()), int(times.max()))
-            found, issues = verify_measurements(table, elements, claims)
+            found, issues = verify_measurements(table, elements, claims, options)
         except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
             raise InputError(
                 f"the measurements cannot be read: {str(error).splitlines()[0][:200]}", help="give columns as docs/verify.md names them"
@@ -206,6 +210,14 @@ class Measuring:
             self._written = 0
             gather_small(self._home)
         return Measured(found.select(list(ANSWERED)).cast(_ANSWER_SCHEMA), len(table) - struck, (*rejected, *refused))
+
+    def _platforms(self, terminals: Sequence[str], at_ns: int) -> dict[str, str]:
+        """What plans in the register say of terminals; nothing where it cannot be read, which never refuses measurements."""
+        try:
+            return platforms_of_home(self._home, terminals, at_ns)
+        except GroundruleError:
+            _LOG.exception("plans of measured terminals cannot be read")
+            return {}
 
     @staticmethod
     def _unverified(read: Any, found: pa.Table, issues: Sequence[Issue], any_elements: bool) -> pa.Table:

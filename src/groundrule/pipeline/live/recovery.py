@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from groundrule.instant import MIN_NS
 from groundrule.pipeline.live.bench import Bench
 from groundrule.pipeline.live.committing import Committer, already_committed, last_segment
+from groundrule.store.events import EventLog
 from groundrule.store.home import Home
 from groundrule.store.segments import Frame, Segment, mend, read_frames, remove, segments_of
 
@@ -33,13 +35,18 @@ class Crash:
     damaged: tuple[Path, ...]
 
 
-def found_after_crash(home: Home) -> Crash:
-    """Mend the segments of a home, and remove those that a run holds; the caller holds the write lock."""
+def found_after_crash(home: Home, events: EventLog) -> Crash:
+    """Mend the segments of a home, and remove those that a run holds; the caller holds the write lock.
+
+    A crash may have come after a run was committed and before its idempotency keys were kept: they are kept here, first.
+    """
     mended = mend(home)
     for path in mended.damaged:
         _LOG.error("`%s` is damaged: its whole frames are committed, and the file is kept", path.name)
     found = segments_of(home)
     done = already_committed(home, found)
+    for segment in done:
+        keep_keys(events, (frame for _, frame in read_frames(segment.path)))
     remove(done, keep=mended.damaged)
     empty = [each for each in found if not each.size]
     remove(empty)
@@ -48,13 +55,22 @@ def found_after_crash(home: Home) -> Crash:
     return Crash(left, highest, mended.torn, tuple(mended.damaged))
 
 
-def commit_others(crash: Crash, committer: Committer, bench: Bench) -> int:
+def keep_keys(events: EventLog, frames: Iterable[Frame]) -> None:
+    """Keep the idempotency keys of frames durably, before the segment that holds them goes."""
+    keys = [(str(each.metadata["key"]), str(each.metadata.get("content") or ""), int(each.metadata["received_at_ns"]))
+            for each in frames if each.metadata.get("key")]  # fmt: skip
+    if keys:
+        events.take_keys(keys, forget_before_ns=MIN_NS)
+
+
+def commit_others(crash: Crash, committer: Committer, bench: Bench, events: EventLog) -> int:
     """Commit what was acknowledged under something that is not in force any more; return how many rows.
 
     Args:
         crash: its `left` keeps the segments that can be gone on with.
         committer: makes the runs.
         bench: knows what is in force.
+        events: keep idempotency keys.
     """
     mine = _key(bench.basis_metadata())
     rows = 0
@@ -73,6 +89,7 @@ def commit_others(crash: Crash, committer: Committer, bench: Bench) -> int:
             # The last run of a segment names it: a crash before that commits the first ones again, as repeats.
             committer.recover(group, [segment] if number == len(groups) else [])
         rows += sum(len(frame.rows) for frame in frames)
+        keep_keys(events, frames)
         remove([segment], keep=crash.damaged)
     crash.left = rest
     return rows

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from groundrule.instant import MIN_NS
+from groundrule.instant import MIN_NS, NS_PER_S
 from groundrule.pipeline.classes import Classifier
 from groundrule.pipeline.decisions import STATE_WORDS
 from groundrule.pipeline.judge import Basis, Judge
@@ -21,6 +21,7 @@ from groundrule.rules.classes import DecisionClass
 from groundrule.rules.evidence import AreaFact, Membership
 from groundrule.store.history import read_exactly
 from groundrule.store.home import Home
+from groundrule.verify.statistics import distance_m
 
 _MEMBERSHIP = {"inside": Membership.INSIDE, "edge": Membership.EDGE}
 
@@ -61,16 +62,17 @@ def restore_answers(home: Home, bench: Bench) -> int:
     places = last[last >= 0]
     whole, rows = whole.take(pa.array(places)).combine_chunks(), rows[places]
     kinds = _kinds(bench.judge.basis, registers.ids_of(rows), state.fixes[rows])
+    gap_s = bench.judge.basis.rulebook.assumptions.max_gap_s
     policies = _encoded(whole, "rulebook", "areas_version", "register_revision")
     codes = policies.indices.to_numpy()
     for code in range(len(policies.dictionary)):
         mine = np.flatnonzero(codes == code)
-        found = _corrected(whole.take(pa.array(mine)), state.fixes[rows[mine]], kinds[mine])
+        found = _corrected(whole.take(pa.array(mine)), state.fixes[rows[mine]], kinds[mine], gap_s)
         bench.take(found, rows[mine])
     return len(rows)
 
 
-def _corrected(table: pa.Table, fixes: NDArray[np.void], kinds: NDArray[np.uint8]) -> Corrected:
+def _corrected(table: pa.Table, fixes: NDArray[np.void], kinds: NDArray[np.uint8], max_gap_s: float) -> Corrected:
     """Write stored decisions of one policy as last answers."""
     table = table.combine_chunks()
     known = fixes["t_pos"] > MIN_NS
@@ -86,6 +88,7 @@ def _corrected(table: pa.Table, fixes: NDArray[np.void], kinds: NDArray[np.uint8
         "valid_until": table.column("valid_until").to_numpy(),
         "lat": np.where(known, fixes["lat_pos"], np.nan),
         "lon": np.where(known, fixes["lon_pos"], np.nan),
+        "speed": _speeds(fixes, max_gap_s),
         "answer": (outcome << 3 | state).astype(np.uint8),
         "kind": kinds,
         "klass": classes.indices.to_numpy(),
@@ -105,6 +108,21 @@ def _corrected(table: pa.Table, fixes: NDArray[np.void], kinds: NDArray[np.uint8
         table.column("areas_version")[0].as_py(),
         table.column("register_revision")[0].as_py(),
     )
+
+
+def _speeds(fixes: NDArray[np.void], max_gap_s: float) -> NDArray[np.float32]:
+    """Speeds that the last two positions show [m/s]; NaN where they are too far apart in time, or older than the last observation.
+
+    What receivers said of their speed is not kept: of a terminal that reports one it is known again with its next observation.
+    """
+    gap_ns = round(max_gap_s * NS_PER_S)
+    known = (fixes["t_old"] > MIN_NS) & (fixes["t_new"] > fixes["t_old"]) & (fixes["t_seen"] - fixes["t_new"] <= gap_ns)
+    known[known] &= (fixes["t_new"][known] - fixes["t_old"][known]) <= gap_ns
+    found = np.full(len(fixes), np.nan, np.float32)
+    moved = fixes[known]
+    metres = distance_m(moved["lat_old"], moved["lon_old"], moved["lat_new"], moved["lon_new"])
+    found[known] = metres * NS_PER_S / (moved["t_new"] - moved["t_old"])
+    return found
 
 
 def _first_of_each(table: pa.Table, encoded: pa.DictionaryArray) -> list[dict[str, Any]]:

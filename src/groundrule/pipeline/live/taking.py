@@ -18,9 +18,10 @@ from groundrule.errors import ConflictError, GroundruleError, StoreError
 from groundrule.instant import MIN_NS, NS_PER_S
 from groundrule.pipeline.causes import Staleness
 from groundrule.pipeline.live.announcing import Announcer
-from groundrule.pipeline.live.answers import Answered, Brief, LiveSettings, NotGood, Stamp
+from groundrule.pipeline.live.answers import Answered, Brief, Check, LiveSettings, NotGood, Stamp
 from groundrule.pipeline.live.bench import Answers, Bench, location_age_s
 from groundrule.pipeline.live.committing import Chunk, Work
+from groundrule.pipeline.live.detection import LiveDetection
 from groundrule.pipeline.live.disturbed import Disturbances
 from groundrule.pipeline.live.health import Health
 from groundrule.pipeline.live.heard import RadioMemory
@@ -59,6 +60,7 @@ class Taker:
         settings, clock: as for the desk.
         radio: knows what radio said last of each terminal.
         disturbances: knows which areas are disturbed; None where nobody looks.
+        detection: knows which signals count; None where nobody looks.
     Attributes:
         work: what the next run takes.
         counters: what happened, by name; changed under `lock`.
@@ -68,11 +70,12 @@ class Taker:
     def __init__(
         self, bench: Bench, writer: SegmentWriter, health: Health, announcer: Announcer, events: EventLog, settings: LiveSettings,
         clock: Callable[[], int], radio: RadioMemory | None = None, disturbances: Disturbances | None = None,
+        detection: LiveDetection | None = None,
     ) -> None:  # fmt: skip
         self._bench, self._writer, self._health, self._announcer = bench, writer, health, announcer
         self._events, self._settings, self._clock = events, settings, clock
         self._radio = RadioMemory() if radio is None else radio  # an empty one is false
-        self.disturbances = disturbances
+        self.disturbances, self.detection = disturbances, detection
         if disturbances is not None:
             self._radio.also = disturbances.hear
         self.work = Work()
@@ -86,15 +89,25 @@ class Taker:
         self._last_chunk = np.zeros(0, np.int64)
         self._last_place = np.zeros(0, np.int32)
 
+    def close(self) -> None:
+        """Let detection end what it looks at."""
+        if self.detection is not None:
+            self.detection.close()
+
     @property
     def pending(self) -> int:
         """Acknowledged rows that no run holds."""
         return self.work.stored + self._writer.rows
 
-    @property
-    def watch_fault(self) -> str:
-        """Why disturbed areas cannot be found, or empty."""
-        return "" if self.disturbances is None else self.disturbances.fault
+    def checks(self) -> list[Check]:
+        """Say whether those who look at what is taken can."""
+        found = [Check("interference", not self.disturbances.fault, self.disturbances.fault)] if self.disturbances is not None else []
+        return found if self.detection is None else [*found, self.detection.check()]
+
+    def counted(self) -> dict[str, int]:
+        """Return the counters, with those of detection."""
+        with self.lock:
+            return {**self.counters, **({} if self.detection is None else self.detection.counters)}
 
     def count(self, **more: int) -> None:
         """Count what happened."""
@@ -243,6 +256,8 @@ class Taker:
         suspended = 0
         if self.disturbances is not None:
             group.rows, suspended = self.disturbances.suspend(group.rows, new)
+        if self.detection is not None:
+            group.rows = self.detection.attach(group.rows, rows, new)
         try:
             self._write(group, found)
         except GroundruleError:
@@ -281,7 +296,7 @@ class Taker:
 
     def _heard(self, rows: pa.Table, chosen: NDArray[np.bool_] | None) -> pa.Table:
         """Attach what radio said last; it is written, judged and kept with the observations."""
-        return self._radio.attach(rows, chosen, self._bench.oldest_radio_s) if len(self._radio) else rows
+        return self._radio.attach(rows, chosen, self._bench.radio_ages) if len(self._radio) else rows
 
     def _sorted_out(self, group: Group, rows: Rows) -> tuple[NDArray[np.uint8], NDArray[np.int64] | None]:
         """Tell new rows from late ones and from exact repeats of what is pending."""
@@ -345,6 +360,8 @@ class Taker:
             self.work.chunks.append(
                 Chunk(judged.table, judged.rows, judged.decided.outcome, judged.decided.state, self._bench.rules_of(judged))
             )
+            if self.detection is not None:
+                self.detection.take(judged.table, judged.decided.outcome)
             location = location_age_s(judged, self._clock())
             newest = int(judged.table.column("observed_at").to_numpy().max())
             self.newest_ns = newest if self.newest_ns is None else max(newest, self.newest_ns)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from groundrule.pipeline.judge import Basis
 from groundrule.pipeline.live.committing import Chunk
 from groundrule.pipeline.overlay import Overlay
 
@@ -30,6 +32,11 @@ class Unstored:
     registers: str
     recorded_at_ns: int
     overlay: Overlay
+
+    @classmethod
+    def under(cls, basis: Basis, chunks: Sequence[Chunk], loaded_at_ns: int) -> Self:
+        """Return what was answered under a basis that was read at an instant [ns, UTC]."""
+        return cls(chunks, basis.rulebook.digest, basis.areas.digest, basis.registers.digest, loaded_at_ns, basis.overlay)
 
     def of(self, terminal_id: str, *, after_ns: int | None, until_ns: int | None) -> tuple[pa.Table | None, int]:
         """Return the observations of one terminal, and the outcome that the last of them was answered with.
