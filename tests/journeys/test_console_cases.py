@@ -153,9 +153,10 @@ def test_cases_are_triaged_by_keyboard_alone(tmp_path: Path, browser: Any) -> No
         assert focused(page) == before[2]
         assert "Dismissed" in page.inner_text("[role=status].case-said")
 
-        # What is undone is open again.
-        press(watched, "r")
+        # What is undone is open again; hands that do not wait for the window write into it.
+        page.keyboard.press("r")
         page.keyboard.type("The wrong row")
+        assert page.input_value("dialog textarea") == "The wrong row"
         page.locator("dialog button[type=submit]").click()
         watched.settle()
         assert sorted(rows(page)) == sorted(before)

@@ -1,9 +1,9 @@
 /** What a person does with a case: at once where it changes nothing final, and asked once more where it decides. */
 import type { JSX } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { send } from '../api/client';
 import { useJson } from '../api/resource';
-import { Dialog, Fetched, Tag } from '../components/basic';
+import { Dialog, FIELDS, Fetched, Tag } from '../components/basic';
 import { Form, LongField, useKeyOf } from '../components/form';
 import { asProblem, Note } from '../components/parts';
 import type { Problem } from '../api/client';
@@ -91,9 +91,9 @@ function Decision({ of, what, send: sendIt, onClose }: { of: CaseShown | null; w
   // More signals than are shown: the decision covers all of the case as it is then.
   const seen = of && of.signal_count === of.signals.length ? { seen: of.signals.map((each) => each.id) } : {};
   const reasons = Object.entries(behaviours.data?.dismissals ?? {});
-  // Whoever works by keyboard goes on in what they asked for, and not at the window's cross.
+  // Fields that come later than the window: whoever works by keyboard goes on in them, and not at the window's cross.
   const inside = useRef<HTMLDivElement>(null);
-  useEffect(() => inside.current?.querySelector<HTMLElement>('input, textarea')?.focus(), [reasons.length]);
+  useLayoutEffect(() => inside.current?.querySelector<HTMLElement>(FIELDS)?.focus(), [reasons.length]);
   return (
     <div ref={inside}>
       <Form

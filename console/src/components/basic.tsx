@@ -1,6 +1,6 @@
 /** Small parts that every page is made of. */
 import type { ComponentChildren, JSX } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { Problem as ProblemError } from '../api/client';
 import { useWords, type Key } from '../i18n';
 import { ago, shortDigest, time } from '../format';
@@ -250,14 +250,19 @@ export function Progress({ label, done, total }: { label: string; done?: number;
   );
 }
 
+/** What is filled in. */
+export const FIELDS = 'form input, form textarea, form select';
+
 /** A window over the page: focus goes in, stays in and comes back, Escape closes. */
 export function Dialog({ title, onClose, children }: { title: string; onClose: () => void; children: ComponentChildren }): JSX.Element {
   const t = useWords();
   const ref = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  // Before the next key is heard: what is typed at once belongs to the window, and to its first field if it has one.
+  useLayoutEffect(() => {
     const dialog = ref.current;
     const before = document.activeElement;
     dialog?.showModal();
+    dialog?.querySelector<HTMLElement>(FIELDS)?.focus();
     return () => {
       dialog?.close();
       if (before instanceof HTMLElement) before.focus();
