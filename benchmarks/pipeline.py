@@ -273,7 +273,7 @@ def _same_as_single(judge: Judge, basis: object, batch: pa.Table, judged: object
     for row in chosen:
         one = single.judge(batch.slice(int(row), 1))
         same_place = single.where.values[one.where[0]] == judge.where.values[judged.where[row]]  # type: ignore[attr-defined]
-        same_who = single.profiles[one.who[0]] == judge.profiles[judged.who[row]]  # type: ignore[attr-defined]
+        same_who = single.who.values[one.who[0]] == judge.who.values[judged.who[row]]  # type: ignore[attr-defined]
         differ += not (same_place and same_who)
     print(f"        {differ} of {len(chosen)} rows differ from the same row decided alone")
     return differ == 0

@@ -94,8 +94,8 @@ class Classifier:
         # Whoever is listed is listed, also under a rulebook that says nothing about it.
         self._flat = not any(_screens(rule) for rule in self._by_list.rules)
         self._at_war = _Flags(judge.where.values, _is_at_war)
-        self._protected = _Flags(judge.profiles, is_protected)
-        self._screened = _Flags(judge.profiles, lambda profile: profile is not None and profile.screening == "listed")
+        self._protected = _Flags(judge.who.values, is_protected)
+        self._screened = _Flags(judge.who.values, lambda profile: profile is not None and profile.screening == "listed")
 
     def of(self, judged: Judged) -> Classes:
         """Return the classes of a batch that this classifier's judge has judged."""
@@ -128,7 +128,7 @@ class Classifier:
     @property
     def who_values(self) -> Sequence[Profile | None]:
         """Distinct profiles of the judge."""
-        return self._judge.profiles
+        return self._judge.who.values
 
 
 def is_protected(profile: Profile | None) -> bool:

@@ -1,21 +1,26 @@
 """Turning rows of evidence into codes of distinct values, so that each distinct value is judged once.
 
 `WhereCoder` maps an area set found by the index, at one instant, to the area facts that the rules see: only the versions
-then in force, with the service history state then in force. `PairTable` remembers an answer per pair of codes. `Interner`
+then in force, with the service history state then in force. `WhoCoder` maps a terminal, in an epoch of the registers and with
+the software that it reports, to its profile. `PairTable` remembers an answer per pair of codes. `Interner`
 numbers distinct 64-bit keys in order of first appearance.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numba import njit
 from numpy.typing import NDArray
 
 from groundrule.areas.index import AreaIndex
 from groundrule.areas.model import Area, service_state_at
-from groundrule.rules.evidence import AreaFact, Membership
+from groundrule.rules.evidence import AreaFact, Membership, Profile
+from groundrule.store.timeline import RegisterTimeline
 
 _EMPTY = np.int64(-1)
 _DENSE = 1 << 22
@@ -90,6 +95,77 @@ class WhereCoder:
             self.values.append(key[1])
             self.members.append(key[0])
         self._table[epoch, set_code] = self._known[key]
+
+
+class WhoCoder:
+    """Codes of (terminal, epoch of the registers, reported software) as the profile of the terminal then.
+
+    Args:
+        registers: terminals and their profiles over time.
+
+    Attributes:
+        values: the distinct profiles; the first is None, the terminal that is not registered.
+    """
+
+    def __init__(self, registers: RegisterTimeline) -> None:
+        self._registers = registers
+        self.values: list[Profile | None] = [None]
+        self._known: dict[Profile, int] = {}
+        self._of_epoch: dict[int, NDArray[np.int32]] = {}
+        self._versions: dict[tuple[int, str], int] = {}
+
+    def code(self, versions: pa.ChunkedArray, rows: NDArray[np.int32], epoch: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Return indices into `values`.
+
+        Args:
+            versions: of the software, as terminals report them; null where one is silent. shape (n,).
+            rows: of the terminals in the registers, shape (n,). epoch: of the registers, shape (n,).
+        """
+        codes = np.zeros(len(rows), np.int32)
+        for number, chosen in by_epoch(epoch):
+            part = self._registers.epoch(number)
+            if number not in self._of_epoch:
+                # One element more than there are profiles: code -1, not registered, reads the last.
+                self._of_epoch[number] = np.array([*map(self._code_of, part.profiles), 0], np.int32)
+            codes[chosen] = self._of_epoch[number][part.profile_codes_of(rows[chosen])]
+        if versions.null_count == len(rows):
+            return codes
+        # A version that the terminal reports is newer than what the register holds.
+        encoded = pc.dictionary_encode(versions).combine_chunks()
+        if isinstance(encoded, pa.ChunkedArray):
+            encoded = encoded.chunk(0)
+        names = encoded.dictionary.to_pylist()
+        version_code = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
+        pair = codes.astype(np.int64) * (len(names) + 1) + version_code + 1
+        distinct, inverse = distinct_codes(pair)
+        mapped = np.empty(len(distinct), np.int32)
+        for position, key in enumerate(distinct):
+            who, version = divmod(int(key), len(names) + 1)
+            mapped[position] = who if version == 0 else self._with_version(who, names[version - 1])
+        return mapped[inverse]
+
+    def _code_of(self, profile: Profile) -> int:
+        if profile not in self._known:
+            self._known[profile] = len(self.values)
+            self.values.append(profile)
+        return self._known[profile]
+
+    def _with_version(self, who: int, version: str) -> int:
+        profile = self.values[who]
+        if profile is None or profile.software_version == version:
+            return who
+        if (who, version) not in self._versions:
+            self._versions[who, version] = self._code_of(replace(profile, software_version=version))
+        return self._versions[who, version]
+
+
+def by_epoch(epoch: NDArray[np.int32]) -> list[tuple[int, slice | NDArray[np.bool_]]]:
+    """Split rows by their epoch, each with the rows that are in it; a batch mostly lies in one."""
+    if not len(epoch):
+        return []
+    if epoch.min() == epoch.max():
+        return [(int(epoch[0]), slice(None))]
+    return [(int(number), epoch == number) for number in np.unique(epoch)]
 
 
 def distinct_codes(codes: NDArray) -> tuple[NDArray, NDArray]:

@@ -165,7 +165,7 @@ class DecisionWriter:
 
     def _profile_digest(self, who: int) -> bytes:
         if who not in self._profile_digests:
-            profile = self._judge.profiles[who]
+            profile = self._judge.who.values[who]
             content = None if profile is None else {name: getattr(profile, name) for name in Profile.__slots__}
             self._profile_digests[who] = hashlib.sha256(canonical_json(content)).digest()
         return self._profile_digests[who]

@@ -285,7 +285,7 @@ def situation_of(judge: Judge, judged: Judged, row: int) -> Situation:
     return Situation(
         now_ns=int(judged.now_ns[row]),
         facts=judge.where.values[judged.where[row]],
-        profile=judge.profiles[judged.who[row]],
+        profile=judge.who.values[judged.who[row]],
         numbers=numbers,
         categories={name: column.values[column.codes[row]] for name, column in evidence.categories.items()},
         latches={latch: Truth(int(motion.latches[row, k])) for k, latch in enumerate(compiled.latches)},

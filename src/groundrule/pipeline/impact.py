@@ -264,7 +264,7 @@ def _class_of(profile: Profile | None) -> str:
 
 
 def _classes(judge: Judge, judged: Judged) -> tuple[NDArray[np.int64], list[str]]:
-    of = [_class_of(profile) for profile in judge.profiles]
+    of = [_class_of(profile) for profile in judge.who.values]
     names = sorted(set(of))
     codes = np.array([names.index(name) for name in of], np.int64)
     return codes[judged.who], names
@@ -272,7 +272,7 @@ def _classes(judge: Judge, judged: Judged) -> tuple[NDArray[np.int64], list[str]
 
 def _protected(judge: Judge, judged: Judged, changed: NDArray[np.int64]) -> tuple[str, ...]:
     """Protected classes of which some terminal changes; classes, never terminals."""
-    return tuple(sorted({_class_of(judge.profiles[who]) for who in np.unique(judged.who[changed])} - {ORDINARY, UNREGISTERED}))
+    return tuple(sorted({_class_of(judge.who.values[who]) for who in np.unique(judged.who[changed])} - {ORDINARY, UNREGISTERED}))
 
 
 def _country_words(judge: Judge, where: int) -> tuple[str, ...]:
@@ -288,7 +288,7 @@ def _by(
     pairs = judged.where[changed].astype(np.int64) << 32 | judged.who[changed]
     for pair, number in zip(*np.unique(pairs, return_counts=True), strict=True):
         where, who = int(pair) >> 32, int(pair) & 0xFFFFFFFF
-        profile = judge.profiles[who]
+        profile = judge.who.values[who]
         tallies["country"][" and ".join(_country_words(judge, where)) or "no country"] += int(number)
         tallies["plan"][(profile.plan if profile else None) or "unknown"] += int(number)
         tallies["programme"][", ".join(profile.programmes) if profile and profile.programmes else "none"] += int(number)

@@ -19,7 +19,7 @@ from groundrule.areas.index import AreaIndex, Location
 from groundrule.areas.model import AreaSet
 from groundrule.detect.state import Motion, TerminalState, advance, count_stays, distance_m
 from groundrule.pipeline.cells import CellDiscs
-from groundrule.pipeline.coding import WhereCoder, distinct_codes
+from groundrule.pipeline.coding import WhereCoder, WhoCoder, by_epoch
 from groundrule.pipeline.evidence_keys import EvidenceKeys
 from groundrule.pipeline.heard import (
     NETWORK,
@@ -35,7 +35,7 @@ from groundrule.pipeline.overlay import NO_OVERLAY, Overlay, Overlaying
 from groundrule.pipeline.stays import StayCondition
 from groundrule.records import POSITION_SOURCES, combined
 from groundrule.rules.compile import CompiledRulebook, Decided, compile_rulebook
-from groundrule.rules.evidence import Coded, EvidenceBatch, Interval, Profile
+from groundrule.rules.evidence import Coded, EvidenceBatch, Interval
 from groundrule.rules.model import Rulebook
 from groundrule.store.regular_rows import Measured
 from groundrule.store.timeline import RegisterTimeline
@@ -74,8 +74,8 @@ class Judged:
         rows: row of each terminal in the judge's memory.
         now_ns: instant the rules were applied for [ns, UTC].
         location: area sets and probabilities as found.
-        where: codes into the judge's area facts.
-        who: codes into the judge's profiles.
+        where: codes into the judge's area facts, `Judge.where.values`.
+        who: codes into the judge's profiles, `Judge.who.values`.
         motion: resolved position, speed and limits.
         evidence: what the rules saw.
         decided: outcome, rule, reasons.
@@ -113,31 +113,24 @@ class Judge:
     discs: CellDiscs = field(default_factory=CellDiscs)
     state: TerminalState = field(init=False)
     where: WhereCoder = field(init=False)
+    who: WhoCoder = field(init=False)
     evidence_keys: EvidenceKeys = field(init=False)
-    profiles: list[Profile | None] = field(init=False)
-    _versions: dict[tuple[int, str], int] = field(init=False)
     _stays: list[StayCondition] = field(init=False)
     _limits: NDArray[np.float64] = field(init=False)
     _assumed: NDArray[np.float32] = field(init=False)
     _used: frozenset[str] = field(init=False)
-    _profile_code: dict[Profile, int] = field(init=False)
-    _epoch_profiles: dict[int, NDArray[np.int32]] = field(init=False)
     _overlaying: Overlaying | None = field(init=False)
 
     def __post_init__(self) -> None:
         compiled = self.basis.compiled
         self.state = TerminalState.empty(len(self.basis.registers), len(compiled.latches), len(compiled.counters))
         self.where = WhereCoder(self.basis.index, self.basis.areas.areas)
+        self.who = WhoCoder(self.basis.registers)
         self.evidence_keys = EvidenceKeys(len(compiled.latches))
         overlay = self.basis.overlay
         self._overlaying = Overlaying(overlay, self.basis.rulebook) if overlay.measures else None
-        # Code 0 is the terminal that is not registered.
-        self.profiles = [None]
-        self._profile_code = {}
-        self._epoch_profiles = {}
-        self._versions = {}
         self._stays = [
-            StayCondition(compiled, counter, self.where.values, self.profiles) for counter in compiled.counters
+            StayCondition(compiled, counter, self.where.values, self.who.values) for counter in compiled.counters
         ]
         self._limits = np.array([[x.above, x.release_below, x.for_s] for x in compiled.latches], np.float64).reshape(
             -1, 3
@@ -183,7 +176,7 @@ class Judge:
         location = like.location if like is not None and self._locates_like(like) else self._locate(motion)
         where = self.where.code(location.codes, now)
         epoch = self.basis.registers.epoch_of(now)
-        who = self._who(table, rows, epoch)
+        who = self.who.code(table.column("software_version"), rows, epoch)
         truth = np.empty((n, len(self._stays)), np.uint8)
         for position, stay in enumerate(self._stays):
             truth[:, position] = stay.truth(where, who)
@@ -229,10 +222,10 @@ class Judge:
             stays = count_stays(self.state, alone, measured.observed_at, np.zeros((len(table), len(self._stays)), np.uint8))
         finally:
             self.state = kept
-        who = self._who(table, rows, epoch)
+        who = self.who.code(table.column("software_version"), rows, epoch)
         decided = compiled.decide(self._evidence(measured, rows, now, epoch, motion, where, who, stays, heard))
         if self._overlaying:
-            coded = Coded(where, self.where.values), Coded(who, self.profiles)
+            coded = Coded(where, self.where.values), Coded(who, self.who.values)
             decided = self._overlaying.apply(decided, table.column("terminal_id"), now, *coded)
         return decided
 
@@ -246,8 +239,9 @@ class Judge:
             held_ns: the instant [ns, UTC].
         """
         now = np.minimum(judged.now_ns, np.int64(held_ns))
+        epoch = self.basis.registers.epoch_of(now)
         where = Coded(self.where.code(judged.location.codes, now), self.where.values)
-        who = Coded(self._who(judged.table, judged.rows, self.basis.registers.epoch_of(now)), self.profiles)
+        who = Coded(self.who.code(judged.table.column("software_version"), judged.rows, epoch), self.who.values)
         decided = self.basis.compiled.decide(replace(judged.evidence, now_ns=now, where=where, who=who))
         if self._overlaying:
             decided = self._overlaying.apply(decided, judged.table.column("terminal_id"), judged.now_ns, where, who)
@@ -330,45 +324,6 @@ class Judge:
             np.concatenate([points.edge_probability, cells.edge_probability])[order],
         )
 
-    def _who(self, table: pa.Table, rows: NDArray[np.int32], epoch: NDArray[np.int32]) -> NDArray[np.int32]:
-        codes = np.zeros(len(rows), np.int32)
-        for number, chosen in _parts(epoch):
-            part = self.basis.registers.epoch(number)
-            if number not in self._epoch_profiles:
-                # One element more than there are profiles: code -1, not registered, reads the last.
-                self._epoch_profiles[number] = np.array([*map(self._code_of, part.profiles), 0], np.int32)
-            codes[chosen] = self._epoch_profiles[number][part.profile_codes_of(rows[chosen])]
-        versions = table.column("software_version")
-        if versions.null_count == len(rows):
-            return codes
-        # A version that the terminal reports is newer than what the register holds.
-        encoded = pc.dictionary_encode(versions).combine_chunks()
-        if isinstance(encoded, pa.ChunkedArray):
-            encoded = encoded.chunk(0)
-        names = encoded.dictionary.to_pylist()
-        version_code = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
-        pair = codes.astype(np.int64) * (len(names) + 1) + version_code + 1
-        distinct, inverse = distinct_codes(pair)
-        mapped = np.empty(len(distinct), np.int32)
-        for position, key in enumerate(distinct):
-            who, version = divmod(int(key), len(names) + 1)
-            mapped[position] = who if version == 0 else self._with_version(who, names[version - 1])
-        return mapped[inverse]
-
-    def _code_of(self, profile: Profile) -> int:
-        if profile not in self._profile_code:
-            self._profile_code[profile] = len(self.profiles)
-            self.profiles.append(profile)
-        return self._profile_code[profile]
-
-    def _with_version(self, who: int, version: str) -> int:
-        profile = self.profiles[who]
-        if profile is None or profile.software_version == version:
-            return who
-        if (who, version) not in self._versions:
-            self._versions[who, version] = self._code_of(replace(profile, software_version=version))
-        return self._versions[who, version]
-
     def _evidence(
         self,
         measured: Measured,
@@ -393,7 +348,7 @@ class Judge:
             numbers["position_sigma_m"] = Interval(sigma, sigma)
         if SERVICE_DISTANCE in used:
             low, high = np.empty(len(rows)), np.empty(len(rows))
-            for number, chosen in _parts(epoch):
+            for number, chosen in by_epoch(epoch):
                 part = self.basis.registers.epoch(number)
                 low[chosen], high[chosen] = _service_distance(
                     rows[chosen], motion.lat_deg[chosen], motion.lon_deg[chosen], motion.sigma_m[chosen],
@@ -419,7 +374,7 @@ class Judge:
         return EvidenceBatch(
             now_ns=now,
             where=Coded(where, self.where.values),
-            who=Coded(who, self.profiles),
+            who=Coded(who, self.who.values),
             numbers=numbers,
             categories=categories,
             latches=motion.latches,
@@ -491,12 +446,3 @@ def _service_distance(rows, lat, lon, sigma, home_lat, home_lon):  # type: ignor
         low[i] = max(0.0, d - doubt)
         high[i] = d + doubt
     return low, high
-
-
-def _parts(epoch: NDArray[np.int32]) -> list[tuple[int, slice | NDArray[np.bool_]]]:
-    """Split rows by epoch; a batch mostly lies in one."""
-    if not len(epoch):
-        return []
-    if epoch.min() == epoch.max():
-        return [(int(epoch[0]), slice(None))]
-    return [(int(number), epoch == number) for number in np.unique(epoch)]

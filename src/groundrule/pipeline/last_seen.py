@@ -92,7 +92,7 @@ class LastSeen:
         return Situation(
             now_ns=int(self.columns["now"][row]),
             facts=self.judge.where.values[int(self.columns["where"][row])],
-            profile=self.judge.profiles[int(self.columns["who"][row])],
+            profile=self.judge.who.values[int(self.columns["who"][row])],
             numbers=numbers,
             categories={"position_source": POSITION_SOURCES[int(self.columns["source"][row])], **_said(int(self.columns["heard"][row]))},
             latches=latches,

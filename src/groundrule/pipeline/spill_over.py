@@ -129,7 +129,7 @@ def _countries(judge: Judge, where: int) -> str:
 
 
 def _class_of(judge: Judge, who: int) -> str:
-    profile = judge.profiles[who]
+    profile = judge.who.values[who]
     if profile is None:
         return UNREGISTERED
     return profile.protected_class if profile.protected_class not in {None, "none"} else ORDINARY

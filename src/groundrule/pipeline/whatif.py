@@ -148,7 +148,7 @@ def what_if(
     changed = np.flatnonzero(touched[: len(observed)])
     ids = before.registers.ids_of(changed.astype(np.int32)).to_pylist()
     for row, name in zip(changed, ids, strict=True):
-        profile = judges[0].profiles[who[row]]
+        profile = judges[0].who.values[who[row]]
         answers = [_answer(tally, int(row)) for tally in tallies]
         result.changed.append(
             {
