@@ -21,6 +21,7 @@ Strength is a rule of thumb.
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -34,10 +35,12 @@ from groundrule.detect.signals import Offending, Signal
 from groundrule.detect.state import distance_m
 from groundrule.detect.ties import Members, Ties
 from groundrule.detect.whereabouts import Name, Whereabouts
-from groundrule.instant import MIN_NS, NS_PER_DAY
+from groundrule.instant import MAX_NS, MIN_NS, NS_PER_DAY
 
 TiesOf = Callable[[Facts], Ties]
 _PATTERNS: Final = ("place", "quota", "bought")
+MOST_QUOTED: Final = 16
+"""Devices whose first uses a signal quotes, its own among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +89,49 @@ class _Used:
 
 
 @dataclass(slots=True)
+class _Told:
+    """When devices were told of one pattern: those of `_Body.away` up to `upto`, the longest ago at `oldest_ns`."""
+
+    at_ns: dict[int, int] = field(default_factory=dict)
+    upto: int = 0
+    oldest_ns: int = MAX_NS
+
+
+@dataclass(slots=True)
 class _Body:
-    """One party, contact, payer or account: its devices in use, and when they were told."""
+    """One party, contact, payer or account: its devices in use, and when they were told.
+
+    What is asked of all of them is kept up to date, because a body may have ten thousand.
+
+    Attributes:
+        away: rows of those that are used far away, as they came to be known. at_front: how many of them are at a front.
+        first_ns: the earliest first use among them [ns, UTC]. apart_m: the largest distance from the first of them [m].
+        named: those with the first names, as many as a signal may quote.
+    """
 
     used: dict[int, _Used] = field(default_factory=dict)
-    told_ns: dict[tuple[str, int], int] = field(default_factory=dict)
+    away: list[int] = field(default_factory=list)
+    at_front: int = 0
+    first_ns: int = MAX_NS
+    apart_m: float = 0.0
+    named: list[tuple[str, int]] = field(default_factory=list)
+    told: dict[str, _Told] = field(default_factory=dict)
+
+    def take(self, row: int, seen: Offending, far: bool, front: bool, name: Name) -> None:
+        """Learn how a device is used."""
+        known = self.used.get(row) or _Used(seen, False, False)
+        now = self.used[row] = _Used(known.seen, known.far or far, known.front or front)
+        if not now.far:
+            return
+        self.at_front += now.front - (known.far and known.front)
+        if known.far:
+            return
+        self.away.append(row)
+        self.first_ns = min(self.first_ns, now.seen.observed_at)
+        first = self.used[self.away[0]].seen
+        self.apart_m = max(self.apart_m, float(distance_m(first.lat_deg, first.lon_deg, now.seen.lat_deg, now.seen.lon_deg)))
+        insort(self.named, (name(row), row))
+        del self.named[MOST_QUOTED + 1 :]
 
 
 class Registrations:
@@ -108,7 +149,14 @@ class Registrations:
         self.ties = ties
         self._known: tuple[Facts, Ties] | None = None
         self._bodies: dict[str, _Body] = {}
+        self._again_ns = round(self.settings.again_days * NS_PER_DAY)
+        self._forget()
+
+    def _forget(self) -> None:
+        """What follows from facts and ties alone is found again when they change."""
         self._held: dict[str, Members] = {}
+        self._quotas: dict[tuple[str, int], tuple[float, float]] = {}
+        self._new: dict[tuple[int, int], list[int]] = {}
 
     @property
     def nbytes(self) -> int:
@@ -128,7 +176,7 @@ class Registrations:
             return []
         if self._known is None or self._known[0] is not facts:
             self._known = facts, Ties.unknown(len(facts)) if self.ties is None else self.ties(facts)
-            self._held = {}
+            self._forget()
         ties = self._known[1]
         events = self.whereabouts.events
         if not len(events):
@@ -152,10 +200,7 @@ class Registrations:
                 continue
             key = ties.name(kind, number, facts)
             body = self._bodies.setdefault(key, _Body())
-            known = body.used.get(row)
-            body.used[row] = _Used(seen if known is None else known.seen, far or (known is not None and known.far), front)
-            if known is not None:
-                body.used[row].front |= known.front
+            body.take(row, seen, far, front, name)
             for pattern in _PATTERNS:
                 strength, found = self._judged(pattern, kind, number, body, row, facts, ties)
                 if strength:
@@ -169,51 +214,60 @@ class Registrations:
     def _judged(
         self, pattern: str, kind: str, number: int, body: _Body, row: int, facts: Facts, ties: Ties
     ) -> tuple[float, tuple[tuple[str, float, str], ...]]:
-        s = self.settings
-        away = [one for one in body.used.values() if one.far]
+        s, away = self.settings, len(body.away)
         if pattern == "place" and kind in {"party", "contact"}:
-            devices = len(self._members(kind).of(number)) if len(away) >= s.least else 0
-            at_front = sum(one.front for one in away)
-            if len(away) < s.least or len(away) < s.share * devices:
+            if away < s.least:
+                return 0.0, ()
+            devices = len(self._members(kind).of(number))
+            if away < s.share * devices:
                 return 0.0, ()
             allowed = int(ties.quota[row])
             over = 0 < allowed <= s.few and devices > allowed
-            if at_front >= s.least_front:
+            if body.at_front >= s.least_front:
                 strength = s.front if over else s.front_within
             else:
-                strength = s.spread if over and _apart_m([one.seen for one in away]) > s.apart_m else 0.0
+                strength = s.spread if over and body.apart_m > s.apart_m else 0.0
             return strength, (
-                ("devices of one registrant", float(devices), ""), ("first used far away", float(len(away)), ""),
-                ("at a front", float(at_front), ""),
+                ("devices of one registrant", float(devices), ""), ("first used far away", float(away), ""),
+                ("at a front", float(body.at_front), ""),
             )  # fmt: skip
-        if pattern == "quota" and kind in {"contact", "payer"}:
-            if len(away) < s.least:
-                return 0.0, ()
+        if pattern == "quota" and kind in {"contact", "payer"} and away >= s.least:
+            holders, together = self._exhausted(kind, number, facts, ties)
+            if holders:
+                return s.quota, (("holders with one payer or contact", holders, ""), ("their devices", together, ""))
+        if pattern == "bought" and kind == "account" and away >= s.least_new:
+            new = self._newcomers(number, int(ties.changed_ns[row]), facts)
+            used = sum(one in body.used and body.used[one].far for one in new)
+            if used >= s.least_new:
+                devices_new = ("new devices after the account changed hands", float(len(new)), "")
+                return s.bought, (devices_new, ("used far away", float(used), ""))
+        return 0.0, ()
+
+    def _exhausted(self, kind: str, number: int, facts: Facts, ties: Ties) -> tuple[float, float]:
+        """How many holders of one payer or contact have all or nearly all that they may, and how many devices: (0, 0) if too few."""
+        if (kind, number) not in self._quotas:
             mine = self._members(kind).of(number)
             mine = mine[(facts.party[mine] >= 0) & (ties.quota[mine] > 0)]
             _, first, devices_each = np.unique(facts.party[mine], return_index=True, return_counts=True)
             quota = ties.quota[mine[first]]
             full = (devices_each <= quota) & (devices_each >= np.maximum(1, quota - 1))
             together = float(devices_each[full].sum())
-            if full.sum() < s.least_accounts or together <= 2 * quota[full].max(initial=0):
-                return 0.0, ()
-            return s.quota, (("holders with one payer or contact", float(full.sum()), ""), ("their devices", together, ""))
-        if pattern == "bought" and kind == "account":
-            changed = int(ties.changed_ns[row])
-            if changed == MIN_NS or len(away) < s.least_new:
-                return 0.0, ()
-            mine = self._members(kind).of(number)
+            few = full.sum() < self.settings.least_accounts or together <= 2 * quota[full].max(initial=0)
+            self._quotas[kind, number] = (0.0, 0.0) if few else (float(full.sum()), together)
+        return self._quotas[kind, number]
+
+    def _newcomers(self, account: int, changed_ns: int, facts: Facts) -> list[int]:
+        """Rows of the devices that an account got soon after it changed hands; none where it was young, or never did."""
+        if changed_ns == MIN_NS:
+            return []
+        if (account, changed_ns) not in self._new:
+            mine = self._members("account").of(account)
             activated = facts.activated_ns[mine]
             known = activated != MIN_NS
-            if not known.any() or changed - int(activated[known].min()) < s.quiet_days * NS_PER_DAY:
-                return 0.0, ()
-            new = known & (activated >= changed) & (activated <= changed + round(s.fresh_days * NS_PER_DAY))
-            used = [one for one in mine[new].tolist() if one in body.used and body.used[one].far]
-            if len(used) < s.least_new:
-                return 0.0, ()
-            devices_new = ("new devices after the account changed hands", float(new.sum()), "")
-            return s.bought, (devices_new, ("used far away", float(len(used)), ""))
-        return 0.0, ()
+            quiet = known.any() and changed_ns - int(activated[known].min()) >= self.settings.quiet_days * NS_PER_DAY
+            soon = activated <= changed_ns + round(self.settings.fresh_days * NS_PER_DAY)
+            self._new[account, changed_ns] = mine[known & (activated >= changed_ns) & soon].tolist() if quiet else []
+        return self._new[account, changed_ns]
 
     def _members(self, kind: str) -> Members:
         assert self._known is not None
@@ -226,21 +280,27 @@ class Registrations:
         self, pattern: str, key: str, body: _Body, t: int, strength: float, found: tuple[tuple[str, float, str], ...], name: Name
     ) -> list[Signal]:
         """Tell it of each device that is used far away, the earlier ones too."""
-        away = {row: one for row, one in body.used.items() if one.far}
-        others = sorted((name(row), row) for row in away)
+        told = body.told.setdefault(pattern, _Told())
+        # Those that were told lately are not asked, each time, when they were.
+        due = body.away if t - told.oldest_ns >= self._again_ns else body.away[told.upto :]
+        told.upto = len(body.away)
         signals = []
-        for terminal, row in others:
-            last = body.told_ns.get((pattern, row))
-            if last is not None and t - last < self.settings.again_days * NS_PER_DAY:
+        for terminal, row in sorted((name(row), row) for row in due):
+            if row in told.at_ns and t - told.at_ns[row] < self._again_ns:
                 continue
-            body.told_ns[pattern, row] = t
-            seen = away[row].seen
-            quoted = [Offending(one.observed_at, one.lat_deg, one.lon_deg, one.position_sigma_m, other)
-                      for other, number in others if number != row for one in (away[number].seen,)]  # fmt: skip
+            told.at_ns[row] = t
+            seen = body.used[row].seen
+            quoted = []
+            for other, number in body.named:
+                if number != row:
+                    one = body.used[number].seen
+                    quoted.append(Offending(one.observed_at, one.lat_deg, one.lon_deg, one.position_sigma_m, other))
             signals.append(Signal(
-                "straw_registration", terminal, t, min(t, *(one.seen.observed_at for one in away.values())), strength, seen.lat_deg,
-                seen.lon_deg, key if key.startswith(("account", "party")) else None, found, (seen, *quoted)[:16],
+                "straw_registration", terminal, t, min(t, body.first_ns), strength, seen.lat_deg, seen.lon_deg,
+                key if key.startswith(("account", "party")) else None, found, (seen, *quoted)[:MOST_QUOTED],
             ))  # fmt: skip
+        if signals:
+            told.oldest_ns = min(told.at_ns.values()) if due is body.away else min(told.oldest_ns, t)
         return signals
 
 
@@ -256,11 +316,3 @@ def _far(
         for a, b, c, d in zip(lat.tolist(), lon.tolist(), rows.lat_deg[index].tolist(), rows.lon_deg[index].tolist(), strict=True)
     ], np.bool_)  # fmt: skip
     return np.where(np.isnan(lat), abroad, far)
-
-
-def _apart_m(seen: list[Offending]) -> float:
-    """Largest distance from the first place [m]."""
-    known = [(one.lat_deg, one.lon_deg) for one in seen if one.lat_deg is not None and one.lon_deg is not None]
-    return max((float(distance_m(*known[0], lat, lon)) for lat, lon in known), default=0.0)
-
-

@@ -31,7 +31,8 @@ class Members:
 
     def of(self, number: int) -> NDArray[np.int32]:
         """Rows of a body's terminals, ascending."""
-        begin, end = np.searchsorted(self._number, [number, number + 1])
+        # Of the column's own type: another would be made of the whole column first.
+        begin, end = np.searchsorted(self._number, np.array([number, number + 1], self._number.dtype))
         return self._order[begin:end]
 
 

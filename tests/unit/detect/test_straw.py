@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from groundrule.detect.accounts import AccountSettings, account_signals, risks
 from groundrule.detect.rows import Facts
-from groundrule.detect.signals import Signal
-from groundrule.detect.straw import Registrations
+from groundrule.detect.signals import Offending, Signal
+from groundrule.detect.state import distance_m
+from groundrule.detect.straw import MOST_QUOTED, Registrations, _Body
 from groundrule.detect.ties import Ties
 from groundrule.detect.whereabouts import Whereabouts
 from place_rows import START_S, Told, facts, name, places, rows_of, stays
@@ -198,3 +199,27 @@ def test_nobody_gets_more_than_the_most_and_more_evidence_never_lowers_it(world:
     for row, risk in risks(given_, known, ties, row_of, AT).items():
         assert 0 < risk.strength <= AccountSettings().most
         assert more[row].strength >= risk.strength - 1e-12
+
+
+USES = st.lists(st.tuples(st.integers(0, 40), st.booleans(), st.booleans(), st.integers(0, 10**6), st.floats(-60, 60)), max_size=120)
+
+
+@given(USES)
+def test_what_is_kept_up_to_date_of_a_body_is_what_all_its_devices_give(uses: list[tuple[int, bool, bool, int, float]]) -> None:
+    body, plain, order = _Body(), {}, []
+    for row, far, front, t, lat in uses:
+        body.take(row, Offending(t, lat, 20.0, 5.0), far, front, name)
+        seen, was_far, was_front = plain.get(row, ((t, lat), False, False))
+        plain[row] = seen, was_far or far, was_front or front
+        if far and not was_far:
+            order.append(row)
+    away = {row: one for row, one in plain.items() if one[1]}
+    assert body.away == order
+    assert set(order) == set(away)
+    assert body.at_front == sum(front for _, _, front in away.values())
+    assert body.named == sorted((name(row), row) for row in away)[: MOST_QUOTED + 1]
+    if away:
+        assert body.first_ns == min(seen[0] for seen, _, _ in away.values())
+        first = plain[order[0]][0]
+        apart = [float(distance_m(first[1], 20.0, seen[1], 20.0)) for seen, _, _ in away.values()]
+        assert body.apart_m == pytest.approx(max(apart))

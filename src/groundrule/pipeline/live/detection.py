@@ -3,7 +3,7 @@
     intake thread                               detection thread
     attach: signals that count ◄─ news ────────┐
     written, judged, answered                   │
-    take ─► rows that were answered ──────────► gathered for a second, ordered, detectors ─► signals kept, told as events
+    take ─► rows that were answered ──────────► gathered for seconds, ordered, detectors ─► signals kept, told as events
 
 No answer waits for a detector. A terminal without signals costs its observations one look at a bit. What is remembered of terminals is
 made from history at the start, and anew where rules, areas or registers change; meanwhile observations wait, and signals that were
@@ -42,11 +42,14 @@ from groundrule.store.ordering import in_order
 from groundrule.store.signals import SIGNALS
 
 _LOG = logging.getLogger(__name__)
-GATHER_S: Final = 1.0
-"""How long observations are gathered before they are looked at together [s]."""
+GATHER_S: Final = 5.0
+"""How long observations are gathered before they are looked at together [s].
+
+A look costs ten milliseconds, however few rows it has, in which answers wait; a third of a terminal's cycle is soon enough."""
 MOST_WAITING: Final = 8_000_000
 """Rows that wait to be looked at, at most; more are left out, counted, and said by the status."""
-PIECE_ROWS: Final = 262_144
+PIECE_ROWS: Final = 65_536
+"""Rows that are looked at together, and that are gathered at most while answers are wanted."""
 KEPT_NS: Final = 300 * NS_PER_S
 """Rows that were answered within this time are kept, for when memory is made anew: history may not hold them yet [ns]."""
 KEPT_ROWS: Final = 4_000_000
@@ -92,7 +95,7 @@ class LiveDetection:
         self._runs = runs(home)
         self._ready = threading.Condition()
         self._waiting: deque[Judged] = deque()
-        self._rows = 0
+        self._rows, self._hurried = 0, 0
         self._kept: deque[tuple[int, Judged]] = deque()
         self._kept_rows = 0
         self._ahead: pa.Table | None = None
@@ -217,7 +220,12 @@ class LiveDetection:
     def drain(self, timeout_s: float = 60.0) -> bool:
         """Wait until everything taken has been looked at; False after the time."""
         with self._ready:
-            return self._ready.wait_for(lambda: (not self._rows and not self.rebuilding) or bool(self.fault), timeout_s)
+            self._hurried += 1
+            self._ready.notify_all()
+            try:
+                return self._ready.wait_for(lambda: (not self._rows and not self.rebuilding) or bool(self.fault), timeout_s)
+            finally:
+                self._hurried -= 1
 
     def close(self) -> None:
         """Look at what waits, and end; memory that is being made is left."""
@@ -236,7 +244,7 @@ class LiveDetection:
                 with self._ready:
                     self._ready.wait_for(lambda: self._waiting or self._ended, 5.0)
                     if self._waiting and not self._ended:
-                        self._ready.wait_for(lambda: self._ended, GATHER_S)
+                        self._ready.wait_for(lambda: self._ended or self._hurried or self._rows >= PIECE_ROWS, GATHER_S)
                     taken, self._waiting = self._waiting, deque()
                     if not taken and self._ended:
                         return
