@@ -216,7 +216,7 @@ def test_an_erasure_leaves_every_other_proof_standing_and_is_logged_in_its_time(
         logs.append(entries(home))
         seen.append(len(erasures(home)) - already)
         with RecordStore.open(home.path / "records.sqlite") as records:
-            for item in records.due_erasures(2**63 - 1):
+            for item in records.duties.due_erasures(2**63 - 1):
                 assert item.due_at_ns > now, "what is due is logged"
     assert all(after[: len(before)] == before for before, after in pairwise(logs))
     assert seen[0] == 0
@@ -244,7 +244,7 @@ def test_an_erasure_leaves_every_other_proof_standing_and_is_logged_in_its_time(
 def test_what_is_unsealed_becomes_public_and_nothing_else(world: World, tmp_path: Path) -> None:
     home = copy_home(world.home, tmp_path / "home")
     with home.writer(), HomeLedger.open(home, clock=lambda: NOW + 60 * NS_PER_DAY) as ledger:
-        (only,) = ledger.records.sealed()
+        (only,) = ledger.records.duties.sealed()
         unseal(ledger, b64encode(only.commitment).decode())
         ledger.commit()
     assert {leak.value for leak in found_in(world, list(public(home).values()), places=0)} == {SECRET}

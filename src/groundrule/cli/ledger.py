@@ -354,7 +354,7 @@ def hold(
         raise InputError(f"a hold that ended at {format_instant(end)}", help="name a day after now")
     place = Home.open(home)
     with place.writer(), RecordStore.open(place.path / "records.sqlite") as records:
-        made = records.hold(subject, end, reason)
+        made = records.duties.hold(subject, end, reason)
     if as_json:
         print_json({"hold": made.id, "subject": subject, "until": format_instant(end), "reason": reason})
         return

@@ -289,7 +289,7 @@ def _found(records: RecordStore, opening: Opening) -> Record:
     if found is None or found.leaf.hex() != opening.leaf:
         raise refuse("record_unknown", f"{where} is not the one that the disclosure names", help="draft it again")
     if found.content is None:
-        erased = records.erasure_of(found.batch_id, found.leaf_index)
+        erased = records.duties.erasure_of(found.batch_id, found.leaf_index)
         said = f" on {format_instant(erased.erased_at_ns)}, basis {erased.basis}" if erased else ""
         raise refuse("record_erased", f"{where} was erased{said}", help="nobody can open it any more")
     if strange := sorted(set(opening.fields) - set(FIELDS)):

@@ -20,7 +20,8 @@ from groundrule.ledger.commitment import SALT_BYTES, seal_commitment
 from groundrule.ledger.entry import MAX_SEQ, format_time
 from groundrule.ledger.item import Item
 from groundrule.pipeline.home_ledger import GOVERNANCE, HomeLedger
-from groundrule.store.records import Outgoing, Sealed
+from groundrule.store.record_rows import Sealed
+from groundrule.store.records import Outgoing
 
 SEAL_DAYS: Final = 180
 """How long content may stay sealed at most [days]."""
@@ -74,7 +75,7 @@ def seal(ledger: HomeLedger, content: Any, *, kind: str, disclose_by_ns: int, cu
     body = {"commitment": text, "custodians": list(custodians), "disclose_by": format_time(disclose_by_ns), "kind": kind}
     Item("sealed", GOVERNANCE, body).check()
     ledger.keys.put_seal_salt(commitment.hex(), salt)
-    ledger.records.add_sealed(Sealed(commitment, kind, canonical_json(content).decode(), None, disclose_by_ns))
+    ledger.records.duties.add_sealed(Sealed(commitment, kind, canonical_json(content).decode(), None, disclose_by_ns))
     ledger.queue("sealed", body)
     ledger.flush()
     return text
@@ -91,7 +92,7 @@ def unseal(ledger: HomeLedger, commitment: str) -> dict[str, Any]:
         InputError: there is no such seal, or several begin so. ConflictError: it is open already.
         IntegrityError: what was kept is not what was sealed.
     """
-    found = [item for item in ledger.records.sealed() if _text(item).startswith(commitment)]
+    found = [item for item in ledger.records.duties.sealed() if _text(item).startswith(commitment)]
     if len(found) != 1 or not commitment:
         raise InputError(
             f"{len(found)} seals begin with `{commitment[:60]}`", help="see them with: groundrule ledger status"
@@ -110,7 +111,7 @@ def unseal(ledger: HomeLedger, commitment: str) -> dict[str, Any]:
     if not ledger.records.is_queued("unsealed", canonical_json(body).decode()):
         ledger.queue("unsealed", body)
     ledger.flush()
-    ledger.records.mark_sealed(item.commitment, opened_at_ns=ledger.clock())
+    ledger.records.duties.mark_sealed(item.commitment, opened_at_ns=ledger.clock())
     return body
 
 
@@ -128,7 +129,7 @@ def erase(ledger: HomeLedger, subject: str, *, months: Sequence[str], basis: str
         raise InputError("an erasure without a legal basis", help="name it, for instance `GDPR Art. 17(1)(b)`")
     Item("erasure", GOVERNANCE, {"basis": basis, "batch_index": MAX_SEQ, "leaf": _NO_LEAF, "leaf_index": MAX_SEQ}).check()
     now = ledger.clock()
-    held = [hold for hold in ledger.records.holds(now) if hold.subject == subject]
+    held = [hold for hold in ledger.records.duties.holds(now) if hold.subject == subject]
     if held:
         last = max(held, key=lambda hold: hold.until_ns)
         raise ConflictError(
@@ -147,18 +148,18 @@ def erase(ledger: HomeLedger, subject: str, *, months: Sequence[str], basis: str
     ledger.keys.destroy_all([(subject, month) for month in chosen])
     erased = 0
     for month in chosen:
-        found = ledger.records.erase(
+        found = ledger.records.duties.erase(
             subject, month, erased_at_ns=now, basis=basis, scrub_now=False,
             due_ns=lambda: now + secrets.randbelow(ERASURE_DAYS * NS_PER_DAY),
         )  # fmt: skip
         erased += len(found)
-    ledger.records.scrub()
+    ledger.records.duties.scrub()
     return Erasure(tuple(chosen), erased)
 
 
 def log_due_erasures(ledger: HomeLedger) -> int:
     """Queue the erasures whose time to be logged has come, shuffled; return how many."""
-    due = ledger.records.due_erasures(ledger.clock())
+    due = ledger.records.duties.due_erasures(ledger.clock())
     secrets.SystemRandom().shuffle(due)
     bodies = [
         {

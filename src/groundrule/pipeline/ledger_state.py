@@ -9,7 +9,8 @@ from groundrule.instant import NS_PER_DAY, NS_PER_S, format_instant
 from groundrule.ledger.log import read_log
 from groundrule.pipeline.home_ledger import log_folder, policy_of
 from groundrule.store.home import Home
-from groundrule.store.records import RecordStore, Sealed
+from groundrule.store.record_rows import Sealed
+from groundrule.store.records import RecordStore
 
 
 def state_of(home: Home, *, now_ns: int) -> dict[str, Any]:
@@ -25,10 +26,10 @@ def state_of(home: Home, *, now_ns: int) -> dict[str, Any]:
     checked = None if log.checkpoint is None else policy.check(log.checkpoint)
     with RecordStore.open(home.path / "records.sqlite", read_only=True) as records:
         counts = records.counts()
-        seals = list(records.sealed())
+        seals = list(records.duties.sealed())
         holds = [
             {"id": hold.id, "subject": hold.subject, "until": format_instant(hold.until_ns), "reason": hold.reason}
-            for hold in records.holds(now_ns)
+            for hold in records.duties.holds(now_ns)
         ]
     return {
         "origin": policy.logs[0].key.name,

@@ -189,7 +189,7 @@ class RecordCheck:
         stored = list(self._store.records_of_run(run))
         for record, (name, observed_ns, answer) in zip(stored, self._expected, strict=False):
             if record.content is None:
-                if self._store.erasure_of(record.batch_id, record.leaf_index) is None:
+                if self._store.duties.erasure_of(record.batch_id, record.leaf_index) is None:
                     return [f"run {run}: a record is empty, and nothing says that it was erased"]
                 continue  # its leaf is checked with its batch
             try:

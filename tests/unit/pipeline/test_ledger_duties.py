@@ -29,6 +29,7 @@ from groundrule.pipeline.ledger_duties import ERASURE_DAYS, SEAL_DAYS, beat, era
 from groundrule.pipeline.ledger_state import state_of
 from groundrule.pipeline.receipts import issue_receipt
 from groundrule.store.home import Home
+from groundrule.store.record_duties import RecordDuties
 from groundrule.store.records import RecordStore
 from small_home import copy_home, make_home, observation, run, table
 
@@ -123,7 +124,7 @@ def test_a_seal_without_end_or_keeper_is_refused_and_leaves_nothing(home: Home, 
     with home.writer(), HomeLedger.open(home, clock=lambda: NOW) as ledger:
         with pytest.raises(InputError, match=said):
             sealing(ledger, **changed)
-        assert list(ledger.records.sealed()) == []
+        assert list(ledger.records.duties.sealed()) == []
     assert bodies(home, "sealed") == []
 
 
@@ -157,7 +158,7 @@ def test_an_opening_that_a_crash_cut_short_is_logged_once(home: Home, moment: st
     commitment = at(home, NOW, sealing)
     place = {
         "before the entry": (HomeLedger, "queue"), "in the outbox": (HomeLedger, "flush"),
-        "in the log": (RecordStore, "mark_logged"), "before the mark": (RecordStore, "mark_sealed"),
+        "in the log": (RecordStore, "mark_logged"), "before the mark": (RecordDuties, "mark_sealed"),
     }[moment]  # fmt: skip
     with home.writer(), HomeLedger.open(home, clock=lambda: NOW) as ledger, monkeypatch.context() as patched:
         patched.setattr(*place, die)
@@ -218,11 +219,11 @@ def test_an_erasure_that_names_nothing_is_refused(
 def test_a_hold_forbids_the_erasure_until_its_end(home: Home) -> None:
     end = NOW + 10 * NS_PER_DAY
     with RecordStore.open(home.path / "records.sqlite") as records:
-        records.hold("account:acc-a", NOW + NS_PER_DAY, "case 1 (invented)")
-        records.hold("account:acc-a", end, "case 2 (invented)")
-        records.hold("account:acc-b", end + NS_PER_DAY, "case 3 (invented)")
+        records.duties.hold("account:acc-a", NOW + NS_PER_DAY, "case 1 (invented)")
+        records.duties.hold("account:acc-a", end, "case 2 (invented)")
+        records.duties.hold("account:acc-b", end + NS_PER_DAY, "case 3 (invented)")
         with pytest.raises(InputError, match="without a reason"):
-            records.hold("account:acc-a", end, " ")
+            records.duties.hold("account:acc-a", end, " ")
     assert [item["reason"] for item in state_of(home, now_ns=NOW)["holds"]] == [f"case {n} (invented)" for n in (1, 2, 3)]
     with home.writer(), HomeLedger.open(home, clock=lambda: end - 1) as ledger:
         with pytest.raises(ConflictError, match=r"forbids the erasure until 2027-04-11T10:00:30Z: case 2"):
@@ -238,7 +239,7 @@ def test_an_erasure_that_a_crash_cut_short_is_completed_by_a_second_call(
 ) -> None:
     known = months(home)
     with monkeypatch.context() as patched:
-        patched.setattr(RecordStore, moment, die)
+        patched.setattr(RecordDuties, moment, die)
         crash(home, NOW, lambda ledger: erase(ledger, "account:acc-a", months=(), basis=BASIS))
     with home.writer(), HomeLedger.open(home) as ledger:
         assert ledger.keys.months_of("account:acc-a") == [], "keys go first"
@@ -264,8 +265,8 @@ def test_erasures_are_logged_once_and_only_when_their_time_has_come(home: Home) 
         now = NOW + day * NS_PER_DAY
         at(home, now, beat)
         with RecordStore.open(home.path / "records.sqlite") as records:
-            assert records.due_erasures(now) == []
-            due_later = [] if day == ERASURE_DAYS else records.due_erasures(NOW + ERASURE_DAYS * NS_PER_DAY)
+            assert records.duties.due_erasures(now) == []
+            due_later = [] if day == ERASURE_DAYS else records.duties.due_erasures(NOW + ERASURE_DAYS * NS_PER_DAY)
             assert len(bodies(home, "erasure")) + len(due_later) == done.records
     logged = bodies(home, "erasure")
     assert len({(body["batch_index"], body["leaf_index"]) for body in logged}) == done.records

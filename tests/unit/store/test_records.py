@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from groundrule.errors import ConflictError, InputError, StoreError
-from groundrule.store.records import Batch, Last, Outgoing, Record, RecordStore, RunProof, Sealed
+from groundrule.store.record_rows import Sealed
+from groundrule.store.records import Batch, Last, Outgoing, Record, RecordStore, RunProof
 
 NOW = 1_770_000_000_000_000_000
 MONTH = "2026-03"
@@ -226,7 +227,7 @@ def test_what_is_in_the_log_is_not_taken_back(store: RecordStore) -> None:
 def erase(store: RecordStore, subject: str, **options: object) -> list[tuple[str, int, bytes]]:
     due = itertools.count(NOW + 100, 100)
     arguments = {"erased_at_ns": NOW, "basis": "GDPR 17", "due_ns": lambda: next(due)}
-    return store.erase(subject, MONTH, **{**arguments, **options})  # type: ignore[arg-type]  # the arguments above
+    return store.duties.erase(subject, MONTH, **{**arguments, **options})  # type: ignore[arg-type]  # the arguments above
 
 
 @pytest.fixture
@@ -279,40 +280,40 @@ def test_only_the_month_named_is_erased(store: RecordStore) -> None:
 
 def test_erasures_are_logged_when_due_and_their_batch_is_logged(filled: RecordStore) -> None:
     found = erase(filled, "acc-1")
-    assert filled.due_erasures(NOW + 10**9) == [], "their batches have no index yet"
+    assert filled.duties.due_erasures(NOW + 10**9) == [], "their batches have no index yet"
     filled.mark_logged({each.id: 10 + each.id for each in filled.pending_outbox()})
-    assert filled.due_erasures(NOW) == []
-    some = filled.due_erasures(NOW + 300)
+    assert filled.duties.due_erasures(NOW) == []
+    some = filled.duties.due_erasures(NOW + 300)
     assert len(some) == 3
     assert [each.batch_index for each in some] == [filled.batch(each.batch_id)[0].log_index for each in some]
     filled.queue([out(kind="erasure", run=None)] * 3, erasures=[each.id for each in some])
-    assert filled.due_erasures(NOW + 300) == []
-    assert len(filled.due_erasures(NOW + 10**9)) == len(found) - 3
+    assert filled.duties.due_erasures(NOW + 300) == []
+    assert len(filled.duties.due_erasures(NOW + 10**9)) == len(found) - 3
     filled.mark_logged({each.id: 90 + n for n, each in enumerate(filled.pending_outbox())})
-    told = filled.erasure_of(some[0].batch_id, some[0].leaf_index)
+    told = filled.duties.erasure_of(some[0].batch_id, some[0].leaf_index)
     assert told is not None
     assert (told.basis, told.erased_at_ns, told.log_index) == ("GDPR 17", NOW, 90)
-    assert filled.erasure_of("b1", 0) is None
+    assert filled.duties.erasure_of("b1", 0) is None
     with pytest.raises(InputError, match="one entry each"):
         filled.queue([out()], erasures=[1, 2])
 
 
 def test_a_legal_hold_forbids_the_erasure_and_says_why(filled: RecordStore) -> None:
-    filled.hold("acc-1", NOW + 50, "case 3/26 (invented)")
-    longest = filled.hold("acc-1", NOW + 10**18, "case 4/26 (invented)")
+    filled.duties.hold("acc-1", NOW + 50, "case 3/26 (invented)")
+    longest = filled.duties.hold("acc-1", NOW + 10**18, "case 4/26 (invented)")
     with pytest.raises(ConflictError, match=r"until 20.*: case 4/26 \(invented\)"):
         erase(filled, "acc-1")
     assert len(filled.records_of("ut-1")) == 40
     assert len(erase(filled, "acc-2")) == 40, "others are not held"
-    assert filled.release(longest.id)
-    assert not filled.release(longest.id)
+    assert filled.duties.release(longest.id)
+    assert not filled.duties.release(longest.id)
     with pytest.raises(ConflictError, match="case 3/26"):
         erase(filled, "acc-1")
-    assert [each.reason for each in filled.holds(NOW + 49)] == ["case 3/26 (invented)"]
-    assert filled.holds(NOW + 50) == []
+    assert [each.reason for each in filled.duties.holds(NOW + 49)] == ["case 3/26 (invented)"]
+    assert filled.duties.holds(NOW + 50) == []
     assert len(erase(filled, "acc-1", erased_at_ns=NOW + 50)) == 40
     with pytest.raises(InputError, match="without a reason"):
-        filled.hold("acc-1", NOW, " ")
+        filled.duties.hold("acc-1", NOW, " ")
 
 
 def test_a_scrub_can_wait_for_several_erasures(filled: RecordStore, path: Path) -> None:
@@ -320,7 +321,7 @@ def test_a_scrub_can_wait_for_several_erasures(filled: RecordStore, path: Path) 
     erase(filled, "acc-1", scrub_now=False)
     erase(filled, "acc-2", scrub_now=False)
     assert marker in all_bytes(path), "else this shows nothing about scrubbing"
-    filled.scrub()
+    filled.duties.scrub()
     assert marker not in all_bytes(path)
 
 
@@ -345,18 +346,18 @@ def test_a_terminal_that_left_is_forgotten(store: RecordStore, path: Path) -> No
 def test_seals_are_listed_by_the_day_on_which_they_open(store: RecordStore) -> None:
     late = Sealed(b"l" * 32, "rule", "{}", b"s" * 32, NOW + 9)
     soon = Sealed(b"s" * 32, "rule", "{}", None, NOW + 5)
-    store.add_sealed(late)
-    store.add_sealed(soon)
-    assert list(store.sealed()) == [soon, late]
-    store.mark_sealed(soon.commitment, log_index=4)
-    store.mark_sealed(soon.commitment, log_index=7, opened_at_ns=NOW + 6)
-    assert list(store.sealed(still_closed=True)) == [late]
-    (opened, _) = store.sealed()
+    store.duties.add_sealed(late)
+    store.duties.add_sealed(soon)
+    assert list(store.duties.sealed()) == [soon, late]
+    store.duties.mark_sealed(soon.commitment, log_index=4)
+    store.duties.mark_sealed(soon.commitment, log_index=7, opened_at_ns=NOW + 6)
+    assert list(store.duties.sealed(still_closed=True)) == [late]
+    (opened, _) = store.duties.sealed()
     assert (opened.log_index, opened.opened_at_ns) == (4, NOW + 6)
     with pytest.raises(ConflictError):
-        store.add_sealed(late)
+        store.duties.add_sealed(late)
     with pytest.raises(InputError, match="nothing is sealed"):
-        store.mark_sealed(b"x" * 32, log_index=1)
+        store.duties.mark_sealed(b"x" * 32, log_index=1)
 
 
 # --- the file ---------------------------------------------------------------------------------------------------------

@@ -64,7 +64,7 @@ def _still_sealed(home: Home) -> dict[str, str]:
         return {}
     found: dict[str, str] = {}
     with RecordStore.open(path, read_only=True) as records:
-        for each in records.sealed():
+        for each in records.duties.sealed():
             content = json.loads(each.content)
             if each.opened_at_ns is None and isinstance(content, dict) and isinstance(content.get("id"), str):
                 found[content["id"]] = b64encode(each.commitment).decode()
