@@ -96,9 +96,7 @@ class AccessStore:
         Raises:
             StoreError: the disk refused. InputError: the file is something else.
         """
-        if path.exists():
-            return cls(SqliteFile.open(path, kind=KIND, version=VERSION, what="store of access"))
-        return cls(SqliteFile.create(path, kind=KIND, version=VERSION, schema=_SCHEMA))
+        return cls(SqliteFile.open_or_create(path, kind=KIND, version=VERSION, what="store of access", schema=_SCHEMA))
 
     def close(self) -> None:
         """Let the file go."""

@@ -20,6 +20,7 @@ from groundrule.store.sqlite_file import SqliteFile
 KIND: Final = 0x47524341
 VERSION: Final = 1
 MAX_TEXT: Final = 2_000
+_WHAT: Final = "record of cases"
 _SCHEMA: Final = (
     """CREATE TABLE act (
         n INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -50,10 +51,7 @@ class CaseActs:
         Raises:
             StoreError: it cannot be read or made. InputError: it is another kind of file.
         """
-        path = acts_file(home)
-        if not path.exists():
-            SqliteFile.create(path, kind=KIND, version=VERSION, schema=_SCHEMA).close()
-        return cls(SqliteFile.open(path, kind=KIND, version=VERSION, what="record of cases"))
+        return cls(SqliteFile.open_or_create(acts_file(home), kind=KIND, version=VERSION, what=_WHAT, schema=_SCHEMA))
 
     @classmethod
     def look(cls, home: Home) -> Self | None:
@@ -61,7 +59,7 @@ class CaseActs:
         path = acts_file(home)
         if not path.exists():
             return None
-        return cls(SqliteFile.open(path, kind=KIND, version=VERSION, what="record of cases", read_only=True))
+        return cls(SqliteFile.open(path, kind=KIND, version=VERSION, what=_WHAT, read_only=True))
 
     def __enter__(self) -> Self:
         return self

@@ -25,6 +25,7 @@ from groundrule.store.sqlite_file import SqliteFile
 KIND: Final = 0x47524556
 VERSION: Final = 1
 MAX_DATA: Final = 65_536
+_WHAT: Final = "log of events"
 _SCHEMA: Final = (
     """CREATE TABLE event (
         seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -85,10 +86,7 @@ class EventLog:
         Raises:
             StoreError: it cannot be read or made. InputError: it is another kind of file.
         """
-        path = events_file(home)
-        if not path.exists():
-            SqliteFile.create(path, kind=KIND, version=VERSION, schema=_SCHEMA).close()
-        return cls(SqliteFile.open(path, kind=KIND, version=VERSION, what="log of events"))
+        return cls(SqliteFile.open_or_create(events_file(home), kind=KIND, version=VERSION, what=_WHAT, schema=_SCHEMA))
 
     @classmethod
     def look(cls, home: Home) -> Self:
@@ -97,7 +95,7 @@ class EventLog:
         Raises:
             InputError: there is none yet.
         """
-        return cls(SqliteFile.open(events_file(home), kind=KIND, version=VERSION, what="log of events", read_only=True))
+        return cls(SqliteFile.open(events_file(home), kind=KIND, version=VERSION, what=_WHAT, read_only=True))
 
     def close(self) -> None:
         """Let the file go."""

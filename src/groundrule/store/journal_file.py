@@ -75,11 +75,8 @@ class JournalFile:
         Raises:
             InputError: the file is something else. StoreError: the disk refused.
         """
-        path = folder / FILE
-        if not path.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            return cls(SqliteFile.create(path, kind=KIND, version=VERSION, schema=_SCHEMA))
-        return cls(SqliteFile.open(path, kind=KIND, version=VERSION, what="journal"))
+        folder.mkdir(parents=True, exist_ok=True)
+        return cls(SqliteFile.open_or_create(folder / FILE, kind=KIND, version=VERSION, what="journal", schema=_SCHEMA))
 
     def close(self) -> None:
         """Close the file."""

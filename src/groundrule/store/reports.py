@@ -21,7 +21,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from groundrule.errors import ConflictError, InputError, IntegrityError, StoreError
+from groundrule.errors import InputError, IntegrityError, StoreError
 from groundrule.instant import MAX_NS
 from groundrule.store.durable import write_durably
 from groundrule.store.home import Home
@@ -145,11 +145,9 @@ class ReportStore:
                 folder.chmod(0o700)
             except OSError as error:
                 raise StoreError(f"cannot create `{folder}`: {error.strerror}", path=str(folder)) from error
-            try:
-                return cls(folder, SqliteFile.create(path, kind=KIND, version=VERSION, schema=_SCHEMA))
-            except ConflictError:
-                pass  # another process made it just now
-        return cls(folder, SqliteFile.open(path, kind=KIND, version=VERSION, what="index of reports"))
+        return cls(
+            folder, SqliteFile.open_or_create(path, kind=KIND, version=VERSION, what="index of reports", schema=_SCHEMA)
+        )
 
     def close(self) -> None:
         """Close the index."""

@@ -23,7 +23,7 @@ from typing import Any
 import msgspec
 
 from groundrule.canon import SCHEME, digest_bytes
-from groundrule.errors import ConflictError, InputError, IntegrityError, StoreError
+from groundrule.errors import InputError, IntegrityError, StoreError
 from groundrule.instant import MAX_NS, format_instant
 from groundrule.screen.model import ListSnapshot
 from groundrule.store.durable import write_durably
@@ -113,11 +113,9 @@ class SanctionsLists:
                 (folder / "snapshots").mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise StoreError(f"cannot create `{folder}`: {error.strerror}", path=str(folder)) from error
-            try:
-                return cls(folder, SqliteFile.create(path, kind=KIND, version=VERSION, schema=_SCHEMA))
-            except ConflictError:
-                pass  # another process made it just now
-        return cls(folder, SqliteFile.open(path, kind=KIND, version=VERSION, what="index of sanctions lists"))
+        return cls(
+            folder, SqliteFile.open_or_create(path, kind=KIND, version=VERSION, what="index of sanctions lists", schema=_SCHEMA)
+        )
 
     def close(self) -> None:
         """Close the index."""

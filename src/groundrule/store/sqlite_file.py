@@ -32,7 +32,7 @@ _SCRUB = "CREATE TABLE scrub (due INTEGER PRIMARY KEY CHECK (due = 1))"
 class SqliteFile:
     """A connection to a file of a known kind and version.
 
-    Threads may share it: statements run one after the other. Use `create` or `open`.
+    Threads may share it: statements run one after the other. Use `create`, `open` or `open_or_create`.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
@@ -105,6 +105,20 @@ class SqliteFile:
             opened.close()
             raise
         return opened
+
+    @classmethod
+    def open_or_create(cls, path: Path, *, kind: int, version: int, what: str, schema: Iterable[str]) -> Self:
+        """Open a file for writing, and make it where there is none; see `create` and `open`.
+
+        Raises:
+            InputError: another kind of file, or of another version. StoreError: it cannot be read or made.
+        """
+        if not path.exists():
+            try:
+                return cls.create(path, kind=kind, version=version, schema=schema)
+            except ConflictError:
+                pass  # another process made it just now
+        return cls.open(path, kind=kind, version=version, what=what)
 
     def close(self) -> None:
         """Close the connection; closing twice does no harm."""

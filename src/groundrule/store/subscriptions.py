@@ -109,10 +109,8 @@ class SubscriptionStore:
         Raises:
             StoreError: the disk refused. InputError: the file is something else.
         """
-        path = home.path / "subscriptions.sqlite"
-        if path.exists():
-            return cls(SqliteFile.open(path, kind=KIND, version=VERSION, what="store of subscriptions"))
-        return cls(SqliteFile.create(path, kind=KIND, version=VERSION, schema=_SCHEMA))
+        path, what = home.path / "subscriptions.sqlite", "store of subscriptions"
+        return cls(SqliteFile.open_or_create(path, kind=KIND, version=VERSION, what=what, schema=_SCHEMA))
 
     def close(self) -> None:
         """Let the file go."""

@@ -41,10 +41,8 @@ class Positions:
         Raises:
             StoreError: it cannot be read or made. InputError: it is another kind of file.
         """
-        path = home.path / "watch.sqlite"
-        if not path.exists():
-            SqliteFile.create(path, kind=KIND, version=VERSION, schema=_SCHEMA).close()
-        return cls(SqliteFile.open(path, kind=KIND, version=VERSION, what="record of what was watched"), source)
+        path, what = home.path / "watch.sqlite", "record of what was watched"
+        return cls(SqliteFile.open_or_create(path, kind=KIND, version=VERSION, what=what, schema=_SCHEMA), source)
 
     def close(self) -> None:
         """Let the file go."""
