@@ -10,13 +10,13 @@ from typing import Annotated
 import typer
 
 from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_json, print_table, print_text
-from groundrule.detect.case_states import DISMISSALS, STATES
+from groundrule.detect.case_states import DISMISSALS, OPEN, STATES
 from groundrule.detect.cases import Case
 from groundrule.detect.rates import rate_of
 from groundrule.detect.signals import KINDS, Signal
 from groundrule.errors import InputError
 from groundrule.instant import format_instant
-from groundrule.pipeline.case_desk import OPEN, CaseDesk, case_dict
+from groundrule.pipeline.case_desk import CaseDesk, case_dict
 from groundrule.store.home import Home
 
 app = typer.Typer(

@@ -47,6 +47,8 @@ _ALLOWED: Final = {
     "dismissed": ("reopen", "note"),
     "reopened": ("assign", "confirm", "dismiss", "note"),
 }
+OPEN: Final = tuple(state for state, can in _ALLOWED.items() if "confirm" in can)
+"""States of cases that wait for somebody: those in which a case can be decided."""
 _AFTER: Final = {"assign": "assigned", "release": "open", "confirm": "confirmed", "dismiss": "dismissed", "reopen": "reopened"}
 
 

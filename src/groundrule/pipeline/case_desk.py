@@ -6,7 +6,7 @@ import threading
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from groundrule.detect.case_states import FALSE_ALARMS, Act, Tally, check_act, tally
 from groundrule.detect.cases import Case, Cases, CaseSettings
@@ -17,9 +17,6 @@ from groundrule.store.cases import CaseActs
 from groundrule.store.home import Home
 from groundrule.store.registers import Registers
 from groundrule.store.signals import SIGNALS
-
-OPEN: Final = ("open", "assigned", "reopened")
-"""States of cases that wait for somebody."""
 
 
 @dataclass(slots=True)

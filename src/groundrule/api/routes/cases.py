@@ -18,13 +18,13 @@ from groundrule.api.given import GivenLive, GivenPrincipal, GivenService
 from groundrule.api.paging import Cursor, Limit, Page, decode_cursor, encode_cursor, page_of
 from groundrule.api.paths import Id, id_of, missing
 from groundrule.api.times import instant_of
-from groundrule.detect.case_states import DISMISSALS, WHATS
+from groundrule.detect.case_states import DISMISSALS, OPEN, WHATS
 from groundrule.detect.cases import Case
 from groundrule.detect.rates import rate_of
 from groundrule.detect.signals import KINDS, Signal, signals_of
 from groundrule.errors import InputError
 from groundrule.instant import MAX_NS, MIN_NS, format_instant
-from groundrule.pipeline.case_desk import OPEN, CaseDesk
+from groundrule.pipeline.case_desk import CaseDesk
 from groundrule.store.signals import SIGNALS
 
 StateWord = Literal["open", "assigned", "confirmed", "dismissed", "reopened"]
