@@ -21,6 +21,7 @@ from groundrule.errors import MissingExtra
 from groundrule.records import Outcome
 from groundrule.rules import attributes, wording
 from groundrule.rules.cases import Case, check_cases, write_cases
+from groundrule.rules.counterexample import situation_of
 from groundrule.rules.model import Condition, Guarantee, Rule, Rulebook, Where
 from groundrule.rules.normal import leaves_of
 from groundrule.rules.selectors import YES
@@ -323,7 +324,7 @@ class _Solver:
             self.unusual += index != variable.usual
             if name.startswith(("country ", "countries ", "some country", "land", "inside ", "place ")):
                 self._last.append(variable.term == index)
-        return self.space.situation(values)
+        return situation_of(self.space, values)
 
     def confirmed(self, accept: Callable[[Situation], _T | None], *tests: Any, ordinary: bool = True) -> _T | None:
         """Return what `accept` makes of a situation in which tests hold; None proves that there is no such situation.

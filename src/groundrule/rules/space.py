@@ -6,10 +6,10 @@ values, `other` and unknown, time the intervals between the moments at which a r
 give all variables the same values are decided alike, so a proof over the variables is a proof over all evidence.
 
 Where real maps allow less than the variables do (they hold every pair of countries possible), the space is wider than
-the world: a proof holds all the same, and a counterexample is turned back into evidence and decided again before anyone
-sees it.
+the world: a proof holds all the same, and a counterexample is turned back into evidence (`counterexample`) and decided
+again before anyone sees it.
 
-Variables, tests and the way back to evidence stand in one module, because each must mean by a value what the others do.
+Variables and the tests over them stand in one module, because each must mean by a value what the other does.
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from groundrule.instant import MAX_NS, MIN_NS, NS_PER_DAY
+from groundrule.instant import MAX_NS, MIN_NS
 from groundrule.records import Outcome
 from groundrule.rules import attributes
-from groundrule.rules.evidence import AreaFact, Membership, Profile, Truth
 from groundrule.rules.model import (
     All,
     AnyOf,
@@ -37,8 +36,7 @@ from groundrule.rules.model import (
     Where,
 )
 from groundrule.rules.normal import leaves_of
-from groundrule.rules.selectors import NO, PERHAPS, TRUTH_OF_TRI, YES, landing_of
-from groundrule.rules.situation import Number, Situation
+from groundrule.rules.selectors import NO, PERHAPS, YES, landing_of
 
 OTHER, UNKNOWN = "other", "unknown"
 LANDING = ("licensed", "unlicensed", "blocked", "not_offered")
@@ -77,12 +75,17 @@ class Variable:
 
 @dataclass(slots=True)
 class Space:
-    """The variables of one rulebook, its conditions over them, and the way back to evidence.
+    """The variables of one rulebook, and its conditions over them.
 
     Attributes:
         z3: the solver's module.
         rulebook: the rulebook.
         extra: further conditions whose values must be told apart, for instance of guarantees.
+        variables: the facts by name.
+        constraints: what no evidence contradicts, as tests of the solver.
+        limits: of each number, ascending; its bands lie between them and on them.
+        moments: at which a rule begins or ends, ascending [ns, UTC].
+        countries: codes that have a variable of their own, in order; the others have one for each landing status.
     """
 
     z3: Any
@@ -92,8 +95,8 @@ class Space:
     constraints: list[Any] = field(default_factory=list)
     limits: dict[str, list[float]] = field(default_factory=dict)
     moments: list[int] = field(default_factory=list)
+    countries: list[str] = field(default_factory=list)
     _landing: dict[str, str] = field(default_factory=dict)
-    _countries: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._landing = landing_of(self.rulebook)
@@ -173,12 +176,12 @@ class Space:
                 countries |= set(self.variables[name].values) - {OTHER, UNKNOWN}
         claims = self.rulebook.claims
         countries |= {c for claim in claims if countries & set(claim.countries) for c in claim.countries}
-        self._countries = sorted(countries)
+        self.countries = sorted(countries)
         tri = (NO, PERHAPS, YES)
-        for country in self._countries:
+        for country in self.countries:
             self._make(f"country {country}", tri)
         for status in LANDING:
-            if self._elsewhere(status) is not None:
+            if self.elsewhere(status) is not None:
                 self._make(f"countries {status}", tri)
         self._claims()
         self._make("land", tri)
@@ -206,18 +209,18 @@ class Space:
         if not all(claim.counts_as for claim in claims) or _has_cycle(yields):
             return
         for claim in claims:
-            if set(claim.countries) <= set(self._countries) and set(claim.counts_as) != set(claim.countries):
+            if set(claim.countries) <= set(self.countries) and set(claim.counts_as) != set(claim.countries):
                 certain = [self.variables[f"country {country}"].term == YES for country in claim.countries]
                 self.constraints.append(self.z3.Not(self.z3.And(certain)))
 
     def _counted_names(self) -> list[str]:
-        names = [f"country {country}" for country in self._countries]
+        names = [f"country {country}" for country in self.countries]
         return names + [f"countries {status}" for status in LANDING if f"countries {status}" in self.variables]
 
-    def _elsewhere(self, status: str) -> str | None:
-        """A country with a status that no selector names and no claim speaks of, or None."""
+    def elsewhere(self, status: str) -> str | None:
+        """Return a country with a landing status that no selector names and no claim speaks of, or None."""
         claimed = {country for claim in self.rulebook.claims for country in claim.countries}
-        codes = sorted(attributes.COUNTRIES - set(self._countries))
+        codes = sorted(attributes.COUNTRIES - set(self.countries))
         having = [code for code in codes if self._landing.get(code, "not_offered") == status]
         return next((code for code in having if code not in claimed), having[0] if having else None)
 
@@ -226,7 +229,7 @@ class Space:
         for name in {attributes.attribute_of(leaf) for leaf in leaves if isinstance(leaf, Relation)}:
             inside, country = self._make(f"inside {name}", (NO, PERHAPS, YES), 2), self.variables[name]
             mentioned = set(country.values)
-            for code in self._countries:
+            for code in self.countries:
                 if code in mentioned:
                     here = self.variables[f"country {code}"].term
                     self.constraints.append(z3.Implies(country.equals(code), inside.term == here))
@@ -237,7 +240,7 @@ class Space:
 
     def _latches(self, latches: Sequence[Latch]) -> None:
         for latch in sorted(latches):
-            self._make(_latch_name(latch), (NO, PERHAPS, YES))
+            self._make(latch_name(latch), (NO, PERHAPS, YES))
         for strong in latches:
             for weak in latches:
                 if (
@@ -247,8 +250,8 @@ class Space:
                     and weak.release_below <= strong.release_below
                     and weak.for_s <= strong.for_s
                 ):  # whoever has passed the stronger limit has passed the weaker one
-                    held = self.variables[_latch_name(strong)].term == YES
-                    self.constraints.append(self.z3.Implies(held, self.variables[_latch_name(weak)].term == YES))
+                    held = self.variables[latch_name(strong)].term == YES
+                    self.constraints.append(self.z3.Implies(held, self.variables[latch_name(weak)].term == YES))
 
     def plain_place(self) -> Any:
         """Return the test that no claim is in doubt: some country is as certain as the most certain that counts."""
@@ -317,7 +320,7 @@ class Space:
                 test = z3.Or([state.equals(word) for word in sorted(leaf.states)])
                 return self._known(test, self._unregistered, "list")
             case Latch():
-                term = self.variables[_latch_name(leaf)].term
+                term = self.variables[latch_name(leaf)].term
                 return term == YES, term == NO, [(term == PERHAPS, _unknown(leaf.attribute))]
             case In() if attributes.ATTRIBUTES[leaf.attribute].set_valued:
                 words = leaf.values
@@ -367,7 +370,7 @@ class Space:
         if leaf.selector == "sea:*":
             return z3.And(somewhere == YES, land == NO), z3.Or(somewhere == NO, land == YES)
         if prefix == "landing":
-            terms = [self.variables[f"country {c}"].term for c in self._countries if self._status(c) == name]
+            terms = [self.variables[f"country {c}"].term for c in self.countries if self._status(c) == name]
             if f"countries {name}" in self.variables:
                 terms.append(self.variables[f"countries {name}"].term)
             return z3.Or([term == YES for term in terms]), z3.And([term == NO for term in terms])
@@ -393,92 +396,6 @@ class Space:
         neither = self.z3.And(self.z3.Not(yes), self.z3.Not(no))
         return yes, no, [(neither, _unknown(leaf.attribute))]
 
-    # --- back to evidence -----------------------------------------------------------------------------------------
-
-    def situation(self, values: dict[str, Any]) -> Situation:
-        """Turn values of the variables into evidence."""
-        slot = values["time"]
-        now_ns = self.moments[slot - 1] if slot else (self.moments[0] - NS_PER_DAY if self.moments else 0)
-        known = values["position"] == "known"
-        return Situation(
-            now_ns=now_ns,
-            facts=self._facts(values) if known else None,
-            profile=None if values["register"] == "unregistered" else self._profile(values),
-            numbers={n: self._number(n, values) for n in self.limits if n != "software"},
-            categories=self._categories(values),
-            latches={
-                leaf: Truth(TRUTH_OF_TRI[values[_latch_name(leaf)]])
-                for rule in self.rulebook.rules
-                for leaf in leaves_of(rule.condition())
-                if isinstance(leaf, Latch)
-            },
-        )
-
-    def _facts(self, values: dict[str, Any]) -> tuple[AreaFact, ...]:
-        facts = []
-        present = [(c, values[f"country {c}"]) for c in self._countries]
-        for status in LANDING:
-            code = self._elsewhere(status)
-            if code is not None:
-                present.append((code, values[f"countries {status}"]))
-        for code, truth in present:
-            if truth != NO:
-                facts.append(AreaFact(f"country:{code}", "country", code, (), _membership(truth)))
-        if values["land"] != NO:
-            facts.append(AreaFact("example-land", "land", None, (), _membership(values["land"])))
-        for name, truth in values.items():
-            if name.startswith("place ") and truth != NO:
-                facts.append(_fact_of(name.removeprefix("place "), _membership(truth)))
-        return tuple(facts)
-
-    def _number(self, name: str, values: dict[str, Any]) -> Number:
-        limits = self.limits[name]
-        low, high = values[f"{name} low"], values[f"{name} high"]
-        if low == 0 and high == 2 * len(limits):
-            return None
-        return _in_band(limits, low), _in_band(limits, high)
-
-    def _profile(self, values: dict[str, Any]) -> Profile:
-        parts: dict[str, Any] = {}
-        for name, attribute in attributes.ATTRIBUTES.items():
-            if attribute.source == "who" and not attribute.set_valued and name in values:
-                parts[attribute.field] = None if values[name] == UNKNOWN else values[name]
-        for name in ("account_country", "activation_country"):
-            if values.get(name) == OTHER:
-                parts[name] = self._other_country(values, name)
-        if "software" in self.limits:
-            number = self._number("software", values)
-            parts["software_version"] = None if number is None else attributes.version_text(number[0])  # type: ignore[index]  # `_number` gives None or a pair
-        prefix = "programme "
-        parts["programmes"] = tuple(
-            n.removeprefix(prefix) for n, v in values.items() if n.startswith(prefix) and n != "programme known" and v
-        )
-        parts["lists"] = tuple(
-            (n.removeprefix("list "), v) for n, v in sorted(values.items()) if n.startswith("list ") and v != "none"
-        )
-        return Profile(**parts)
-
-    def _other_country(self, values: dict[str, Any], name: str) -> str:
-        inside = values.get(f"inside {name}", NO)
-        mentioned = set(self.variables[name].values)
-        here = {code: values[f"country {code}"] for code in self._countries}
-        here |= {code: values[f"countries {s}"] for s in LANDING if (code := self._elsewhere(s)) is not None}
-        free = sorted(attributes.COUNTRIES - mentioned - set(here))
-        return next((c for c, truth in here.items() if truth == inside != NO and c not in mentioned), free[0])
-
-    def _categories(self, values: dict[str, Any]) -> dict[str, object]:
-        found: dict[str, object] = {}
-        for name, attribute in attributes.ATTRIBUTES.items():
-            if attribute.source != "category":
-                continue
-            if attribute.set_valued and f"{name} known" in values:
-                words = [n.partition(" ")[2] for n, v in values.items() if n.startswith(f"{name} ") and v is True]
-                known = values[f"{name} known"]
-                found[name] = frozenset(word for word in words if word != "known") if known else None
-            elif name in values:
-                found[name] = None if values[name] == UNKNOWN else values[name]
-        return found
-
 
 def _has_cycle(graph: dict[str, set[str]]) -> bool:
     """Say whether some node of a directed graph is reachable from itself."""
@@ -499,42 +416,11 @@ def _unknown(name: str) -> Callable[[Rule], Outcome]:
     return lambda rule: attributes.unknown_outcome(rule, name)
 
 
-def _latch_name(latch: Latch) -> str:
+def latch_name(latch: Latch) -> str:
+    """Return the name of the variable of a limit with hysteresis."""
     return f"limit {latch.attribute} {latch.above!r} {latch.release_below!r} {latch.for_s!r}"
 
 
 def _place_name(where: Where) -> str:
+    """Return the name of the variable of a place that is no country; it begins with `place `."""
     return f"place {where.selector}" + (f"+{where.buffer_m:g}m" if where.buffer_m else "")
-
-
-def _fact_of(selector: str, membership: Membership) -> AreaFact:
-    prefix, _, name = selector.partition(":")
-    if "+" in selector and selector.endswith("m"):
-        if prefix == "kind":
-            return AreaFact(f"example-{name}", "buffer", None, (selector.rpartition("+")[0],), membership)
-        return AreaFact(name if prefix == "area" else selector, "buffer", None, (), membership)
-    match prefix:
-        case "area":
-            return AreaFact(name, "example", None, (), membership)
-        case "kind":
-            return AreaFact(f"example-{name}", name, None, (), membership)
-        case "tag":
-            return AreaFact(f"example-{name}", "example", None, (name,), membership)
-        case _:
-            return AreaFact(f"example-{name}", "example", None, (), membership, name)
-
-
-def _membership(truth: int) -> Membership:
-    return Membership.INSIDE if truth == YES else Membership.EDGE
-
-
-def _in_band(limits: Sequence[float], band: int) -> float:
-    """Return a number in a band: even bands lie between limits, odd ones are a limit."""
-    if band % 2:
-        return limits[band // 2]
-    index = band // 2
-    if index == 0:
-        return limits[0] / 2 if limits[0] > 0 else limits[0] - 1.0
-    if index == len(limits):
-        return limits[-1] * 1.25 + 1.0 if limits[-1] >= 0 else limits[-1] + 1.0
-    return (limits[index - 1] + limits[index]) / 2
