@@ -1,7 +1,6 @@
 """Which entries of a list a party may be, with everything that speaks for it and against it.
 
-1. Shortlist: `rapidfuzz` compares a block of names with all listed ones, by script, on forms made beforehand; names
-   that share whole words are added through the words they contain.
+1. `shortlist` finds the listed names that are worth a close look, for a block of names at once.
 2. Each name of the shortlist is scored by `likeness`.
 3. Dates of birth, countries and identifiers move the score; the verdict follows from fixed rules.
 
@@ -19,16 +18,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rapidfuzz import fuzz
-from rapidfuzz.process import cdist
 
 from groundrule.errors import InputError
 from groundrule.screen import model
 from groundrule.screen.compare import Likeness, compare
 from groundrule.screen.countries import TABLE_VERSION, country_code, country_key, says_something
 from groundrule.screen.likeness import score_pairs
-from groundrule.screen.names import FORM_VERSION, NameKind, NormalName, TokenKind, Writing, normal_name
+from groundrule.screen.names import FORM_VERSION, NameKind, NormalName, normal_name
 from groundrule.screen.packs import pack
+from groundrule.screen.shortlist import ListedNames
 
 ALGORITHM = {"name": "groundrule-names", "version": f"{FORM_VERSION}.2.{TABLE_VERSION}"}
 """What a screening records as its method."""
@@ -37,16 +35,6 @@ DEFAULT_THRESHOLD = 790
 
 BLOCK = 256
 """Names compared at once: 256 x 40,000 scores of one byte are 10 MB."""
-SOUND_CUTOFF = 66
-"""Likeness of sorted sounds from which a name is looked at closely [0 to 100]."""
-ROUGH_CUTOFF = 72
-"""The same for consonant classes, between scripts."""
-FEW = 3
-"""Up to so many names are compared one by one, see `_near`."""
-SHARED = 0.45
-"""Share of the weight of the lighter name that must be the same words, for the second way of searching."""
-CLOSEST = 40
-"""Names taken from each way of searching, the best first."""
 
 BIRTH_EQUAL, BIRTH_YEAR_EQUAL, BIRTH_CONTRADICTS = 30, 15, -200
 COUNTRY_EQUAL, COUNTRY_DIFFERS = 15, -30
@@ -196,8 +184,8 @@ class NameIndex:
 
     Attributes:
         entries: as given.
-        pack: the different names in flat arrays.
-        sounds: their sorted sounds, in the same order.
+        listed: the different names, ready to be searched.
+        pack: the same in flat arrays, in the same order.
 
     Example:
         >>> from groundrule.screen.model import Kind, ListEntry, Name
@@ -214,7 +202,7 @@ class NameIndex:
         """
         self.entries = tuple(entries)
         places: dict[NormalName, int] = {}
-        self._names: list[NormalName] = []
+        names: list[NormalName] = []
         self._holders: list[list[tuple[int, int]]] = []
         for at, entry in enumerate(self.entries):
             kind = _KINDS[entry.kind]
@@ -222,21 +210,13 @@ class NameIndex:
                 normal = normal_name(name.text, kind)
                 if not normal.tokens:
                     continue
-                place = places.setdefault(normal, len(self._names))
-                if place == len(self._names):
-                    self._names.append(normal)
+                place = places.setdefault(normal, len(names))
+                if place == len(names):
+                    names.append(normal)
                     self._holders.append([])
                 self._holders[place].append((at, number))
-        self.pack = pack(self._names)
-        self.sounds = [name.sorted_sound for name in self._names]
-        self._roughs = [name.sorted_rough for name in self._names]
-        self._sound_letters, self._rough_letters = _letters(self.sounds), _letters(self._roughs)
-        writing = np.fromiter((name.writing for name in self._names), np.uint8, len(self._names))
-        self._other_script = np.flatnonzero(writing != Writing.ALPHABET)
-        self._other_roughs = [self._roughs[place] for place in self._other_script]
-        self._other_sounds = [self.sounds[place] for place in self._other_script]
-        self._words = _postings(self._names)
-        self._totals = np.array([_searched_weight(name) for name in self._names], np.float64)
+        self.pack = pack(names)
+        self.listed = ListedNames(names)
         self._identifiers: dict[tuple[str, str], list[int]] = {}
         for at, entry in enumerate(self.entries):
             for scheme, value in {_identifier(each.scheme, each.value) for each in entry.identifiers}:
@@ -245,7 +225,7 @@ class NameIndex:
 
     def __len__(self) -> int:
         """Number of different names."""
-        return len(self._names)
+        return len(self.listed)
 
     def screen(self, query: Query, *, threshold: int = DEFAULT_THRESHOLD) -> list[Candidate]:
         """Return the entries that one party may be, the likeliest first."""
@@ -271,7 +251,7 @@ class NameIndex:
 
     def scores(self, names: Sequence[NormalName]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
         """Shortlist and score: (number of the name, place of the listed name, score [thousandths]) of each pair."""
-        left, right = self._shortlist(names)
+        left, right = self.listed.shortlist(names)
         if not len(left):
             return left, right, np.zeros(0, np.int32)
         return left, right, score_pairs(pack(names), self.pack, left, right)
@@ -356,64 +336,6 @@ class NameIndex:
         name = entry.names[which].text
         return Candidate(entry.uid, name, "" if asked is None else asked.original, score, verdict, features, entry)
 
-    # ---- shortlist
-
-    def _shortlist(self, names: Sequence[NormalName]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Pairs that are worth a score, each once, in ascending order."""
-        if not names or not self._names:
-            return np.zeros(0, np.int64), np.zeros(0, np.int64)
-        total = len(self._names)
-        keys: list[NDArray[np.int64]] = []
-        alphabet = [k for k, name in enumerate(names) if name.writing is Writing.ALPHABET]
-        others = [k for k, name in enumerate(names) if name.writing is not Writing.ALPHABET]
-        every = np.arange(total)
-        for which, forms, listed, places, cutoff in (
-            (alphabet, "sorted_sound", self.sounds, every, SOUND_CUTOFF),
-            (alphabet, "sorted_rough", self._other_roughs, self._other_script, ROUGH_CUTOFF),
-            (others, "sorted_rough", self._roughs, every, ROUGH_CUTOFF),
-            (others, "sorted_sound", self._other_sounds, self._other_script, SOUND_CUTOFF),
-        ):
-            if not which or not listed:
-                continue
-            asked = [getattr(names[k], forms) for k in which]
-            counted = {id(self.sounds): self._sound_letters, id(self._roughs): self._rough_letters}.get(id(listed))
-            if len(asked) <= FEW and counted is not None:
-                for k, form in zip(which, asked, strict=True):
-                    keys.append(k * total + _near(form, listed, counted, cutoff))
-                continue
-            # No score_cutoff: with one, cdist leaves its vectorised path and takes a sixth longer on names.
-            table = cdist(asked, listed, scorer=fuzz.ratio, dtype=np.uint8, workers=1)
-            for row, k in enumerate(which):
-                near = np.flatnonzero(table[row] >= cutoff)
-                if len(near) > CLOSEST:
-                    near = near[_largest(table[row][near], CLOSEST)]
-                keys.append(k * total + places[near])
-        for k, name in enumerate(names):
-            near = self._sharing(name)
-            if len(near):
-                keys.append(k * total + near)
-        merged = np.unique(np.concatenate(keys)) if keys else np.zeros(0, np.int64)
-        return merged // total, merged % total
-
-    def _sharing(self, name: NormalName) -> NDArray[np.int64]:
-        """Names that hold words of this one: nearly half of the weight of the lighter name, or more."""
-        found = [
-            (places, weight) for key, weight in _keys(name).items() if (places := self._words.get(key)) is not None
-        ]
-        if not found:
-            return np.zeros(0, np.int64)
-        places = np.concatenate([each for each, _ in found])
-        weights = np.concatenate([np.full(len(each), weight) for each, weight in found])
-        unique, inverse = np.unique(places, return_inverse=True)
-        shared = np.bincount(inverse, weights=weights)
-        share = shared / np.minimum(self._totals[unique], _searched_weight(name))
-        good = np.flatnonzero(share >= SHARED)
-        if len(good) > CLOSEST:
-            good = good[_largest(share[good] + 0.05 * shared[good], CLOSEST)]
-        near: NDArray[np.int64] = unique[good]
-        return near
-
-
 _KINDS = {
     model.Kind.PERSON: NameKind.PERSON,
     model.Kind.ENTITY: NameKind.ENTITY,
@@ -421,7 +343,6 @@ _KINDS = {
     model.Kind.AIRCRAFT: NameKind.VESSEL,
     model.Kind.UNKNOWN: NameKind.UNKNOWN,
 }
-_SEARCHED = frozenset((TokenKind.NAME, TokenKind.PATRONYMIC))
 
 
 def _same_kind(one: NameKind, other: NameKind) -> bool:
@@ -431,73 +352,6 @@ def _same_kind(one: NameKind, other: NameKind) -> bool:
 def _likeliest_first(candidate: Candidate) -> tuple[int, int, str, str]:
     strong = candidate.verdict is not Verdict.STRONG_CANDIDATE
     return (strong, -candidate.score, candidate.uid, candidate.name)
-
-
-def _largest(values: NDArray[np.generic], count: int) -> NDArray[np.int64]:
-    """Places of the largest values; among equals the first, so that the answer is the same everywhere."""
-    order: NDArray[np.int64] = np.argsort(-values.astype(np.float64), kind="stable")[:count]
-    return order
-
-
-def _near(form: str, listed: list[str], counted: _Letters, cutoff: int) -> NDArray[np.int64]:
-    """What `cdist` over all listed forms would find for one form, compared only with those that have enough of its letters.
-
-    Handing 40,000 strings to rapidfuzz takes longer than comparing them; for a block that cost is shared.
-    """
-    counts, sizes = counted
-    own = _letters([form])[0][0]
-    common = np.minimum(counts, own).sum(axis=1, dtype=np.int64)
-    # INVARIANT: the ratio is 200 * (longest common subsequence) / size, which is never above 200 * common / size.
-    maybe = np.flatnonzero(200 * common >= (cutoff - 1) * (sizes + int(own.sum(dtype=np.int64))))
-    if not len(maybe):
-        return maybe
-    likeness = cdist([form], [listed[int(k)] for k in maybe], scorer=fuzz.ratio, dtype=np.uint8, workers=1)[0]
-    good = np.flatnonzero(likeness >= cutoff)
-    if len(good) > CLOSEST:
-        good = good[_largest(likeness[good], CLOSEST)]
-    near: NDArray[np.int64] = maybe[good]
-    return near
-
-
-_Letters = tuple[NDArray[np.uint16], NDArray[np.int64]]
-
-
-def _letters(forms: Sequence[str]) -> _Letters:
-    """How often each of a-z, the digits together, and the space stand in each form, shape (forms, 28); and how many."""
-    letters = np.frombuffer("".join(forms).encode("ascii"), np.uint8).astype(np.int64)
-    kinds = np.where(letters >= 97, letters - 97, np.where(letters == 32, 27, 26))
-    rows = np.repeat(np.arange(len(forms)), [len(form) for form in forms])
-    counts = np.bincount(28 * rows + kinds, minlength=28 * len(forms)).reshape(-1, 28)
-    return counts.astype(np.uint16), counts.sum(axis=1)
-
-
-def _searched_weight(name: NormalName) -> float:
-    return max(0.3, sum(token.weight for token in name.tokens if token.kind in _SEARCHED))
-
-
-def _keys(name: NormalName) -> dict[str, float]:
-    """Words by which a name is found, with their weight: as they sound, between scripts by consonants, all without spaces."""
-    searched = [token for token in name.tokens if token.kind in _SEARCHED]
-    keys = {token.sound: token.weight for token in searched}
-    if name.writing is not Writing.ALPHABET:
-        keys |= {f"~{token.rough}": token.weight for token in searched if len(token.rough) > 2}
-    sounds = [token.sound for token in searched]
-    whole = _searched_weight(name)
-    return keys | {_joined(sounds): whole, _joined(sounds[1:] + sounds[:1]): whole, _joined(sounds[-1:] + sounds[:-1]): whole}
-
-
-def _joined(sounds: Sequence[str]) -> str:
-    return "=" + "".join(sounds)
-
-
-def _postings(names: Sequence[NormalName]) -> dict[str, NDArray[np.int64]]:
-    words: dict[str, list[int]] = {}
-    for place, name in enumerate(names):
-        searched = [token for token in name.tokens if token.kind in _SEARCHED]
-        keys = {t.sound for t in searched} | {f"~{t.rough}" for t in searched if len(t.rough) > 2}
-        for key in keys | {_joined([token.sound for token in searched])}:
-            words.setdefault(key, []).append(place)
-    return {word: np.array(places, np.int64) for word, places in words.items()}
 
 
 _PUNCTUATION = re.compile(r"[\W_]+")
