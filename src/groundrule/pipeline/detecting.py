@@ -3,9 +3,8 @@
 Observations go in as they are accepted and come out with `signals`: the kinds that count at each instant. A signal counts from the
 observation that completed it until it lapses. The same observations give the same signals, however the stream is cut into batches.
 
-Where satellite navigation is disturbed, positions jump without anybody's doing, and that an area is disturbed shows only after a while.
-So what follows from jumps is held back for HELD_S, and what follows from positions at all is withdrawn, when its terminal is
-suspended within WITHDRAWN_S.
+Where satellite navigation is disturbed, positions jump without anybody's doing: what follows from positions waits, and is withdrawn
+(`suspension`).
 
 What the network did is compared with what was decided after the judge (`learn`). Such signals are evidence about the operator;
 they make cases, and are never attached to a terminal's observations.
@@ -15,7 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final, Protocol
 
@@ -26,25 +25,19 @@ from numba import njit
 from numpy.typing import NDArray
 
 from groundrule.detect.accounts import AccountSettings, account_signals, risks
-from groundrule.detect.rows import SUSPENDED, UNKNOWN, Facts, Places, Rows
+from groundrule.detect.rows import UNKNOWN, Facts, Places, Rows
 from groundrule.detect.signals import BIT, KINDS, Signal, kinds_of, mask_of, table_of
 from groundrule.detect.ties import Ties
-from groundrule.instant import MIN_NS, NS_PER_S
+from groundrule.instant import MIN_NS
 from groundrule.pipeline.cells import CellDiscs
 from groundrule.pipeline.digests import table_digest
 from groundrule.pipeline.heard import heard_of
 from groundrule.pipeline.judge import Basis, Judged
 from groundrule.pipeline.surroundings import Surroundings
+from groundrule.pipeline.suspension import Standing, Suspension
 from groundrule.records import OBSERVATION_SCHEMA, POSITION_SOURCES, Outcome, combined
 
 Name = Callable[[int], str]
-HELD_S: Final = 180.0
-"""How long a finding from jumps of position waits for the watch over disturbed areas, which takes one to two minutes [s]."""
-WITHDRAWN_S: Final = 300.0
-"""How far back a suspension casts doubt on positions of its terminal [s]."""
-_HELD_NS, _WITHDRAWN_NS = round(HELD_S * NS_PER_S), round(WITHDRAWN_S * NS_PER_S)
-_HELD: Final = frozenset(kind.name for kind in KINDS.values() if kind.cause in ("identity", "data"))
-_POSITIONAL: Final = frozenset(kind.name for kind in KINDS.values() if kind.cause in ("motion", "identity", "place", "data"))
 _SIGNALS: Final = OBSERVATION_SCHEMA.get_field_index("signals")
 _ATTACHED: Final = frozenset(kind.name for kind in KINDS.values() if kind.cause != "service")
 _NUMBER: Final = {name: place for place, name in enumerate(KINDS)}
@@ -121,8 +114,7 @@ class Detection:
     _facts: dict[int, Facts] = field(default_factory=dict)
     _until: dict[int, dict[str, int]] = field(default_factory=dict)
     _latest_ns: int = MIN_NS
-    _held: list[tuple[int, Signal]] = field(default_factory=list)
-    _recent: list[tuple[int, Signal]] = field(default_factory=list)
+    _doubt: Suspension = field(default_factory=Suspension)
     _marked: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
     _seen: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     _denied: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
@@ -163,9 +155,12 @@ class Detection:
         self.observations += len(table) - late
         self._latest_ns = max(self._latest_ns, int(t_ns.max()))
         looked = rows if not late else _chosen(rows, fresh)
-        ready, kept = self._doubted(self._look((*self.detectors, *self.gathering), looked), looked)
-        self._tell(kept)
-        return self._attach(table, row, t_ns, ready)
+        found = self._look((*self.detectors, *self.gathering), looked)
+        ids = pa.array([each.terminal_id for each in found], pa.string())
+        stands = self._doubt.weigh(self.basis.registers.lookup(ids).tolist() if found else [], found, looked)
+        self._undo(stands)
+        self._tell(stands.told)
+        return self._attach(table, row, t_ns, stands.counting)
 
     def remember(self, batches: Iterable[pa.Table]) -> None:
         """Look at observations of before, in order of time, so that what is remembered of terminals is as it was; nothing is told."""
@@ -180,8 +175,7 @@ class Detection:
     def finish(self) -> None:
         """End the stream for good: what was held back until time goes on is told."""
         found = [signal for each in self.gathering for signal in each.finish(self._name)]
-        self._tell([*(signal for _, signal in self._held), *found])
-        self._held, self._recent = [], []
+        self._tell([*self._doubt.end(), *found])
 
     def conclude(self) -> None:
         """Tell what follows from all signals together; at the end of a run, whose signals are kept."""
@@ -238,65 +232,21 @@ class Detection:
                 found += each.update(part, facts, self.surroundings.places, self._name)
         return found
 
-    def _doubted(self, found: list[Signal], rows: Rows) -> tuple[list[Signal], list[Signal]]:
-        """Hold back what may follow from a disturbed area, release what has waited, and withdraw what a suspension puts in doubt.
-
-        Returns:
-            Signals that count from now on, and those of them that are to be told: what is withdrawn in the same batch is not.
-        """
-        ready: list[tuple[int, Signal]] = []
-        ids = pa.array([each.terminal_id for each in found], pa.string())
-        for row, signal in zip(self.basis.registers.lookup(ids).tolist() if found else (), found, strict=True):
-            if signal.kind in _HELD:
-                self._held.append((row, signal))
-            else:
-                ready.append((row, signal))
-                if signal.kind in _POSITIONAL:
-                    self._recent.append((row, signal))
-        if not self._held and not self._recent:
-            signals = [signal for _, signal in ready]
-            return signals, signals
-        now_ns = int(rows.t_ns[-1]) if len(rows) else MIN_NS
-        suspended = _suspended(rows, {row for row, _ in (*self._held, *self._recent)})
-        told = {id(signal) for _, signal in ready}
-        undone: list[Signal] = []
-        recent: list[tuple[int, Signal]] = []
-        for row, signal in self._recent:
-            since = _first_within(suspended.get(row), signal.raised_at, signal.raised_at + _WITHDRAWN_NS)
-            if since is None:
-                if signal.raised_at + _WITHDRAWN_NS > now_ns:
-                    recent.append((row, signal))
-                continue
-            self.withdrawn += 1
-            if id(signal) in told:
-                short = replace(signal, lasting_s=(since - signal.raised_at) / NS_PER_S)
-                ready = [(row, short) if each is signal else (place, each) for place, each in ready]
-            else:
-                undone.append(signal)
-                until = self._until.get(row, {})
-                if signal.kind in until:
-                    until[signal.kind] = min(until[signal.kind], since)
-        held: list[tuple[int, Signal]] = []
-        kept = [signal for _, signal in ready if id(signal) in told]
-        for row, signal in self._held:
-            free_ns = signal.raised_at + _HELD_NS
-            # From its raise on: what was seen before a suspension is forgotten there, and earlier rows may be of an earlier batch.
-            if _first_within(suspended.get(row), signal.raised_at, free_ns) is not None:
-                self.withdrawn += 1
-            elif free_ns > now_ns:
-                held.append((row, signal))
-            else:
-                free = replace(signal, raised_at=free_ns)
-                ready.append((row, free))
-                kept.append(free)
-        self._held, self._recent = held, recent
-        if undone:
-            gone = {each.id for each in undone}
-            self.signals = [each for each in self.signals if each.id not in gone]
-            self.counts.subtract(each.kind for each in undone)
-            if self.undone is not None:
-                self.undone(undone)
-        return [signal for _, signal in ready], kept
+    def _undo(self, stands: Standing) -> None:
+        """Take back what was told in earlier batches and does not stand any more."""
+        self.withdrawn += stands.withdrawn
+        if not stands.undone:
+            return
+        for row, signal, since_ns in stands.undone:
+            until = self._until.get(row, {})
+            if signal.kind in until:
+                until[signal.kind] = min(until[signal.kind], since_ns)
+        undone = [signal for _, signal, _ in stands.undone]
+        gone = {each.id for each in undone}
+        self.signals = [each for each in self.signals if each.id not in gone]
+        self.counts.subtract(each.kind for each in undone)
+        if self.undone is not None:
+            self.undone(undone)
 
     def _tell(self, found: list[Signal]) -> None:
         found.sort(key=lambda each: (each.raised_at, each.terminal_id, each.kind, each.from_at))
@@ -408,26 +358,6 @@ def signals_made(detection: Detection) -> dict[str, object]:
     """Return rows and digest of the signals of a run, for its manifest."""
     table = detection.table()
     return {"rows": len(table), "digest": table_digest([table])}
-
-
-def _suspended(rows: Rows, wanted: set[int]) -> dict[int, NDArray[np.int64]]:
-    """Return when some terminals were suspended, in order of time."""
-    hit = rows.gnss == SUSPENDED
-    if not hit.any():
-        return {}
-    hit &= np.isin(rows.row, np.fromiter(wanted, np.int32, len(wanted)))
-    found: dict[int, list[int]] = {}
-    for row, when in zip(rows.row[hit].tolist(), rows.t_ns[hit].tolist(), strict=True):
-        found.setdefault(row, []).append(when)
-    return {row: np.array(times, np.int64) for row, times in found.items()}
-
-
-def _first_within(times: NDArray[np.int64] | None, from_ns: int, until_ns: int) -> int | None:
-    """Return the first of ordered times from one instant up to and including another."""
-    if times is None:
-        return None
-    place = int(np.searchsorted(times, from_ns))
-    return int(times[place]) if place < len(times) and times[place] <= until_ns else None
 
 
 def _sources(column: pa.ChunkedArray) -> NDArray[np.uint8]:
