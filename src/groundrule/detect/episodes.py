@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from groundrule.detect.rows import Rows
 from groundrule.detect.signals import MAX_OFFENDING, Offending
 from groundrule.instant import NS_PER_S
 
@@ -71,3 +74,11 @@ class Episodes:
         """The observations that a signal quotes: the first ones and the one that completed it."""
         first = episode.first if episode.first and episode.first[-1] != seen else episode.first[:-1]
         return (*first, seen)
+
+
+def seen_at(rows: Rows, i: int) -> Offending:
+    """Return one of the rows as a signal quotes it; without a place where it has none."""
+    lat, lon, sigma = float(rows.lat_deg[i]), float(rows.lon_deg[i]), float(rows.sigma_m[i])
+    if np.isnan(lat):
+        return Offending(int(rows.t_ns[i]))
+    return Offending(int(rows.t_ns[i]), lat, lon, None if np.isnan(sigma) else sigma)

@@ -14,6 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from groundrule.detect.memory import grown
 from groundrule.detect.state import distance_m
 from groundrule.instant import MIN_NS
 
@@ -91,14 +92,7 @@ class Tracks:
 
     def grow(self, terminals: int) -> None:
         """Make room for terminals that were not known before."""
-        if terminals <= len(self.rows):
-            return
-        wider = np.zeros(max(terminals, len(self.rows) + len(self.rows) // 2), TRACK_DTYPE)
-        for name in ("t_last", "t_fix", "t_home", "t_claim", "t_moved"):
-            wider[name] = MIN_NS
-        wider["cell"] = wider["fresh"] = -1
-        wider[: len(self.rows)] = self.rows
-        self.rows = wider
+        self.rows = grown(self.rows, terminals, _unseen)
 
     def advance(
         self,
@@ -158,6 +152,15 @@ class Tracks:
         terminal = homes[:, 2].astype(np.int64)
         self.rows["cell"][terminal] = cells  # the last of repeated indices stays
         self.rows["fresh"][terminal] = -1
+
+
+def _unseen(terminals: int) -> NDArray[np.void]:
+    """Return the memory of terminals that were never seen."""
+    rows = np.zeros(terminals, TRACK_DTYPE)
+    for name in ("t_last", "t_fix", "t_home", "t_claim", "t_moved"):
+        rows[name] = MIN_NS
+    rows["cell"] = rows["fresh"] = -1
+    return rows
 
 
 @njit(cache=True, nogil=True)

@@ -13,6 +13,7 @@ from numba import njit
 
 from groundrule.detect.clone import CloneSettings
 from groundrule.detect.drone import CRUISE, LAUNCH, NOTHING, DroneSettings, found_by
+from groundrule.detect.memory import grown
 from groundrule.detect.rows import FLYING as FLYING_PLAN
 from groundrule.detect.rows import INCONSISTENT, SUSPENDED, Facts, Places, Rows
 from groundrule.detect.signals import KINDS, Offending, Signal
@@ -97,12 +98,8 @@ class Motions:
 
     def grow(self, terminals: int) -> None:
         """Make room for terminals that were not known before; present rows keep their content."""
-        known = len(self._tracks)
-        if terminals <= known:
-            return
-        capacity = max(terminals, known + known // 4)
-        self._tracks = np.concatenate([self._tracks, empty_tracks(capacity - known)])
-        self._slot = np.concatenate([self._slot, np.full(capacity - known, -1, np.int32)])
+        self._tracks = grown(self._tracks, terminals, empty_tracks)
+        self._slot = grown(self._slot, terminals, lambda more: np.full(more, -1, np.int32))
 
     def update(self, rows: Rows, facts: Facts, places: Places, name: Callable[[int], str]) -> list[Signal]:
         """Take a batch in and return what it raised.

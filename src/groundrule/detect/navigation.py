@@ -22,9 +22,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from groundrule.detect.episodes import Episodes
+from groundrule.detect.episodes import Episodes, seen_at
+from groundrule.detect.memory import grown
 from groundrule.detect.rows import INCONSISTENT, SUSPENDED, Facts, Places, Rows
-from groundrule.detect.signals import Offending, Signal
+from groundrule.detect.signals import Signal
 from groundrule.records import GNSS_STATES
 
 INHIBITED = GNSS_STATES.index("inhibited")
@@ -75,9 +76,7 @@ class Navigation:
 
     def grow(self, terminals: int) -> None:
         """Make room for terminals that were not known before."""
-        if terminals > len(self.marks):
-            more = max(terminals, len(self.marks) + len(self.marks) // 4) - len(self.marks)
-            self.marks = np.concatenate([self.marks, np.zeros(more, np.uint8)])
+        self.marks = grown(self.marks, terminals, lambda more: np.zeros(more, np.uint8))
 
     def update(self, rows: Rows, facts: Facts, places: Places, name: Callable[[int], str]) -> list[Signal]:
         """Take observations in order of time, and say what they raise; see `Whereabouts.update`."""
@@ -117,14 +116,6 @@ class Navigation:
             if row not in self._inhibited.open and row not in self._spoofed.open:
                 self.marks[row] &= _OPEN - 1
         return signals
-
-
-def seen_at(rows: Rows, i: int) -> Offending:
-    """One of the rows, as a signal quotes it."""
-    lat, lon, sigma = float(rows.lat_deg[i]), float(rows.lon_deg[i]), float(rows.sigma_m[i])
-    if np.isnan(lat):
-        return Offending(int(rows.t_ns[i]))
-    return Offending(int(rows.t_ns[i]), lat, lon, None if np.isnan(sigma) else sigma)
 
 
 @njit(cache=True, nogil=True)

@@ -10,6 +10,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from groundrule.detect.gnss_track import RADIO, VOTES, TrackLimits
+from groundrule.detect.memory import grown
 from groundrule.detect.state import distance_m
 from groundrule.detect.words_spoken import EVENT_DTYPE
 from groundrule.instant import MIN_NS
@@ -39,13 +40,7 @@ class RadioWitnesses:
 
     def grow(self, terminals: int) -> None:
         """Make room for terminals that were not known before."""
-        if terminals <= len(self.rows):
-            return
-        wider = np.zeros(terminals, _DTYPE)
-        for name in ("t_first", "t_ok", "t_last"):
-            wider[name] = MIN_NS
-        wider[: len(self.rows)] = self.rows
-        self.rows = wider
+        self.rows = grown(self.rows, terminals, _unseen)
 
     def take(
         self, terminal: NDArray[np.int32], verifications: pa.Table
@@ -76,6 +71,14 @@ class RadioWitnesses:
         events["t"], events["terminal"], events["flags"] = t_ns[used], terminal[used], flags[used]
         events["lat"], events["lon"] = events["home_lat"], events["home_lon"] = lat[used], lon[used]
         return events, lat[used], lon[used], terminal[used]
+
+
+def _unseen(terminals: int) -> NDArray[np.void]:
+    """Return the memory of terminals that were never seen."""
+    rows = np.zeros(terminals, _DTYPE)
+    for name in ("t_first", "t_ok", "t_last"):
+        rows[name] = MIN_NS
+    return rows
 
 
 @njit(cache=True, nogil=True)

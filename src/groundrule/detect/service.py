@@ -22,8 +22,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from groundrule.detect.episodes import Episode, Episodes
-from groundrule.detect.navigation import seen_at
+from groundrule.detect.episodes import Episode, Episodes, seen_at
+from groundrule.detect.memory import grown
 from groundrule.detect.rows import UNKNOWN, Facts, Places, Rows
 from groundrule.detect.signals import Offending, Signal
 
@@ -73,9 +73,7 @@ class Service:
 
     def grow(self, terminals: int) -> None:
         """Make room for terminals that were not known before."""
-        if terminals > len(self.marks):
-            more = max(terminals, len(self.marks) + len(self.marks) // 4) - len(self.marks)
-            self.marks = np.concatenate([self.marks, np.zeros(more, np.uint8)])
+        self.marks = grown(self.marks, terminals, lambda more: np.zeros(more, np.uint8))
 
     def update(
         self,

@@ -29,6 +29,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from groundrule.detect.memory import room_for
 from groundrule.instant import MIN_NS, NS_PER_DAY
 
 MIN_BASE_S = 10.0
@@ -118,8 +119,7 @@ class TerminalState:
         """Make room for terminals that were not known before; present rows keep their content."""
         if terminals <= len(self):
             return
-        capacity = max(terminals, len(self) + len(self) // 4)
-        fresh = TerminalState.empty(capacity, self.since_ns.shape[1], self.stay_since_ns.shape[1])
+        fresh = TerminalState.empty(room_for(terminals, len(self)), self.since_ns.shape[1], self.stay_since_ns.shape[1])
         for name, old in self.columns().items():
             new = getattr(fresh, name)
             new[: len(old)] = old

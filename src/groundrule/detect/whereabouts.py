@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from groundrule.detect.crossing import CrossingSettings, settle_country, settle_side
 from groundrule.detect.dormant import DormantSettings, fall_asleep
 from groundrule.detect.elsewhere import ElsewhereSettings, used_elsewhere
+from groundrule.detect.memory import grown
 from groundrule.detect.place_memory import (
     AT_HOME,
     EVENT_DTYPE,
@@ -91,9 +92,7 @@ class Whereabouts:
 
     def grow(self, terminals: int) -> None:
         """Make room for terminals that were not known before."""
-        if terminals > len(self.memory):
-            more = max(terminals, len(self.memory) + len(self.memory) // 4) - len(self.memory)
-            self.memory = np.concatenate([self.memory, place_memory(more)])
+        self.memory = grown(self.memory, terminals, place_memory)
 
     def first_use(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Where each terminal was first used, to FIRST_USE_DEG [degree; NaN unknown]."""

@@ -25,6 +25,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from groundrule.detect.accounts import AccountSettings, account_signals, risks
+from groundrule.detect.memory import grown
 from groundrule.detect.rows import UNKNOWN, Facts, Places, Rows
 from groundrule.detect.signals import BIT, KINDS, Signal, kinds_of, mask_of, table_of
 from groundrule.detect.ties import Ties
@@ -40,7 +41,6 @@ from groundrule.records import OBSERVATION_SCHEMA, POSITION_SOURCES, Outcome, co
 Name = Callable[[int], str]
 _SIGNALS: Final = OBSERVATION_SCHEMA.get_field_index("signals")
 _ATTACHED: Final = frozenset(kind.name for kind in KINDS.values() if kind.cause != "service")
-_NUMBER: Final = {name: place for place, name in enumerate(KINDS)}
 
 
 class Detector(Protocol):
@@ -212,12 +212,12 @@ class Detection:
 
     def _grow(self, terminals: int) -> None:
         if terminals > len(self._marked):
-            room = max(terminals, len(self._marked) + len(self._marked) // 4, len(self.basis.registers))
-            self._marked = _grown(self._marked, room, False)
-            self._seen = _grown(self._seen, room, MIN_NS)
-            self._denied = _grown(self._denied, room, UNKNOWN)
+            room = max(terminals, len(self.basis.registers))
+            self._marked = grown(self._marked, room, lambda more: np.zeros(more, np.bool_))
+            self._seen = grown(self._seen, room, lambda more: np.full(more, MIN_NS, np.int64))
+            self._denied = grown(self._denied, room, lambda more: np.full(more, UNKNOWN, np.uint8))
             for each in self._all():
-                each.grow(room)
+                each.grow(len(self._marked))
 
     def _look(self, detectors: Sequence[Detector], rows: Rows) -> list[Signal]:
         found: list[Signal] = []
@@ -402,12 +402,6 @@ def _before(known: NDArray[np.uint8], row: NDArray[np.int32], value: NDArray[np.
 
 def _chosen(rows: Rows, mask: NDArray[np.bool_]) -> Rows:
     return Rows(*(getattr(rows, name)[mask] for name in Rows.__slots__))
-
-
-def _grown(column, room: int, filler):  # type: ignore[no-untyped-def]  # generic over the dtype
-    wider = np.full(room, filler, column.dtype)
-    wider[: len(column)] = column
-    return wider
 
 
 def _padded(facts: Facts, terminals: int) -> Facts:
