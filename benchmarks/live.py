@@ -93,9 +93,11 @@ class Fleet:
         accounts.write_text(f"account_id,party_id,country,state\n{held}", encoding="utf-8")
         terminals = folder / "terminals.csv"
         with terminals.open("w", encoding="utf-8") as stream:
-            stream.write("terminal_id,account_id,plan,registration,activation_country\n")
+            # Most terminals are used where they are registered, so that first uses are as rare an event as in a real fleet.
+            stream.write("terminal_id,account_id,plan,registration,activation_country,service_lat_deg,service_lon_deg\n")
             for k, (name, plan) in enumerate(zip(self.ids.to_pylist(), plans, strict=True)):
-                stream.write(f"{name},acc-{k % len(countries)},{plan},registered,{countries[k % len(countries)]}\n")
+                place = f"{self.lat[k]:.5f},{self.lon[k]:.5f}"
+                stream.write(f"{name},acc-{k % len(countries)},{plan},registered,{countries[k % len(countries)]},{place}\n")
         with home.writer(), Registers.open(home) as registers:
             for kind, file in (("accounts", accounts), ("terminals", terminals)):
                 import_register(

@@ -38,7 +38,8 @@ from groundrule.detect.whereabouts import Name, Whereabouts
 from groundrule.instant import MAX_NS, MIN_NS, NS_PER_DAY
 
 TiesOf = Callable[[Facts], Ties]
-_PATTERNS: Final = ("place", "quota", "bought")
+_PATTERNS: Final = {"account": ("bought",), "party": ("place",), "contact": ("place", "quota"), "payer": ("quota",)}
+"""What is looked for in the devices of each kind of body."""
 MOST_QUOTED: Final = 16
 """Devices whose first uses a signal quotes, its own among them."""
 
@@ -155,6 +156,7 @@ class Registrations:
     def _forget(self) -> None:
         """What follows from facts and ties alone is found again when they change."""
         self._held: dict[str, Members] = {}
+        self._counts: dict[tuple[str, int], int] = {}
         self._quotas: dict[tuple[str, int], tuple[float, float]] = {}
         self._new: dict[tuple[int, int], list[int]] = {}
 
@@ -194,14 +196,14 @@ class Registrations:
         row, t = int(rows.row[i]), int(rows.t_ns[i])
         seen = Offending(t, float(rows.lat_deg[i]), float(rows.lon_deg[i]), float(rows.sigma_m[i]))
         signals: list[Signal] = []
-        for kind in ("account", "party", "contact", "payer"):
+        for kind, patterns in _PATTERNS.items():
             number = int(ties.of_kind(kind, facts)[row])
             if number < 0:
                 continue
             key = ties.name(kind, number, facts)
             body = self._bodies.setdefault(key, _Body())
             body.take(row, seen, far, front, name)
-            for pattern in _PATTERNS:
+            for pattern in patterns:
                 strength, found = self._judged(pattern, kind, number, body, row, facts, ties)
                 if strength:
                     signals += self._told(pattern, key, body, t, strength, found, name)
@@ -215,10 +217,10 @@ class Registrations:
         self, pattern: str, kind: str, number: int, body: _Body, row: int, facts: Facts, ties: Ties
     ) -> tuple[float, tuple[tuple[str, float, str], ...]]:
         s, away = self.settings, len(body.away)
-        if pattern == "place" and kind in {"party", "contact"}:
+        if pattern == "place":
             if away < s.least:
                 return 0.0, ()
-            devices = len(self._members(kind).of(number))
+            devices = self._devices(kind, number)
             if away < s.share * devices:
                 return 0.0, ()
             allowed = int(ties.quota[row])
@@ -231,17 +233,23 @@ class Registrations:
                 ("devices of one registrant", float(devices), ""), ("first used far away", float(away), ""),
                 ("at a front", float(body.at_front), ""),
             )  # fmt: skip
-        if pattern == "quota" and kind in {"contact", "payer"} and away >= s.least:
+        if pattern == "quota" and away >= s.least:
             holders, together = self._exhausted(kind, number, facts, ties)
             if holders:
                 return s.quota, (("holders with one payer or contact", holders, ""), ("their devices", together, ""))
-        if pattern == "bought" and kind == "account" and away >= s.least_new:
+        if pattern == "bought" and away >= s.least_new:
             new = self._newcomers(number, int(ties.changed_ns[row]), facts)
             used = sum(one in body.used and body.used[one].far for one in new)
             if used >= s.least_new:
                 devices_new = ("new devices after the account changed hands", float(len(new)), "")
                 return s.bought, (devices_new, ("used far away", float(used), ""))
         return 0.0, ()
+
+    def _devices(self, kind: str, number: int) -> int:
+        """How many devices a body has, in use or not."""
+        if (kind, number) not in self._counts:
+            self._counts[kind, number] = len(self._members(kind).of(number))
+        return self._counts[kind, number]
 
     def _exhausted(self, kind: str, number: int, facts: Facts, ties: Ties) -> tuple[float, float]:
         """How many holders of one payer or contact have all or nearly all that they may, and how many devices: (0, 0) if too few."""

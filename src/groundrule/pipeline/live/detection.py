@@ -164,7 +164,9 @@ class LiveDetection:
                 return
             self._waiting.append((table, outcome))
             self._rows += len(table)
-            self._ready.notify_all()
+            # Whoever gathers is not woken for each of them: that costs the thread that answers.
+            if len(self._waiting) == 1 or self._rows >= PIECE_ROWS:
+                self._ready.notify_all()
 
     def _counting(self, who: str, row: int, at_ns: int) -> list[str]:
         """Which kinds count for a terminal at an instant, in their order? What has lapsed is forgotten."""
