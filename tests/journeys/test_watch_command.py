@@ -15,7 +15,7 @@ import pytest
 
 import groundrule
 from groundrule.instant import NS_PER_S, format_instant
-from groundrule.pipeline.live.answers import LiveSettings
+from groundrule.pipeline.live.answers import Answered, LiveSettings
 from groundrule.pipeline.live.desk import Live
 from groundrule.pipeline.watch.beside import WatchBeside
 from groundrule.pipeline.watch.opening import Watched
@@ -111,7 +111,8 @@ def test_a_service_takes_a_source_beside_what_it_is_sent(home: Home, tmp_path: P
         return found
 
     with Live.open(home, settings=LiveSettings(check_every_s=3_600)) as live:
-        watching = WatchBeside(live, Watched(str(tmp_path / "in")))
+        answered: list[Answered] = []
+        watching = WatchBeside(live, Watched(str(tmp_path / "in")), answered.append)
         (tmp_path / "in" / "a.jsonl").write_text(rows(15))
         for _ in range(400):
             if live.status().counters["accepted"]:
@@ -128,3 +129,4 @@ def test_a_service_takes_a_source_beside_what_it_is_sent(home: Home, tmp_path: P
         assert "folder away" in check(live).why
         assert live.status().ready
         watching.close()
+        assert [each.accepted for each in answered] == [1], "a service counts what it watches"

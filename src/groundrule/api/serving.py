@@ -185,7 +185,7 @@ def serve(homes: Mapping[str, Path], settings: Settings, *, said: Callable[[str]
         service = open_service({tenant: Home.open(path) for tenant, path in homes.items()}, settings, stack)
         app = make_app(service)
         if watched is not None:
-            stack.callback(WatchBeside(next(iter(service.homes.values())), watched).close)
+            stack.callback(WatchBeside(next(iter(service.homes.values())), watched, service.metrics.count).close)
         if settings.traces is not None:
             app.tracing = stack.enter_context(tracing_to(settings.traces))
         at = address(settings)

@@ -61,6 +61,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "watch": ("watch", "watch"),
     "serve": ("serve", "serve"),
     "access": ("access", "app"),
+    "monitoring": ("monitoring", "monitoring"),
 }
 """Where each command is, in the order of the help: a module of this package and a function in it, or a group of commands."""
 

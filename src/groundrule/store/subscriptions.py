@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal, Self
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal, Self, get_args
 
 from groundrule.store.home import Home
 from groundrule.store.sqlite_file import SqliteFile
@@ -37,6 +37,22 @@ _SINK: Final = "id, kind, owner, address, state, made_ns, spec, secret, position
 
 SinkKind = Literal["webhook", "geofence"]
 SinkState = Literal["active", "gone", "ended"]
+SINK_KINDS: Final[tuple[SinkKind, ...]] = get_args(SinkKind)
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What has not arrived at the sinks of one kind.
+
+    Attributes:
+        waiting: pieces that will be tried; those for a sink that is gone are not among them.
+        dead: pieces that were laid aside and are still kept.
+        oldest_ns: when the oldest of those that wait was stored [ns, UTC]; None where none waits.
+    """
+
+    waiting: int = 0
+    dead: int = 0
+    oldest_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +195,20 @@ class SubscriptionStore:
     def waiting(self, sink_id: str) -> int:
         """Return how many pieces wait for a sink."""
         return int(self._file.one("SELECT count(*) FROM delivery WHERE sink = ? AND dead_ns IS NULL", (sink_id,))[0])
+
+    def backlog(self) -> dict[SinkKind, Backlog]:
+        """Return what has not arrived, by kind of sink; every kind is named."""
+        waiting = (
+            "SELECT kind, count(*), min(delivery.made_ns) FROM delivery JOIN sink ON sink.id = sink "
+            "WHERE dead_ns IS NULL AND state <> 'gone' GROUP BY kind"
+        )
+        dead = "SELECT kind, count(*) FROM delivery JOIN sink ON sink.id = sink WHERE dead_ns IS NOT NULL GROUP BY kind"
+        found = dict.fromkeys(SINK_KINDS, Backlog())
+        for kind, count, oldest_ns in self._file.rows(waiting):
+            found[kind] = Backlog(count, 0, oldest_ns)
+        for kind, count in self._file.rows(dead):
+            found[kind] = replace(found[kind], dead=count)
+        return found
 
     def due(self, now_ns: int) -> list[str]:
         """Return the sinks for which something waits that may be sent now."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from groundrule.instant import MIN_NS
 from groundrule.pipeline.causes import Staleness
 from groundrule.pipeline.classes import CLASS_WORDS
+from groundrule.pipeline.live.steps import Took
 from groundrule.pipeline.live.words import Words
 from groundrule.records import DECISION_SCHEMA
 
@@ -227,6 +228,11 @@ class LiveStatus:
         counters: what happened since the start, by name.
         stamp: what is decided under now.
         run: number of the last committed run, 0 before the first.
+        rejected: observations that were set aside since the start, by reason.
+        unseen_rows: answered observations that detectors have not looked at yet.
+        log_size: entries of the home's log; None where it has none, or it is out of reach.
+        rulebook_ns: since when the rulebook that decides is in force [ns, UTC]; None where nobody enacted it.
+        steps: how long the steps behind an answer took, by name.
     """
 
     checks: tuple[Check, ...]
@@ -237,6 +243,11 @@ class LiveStatus:
     counters: dict[str, int] = field(default_factory=dict)
     stamp: Stamp | None = None
     run: int = 0
+    rejected: dict[str, int] = field(default_factory=dict)
+    unseen_rows: int = 0
+    log_size: int | None = None
+    rulebook_ns: int | None = None
+    steps: dict[str, Took] = field(default_factory=dict)
 
     @property
     def ready(self) -> bool:

@@ -26,6 +26,7 @@ from groundrule.pipeline.home_ledger import HomeLedger
 from groundrule.pipeline.judge import Basis, Judge
 from groundrule.pipeline.lateness import DecidedBatch
 from groundrule.pipeline.live.second_look import SecondLook
+from groundrule.pipeline.live.steps import Step
 from groundrule.pipeline.manifests import read_manifest, runs
 from groundrule.pipeline.overlay import Overlay
 from groundrule.pipeline.runs import Inputs, Run, decide
@@ -133,6 +134,8 @@ class Committer:
         clock: gives the time [ns, UTC].
         names: gives the number of a rule's name.
         second: decides a share again.
+    Attributes:
+        committing: how long it takes to make a run.
     """
 
     def __init__(
@@ -141,6 +144,7 @@ class Committer:
     ) -> None:  # fmt: skip
         self._home, self.ledger, self._clock, self._names = home, ledger, clock, names
         self.second = second or SecondLook()
+        self.committing = Step()
         self._basis: Basis | None = None
         self._held: tuple[int, Overlay] | None = None
 
@@ -171,6 +175,10 @@ class Committer:
         Raises:
             GroundruleError: nothing was committed; the work is as it was.
         """
+        with self.committing.timed():
+            return self._commit(work)
+
+    def _commit(self, work: Work) -> Done:
         now, overlay = self._held or (self._clock(), None)
         if self._basis is None:
             self._basis = basis_of(self._home, recorded_at_ns=now)

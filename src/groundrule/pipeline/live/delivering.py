@@ -15,6 +15,7 @@ import logging
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from groundrule.pipeline.fetching import Network
 from groundrule.pipeline.live.sending import AllowedHost, SendBounds, permitted, send, sink_address
 from groundrule.pipeline.live.sink_keys import SinkKeys
 from groundrule.store.events import Event, EventLog
-from groundrule.store.subscriptions import Delivery, Sink, SubscriptionStore
+from groundrule.store.subscriptions import SINK_KINDS, Delivery, Sink, SubscriptionStore
 
 CLOUDEVENT: Final = "application/cloudevents+json"
 MISSED: Final = "events.missed"
@@ -37,6 +38,8 @@ _AHEAD: Final = 500
 """Events that wait for one webhook at most; further ones stay in the log of events."""
 _IN_A_ROW: Final = 50
 _GONE: Final = 410
+RESULTS: Final = ("taken", "failed", "dead")
+"""What becomes of a try: the sink took it, it is tried again, or the piece is laid aside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,7 @@ class Courier:
         network: the ways out. bounds: of one try. pace: of many.
     Attributes:
         ticking: looked at every so often.
+        counters: tries since the start, by kind of sink and what became of them: taken, failed, dead; changed under a lock.
     """
 
     def __init__(
@@ -109,6 +113,7 @@ class Courier:
         self._tidied_ns = 0
         self._look_due = 0.0
         self.ticking: Ticking | None = None
+        self.counters: Counter[tuple[str, str]] = Counter({(kind, result): 0 for kind in SINK_KINDS for result in RESULTS})
         self._subscribe = subscribe
         self._leave: Callable[[], None] = lambda: None
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="send")
@@ -233,10 +238,12 @@ class Courier:
             sent = send(address, allowed, self._headers(sink, piece, body), body, network=self._network, bounds=self._bounds)
             if 200 <= sent.status < 300:
                 self._store.taken(sink.id, piece.number, self._clock())
+                self._count(sink, "taken")
                 return True
             error, asked = f"answered {sent.status}", sent.retry_after_s if sent.status in (429, 503) else None
             if sent.status == _GONE:
                 self._store.give_up(sink.id, piece.number, error, self._clock(), gone=True)
+                self._count(sink, "dead")
                 if self.ticking is not None:
                     self.ticking.given_up(sink)
                 return False
@@ -247,9 +254,20 @@ class Courier:
         tries = sink.tries + 1
         if tries >= self._pace.tries:
             self._store.give_up(sink.id, piece.number, error, self._clock())
+            self._count(sink, "dead")
             return True
         self._store.failed(sink.id, error, self._clock() + self._pace.wait_ns(tries, asked))
+        self._count(sink, "failed")
         return False
+
+    def counted(self) -> Counter[tuple[str, str]]:
+        """Return a copy of the counters."""
+        with self._lock:
+            return self.counters.copy()
+
+    def _count(self, sink: Sink, result: str) -> None:
+        with self._lock:
+            self.counters[sink.kind, result] += 1
 
     def _headers(self, sink: Sink, piece: Delivery, body: bytes) -> Mapping[str, str]:
         told: dict[str, str] = {str(name): str(value) for name, value in sink.spec.get("headers", {}).items()}

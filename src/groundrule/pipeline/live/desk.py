@@ -18,11 +18,9 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
 from itertools import chain
-from typing import Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from groundrule.errors import GroundruleError
 from groundrule.instant import NS_PER_S
@@ -218,8 +216,10 @@ class Live:
         now = self._clock()
         pending = taker.pending + (0 if self._in_run is None else self._in_run.stored)
         return LiveStatus(
-            checks, seen.reasons, seen.staleness(now), pending, taker.newest_ns, counters, self._bench.stamped(now), self._last_run
-        )
+            checks, seen.reasons, seen.staleness(now), pending, taker.newest_ns, counters, self._bench.stamped(now), self._last_run,
+            taker.set_aside(), 0 if self.detection is None else self.detection.waiting, self._log_size if self._ledger else None,
+            seen.rulebook_ns, {**taker.took(), "commit": self._committer.committing.took()},
+        )  # fmt: skip
 
     def close(self) -> None:
         """Answer what waits, commit it, and let the home go; closing twice does no harm."""
@@ -250,7 +250,8 @@ class Live:
         self._shelver = Shelver(home)
         stack.callback(self._shelver.close)
         self._health = Health(home, self._ledger, self._clock, why)
-        self._committer = Committer(home, self._ledger, self._clock, self._rule_numbers)
+        numbers: Callable[[Sequence[str]], Any] = lambda names: self._bench.rule_numbers(names)  # noqa: E731, PLW0108 - of the bench in use
+        self._committer = Committer(home, self._ledger, self._clock, numbers)
         self._bench = Bench(home, self._clock)
         others = commit_others(crash, self._committer, self._bench, self.events)
         if others:
@@ -285,9 +286,6 @@ class Live:
         if crash.left:
             with suppress(GroundruleError):  # said by `status`, and tried again
                 self.commit().result()
-
-    def _rule_numbers(self, names: Sequence[str]) -> NDArray[np.int32]:
-        return self._bench.rule_numbers(names)
 
     def _open_ledger(self) -> tuple[HomeLedger | None, str]:
         """Open the home's log, or say why it is out of reach: decisions do not wait for it."""

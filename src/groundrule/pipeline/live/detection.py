@@ -34,6 +34,7 @@ from groundrule.pipeline.home import basis_of
 from groundrule.pipeline.live.announcing import Announcer
 from groundrule.pipeline.live.answers import Check
 from groundrule.pipeline.live.bench import Bench
+from groundrule.pipeline.live.steps import Step
 from groundrule.pipeline.manifests import runs
 from groundrule.records import OBSERVATION_SCHEMA, combined
 from groundrule.store.events import Event
@@ -84,12 +85,14 @@ class LiveDetection:
         counters: what happened since the start, by name.
         fault: why nothing is detected, or empty. damaged: why signals of before are not known, or empty.
         rebuilding: memory is being made from history.
+        looking: how long a look of the detectors takes.
     """
 
     def __init__(self, home: Home, clock: Callable[[], int], bench: Bench, announcer: Announcer) -> None:
         self._home, self._clock, self._bench, self._announcer = home, clock, bench, announcer
         self.counters: Counter[str] = Counter(dict.fromkeys(("detected", "signals", "withdrawn", "undetected", "signalled"), 0))
         self.fault, self.damaged, self.rebuilding = "", "", True
+        self.looking = Step()
         self._cases = CaseDesk(home)
         self._spared: dict[str, frozenset[str]] = {}
         self._runs = runs(home)
@@ -253,7 +256,8 @@ class LiveDetection:
                 if taken:
                     if self._stale():
                         self._rebuild()
-                    self._look(taken)
+                    with self.looking.timed():
+                        self._look(taken)
                     with self._ready:
                         self._rows -= sum(len(table) for table, _ in taken)
                         self._ready.notify_all()

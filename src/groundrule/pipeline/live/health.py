@@ -24,8 +24,9 @@ from groundrule.pipeline.home_ledger import Committed, HomeLedger, has_ledger
 from groundrule.pipeline.live.answers import Check
 from groundrule.pipeline.policy_check import check_policy
 from groundrule.rules.model import Rulebook
+from groundrule.store.guard import InForce
 from groundrule.store.home import Home
-from groundrule.store.policy import in_force
+from groundrule.store.policy import history, in_force
 
 WELL: Final = Causes({}, Staleness())
 """Nothing is down."""
@@ -43,6 +44,7 @@ class Seen:
         checks: in words.
         causes: what is down.
         policy_ns, lists_ns, witness_ns: since when what answers rest on is known to be right [ns, UTC]; None is unknown.
+        rulebook_ns: since when the rulebook is in force [ns, UTC]; None where nobody enacted it, or it cannot be read.
     """
 
     checks: tuple[Check, ...] = ()
@@ -50,6 +52,7 @@ class Seen:
     policy_ns: int | None = None
     lists_ns: int | None = None
     witness_ns: int | None = None
+    rulebook_ns: int | None = None
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -87,6 +90,8 @@ class Health:
         self._witnessed = True
         self._asked: Asked | None = None
         self._asked_at_ns: int | None = None
+        self._enacted: InForce | None = None
+        self._rulebook_ns: int | None = None
         self.seen = Seen()
 
     def committed(self, found: Committed | None, asked_ns: int, answered_ns: int) -> None:
@@ -145,7 +150,7 @@ class Health:
             Check("clock", Cause.CLOCK_DOUBTFUL not in down.degrees, why_clock if found.has_witnesses else ""),
             Check("screening", Cause.SCREENING_STALE not in down.degrees, "" if found.screening_ns else "no list was imported"),
         )
-        self.seen = Seen(checks, down, self._confirmed_ns, lists_ns, found.witness_ns)
+        self.seen = Seen(checks, down, self._confirmed_ns, lists_ns, found.witness_ns, self._rulebook_since())
         return self.seen
 
     def _ask(self, now: int) -> None:
@@ -167,6 +172,21 @@ class Health:
             self.policy_checked()
         except GroundruleError as error:
             self.policy_checked(str(error))
+
+    def _rulebook_since(self) -> int | None:
+        """Since when is the rulebook in force? All that was enacted is read only where something new was."""
+        try:
+            last = in_force(self._home)
+            if last != self._enacted:
+                since = None
+                for each in reversed(history(self._home)):
+                    if last is None or each.rulebook != last.rulebook:
+                        break
+                    since = each.enacted_at_ns
+                self._rulebook_ns, self._enacted = since, last
+        except (GroundruleError, OSError):
+            return None
+        return self._rulebook_ns
 
     def _governed(self) -> bool:
         try:

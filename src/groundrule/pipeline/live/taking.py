@@ -35,6 +35,7 @@ from groundrule.pipeline.live.intake import (
     same_content,
     sort_out,
 )
+from groundrule.pipeline.live.steps import Step, Took
 from groundrule.pipeline.live.words import Words
 from groundrule.store.events import EventLog
 from groundrule.store.segments import Frame, SegmentWriter, encode_frame
@@ -64,6 +65,8 @@ class Taker:
     Attributes:
         work: what the next run takes.
         counters: what happened, by name; changed under `lock`.
+        rejected: observations that were set aside since the start, by reason; changed under `lock`.
+        writing, judging: how long it takes to make a group durable, and to judge it.
         newest_ns: latest observation [ns, UTC], or None.
     """
 
@@ -81,6 +84,8 @@ class Taker:
         self.work = Work()
         self.lock = threading.Lock()
         self.counters: Counter[str] = Counter(dict.fromkeys(COUNTERS, 0))
+        self.rejected: Counter[str] = Counter()
+        self.writing, self.judging = Step(), Step()
         seen = bench.frontier[bench.frontier > MIN_NS]
         self.newest_ns: int | None = int(seen.max()) if len(seen) else None
         self._answers: OrderedDict[str, tuple[str, Answered | None]] = OrderedDict()
@@ -109,6 +114,18 @@ class Taker:
         with self.lock:
             return {**self.counters, **({} if self.detection is None else self.detection.counters)}
 
+    def set_aside(self) -> dict[str, int]:
+        """Return how many observations were set aside since the start, by reason."""
+        with self.lock:
+            return dict(self.rejected)
+
+    def took(self) -> dict[str, Took]:
+        """Return how long the steps took, with the looks of detection."""
+        steps = {"write": self.writing, "judge": self.judging}
+        if self.detection is not None:
+            steps["detect"] = self.detection.looking
+        return {name: step.took() for name, step in steps.items()}
+
     def count(self, **more: int) -> None:
         """Count what happened."""
         with self.lock:
@@ -119,6 +136,7 @@ class Taker:
         with self.lock:
             for reason, rows in counts.items():
                 self.counters["rejected"] += rows
+                self.rejected[reason] += rows
                 self.work.rejected[reason] = self.work.rejected.get(reason, 0) + rows
 
     def next_work(self) -> Work:
@@ -341,8 +359,9 @@ class Taker:
             pieces += encode_frame(metadata, rows)
             stored += len(rows)
         if pieces:
-            self._writer.write(pieces, stored)
-            self._writer.flush()
+            with self.writing.timed():
+                self._writer.write(pieces, stored)
+                self._writer.flush()
         for part in group.parts:
             if part.key:
                 self.work.keys.append((part.key, part.content, int(now)))
@@ -351,9 +370,10 @@ class Taker:
         self, group: Group, rows: Rows, found: NDArray[np.uint8], order: NDArray[np.int64] | None
     ) -> tuple[Answers, int | None]:
         """Judge a group that is durable; return the answers in its order, and the age of the oldest position."""
-        answers = self._bench.answer(
-            group.rows, rows, found, order, self._health.seen.causes, keep=True, measured=group.measured
-        )
+        with self.judging.timed():
+            answers = self._bench.answer(
+                group.rows, rows, found, order, self._health.seen.causes, keep=True, measured=group.measured
+            )
         judgement, changes, location = answers.judgement, answers.changes, None
         if judgement is not None:
             judged = judgement.judged

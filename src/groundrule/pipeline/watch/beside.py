@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from typing import Final
 
 from groundrule.errors import GroundruleError, InputError
-from groundrule.pipeline.live.answers import Check
+from groundrule.pipeline.live.answers import Answered, Check
 from groundrule.pipeline.live.desk import Live
 from groundrule.pipeline.watch.opening import STDIN, Watched, announce_gap, check_source, opened
 from groundrule.pipeline.watch.watcher import Cycle, Watcher
@@ -24,15 +25,16 @@ class WatchBeside:
     Args:
         live: the desk.
         asked: the source; not standard input.
+        answered: is told each answer that is new; on the watching thread.
     Raises:
         InputError: it is none.
     """
 
-    def __init__(self, live: Live, asked: Watched) -> None:
+    def __init__(self, live: Live, asked: Watched, answered: Callable[[Answered], None] = lambda _: None) -> None:
         if asked.source == STDIN:
             raise InputError("a service does not read standard input", help="groundrule watch - does", option="--watch")
         check_source(asked)
-        self._live, self._asked = live, asked
+        self._live, self._asked, self._answered = live, asked, answered
         self._ended = threading.Event()
         self._watcher: Watcher | None = None
         self._fault = ""
@@ -62,7 +64,7 @@ class WatchBeside:
             try:
                 with opened(self._live.home, self._asked, lambda gap: announce_gap(self._live, gap)) as (source, _):
                     watcher = Watcher(self._live, source)
-                    watcher.said = self._say
+                    watcher.said, watcher.answered = self._say, self._answered
                     self._watcher, self._fault = watcher, ""
                     if self._ended.is_set():
                         watcher.stop()

@@ -93,6 +93,7 @@ class Watcher:
         clock: gives the time [ns, UTC].
     Attributes:
         said: is told each cycle, with all since the start.
+        answered: is told each answer to what had not been taken before.
         total: everything since the start.
         fault: why the source cannot be read now, or empty.
     """
@@ -102,6 +103,7 @@ class Watcher:
     ) -> None:  # fmt: skip
         self._live, self.source, self._cycle_s = live, source, cycle_s
         self.said: Callable[[Cycle, Cycle], None] = lambda _cycle, _total: None
+        self.answered: Callable[[Answered], None] = lambda _answer: None
         self._once, self._clock = once, clock
         self._stop = threading.Event()
         self._sent: deque[_Sent] = deque()
@@ -224,6 +226,7 @@ class Watcher:
             if answered.taken_before:
                 cycle.repeated += len(arrival.rows)
             else:
+                self.answered(answered)
                 cycle.decided += answered.accepted - answered.late
                 cycle.late += answered.late
                 cycle.repeated += answered.duplicates

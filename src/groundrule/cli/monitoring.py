@@ -1,0 +1,26 @@
+"""`groundrule monitoring`."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from groundrule.cli.output import print_text
+
+SHIPPED = {"dashboard.json": "groundrule-dashboard.json", "alerts.yaml": "groundrule-alerts.yaml"}
+"""Files as they are shipped, and the names under which they lie beside those of others."""
+
+
+def monitoring(
+    out: Annotated[Path, typer.Option("--out", help="Directory to write; earlier files of the same names are replaced.")] = Path(),
+) -> None:
+    """Write a Grafana dashboard and alert rules for Prometheus, for the metrics that `groundrule serve` gives at /metrics."""
+    shipped = files("groundrule.api").joinpath("monitoring")
+    out.mkdir(parents=True, exist_ok=True)
+    for source, name in SHIPPED.items():
+        (out / name).write_bytes(shipped.joinpath(source).read_bytes())
+        print_text(f"Written: {out / name}")
+    print_text("Grafana: Dashboards, New, Import. Prometheus: name the rules in `rule_files`. docs/monitoring.md says the rest.")
