@@ -52,6 +52,11 @@ class TableDigest:
         streams = {name: hasher.hexdigest() for name, hasher in sorted(self._streams.items())}
         return SCHEME + hashlib.sha256(json.dumps([self.rows, streams], separators=(",", ":")).encode()).hexdigest()
 
+    @property
+    def content(self) -> dict[str, Any]:
+        """Rows and digest of all rows added so far, as a manifest names them."""
+        return {"rows": self.rows, "digest": self.hexdigest()}
+
     def _begin(self, name: str, kind: pa.DataType, rows: int) -> None:
         """Begin a later column: all rows before were null."""
         self._begun[name] = kind

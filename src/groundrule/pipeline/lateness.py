@@ -21,8 +21,9 @@ from groundrule.instant import MAX_NS, NS_PER_S
 from groundrule.pipeline.counts import Counts
 from groundrule.pipeline.decisions import DecisionWriter
 from groundrule.pipeline.judge import Judge, Judged
+from groundrule.pipeline.stored_history import StoredHistory
 from groundrule.records import ATTACHED_COLUMNS, OBSERVATION_SCHEMA, filtered, taken, with_later
-from groundrule.store.history import count_terminals, read_terminals
+from groundrule.store.history import read_terminals
 from groundrule.store.home import Home
 from groundrule.store.ordering import in_order
 
@@ -96,7 +97,7 @@ def accept(
 
 
 def decide_batches(
-    home: Home,
+    history: StoredHistory,
     judge: Judge,
     batches: Iterable[pa.Table],
     known: Sequence[int],
@@ -107,6 +108,7 @@ def decide_batches(
     """Decide observations in time order, and decide again what late ones among them change.
 
     Args:
+        history: where the corrections read.
         judge: with its memory as of the last run; it is advanced.
         batches: ordered, without repeats and without over-late rows.
         known: earlier runs, whose history the corrections read.
@@ -140,11 +142,11 @@ def decide_batches(
             yield DecidedBatch(writer.table(judged), judged)
     held = np.flatnonzero(since != MAX_NS).astype(np.int32)
     if len(held):
-        yield from _decide_again(home, judge, writer, held, since, [*known, run], as_of_ns=as_of_ns)
+        yield from _decide_again(history, judge, writer, held, since, [*known, run], as_of_ns=as_of_ns)
 
 
 def _decide_again(
-    home: Home,
+    history: StoredHistory,
     judge: Judge,
     writer: DecisionWriter,
     held: NDArray[np.int32],
@@ -159,13 +161,7 @@ def _decide_again(
     # By id, not by row: rows are numbered in order of appearance, which is another in a replay.
     order = pc.sort_indices(ids).to_numpy()
     held, ids = held[order], ids.take(pa.array(order))
-    part = np.cumsum(count_terminals(home, "observations", ids, runs=runs)) // CORRECTION_ROWS
-    for number in np.unique(part):
-        chosen = np.flatnonzero(part == number)
-        stored = read_terminals(
-            home, "observations", ids.take(pa.array(chosen)), runs=runs, columns=OBSERVATION_SCHEMA.names
-        )
-        whole = in_order(stored.cast(OBSERVATION_SCHEMA))
+    for chosen, whole in decided_together(history, ids, runs):
         state = judge.state
         state.put(held[chosen], TerminalState.empty(len(chosen), state.since_ns.shape[1], state.stay_since_ns.shape[1]))
         for first in range(0, len(whole), CORRECTION_ROWS):
@@ -173,6 +169,26 @@ def _decide_again(
             again = judged.table.column("observed_at").to_numpy() >= since[judged.rows]
             if again.any():
                 yield DecidedBatch(writer.table(judged).filter(pa.array(again)), judged, again)
+
+
+def correction_parts(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return which terminals are decided again together, by their rows in history, in order of their ids (shape (n,))."""
+    return np.cumsum(rows) // CORRECTION_ROWS
+
+
+def decided_together(
+    history: StoredHistory, ids: pa.Array, runs: Sequence[int]
+) -> Iterator[tuple[NDArray[np.int64], pa.Table]]:
+    """Yield terminals that are decided again together, as positions in `ids`, with all their observations in order.
+
+    Args:
+        ids: of all that are decided again, ascending.
+        runs: whose observations count.
+    """
+    part = correction_parts(history.count(ids, runs))
+    for number in np.unique(part):
+        chosen = np.flatnonzero(part == number)
+        yield chosen, history.of_terminals(ids.take(pa.array(chosen)), runs)
 
 
 def _seen_until(frontier: NDArray[np.int64], rows: NDArray[np.int32]) -> NDArray[np.int64]:

@@ -13,6 +13,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from groundrule.canon import canonical_json
 from groundrule.errors import GroundruleError
 from groundrule.instant import format_instant
@@ -140,6 +143,65 @@ class _Comparison:
         return ()
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a private record has to say, as the observations give it.
+
+    Attributes:
+        place: of the decision among those of its run, in the order in which they were stored.
+        terminal_id, observed_at_ns: which decision.
+        said: outcome, state, rule, decisive reasons (code, rule) and obligations, as in JSON.
+    """
+
+    place: int
+    terminal_id: str
+    observed_at_ns: int
+    said: tuple[Any, ...]
+
+
+class Answers:
+    """Collects what the private records of runs have to say, from what is decided again."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, bytes] = {}
+        self._transitions: Transitions | None = None
+        self.found: list[Answer] = []
+
+    def begin(self, judge: Judge, *, recorded: bool) -> None:
+        """Begin a run.
+
+        Args:
+            judge: that decides it.
+            recorded: whether it has records; one that has none was decided before there was a log.
+        """
+        self.found = []
+        if not recorded:
+            self._last = {}  # as `HomeLedger.commit_manifest` does
+        self._transitions = Transitions(judge, self._last) if recorded else None
+
+    def see(self, batch: DecidedBatch, places: NDArray[np.int64]) -> None:
+        """Take note of the transitions of a batch, in the order of the run.
+
+        Args:
+            places: place of each decision among those of its run (int64, shape (n,)).
+        """
+        if self._transitions is None:
+            return
+        judged = batch.judged
+        rows = self._transitions.of(judged, chosen=batch.chosen)
+        names = judged.table.column("terminal_id")
+        times = judged.table.column("observed_at")
+        # A table of corrections holds the chosen rows alone.
+        numbers = rows if batch.chosen is None else np.cumsum(batch.chosen)[rows] - 1
+        for row, place in zip(rows.tolist(), places[numbers].tolist(), strict=True):
+            name = names[row].as_py()
+            self._last[name] = self._transitions.answer(judged, row)
+            item = judged.decided.classes[int(judged.decided.klass[row])]
+            decisive = [[code, rule] for code, rule, kind in item.reasons if kind == DECISIVE]
+            said = (item.outcome.word, item.state.value, item.rule_id, decisive, list(item.obligations))
+            self.found.append(Answer(place, name, times[row].as_py(), said))
+
+
 class RecordCheck:
     """Compares the private records of a home with what a replay decides.
 
@@ -149,45 +211,22 @@ class RecordCheck:
 
     def __init__(self, home: Home) -> None:
         self._store = RecordStore.open(home.path / "records.sqlite", read_only=True) if has_ledger(home) else None
-        self._last: dict[str, bytes] = {}
-        self._expected: list[tuple[str, int, tuple[Any, ...]]] = []
-        self._transitions: Transitions | None = None
 
     def close(self) -> None:
         """Let the records go."""
         if self._store:
             self._store.close()
 
-    def begin(self, run: int, judge: Judge) -> None:
-        """Begin a run; one that has no batches was decided before there was a log."""
-        self._expected = []
-        recorded = self._store is not None and bool(self._store.batches(run=run))
-        if not recorded:
-            self._last = {}  # as `HomeLedger.commit_manifest` does
-        self._transitions = Transitions(judge, self._last) if recorded else None
+    def recorded(self, run: int) -> bool:
+        """Has a run records? One that has no batches was decided before there was a log."""
+        return self._store is not None and bool(self._store.batches(run=run))
 
-    def see(self, batch: DecidedBatch) -> None:
-        """Take note of the transitions of a batch, in the order of the run."""
-        if self._transitions is None:
-            return
-        judged = batch.judged
-        rows = self._transitions.of(judged, chosen=batch.chosen)
-        names = judged.table.column("terminal_id")
-        times = judged.table.column("observed_at")
-        for row in rows.tolist():
-            name = names[row].as_py()
-            self._last[name] = self._transitions.answer(judged, row)
-            item = judged.decided.classes[int(judged.decided.klass[row])]
-            decisive = [[code, rule] for code, rule, kind in item.reasons if kind == DECISIVE]
-            answer = (item.outcome.word, item.state.value, item.rule_id, decisive, list(item.obligations))
-            self._expected.append((name, times[row].as_py(), answer))
-
-    def faults(self, run: int) -> list[str]:
-        """What differs in the records of the run that was seen; the first difference only, since others follow from it."""
-        if self._store is None or self._transitions is None:
+    def faults(self, run: int, expected: Sequence[Answer]) -> list[str]:
+        """What differs in the records of a run; the first difference only, since others follow from it."""
+        if self._store is None or not self.recorded(run):
             return []
         stored = list(self._store.records_of_run(run))
-        for record, (name, observed_ns, answer) in zip(stored, self._expected, strict=False):
+        for record, answer in zip(stored, expected, strict=False):
             if record.content is None:
                 if self._store.duties.erasure_of(record.batch_id, record.leaf_index) is None:
                     return [f"run {run}: a record is empty, and nothing says that it was erased"]
@@ -196,12 +235,16 @@ class RecordCheck:
                 said = _said(record)
             except (ValueError, LookupError, TypeError):
                 return [f"run {run}: a record cannot be read"]
-            if (record.terminal_id, record.observed_at_ns, said) != (name, observed_ns, answer):
+            wanted = (answer.terminal_id, answer.observed_at_ns, answer.said)
+            if (record.terminal_id, record.observed_at_ns, said) != wanted:
                 where = f"terminal {record.terminal_id} at {format_instant(int(record.observed_at_ns or 0))}"
-                given = f"{answer[0]} by {answer[2]} for terminal {name} at {format_instant(observed_ns)}"
+                given = (
+                    f"{answer.said[0]} by {answer.said[2]} for terminal {answer.terminal_id} at "
+                    f"{format_instant(answer.observed_at_ns)}"
+                )
                 return [f"run {run}: a record says {said[0]} by {said[2]} for {where}, and the observations give {given}"]
-        if len(stored) != len(self._expected):
-            return [f"run {run} has {len(stored):,} records, and its observations give {len(self._expected):,}"]
+        if len(stored) != len(expected):
+            return [f"run {run} has {len(stored):,} records, and its observations give {len(expected):,}"]
         return []
 
 

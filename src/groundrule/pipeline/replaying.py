@@ -3,41 +3,39 @@
 It follows the same steps as `decide`, so that what differs was changed afterwards. Files, rulebook, areas and registers
 are checked against the digests that the manifests name, and manifests and private records against the log. Whatever
 somebody did to the files is reported as a fault or as the first difference.
+
+Which machines decide is of no concern here: a `Decider` says what the runs give, and every check is the same for all of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 
 from groundrule import __version__
 from groundrule.errors import GroundruleError, IntegrityError
-from groundrule.instant import MAX_NS, MIN_NS
+from groundrule.pipeline.comparing import Bounds, Difference, Rows, bounded_difference, surplus
 from groundrule.pipeline.decisions import ENGINE
 from groundrule.pipeline.digests import TableDigest, table_digest
 from groundrule.pipeline.emergency_overlay import overlay_faults
-from groundrule.pipeline.judge import Judge
-from groundrule.pipeline.lateness import decide_batches
-from groundrule.pipeline.log_check import RecordCheck, check_log
+from groundrule.pipeline.judge import Basis, Judge
+from groundrule.pipeline.log_check import Answer, Answers, RecordCheck, check_log
 from groundrule.pipeline.manifests import check_chain, read_manifest, runs
 from groundrule.pipeline.policy_check import policy_differences
-from groundrule.pipeline.snapshots import (
-    as_of_of,
-    basis_of_run,
-    carry_over,
-    continues,
-    remember_all,
-    stored_observations,
-)
+from groundrule.pipeline.redeciding import Redeciding
+from groundrule.pipeline.snapshots import basis_of_run
+from groundrule.pipeline.stored_history import HomeHistory
 from groundrule.records import DECISION_SCHEMA, OBSERVATION_SCHEMA
 from groundrule.store.area_store import load_areas
 from groundrule.store.history import read_exactly, run_numbers
 from groundrule.store.home import Home
 from groundrule.store.registers import EMPTY, Registers
+
+__all__ = ["Compared", "Decider", "Difference", "Progress", "Replay", "no_progress", "replay"]
 
 Progress = Callable[[str, int], None]
 """Called with a step's name and the rows done in it since the last call."""
@@ -45,27 +43,6 @@ Progress = Callable[[str, int], None]
 
 def no_progress(step: str, rows: int) -> None:
     """Report nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """The first place where a stored decision is not what the observations give.
-
-    Attributes:
-        run: run that stored it.
-        row: its place in that run's decisions, from 0.
-        terminal_id, observed_at_ns: which decision.
-        field: the first column that differs.
-        stored, recomputed: both values as text.
-    """
-
-    run: int
-    row: int
-    terminal_id: str
-    observed_at_ns: int
-    field: str
-    stored: str
-    recomputed: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +66,71 @@ class Replay:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(slots=True)
+class Compared:
+    """What deciding one run again has shown so far; filled in by a decider.
+
+    Attributes:
+        rows: decisions compared.
+        difference: the first decision that differs, or None.
+        observations: rows and digest of the stored observations.
+        decisions: rows and digest of the recomputed decisions; None where nothing was found that could be compared.
+        answers: what the private records of the run have to say, in their order.
+    """
+
+    rows: int = 0
+    difference: Difference | None = None
+    observations: dict[str, Any] = field(default_factory=dict)
+    decisions: dict[str, Any] | None = None
+    answers: Sequence[Answer] = ()
+
+
+class Decider(Protocol):
+    """Decides stored runs again and compares, in the order of the runs; never asked for a run after one that differs."""
+
+    def start(self, home: Home, known: Sequence[int], bounds: Bounds, recorded: Sequence[int], progress: Progress) -> None:
+        """Take up the work.
+
+        Args:
+            home: whose runs.
+            known: all of them, ascending.
+            bounds: compare decisions in this interval only.
+            recorded: runs that have private records.
+            progress: told of rows done.
+        """
+
+    def begin(self, manifest: dict[str, Any], basis: Basis) -> None:
+        """Begin the next run.
+
+        Args:
+            manifest: of that run.
+            basis: what it was decided under.
+        Raises:
+            GroundruleError: what was remembered at its begin cannot be had.
+        """
+
+    def compare(self, manifest: dict[str, Any], found: Compared) -> None:
+        """Decide the run again, and compare.
+
+        Args:
+            manifest: of that run.
+            found: what is found; what was found before an error counts.
+        Raises:
+            IntegrityError: what is stored cannot be read any more.
+            ArithmeticError, LookupError, TypeError, ValueError: no reader would have let the stored observations in.
+        """
+
+    def finish(self) -> None:
+        """Let go of everything, also after an error."""
+
+
 def replay(
-    home: Home, *, from_ns: int | None = None, until_ns: int | None = None, progress: Progress = no_progress
+    home: Home,
+    *,
+    from_ns: int | None = None,
+    until_ns: int | None = None,
+    progress: Progress = no_progress,
+    decider: Decider | None = None,
 ) -> Replay:
     """Decide the stored observations again and compare every decision with the stored one.
 
@@ -99,17 +139,20 @@ def replay(
 
     Args:
         from_ns, until_ns: compare decisions in this half-open interval of `observed_at` only [ns, UTC].
+        progress: told of rows done.
+        decider: which machines decide; None is this one.
     """
     committed = runs(home)
-    task = _Replaying(home, _Bounds(from_ns, until_ns), progress)
-    task.faults += check_chain(home)
-    log = check_log(home)
-    task.faults += log.faults
-    task.faults += policy_differences(home)
-    task.faults += _uncommitted(home, committed)
-    task.faults += _register_chain(home)
+    task = _Replaying(home, decider or _ThisMachine())
     done = 0
     try:
+        task.faults += check_chain(home)
+        log = check_log(home)
+        task.faults += log.faults
+        task.faults += policy_differences(home)
+        task.faults += _uncommitted(home, committed)
+        task.faults += _register_chain(home)
+        task.start(committed, Bounds(from_ns, until_ns), progress)
         for run in committed:
             done += 1
             task.replay_run(run)
@@ -118,24 +161,10 @@ def replay(
     except _StopReplay as stop:
         task.faults.append(str(stop))
     finally:
-        task.records.close()
+        task.close()
     task.faults += overlay_faults(home, task.manifests)
     identical = task.difference is None and not task.faults
     return Replay(done, task.compared, identical, task.difference, tuple(task.faults), log.notes)
-
-
-@dataclass(frozen=True, slots=True)
-class _Bounds:
-    from_ns: int | None
-    until_ns: int | None
-
-    def mask(self, times: np.ndarray[Any, np.dtype[np.int64]]) -> pa.Array | None:
-        """Which rows are compared; None is all."""
-        if self.from_ns is None and self.until_ns is None:
-            return None
-        low = MIN_NS if self.from_ns is None else self.from_ns
-        high = MAX_NS if self.until_ns is None else self.until_ns
-        return pa.array((times >= low) & (times < high))
 
 
 class _StopReplay(Exception):
@@ -143,18 +172,27 @@ class _StopReplay(Exception):
 
 
 class _Replaying:
-    """A replay under way."""
+    """A replay under way: all that is checked, whoever decides."""
 
-    def __init__(self, home: Home, bounds: _Bounds, progress: Progress) -> None:
-        self._home, self._bounds, self._progress = home, bounds, progress
-        self._judge: Judge | None = None
-        self._known: list[int] = []
+    def __init__(self, home: Home, decider: Decider) -> None:
+        self._home, self._decider = home, decider
+        self._basis: Basis | None = None
         self._areas_read: set[str] = set()
-        self.records = RecordCheck(home)
+        self._records = RecordCheck(home)
         self.faults: list[str] = []
         self.manifests: list[dict[str, Any]] = []
         self.compared = 0
         self.difference: Difference | None = None
+
+    def start(self, committed: Sequence[int], bounds: Bounds, progress: Progress) -> None:
+        """Let the decider take up the work."""
+        recorded = [run for run in committed if self._records.recorded(run)]
+        self._decider.start(self._home, committed, bounds, recorded, progress)
+
+    def close(self) -> None:
+        """Let everything go."""
+        self._decider.finish()
+        self._records.close()
 
     def replay_run(self, run: int) -> None:
         """Replay one run.
@@ -165,33 +203,19 @@ class _Replaying:
         try:
             manifest = read_manifest(self._home, run)
             self.manifests.append(manifest)
-            judge = self._judge_for(run, manifest)
+            self._decider.begin(manifest, self._basis_for(run, manifest))
         except GroundruleError as error:
             raise _StopReplay(f"run {run}: {error}") from error
         if manifest["engine"] != ENGINE:
             self.faults.append(
                 f"run {run} was decided by {manifest['engine']} and is replayed by groundrule/{__version__}"
             )
-        observations, decisions = TableDigest(), TableDigest()
-
-        def batches() -> Iterator[pa.Table]:
-            for table in stored_observations(self._home, run):
-                observations.update(table)
-                yield table
-
-        def decided() -> Iterator[tuple[pa.Table, bool]]:
-            as_of_ns = as_of_of(manifest)
-            for batch in decide_batches(self._home, judge, batches(), self._known, run=run, as_of_ns=as_of_ns):
-                decisions.update(batch.table)
-                self.records.see(batch)
-                yield batch.table, batch.correction
-
-        self.records.begin(run, judge)
+        found = Compared()
         try:
-            self._compare(run, decided())
-            if self.difference is None:
-                self._check_digests(run, manifest, observations, decisions)
-                self.faults += self.records.faults(run)
+            self._decider.compare(manifest, found)
+            if found.difference is None:
+                self._check_digests(run, manifest, found)
+                self.faults += self._records.faults(run, found.answers)
             elif not self._observations_hold(run, manifest):
                 self.faults.append(f"run {run}: the stored observations are not the ones that were decided")
         except IntegrityError as error:
@@ -201,83 +225,103 @@ class _Replaying:
             if self._observations_hold(run, manifest):
                 raise
             raise _StopReplay(f"run {run}: the stored observations are not the ones that were decided") from error
-        self._known.append(run)
+        finally:
+            self.compared += found.rows
+            self.difference = found.difference
 
-    def _judge_for(self, run: int, manifest: dict[str, Any]) -> Judge:
-        """Return a judge with the memory that the run began with."""
-        before = self._judge
+    def _basis_for(self, run: int, manifest: dict[str, Any]) -> Basis:
+        """Return what the run was decided under; the same object as for the run before where nothing has changed."""
         if manifest["areas"] not in self._areas_read:
             # Read from the file, whatever this process may hold of it in memory.
             load_areas(self._home, manifest["areas"])
             self._areas_read.add(manifest["areas"])
-        basis = basis_of_run(self._home, manifest, before.basis if before else None)
-        if before is None or basis is not before.basis:
+        basis = basis_of_run(self._home, manifest, self._basis)
+        if basis is not self._basis:
             if basis.registers.digest != manifest["registers"]["digest"]:
                 self.faults.append(f"run {run}: the register does not have the digest that the run was decided under")
             elif basis.registers.content != manifest["registers"]["content"]:
                 self.faults.append(f"run {run}: the register's rows are not those that the run was decided under")
-            judge = Judge(basis)
-            if before is not None and continues(manifest, before.basis):
-                carry_over(before, judge)
-            else:
-                remember_all(self._home, judge, self._known)
-            self._judge = judge
-            return judge
-        return before
+            self._basis = basis
+        return basis
 
     def _observations_hold(self, run: int, manifest: dict[str, Any]) -> bool:
         try:
-            found = table_digest(stored_observations(self._home, run))
+            found = table_digest(HomeHistory(self._home).of_run(run))
         except IntegrityError:
             return False
         return bool(found == manifest["observations"]["digest"])
 
-    def _check_digests(
-        self, run: int, manifest: dict[str, Any], observations: TableDigest, decisions: TableDigest
-    ) -> None:
+    def _check_digests(self, run: int, manifest: dict[str, Any], found: Compared) -> None:
         over_late = TableDigest()
         for table in read_exactly(self._home, "over_late", run, OBSERVATION_SCHEMA):
             over_late.update(table)
-        for what, found, name in (
-            ("the stored observations are not the ones that were decided", observations, "observations"),
-            ("the decisions do not have the digest in the manifest", decisions, "decisions"),
-            ("the observations that came too late are not the ones that were set aside", over_late, "over_late"),
+        for what, content, name in (
+            ("the stored observations are not the ones that were decided", found.observations, "observations"),
+            ("the decisions do not have the digest in the manifest", found.decisions, "decisions"),
+            ("the observations that came too late are not the ones that were set aside", over_late.content, "over_late"),
         ):
-            if manifest[name] != {"rows": found.rows, "digest": found.hexdigest()}:
+            if content is not None and manifest[name] != content:
                 self.faults.append(f"run {run}: {what}")
-        counted = {
-            "decided": observations.rows,
-            "corrected": decisions.rows - observations.rows,
-            "over_late": over_late.rows,
-        }
+        counted = {"decided": found.observations["rows"], "over_late": over_late.rows}
+        if found.decisions is not None:
+            counted["corrected"] = found.decisions["rows"] - found.observations["rows"]
         if {name: manifest["counts"][name] for name in counted} != counted:
             self.faults.append(f"run {run}: the counts in the manifest are not those of its rows")
 
-    def _compare(self, run: int, fresh: Iterator[tuple[pa.Table, bool]]) -> None:
-        """Compare the decisions of a run with the stored ones, up to the first difference."""
+
+class _ThisMachine:
+    """Decides on this machine, batch after batch; see `Decider`."""
+
+    def start(self, home: Home, known: Sequence[int], bounds: Bounds, recorded: Sequence[int], progress: Progress) -> None:
+        """See `Decider.start`."""
+        del known  # they come one after the other
+        self._home, self._bounds, self._progress = home, bounds, progress
+        self._recorded = frozenset(recorded)
+        self._history = HomeHistory(home)
+        self._redeciding = Redeciding(self._history)
+        self._judge: Judge | None = None
+        self._answers = Answers()
+
+    def begin(self, manifest: dict[str, Any], basis: Basis) -> None:
+        """See `Decider.begin`."""
+        self._judge = self._redeciding.begin(manifest, basis)
+
+    def compare(self, manifest: dict[str, Any], found: Compared) -> None:
+        """See `Decider.compare`."""
+        assert self._judge is not None
+        run = int(manifest["run"])
+        observations, decisions = TableDigest(), TableDigest()
+
+        def batches() -> Iterator[pa.Table]:
+            for table in self._history.of_run(run):
+                observations.update(table)
+                yield table
+
+        self._answers.begin(self._judge, recorded=run in self._recorded)
         stored = {
-            correction: _Rows(read_exactly(self._home, "decisions", run, DECISION_SCHEMA, corrections=correction))
+            correction: Rows(read_exactly(self._home, "decisions", run, DECISION_SCHEMA, corrections=correction))
             for correction in (False, True)
         }
         row = 0
-        for recomputed, correction in fresh:
-            kept, expected = stored[correction].take(len(recomputed)), recomputed
-            mask = self._bounds.mask(recomputed.column("observed_at").to_numpy())
-            if mask is not None and len(kept) == len(expected):
-                kept, expected = kept.filter(mask), expected.filter(mask)
-            self.difference = _first_difference(run, row, kept, expected)
-            if self.difference:
+        for batch in self._redeciding.decided(manifest, batches()):
+            decisions.update(batch.table)
+            self._answers.see(batch, row + np.arange(len(batch.table)))
+            kept = stored[batch.correction].take(len(batch.table))
+            found.difference, rows = bounded_difference(run, row, kept, batch.table, self._bounds)
+            if found.difference:
                 return
-            self.compared += len(expected)
-            row += len(recomputed)
-            self._progress("replay", len(recomputed))
+            found.rows += rows
+            row += len(batch.table)
+            self._progress("replay", len(batch.table))
         for rest in stored.values():
-            extra = rest.take(1)
-            if len(extra):
-                item = extra.select(["terminal_id", "observed_at"]).to_pylist()[0]
-                name = item["terminal_id"]
-                self.difference = Difference(run, row, name, item["observed_at"], "terminal_id", name, "no decision")
+            found.difference = surplus(run, row, rest.take(1))
+            if found.difference:
                 return
+        found.observations, found.decisions = observations.content, decisions.content
+        found.answers = self._answers.found
+
+    def finish(self) -> None:
+        """See `Decider.finish`."""
 
 
 def _uncommitted(home: Home, committed: list[int]) -> list[str]:
@@ -301,64 +345,3 @@ def _register_chain(home: Home) -> list[str]:
             return [f"revision {found.revision} of the registers does not follow revision {before.revision}"]
         before = found
     return []
-
-
-class _Rows:
-    """Takes any number of rows at a time from a stream of tables."""
-
-    def __init__(self, tables: Iterator[pa.Table]) -> None:
-        self._tables = tables
-        self._rest: pa.Table | None = None
-
-    def take(self, rows: int) -> pa.Table:
-        parts: list[pa.Table] = []
-        while rows > 0:
-            if self._rest is None or not len(self._rest):
-                self._rest = next(self._tables, None)
-                if self._rest is None:
-                    break
-            parts.append(self._rest.slice(0, rows))
-            self._rest = self._rest.slice(rows)
-            rows -= len(parts[-1])
-        return pa.concat_tables(parts) if parts else DECISION_SCHEMA.empty_table()
-
-
-def _first_difference(run: int, first_row: int, stored: pa.Table, recomputed: pa.Table) -> Difference | None:
-    shared = min(len(stored), len(recomputed))
-    position, field_name = shared, "terminal_id"
-    for name in DECISION_SCHEMA.names:
-        if name not in stored.column_names:
-            position, field_name = 0, name
-            break
-        a, b = stored.column(name).slice(0, shared), recomputed.column(name).slice(0, shared)
-        if _plain(a).equals(_plain(b)):
-            continue
-        for start in range(0, position, 4096):
-            x, y = a.slice(start, 4096).to_pylist(), b.slice(start, 4096).to_pylist()
-            hit = next((i for i, (u, v) in enumerate(zip(x, y, strict=True)) if u != v), None)
-            if hit is not None:
-                if start + hit < position:
-                    position, field_name = start + hit, name
-                break
-    if position == shared and len(stored) == len(recomputed):
-        return None
-    source = recomputed if position < len(recomputed) else stored
-    where = source.select(["terminal_id", "observed_at"]).slice(position, 1).to_pylist()[0]
-    values = [
-        str(table.column(field_name)[position].as_py())
-        if field_name in table.column_names and position < len(table)
-        else "no decision"
-        for table in (stored, recomputed)
-    ]
-    return Difference(
-        run, first_row + position, where["terminal_id"], where["observed_at"], field_name, values[0], values[1]
-    )
-
-
-def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    whole = column.combine_chunks()
-    if pa.types.is_dictionary(column.type):
-        whole = pa.chunked_array(
-            [c.dictionary_decode() for c in column.chunks], type=column.type.value_type
-        ).combine_chunks()
-    return whole

@@ -39,6 +39,7 @@ from groundrule.pipeline.private_records import Excerpt
 from groundrule.pipeline.replaying import Difference, Progress, Replay, no_progress, replay
 from groundrule.pipeline.snapshots import load_state, replayed_state, save_state
 from groundrule.pipeline.standing import Standing
+from groundrule.pipeline.stored_history import HomeHistory
 from groundrule.pipeline.verifying import Attendance, oldest_used
 from groundrule.records import DECISION_SCHEMA
 from groundrule.store.durable import durable_file
@@ -297,7 +298,7 @@ class _Task:
             if self._detection is not None:
                 ordered = map(self._detection.update, ordered)
             for batch in decide_batches(
-                home, self._judge, self._stored(ordered), self._known, run=number, as_of_ns=as_of_ns
+                HomeHistory(home), self._judge, self._stored(ordered), self._known, run=number, as_of_ns=as_of_ns
             ):
                 if self._watch:
                     self._watch(self._judge, batch)

@@ -8,7 +8,7 @@ cache all follow this one rule. The cache names the manifest after which it was 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,14 +17,12 @@ import pyarrow as pa
 
 from groundrule.detect.state import TerminalState
 from groundrule.pipeline.emergency_overlay import overlay_of_run
-from groundrule.pipeline.history import all_observations
 from groundrule.pipeline.home import basis_of
 from groundrule.pipeline.judge import Basis, Judge
 from groundrule.pipeline.lateness import decide_batches
 from groundrule.pipeline.manifests import latest_digest, read_manifest, runs
-from groundrule.records import OBSERVATION_SCHEMA
+from groundrule.pipeline.stored_history import HomeHistory, StoredHistory
 from groundrule.store.durable import durable_file
-from groundrule.store.history import read_exactly
 from groundrule.store.home import Home
 from groundrule.store.registers import Registers
 from groundrule.store.terminal_index import text_buffers
@@ -80,24 +78,25 @@ def replayed_state(home: Home, basis: Basis) -> Judge:
     first = len(known)
     while first > 0 and continues(manifests[first - 1], basis):
         first -= 1
-    remember_all(home, judge, known[:first])
+    history = HomeHistory(home)
+    remember_all(history, judge, known[:first])
     for position in range(first, len(known)):
         manifest = manifests[position]
         then = Judge(basis_of_run(home, manifest, judge.basis))
         carry_over(judge, then)
         judge = then
-        stored = stored_observations(home, known[position])
+        run = known[position]
         for _ in decide_batches(
-            home, judge, stored, known[:position], run=known[position], as_of_ns=as_of_of(manifest)
+            history, judge, history.of_run(run), known[:position], run=run, as_of_ns=as_of_of(manifest)
         ):
             pass
     return judge
 
 
-def remember_all(home: Home, judge: Judge, known: Sequence[int]) -> None:
+def remember_all(history: StoredHistory, judge: Judge, known: Sequence[int]) -> None:
     """Let a judge remember the whole history of some runs, in order of time, as its own basis sees it."""
     if known:
-        for batch in all_observations(home, of_runs=known):
+        for batch in history.in_order(known):
             judge.judge(batch)
 
 
@@ -120,11 +119,6 @@ def basis_of_run(home: Home, manifest: dict[str, Any], present: Basis | None) ->
 def as_of_of(manifest: dict[str, Any]) -> int | None:
     """Return the instant as of which a run applied its rules [ns, UTC], or None."""
     return None if manifest["as_of_ns"] is None else int(manifest["as_of_ns"])
-
-
-def stored_observations(home: Home, run: int) -> Iterator[pa.Table]:
-    """Yield the observations that a run decided, in order."""
-    return read_exactly(home, "observations", run, OBSERVATION_SCHEMA)
 
 
 def carry_over(before: Judge, after: Judge) -> None:

@@ -83,7 +83,7 @@ class WhatIf:
         terminals: terminals observed.
         observations: observations decided under each.
         changed_observations: observations whose outcome or service state differs.
-        changed: one row per changed terminal: terminal_id, lat_deg, lon_deg, before, after, rule_before, rule_after,
+        changed: one row per changed terminal, in order of their ids: terminal_id, lat_deg, lon_deg, before, after, rule_before, rule_after,
             country, plan, programme, class.
         by: counts of changed terminals: by `change` (before → after), country, plan, programme, class, rule.
     """
@@ -163,14 +163,29 @@ def what_if(
                 **_register_facts(profile),
             }
         )
-    result.by = {
-        "change": Counter(f"{item['before']} → {item['after']}" for item in result.changed),
+    return merged([result])
+
+
+def merged(parts: Iterable[WhatIf]) -> WhatIf:
+    """Return what several what-ifs say together that were asked of different terminals.
+
+    Their order and how the terminals were divided among them make no difference: who changes stands in order of the ids.
+    """
+    whole = WhatIf()
+    for part in parts:
+        whole.terminals += part.terminals
+        whole.observations += part.observations
+        whole.changed_observations += part.changed_observations
+        whole.changed += part.changed
+    whole.changed.sort(key=lambda item: str(item["terminal_id"]))
+    whole.by = {
+        "change": Counter(f"{item['before']} → {item['after']}" for item in whole.changed),
         **{
-            name: Counter(item[name] for item in result.changed)
+            name: Counter(item[name] for item in whole.changed)
             for name in ("country", "plan", "programme", "class", "rule_after")
         },
     }
-    return result
+    return whole
 
 
 def _known(value: float) -> float | None:

@@ -75,13 +75,17 @@ def read_run(
         IntegrityError: a file cannot be read as Parquet any more.
     """
     for path in run_files(home, kind, run, corrections=corrections):
-        try:
-            table = pq.ParquetFile(path).read(columns=columns)
-        except (OSError, pa.ArrowException) as error:
-            raise IntegrityError(
-                f"history file `{path}` cannot be read", help="restore it from a backup", path=str(path)
-            ) from error
-        yield with_later(table) if columns is None and set(table.column_names) >= _FIRST else table
+        yield _read_file(path, columns)
+
+
+def _read_file(path: Path, columns: list[str] | None = None) -> pa.Table:
+    try:
+        table = pq.ParquetFile(path).read(columns=columns)
+    except (OSError, pa.ArrowException) as error:
+        raise IntegrityError(
+            f"history file `{path}` cannot be read", help="restore it from a backup", path=str(path)
+        ) from error
+    return with_later(table) if columns is None and set(table.column_names) >= _FIRST else table
 
 
 def read_exactly(
@@ -92,8 +96,19 @@ def read_exactly(
     Raises:
         IntegrityError: a file cannot be read, or its columns are not those that were written.
     """
-    for table in read_run(home, kind, run, corrections=corrections):
-        yield _as(table, schema, f"{kind} of run {run}")
+    for path in run_files(home, kind, run, corrections=corrections):
+        yield read_file_exactly(path, schema, f"{kind} of run {run}")
+
+
+def read_file_exactly(path: Path, schema: pa.Schema, what: str) -> pa.Table:
+    """Read one file of history as a table of a schema.
+
+    Args:
+        what: what it holds, in the plural, for the error.
+    Raises:
+        IntegrityError: it cannot be read, or its columns are not those that were written.
+    """
+    return _as(_read_file(path), schema, what)
 
 
 def read_terminals(

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,9 +21,12 @@ from sqlalchemy.engine import Connection, Engine
 
 from groundrule.errors import ConflictError, IntegrityError, StoreError
 from groundrule.store.databases import engine_of, is_postgres, looking, said, shown
+from groundrule.store.entities import ENTITIES
 from groundrule.store.guard import InForce, guard_of, read_enactments
+from groundrule.store.home import Home
 from groundrule.store.register_tables import GUARD_TABLE, REVISIONS, TABLES
 from groundrule.store.register_versions import HEAD, check_version, has_tables, make_tables, version_of
+from groundrule.store.registers import Registers
 
 _ROWS: Final = 5_000
 _LINE_BYTES: Final = 1 << 20
@@ -33,6 +37,9 @@ _COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     GUARD_TABLE: ("log_index", "proposal", "rulebook", "areas", "lists", "enacted_at"),
     _SALT: ("salt",),
 }
+
+_WITHHELD: Final = (("parties", "name"),)
+"""What deciding entities hold that no rule sees: table and column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +99,28 @@ def load(address: str, folder: Path, wanted: Mapping[str, Dumped], home_id: str)
         raise StoreError(f"the registers cannot be restored: {said(error)}", registers=shown(address)) from error
     finally:
         _leave(engine)
+
+
+def copy_deciding(address: str, target: Home) -> None:
+    """Make the registers of a new home from others, as of one moment: what decisions rest on, and no more.
+
+    Left out are entities on which no decision rests, names of parties, the guard of policy and its salt.
+
+    Args:
+        address: the registers that are copied.
+        target: a home without registers, which gets them in SQLite.
+    Raises:
+        StoreError: they cannot be read or written.
+    """
+    with looking(address) as source, Registers.create(target) as registers, registers.writing() as connection:
+        if not is_postgres(source):
+            source.exec_driver_sql("BEGIN")
+        check_version(version_of(source) or HEAD)
+        for table in (REVISIONS, *(TABLES[kind] for kind, entity in ENTITIES.items() if entity.decides)):
+            withheld = {name: None for kind, name in _WITHHELD if kind == table.name}
+            rows = _rows(source, table.name)
+            while batch := [dict(zip(_COLUMNS[table.name], row, strict=True)) | withheld for row in islice(rows, _ROWS)]:
+                connection.execute(sa.insert(table), batch)
 
 
 def _leave(engine: Engine) -> None:

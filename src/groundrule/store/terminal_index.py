@@ -176,6 +176,23 @@ def _first_repeat(offsets, data, count, table):  # type: ignore[no-untyped-def] 
     return -1
 
 
+@njit(cache=True)
+def _hash_all(offsets, data, count):  # type: ignore[no-untyped-def]  # compiled; typed by numba
+    found = np.empty(count, np.uint64)
+    for i in range(count):
+        found[i] = _hash(data, offsets[i], offsets[i + 1])
+    return found
+
+
+def hash_ids(ids: pa.Array | pa.ChunkedArray) -> NDArray[np.uint64]:
+    """Return a number for each terminal id that depends on its bytes alone: the same on every machine (uint64, shape (n,))."""
+    whole = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
+    if isinstance(whole, pa.ChunkedArray):
+        whole = pa.concat_arrays(whole.chunks) if whole.num_chunks else pa.array([], pa.string())
+    found: NDArray[np.uint64] = _hash_all(*text_buffers(_plain(whole)), len(whole))
+    return found
+
+
 class TerminalIndex:
     """Maps terminal ids to rows: 0..n_base-1 for the given ids, then further rows in the order of `add`.
 

@@ -1,0 +1,296 @@
+"""Replay and what-if over buckets of terminals, on whatever carries the slices: the part that knows of no engine.
+
+this machine    bundle of rulebooks, areas and registers; all checks that concern the whole; digests of what is stored
+the cluster     reads history, cuts it into slices, and answers bucket by bucket (`bucket_replay`, `bucket_whatif`)
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from groundrule.engines.bucket_replay import Bases, Finding, replay_bucket
+from groundrule.engines.bucket_whatif import Question, bases_for, what_if_of_bucket
+from groundrule.engines.bundle import pack, unpack
+from groundrule.engines.slices import Bucket, HistoryFile, Slice, buckets_for, files_of, reads_of
+from groundrule.engines.stored_order import put_together
+from groundrule.errors import GroundruleError, InputError, IntegrityError, StoreError
+from groundrule.pipeline.comparing import Bounds
+from groundrule.pipeline.decisions import ENGINE
+from groundrule.pipeline.digests import TableDigest
+from groundrule.pipeline.judge import Basis
+from groundrule.pipeline.manifests import read_manifest, runs
+from groundrule.pipeline.overlay import Overlay
+from groundrule.pipeline.replaying import Compared, Progress, no_progress
+from groundrule.pipeline.stored_history import HomeHistory
+from groundrule.pipeline.whatif import WhatIf, merged
+from groundrule.records import DECISION_SCHEMA
+from groundrule.rules.model import Rulebook
+from groundrule.store.history import read_exactly
+from groundrule.store.home import Home
+
+Answering = Callable[[Home, Bucket], Iterator[bytes]]
+"""Given a bundle that was unpacked and a bucket, gives any number of answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a cluster has to do.
+
+    Attributes:
+        step: name of it, for people.
+        reads: files, those that are read together in one list.
+        buckets: how many buckets their rows are divided into.
+        bundle: what decisions rest on; every worker needs a copy under the same name.
+        answer: called for each bucket that has rows.
+        rows: observations, for progress.
+    """
+
+    step: str
+    reads: Sequence[Sequence[HistoryFile]]
+    buckets: int
+    bundle: Path
+    answer: Answering
+    rows: int
+
+
+class Cluster(Protocol):
+    """Carries slices to whoever answers for their bucket."""
+
+    def run(self, job: Job, progress: Progress) -> list[bytes]:
+        """Do a job, and return the answers of all buckets, in any order; those of one bucket in their order.
+
+        Raises:
+            StoreError: the cluster failed, and nothing is known.
+        """
+
+    def at_once(self) -> int:
+        """Return how many tasks run at the same time."""
+
+
+def answers_of(folder: Path, bundle: str, answer: Answering, engine: str, slices: Iterator[Slice]) -> Iterator[bytes]:
+    """Answer for one bucket, on a worker.
+
+    Args:
+        folder: where the worker has the bundle.
+        bundle: its name.
+        answer: what is asked.
+        engine: program version that asks.
+        slices: all of the bucket.
+    Raises:
+        InputError: another program version runs here.
+        GroundruleError: the bundle cannot be used.
+    """
+    check_engine(engine)
+    bucket = Bucket.of(slices)
+    if bucket.observations or bucket.decisions or bucket.unreadable:
+        yield from answer(unpack(folder / bundle), bucket)
+
+
+def check_engine(engine: str) -> None:
+    """Refuse to work for another program version.
+
+    Raises:
+        InputError: it is another.
+    """
+    if engine != ENGINE:
+        raise InputError(f"a worker runs {ENGINE}, and {engine} asks it", help="install the same version on all machines")
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayBuckets:
+    """Answers with the findings of a replay; see `bucket_replay.replay_bucket`."""
+
+    runs: tuple[int, ...]
+    bounds: Bounds
+    recorded: frozenset[int]
+
+    def __call__(self, home: Home, bucket: Bucket) -> Iterator[bytes]:
+        """Yield a finding for each run."""
+        if home not in _BASES:
+            _BASES.clear()
+            _BASES[home] = Bases(home)
+        for found in replay_bucket(bucket, _BASES[home], self.runs, self.bounds, self.recorded):
+            yield msgspec.msgpack.encode(found)
+
+
+@dataclass(frozen=True, slots=True)
+class AskBuckets:
+    """Answers a what-if; see `bucket_whatif.what_if_of_bucket`."""
+
+    runs: tuple[int, ...]
+    question: Question
+
+    def __call__(self, home: Home, bucket: Bucket) -> Iterator[bytes]:
+        """Yield who changes in one bucket."""
+        for run, message in sorted(bucket.unreadable.items()):
+            raise IntegrityError(f"run {run}: {message}")
+        key = (home, self.question)
+        if key not in _ASKED:
+            _ASKED.clear()
+            _ASKED[key] = bases_for(home, self.question)
+        yield msgspec.msgpack.encode(what_if_of_bucket(bucket, self.runs, _ASKED[key], self.question))
+
+
+_BASES: dict[Home, Bases] = {}
+_ASKED: dict[tuple[Home, Question], tuple[Basis, Basis]] = {}
+"""What the worker keeps from one bucket to the next."""
+
+
+def distributed_what_if(
+    home: Home,
+    cluster: Cluster,
+    question: Question,
+    *,
+    rulebooks: Sequence[Rulebook],
+    overlay: Overlay,
+    buckets: int | None = None,
+    progress: Progress = no_progress,
+) -> WhatIf:
+    """Ask a what-if of the whole history of a home.
+
+    Args:
+        home: whose.
+        cluster: that answers.
+        question: what is asked.
+        rulebooks: those that it names.
+        overlay: the emergencies that it names.
+        buckets: into how many terminals are divided; None goes by rows.
+        progress: told of observations done.
+    Raises:
+        StoreError: the cluster failed.
+    """
+    known = runs(home)
+    rows = sum(_observations(home, run) for run in known)
+    with tempfile.TemporaryDirectory(prefix="groundrule-bundle-") as folder:
+        bundle = pack(home, Path(folder), rulebooks=rulebooks, areas=[question.areas], overlays=[overlay] if overlay.measures else [])
+        reads = reads_of(files_of(home, known, decisions=False), cluster.at_once())
+        job = Job("what-if", reads, buckets or buckets_for(rows), bundle, AskBuckets(tuple(known), question), rows)
+        return merged(msgspec.msgpack.decode(each, type=WhatIf) for each in cluster.run(job, progress))
+
+
+@dataclass(slots=True)
+class _Stored:
+    """What the files of a run hold, as this machine has read them."""
+
+    observations: TableDigest = field(default_factory=TableDigest)
+    decisions: TableDigest = field(default_factory=TableDigest)
+    files: tuple[list[int], list[int]] = field(default_factory=lambda: ([], []))
+    error: GroundruleError | None = None
+
+
+class DistributedReplay:
+    """Decides stored runs again on a cluster; see `replaying.Decider`.
+
+    The cluster decides all runs while this machine takes the digests of what is stored. Stored decisions that are equal to the
+    recomputed ones, row by row and in the same order, have the same digest as these.
+
+    Args:
+        cluster: that answers.
+        buckets: into how many terminals are divided; None goes by rows.
+    """
+
+    def __init__(self, cluster: Cluster, buckets: int | None = None) -> None:
+        self._cluster, self._buckets = cluster, buckets
+        self._folder: Path | None = None
+        self._trouble: GroundruleError | None = None
+        self._findings: Mapping[int, list[Finding]] = {}
+        self._stored: dict[int, _Stored] = {}
+
+    def start(self, home: Home, known: Sequence[int], bounds: Bounds, recorded: Sequence[int], progress: Progress) -> None:
+        """See `Decider.start`.
+
+        Raises:
+            StoreError: the cluster failed.
+        """
+        self._home, self._known, self._bounds = home, list(known), bounds
+        try:
+            rows = sum(_observations(home, run) for run in known)
+            self._folder = Path(tempfile.mkdtemp(prefix="groundrule-bundle-"))
+            bundle = pack(home, self._folder, runs=known)
+        except GroundruleError as error:
+            # Whatever it is, the first run that needs it finds it as well, and says so in its own words.
+            self._trouble = error
+            return
+        reads = reads_of(files_of(home, known, decisions=True), self._cluster.at_once())
+        answer = ReplayBuckets(tuple(known), bounds, frozenset(recorded))
+        job = Job("replay", reads, self._buckets or buckets_for(rows), bundle, answer, rows)
+        with ThreadPoolExecutor(1, thread_name_prefix="cluster") as others:
+            under_way: Future[list[bytes]] = others.submit(self._cluster.run, job, progress)
+            for run in known:
+                self._stored[run] = self._read(run)
+                if under_way.done() and under_way.exception():
+                    break
+            found: dict[int, list[Finding]] = {}
+            for each in under_way.result():
+                finding = msgspec.msgpack.decode(each, type=Finding)
+                found.setdefault(finding.run, []).append(finding)
+        self._findings = found
+
+    def begin(self, manifest: dict[str, Any], basis: Basis) -> None:
+        """See `Decider.begin`; what is remembered is the workers' concern."""
+        del manifest, basis
+        if self._trouble is not None:
+            raise self._trouble
+
+    def compare(self, manifest: dict[str, Any], found: Compared) -> None:
+        """See `Decider.compare`.
+
+        Raises:
+            StoreError: what the workers have read is not what is here.
+        """
+        run = int(manifest["run"])
+        stored, findings = self._stored[run], self._findings.get(run, [])
+        if stored.error is not None:
+            raise stored.error
+        for each in findings:
+            if each.refused is not None:
+                raise IntegrityError(each.refused)
+            if each.broke is not None:
+                raise ValueError(each.broke)
+        runs_until = [each for each in self._known if each <= run]
+        together = put_together(self._home, runs_until, findings, stored.files, self._bounds)
+        found.rows, found.difference = together.rows, together.difference
+        if found.difference is not None:
+            return
+        decided = sum(each.decided for each in findings)
+        if self._bounds == Bounds() and (together.beyond or decided != stored.decisions.rows):
+            raise StoreError(
+                f"the workers have read other decisions of run {run} than are here", help="is the home shared, and does nobody write it?"
+            )
+        found.observations = stored.observations.content
+        # What differs outside of the bounds is not compared, so that nothing is known of the digest of all.
+        found.decisions = None if together.beyond else stored.decisions.content
+        found.answers = sorted((answer for each in findings for answer in each.answers), key=lambda answer: answer.place)
+
+    def finish(self) -> None:
+        """See `Decider.finish`."""
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _read(self, run: int) -> _Stored:
+        read = _Stored()
+        try:
+            for table in HomeHistory(self._home).of_run(run):
+                read.observations.update(table)
+            for correction in (False, True):
+                for table in read_exactly(self._home, "decisions", run, DECISION_SCHEMA, corrections=correction):
+                    read.decisions.update(table)
+                    read.files[int(correction)].append(len(table))
+        except GroundruleError as error:
+            read.error = error
+        return read
+
+
+def _observations(home: Home, run: int) -> int:
+    try:
+        return int(read_manifest(home, run)["observations"]["rows"])
+    except IntegrityError:
+        return 0  # how many buckets there are changes no answer

@@ -1,0 +1,34 @@
+"""A cluster without an engine: slices are kept in memory, and buckets are answered one after the other in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from groundrule.engines.distributed import Job, answers_of
+from groundrule.engines.slices import Slice, cut
+from groundrule.pipeline.decisions import ENGINE
+from groundrule.pipeline.replaying import Progress
+
+
+class PlainCluster:
+    """See `groundrule.engines.distributed.Cluster`; what it does in no particular order it does in a random one."""
+
+    def __init__(self, seed: int = 0, engine: str = ENGINE) -> None:
+        self._rng, self._engine = np.random.default_rng(seed), engine
+
+    def at_once(self) -> int:
+        return 2
+
+    def run(self, job: Job, progress: Progress) -> list[bytes]:
+        pieces = [piece for read in job.reads for file in read for piece in cut(file, job.buckets)]
+        given: list[bytes] = []
+        for bucket in self._rng.permutation(job.buckets).tolist():
+            mine = [piece for piece in pieces if piece.bucket == bucket]
+            given += answers_of(job.bundle.parent, job.bundle.name, job.answer, self._engine, self._mixed(mine))
+            progress(job.step, job.rows // job.buckets)
+        return given
+
+    def _mixed(self, pieces: list[Slice]) -> Iterator[Slice]:
+        return (pieces[position] for position in self._rng.permutation(len(pieces)).tolist())
