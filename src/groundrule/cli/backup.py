@@ -69,6 +69,9 @@ def restore(
     ] = None,
     policy: Annotated[Path | None, typer.Option(help="Policy of the log as known elsewhere; the default trusts the archive's.")] = None,
     digest: Annotated[str | None, typer.Option(help="Digest that was printed when the backup was made.")] = None,
+    history: Annotated[
+        Path | None, typer.Option(help="Put observations and decisions into this empty directory; the default is in the home.")
+    ] = None,
     passphrase_file: PassphraseFile = None,
     as_json: OutputJson = False,
 ) -> None:
@@ -83,17 +86,20 @@ def restore(
         raise ConflictError(f"`{target}` is not empty", help="keys are never written over others")
     made = restore_home(
         archive, Path(home), registers=registers, pinned=[_checkpoint(each) for each in pinned or ()], expected=digest,
-        policy=None if policy is None else Policy.parse(policy.read_bytes()),
+        policy=None if policy is None else Policy.parse(policy.read_bytes()), history=history,
     )  # fmt: skip
     if files is not None:
         place_keys(files, target)
     if as_json:
-        print_json({"home": str(made.home.path), "id": made.home.id, "registers": made.home.registers, "log_size": made.log_size,
+        print_json({"home": str(made.home.path), "id": made.home.id, "registers": made.home.registers,
+                    "history": str(made.home.history), "log_size": made.log_size,
                     "made_at": made.archive.made_at, "digest": made.archive.digest, "compared": made.compared})  # fmt: skip
         return
     print_text(f"Home {made.home.path} is restored from the backup of {made.archive.made_at}: {made.archive.files:,} files.")
     if made.home.registers is not None:
         print_text(f"  registers {made.home.registers}")
+    if made.home.history_at is not None:
+        print_text(f"  history   {made.home.history_at}")
     if made.log_size is not None:
         print_text(f"  log       {made.log_size:,} entries, checked completely")
         if not made.compared:

@@ -21,10 +21,13 @@ def init(
         str | None,
         typer.Option(help="Keep the registers in this PostgreSQL database: postgresql+psycopg://… without a password."),
     ] = None,
+    history: Annotated[
+        Path | None, typer.Option(help="Keep observations and decisions in this empty directory, on another disk for instance.")
+    ] = None,
     as_json: OutputJson = False,
 ) -> None:
     """Make a home: rules and world areas come into force, once, on an empty directory."""
-    made = create_home(Path(home), rules=rules, world=not no_world, registers=registers)
+    made = create_home(Path(home), rules=rules, world=not no_world, registers=registers, history=history)
     book = rulebook_of(made)
     result = {
         "home": str(made.path),
@@ -32,6 +35,7 @@ def init(
         "rulebook": {"id": book.id, "version": book.version, "digest": book.digest, "rules": len(book.rules)},
         "areas": current_areas_digest(made),
         "registers": made.registers,
+        "history": str(made.history),
         "ledger": ledger_state(made),
         "governed": False,
     }
@@ -43,6 +47,8 @@ def init(
     print_text(f"  areas    {result['areas']}")
     if made.registers is not None:
         print_text(f"  registers {made.registers}")
+    if made.history_at is not None:
+        print_text(f"  history   {made.history_at}")
     if state := ledger_state(made):
         print_text(f"  log      {state['log']}, without witnesses yet; its keys are in {state['keys']}")
     if book.notice:

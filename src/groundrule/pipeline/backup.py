@@ -32,7 +32,7 @@ from groundrule.ledger.checkpoint import Checkpoint
 from groundrule.ledger.note import Note
 from groundrule.pipeline.home_ledger import keys_folder, log_folder, policy_of
 from groundrule.store.durable import durable_file
-from groundrule.store.home import Home
+from groundrule.store.home import HISTORY_MARK, Home
 from groundrule.store.register_dump import dump
 from groundrule.store.register_versions import HEAD
 
@@ -106,8 +106,7 @@ def _copied_log(home: Home, staging: Path, held: bool) -> int | None:
         (staging / "registers").mkdir(parents=True)
         told = {name: asdict(each) for name, each in dump(home.registers_url, staging / "registers").items()}
         (staging / "registers.json").write_text(json.dumps(told))
-        for path in _files(home, home.path):
-            name = path.relative_to(home.path)
+        for path, name in _files(home, home.path):
             if path.suffix == ".sqlite":
                 _copy_sqlite(path, staging / "home" / name)
         if (home.path / "ingest").is_dir():
@@ -143,9 +142,9 @@ def _written(home: Home, staging: Path, stream: BinaryIO, now_ns: int, size: int
             name = f"home/{path.relative_to(staged).as_posix()}"
             members[name] = _add(archive, name, path)
         # Manifests of runs name files of history, so they come first.
-        for folder in (home.manifests, home.path):
-            for path in _files(home, folder):
-                name = f"home/{path.relative_to(home.path).as_posix()}"
+        for folder in (home.manifests, home.path, *([] if home.history_at is None else [home.history_at])):
+            for path, inside in _files(home, folder):
+                name = f"home/{inside}"
                 if name in members or path.suffix == ".sqlite" or name.startswith(("home/ledger/", "home/ingest/")):
                     continue
                 members[name] = _add(archive, name, path)
@@ -185,16 +184,21 @@ def _add(archive: tarfile.TarFile, name: str, path: Path) -> dict[str, Any]:
     return {"sha256": hashing.sink.hexdigest(), "bytes": hashing.length}
 
 
-def _files(home: Home, folder: Path) -> Iterator[Path]:
-    """Files that belong into a backup, in order of their names; links are followed nowhere and copied nowhere."""
+def _files(home: Home, folder: Path) -> Iterator[tuple[Path, str]]:
+    """Files that belong into a backup with their names in it, in order; links are followed nowhere and copied nowhere.
+
+    History has the same names wherever it lies.
+    """
+    elsewhere = home.history_at is not None and folder == home.history_at
     apart = {home.cache, keys_folder(home).resolve(), keys_folder(home)}
     for path in sorted(folder.rglob("*")):
         if path.is_symlink() or not path.is_file() or apart & set(path.parents):
             continue
-        name = path.relative_to(home.path).as_posix()
-        if name in {"lock", "home.json", "registers.sqlite"} or name.endswith(("-wal", "-shm", "-journal", ".part")):
+        name = f"history/{path.relative_to(folder).as_posix()}" if elsewhere else path.relative_to(home.path).as_posix()
+        whose = name in {"lock", "home.json", "registers.sqlite", f"history/{HISTORY_MARK}"}
+        if whose or name.endswith(("-wal", "-shm", "-journal", ".part")):
             continue
-        yield path
+        yield path, name
 
 
 def _copy_sqlite(path: Path, target: Path) -> None:

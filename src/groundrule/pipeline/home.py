@@ -39,6 +39,7 @@ def create_home(
     areas: tuple[Area, ...] = (),
     home_id: str | None = None,
     registers: str | None = None,
+    history: Path | None = None,
     ledger: LedgerSetup | None = LedgerSetup(),  # noqa: B008 - frozen
 ) -> Home:
     """Make a home: the only moment at which rules come into force without anybody's approval.
@@ -50,6 +51,7 @@ def create_home(
         areas: further areas.
         home_id: identity of the home; random if None.
         registers: address of the PostgreSQL database that holds the registers; None keeps them in the home.
+        history: an empty directory for the history, outside of the home; None keeps it in the home.
         ledger: how its log is made; None leaves the home without one, and nothing it decides can be proved.
     Raises:
         RulebookErrors: the rulebook cannot be used; nothing is created.
@@ -58,7 +60,7 @@ def create_home(
     rulebook = load_rulebook(rules)
     if registers is not None:
         check_place(registers)
-    home = Home.create(path, home_id=home_id, registers=registers)
+    home = Home.create(path, home_id=home_id, registers=registers, history=history)
     with home.writer():
         # First, since all else asks them whether there is a charter; registers that are gone are an error, and no "no".
         Registers.create(home).close()

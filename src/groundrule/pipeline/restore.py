@@ -26,7 +26,7 @@ from groundrule.ledger.policy import Policy
 from groundrule.pipeline.backup import FORMAT, MANIFEST, VERSION
 from groundrule.store.databases import checked_address
 from groundrule.store.durable import sync_folder, write_durably
-from groundrule.store.home import Home
+from groundrule.store.home import Home, checked_history
 from groundrule.store.register_dump import Dumped, load
 from groundrule.store.register_versions import HEAD, VERSIONS, check_place
 
@@ -130,7 +130,7 @@ class Restored:
 
 def restore(
     archive: Path, path: Path, *, registers: str | None = None, pinned: Sequence[bytes] = (), policy: Policy | None = None,
-    expected: str | None = None,
+    expected: str | None = None, history: Path | None = None,
 ) -> Restored:  # fmt: skip
     """Make a home from a backup.
 
@@ -141,6 +141,7 @@ def restore(
         pinned: heads of the log that were seen elsewhere: by witnesses, monitors, in receipts. The log must hold what they signed.
         policy: keys of the log and its witnesses, as known elsewhere; None trusts the policy in the archive.
         expected: digest of the backup, as it was printed when it was made.
+        history: an empty directory for the history, outside of the home; None puts it into the home, wherever it was before.
     Raises:
         ConflictError: there is something at that place already. IntegrityError: the archive is damaged, is another one, or its log is
         older than a head that was seen, or contradicts it; nothing was made.
@@ -148,6 +149,7 @@ def restore(
     address = None if registers is None else checked_address(registers)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise ConflictError(f"`{path}` is not empty", help="a restored home never takes the place of another; name a new folder")
+    elsewhere = None if history is None else checked_history(history, path)
     verified = verify_archive(archive)
     if expected is not None and expected.removeprefix("sha256:") != verified.digest:
         raise IntegrityError("this is another backup than the digest names", help=f"its digest is {verified.digest}")
@@ -163,8 +165,13 @@ def restore(
         for name in ("areas", "rulebooks", "history", "manifests", "rejected", "cache"):
             (made / name).mkdir(exist_ok=True)
         (made / "lock").touch()
-        there = Home(made, verified.home_id, address)
+        there = Home(made, verified.home_id, address, elsewhere)
         load(there.registers_url, staging / "registers", verified.tables, verified.home_id)
+        if elsewhere is not None:
+            shutil.copytree(made / "history", elsewhere, dirs_exist_ok=True)
+            shutil.rmtree(made / "history")
+            _sync(elsewhere)
+            there.mark_history()
         # INVARIANT: home.json comes last, so that a directory with one is complete.
         write_durably(made / "home.json", there.description())
         _sync(made)
@@ -172,11 +179,15 @@ def restore(
             path.rmdir()
         made.rename(path)
         sync_folder(path.parent)
-    except OSError as error:
-        raise StoreError(f"cannot restore to `{path}`: {error.strerror or error}", path=str(path)) from error
+    except BaseException as error:
+        if elsewhere is not None:
+            shutil.rmtree(elsewhere, ignore_errors=True)  # it was empty
+        if isinstance(error, OSError):
+            raise StoreError(f"cannot restore to `{path}`: {error.strerror or error}", path=str(path)) from error
+        raise
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    return Restored(Home(path, verified.home_id, address), verified, size, len(pinned))
+    return Restored(Home(path, verified.home_id, address, elsewhere), verified, size, len(pinned))
 
 
 def _checked_log(log: Path, verified: Verified, pinned: Sequence[bytes], policy: Policy | None) -> int | None:

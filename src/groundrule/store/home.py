@@ -1,6 +1,6 @@
 """One directory that holds a deployment: registers, areas, rulebooks, history, manifests.
 
-    HOME/home.json          what this is: format, version, id, and where the registers are unless they are in the home
+    HOME/home.json          what this is: format, version, id, and where registers and history are unless they are in the home
     HOME/registers.sqlite   terminals, accounts, parties, lists (bitemporal; `store.registers`)
     HOME/areas/ rulebooks/  content-addressed versions
     HOME/history/           observations, decisions, evidence in Parquet (`store.history`)
@@ -8,6 +8,9 @@
     HOME/rejected/          every row that an import could not use, with its reason
     HOME/cache/             may be deleted at any time; `shelves` holds copies of history by terminal (`store.shelves`)
     HOME/lock               held by the one writer
+
+History may lie elsewhere, on a larger or a shared disk. There, `groundrule-history.json` names the home that it belongs to, so that
+a disk that is not mounted, or another's history, is never taken for a history without rows.
 
 Readers need no lock. A second writer is refused at once with the process id of the first.
 """
@@ -29,9 +32,12 @@ from groundrule.store.databases import checked_address
 from groundrule.store.durable import write_durably
 
 FORMAT = "groundrule-home"
-VERSION = 2
-"""Homes with registers elsewhere are of version 2: a program that knows only 1 would make empty ones in the home."""
-_EMBEDDED = 1
+HISTORY_FORMAT = "groundrule-history"
+VERSION = 3
+"""Homes with history elsewhere are of version 3, those with only registers elsewhere of 2: a program that knows only 1 would make
+empty ones in the home."""
+_EMBEDDED, _REGISTERS_ELSEWHERE = 1, 2
+HISTORY_MARK = "groundrule-history.json"
 _FOLDERS = ("areas", "rulebooks", "history", "manifests", "rejected", "cache")
 
 
@@ -43,26 +49,32 @@ class Home:
         path: the directory.
         id: identity given at genesis; it is copied into every manifest.
         registers: address of registers in PostgreSQL, without a password; None where they are in SQLite in the home.
+        history_at: absolute path of the history; None where it is in the home.
     """
 
     path: Path
     id: str
     registers: str | None = None
+    history_at: Path | None = None
 
     @classmethod
-    def create(cls, path: Path | str, *, home_id: str | None = None, registers: str | None = None) -> Home:
+    def create(
+        cls, path: Path | str, *, home_id: str | None = None, registers: str | None = None, history: Path | str | None = None
+    ) -> Home:
         """Make an empty home.
 
         Args:
             path: a directory that does not exist or is empty.
             home_id: identity; a random UUID if not given.
             registers: address of a PostgreSQL database; None keeps them in SQLite in the home.
+            history: a directory that does not exist or is empty, outside of the home; None keeps history in the home.
         Raises:
-            ConflictError: there is a home already, or the directory holds something else.
+            ConflictError: there is a home already, or a directory holds something else.
             InputError: the address cannot be used; nothing is made.
         """
         folder = Path(path)
         address = None if registers is None else checked_address(registers)
+        elsewhere = None if history is None else checked_history(history, folder)
         if (folder / "home.json").exists():
             raise ConflictError(
                 f"`{folder}` is a home already",
@@ -77,12 +89,14 @@ class Home:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for name in _FOLDERS:
-                (folder / name).mkdir()
+                if name != "history" or elsewhere is None:
+                    (folder / name).mkdir()
             (folder / "lock").touch()
         except OSError as error:
             raise StoreError(f"cannot create `{folder}`: {error.strerror}", path=str(folder)) from error
+        made = cls(folder, identity, address, elsewhere)
+        made.mark_history()
         # INVARIANT: home.json comes last, so that a directory with one is complete.
-        made = cls(folder, identity, address)
         write_durably(folder / "home.json", made.description())
         return made
 
@@ -92,13 +106,17 @@ class Home:
 
         Raises:
             InputError: the directory is not a home, or one of a later format.
+            StoreError: its history lies elsewhere, and is not there.
         """
         folder = Path(path)
         cure = f"make one with: groundrule init --home {folder}"
         try:
             described = json.loads((folder / "home.json").read_bytes())
             found, version, identity = described["format"], described["version"], described["id"]
-            registers = described["registers"]["url"] if version == VERSION else None
+            registers = described["registers"]["url"] if "registers" in described and version != _EMBEDDED else None
+            history = Path(described["history"]["path"]) if version == VERSION else None
+            if version == _REGISTERS_ELSEWHERE and registers is None:
+                raise KeyError("registers")
         except (FileNotFoundError, NotADirectoryError):
             raise InputError(f"`{folder}` is not a groundrule home", help=cure, path=str(folder)) from None
         except OSError as error:
@@ -109,20 +127,56 @@ class Home:
             ) from None
         if found != FORMAT:
             raise InputError(f"`{folder}` is not a groundrule home", help=cure, path=str(folder))
-        if version not in (_EMBEDDED, VERSION):
+        if version not in (_EMBEDDED, _REGISTERS_ELSEWHERE, VERSION):
             raise InputError(
                 f"`{folder}` has format version {version}, and this program reads up to {VERSION}",
                 help="use the program version that wrote it",
                 path=str(folder),
             )
-        return cls(folder, str(identity), None if registers is None else checked_address(registers))
+        home = cls(folder, str(identity), None if registers is None else checked_address(registers), history)
+        home._check_history()
+        return home
 
     def description(self) -> bytes:
         """Return what `home.json` says of this home."""
         told: dict[str, Any] = {"format": FORMAT, "version": _EMBEDDED, "id": self.id}
         if self.registers is not None:
-            told |= {"version": VERSION, "registers": {"url": self.registers}}
+            told |= {"version": _REGISTERS_ELSEWHERE, "registers": {"url": self.registers}}
+        if self.history_at is not None:
+            told |= {"version": VERSION, "history": {"path": str(self.history_at)}}
         return (json.dumps(told, indent=1) + "\n").encode()
+
+    def mark_history(self) -> None:
+        """Make the directory of a history that lies elsewhere, and say there whose it is.
+
+        Raises:
+            StoreError: it cannot be made.
+        """
+        if self.history_at is None:
+            return
+        try:
+            self.history_at.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"cannot create `{self.history_at}`: {error.strerror}", path=str(self.history_at)) from error
+        write_durably(self.history_at / HISTORY_MARK, (json.dumps({"format": HISTORY_FORMAT, "home": self.id}, indent=1) + "\n").encode())
+
+    def _check_history(self) -> None:
+        """Is the history that lies elsewhere there, and this home's?"""
+        if self.history_at is None:
+            return
+        try:
+            told = json.loads((self.history_at / HISTORY_MARK).read_bytes())
+            whose = told["home"] if told["format"] == HISTORY_FORMAT else None
+        except (OSError, ValueError, KeyError, TypeError):
+            raise StoreError(
+                f"the history of `{self.path}` lies in `{self.history_at}`, and is not there",
+                help=f"mount what holds it; it is known by its file {HISTORY_MARK}", path=str(self.history_at),
+            ) from None  # fmt: skip
+        if whose != self.id:
+            raise StoreError(
+                f"`{self.history_at}` holds the history of another home",
+                help=f"mount the history of home {self.id} there", path=str(self.history_at),
+            )  # fmt: skip
 
     @contextmanager
     def writer(self) -> Iterator[Home]:
@@ -184,7 +238,7 @@ class Home:
     @property
     def history(self) -> Path:
         """Folder of the Parquet history."""
-        return self.path / "history"
+        return self.history_at or self.path / "history"
 
     @property
     def manifests(self) -> Path:
@@ -200,3 +254,21 @@ class Home:
     def cache(self) -> Path:
         """Folder that may be deleted at any time."""
         return self.path / "cache"
+
+
+def checked_history(place: Path | str, home: Path) -> Path:
+    """Return the absolute path of a directory in which a home may keep its history.
+
+    Raises:
+        InputError: it lies in the home, or the home in it. ConflictError: it is not empty.
+    """
+    folder, inside = Path(place).resolve(), home.resolve()
+    if folder == inside or inside in folder.parents or folder in inside.parents:
+        raise InputError(
+            f"`{folder}` and the home `{inside}` lie in each other", help="name a directory outside of the home", path=str(folder)
+        )
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConflictError(
+            f"`{folder}` is not empty", help="history needs a directory of its own that does not exist yet", path=str(folder)
+        )
+    return folder

@@ -121,6 +121,30 @@ def test_a_restored_home_with_its_keys_goes_on(template: Home, archive: Path, tm
         assert office.governance.check() == []
 
 
+def test_history_is_restored_to_another_disk_goes_on_there_and_comes_back(template: Home, archive: Path, tmp_path: Path) -> None:
+    there = restore(archive, tmp_path / "home", history=tmp_path / "disk").home
+    assert there.history == tmp_path / "disk"
+    before = len(list(there.history.rglob("run-*.parquet")))
+    assert before == len(list(template.history.rglob("run-*.parquet"))) > 0
+    place_keys(open_keys(seal_keys(keys_folder(template), b"correct horse battery"), b"correct horse battery"), keys_folder(there))
+    with there.writer():
+        decided(there, table(drive("bus", 0, 12, lat=5, lon=5, km_h=80)), at_ns=NOW)
+    assert len(list(there.history.rglob("run-*.parquet"))) > before
+    assert not (there.path / "history").exists()
+    back_up(there, tmp_path / "again.backup", now_ns=NOW)
+    back = restore(tmp_path / "again.backup", tmp_path / "back").home
+    assert back.history == tmp_path / "back" / "history"
+    assert {k: v for k, v in files_of(back).items() if k.startswith("history/")} == {
+        f"history/{path.relative_to(there.history).as_posix()}": path.read_bytes() for path in there.history.rglob("*.parquet")
+    }
+
+
+def test_a_restore_that_fails_leaves_nothing_on_the_other_disk(archive: Path, tmp_path: Path) -> None:
+    with pytest.raises(IntegrityError):
+        restore(archive, tmp_path / "home", history=tmp_path / "disk", pinned=[b"no checkpoint"])
+    assert not (tmp_path / "disk").exists()
+
+
 def test_no_key_and_no_secret_of_the_database_is_in_a_backup(template: Home, archive: Path) -> None:
     held = archive.read_bytes()
     for path in keys_folder(template).rglob("*"):

@@ -105,3 +105,42 @@ def test_a_folder_that_cannot_be_written_is_a_store_error(tmp_path: Path) -> Non
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StoreError, match="cannot write"):
         write_durably(tmp_path / "file" / "below", b"x")
+
+
+def test_history_may_lie_on_another_disk_and_is_known_there(tmp_path: Path) -> None:
+    made = Home.create(tmp_path / "home", history=tmp_path / "disk" / "history")
+    assert made.history == tmp_path / "disk" / "history"
+    assert not (made.path / "history").exists()
+    assert Home.open(tmp_path / "home") == made
+    assert json.loads((made.path / "home.json").read_bytes())["version"] == 3
+
+
+@pytest.mark.parametrize("lost", ["folder", "mark", "another"])
+def test_a_history_that_is_not_mounted_is_never_taken_for_one_without_rows(tmp_path: Path, lost: str) -> None:
+    made = Home.create(tmp_path / "home", history=tmp_path / "disk")
+    if lost == "folder":
+        (tmp_path / "disk").rename(tmp_path / "away")
+    elif lost == "mark":
+        (tmp_path / "disk" / "groundrule-history.json").unlink()
+    else:
+        Home.create(tmp_path / "second", history=tmp_path / "other")
+        (tmp_path / "disk").rename(tmp_path / "away")
+        (tmp_path / "other").rename(tmp_path / "disk")
+    with pytest.raises(StoreError, match="another home" if lost == "another" else "is not there") as caught:
+        Home.open(made.path)
+    assert "mount" in str(caught.value.help)
+
+
+@pytest.mark.parametrize("place", ["home", "home/history", "."])
+def test_a_history_elsewhere_lies_outside_of_the_home(tmp_path: Path, place: str) -> None:
+    with pytest.raises(InputError, match="lie in each other"):
+        Home.create(tmp_path / "home", history=tmp_path / place)
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_history_elsewhere_takes_no_place_that_is_in_use(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "letter.txt").write_text("keep me")
+    with pytest.raises(ConflictError, match="not empty"):
+        Home.create(tmp_path / "home", history=tmp_path / "disk")
+    assert not (tmp_path / "home").exists()

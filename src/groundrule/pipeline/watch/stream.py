@@ -96,7 +96,7 @@ class StreamSource:
         self.name = settings.url
         self._settings, self._home, self._reading, self._once, self._clock = settings, home, reading, once, clock
         self._asked, self._told = asked, told
-        self._folder = home.path / "history" / "raw" / settings.id
+        self._folder = home.history / "raw" / settings.id
         self._positions = Positions.open(home, f"stream:{settings.id}")
         known = self._positions.all()
         self._gaps = Gaps.of(known.get("gaps"))
