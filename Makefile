@@ -23,9 +23,9 @@ campaign: $(VENV)/.ready      ## the long counts (a million points, 100,000 rule
 	$(BIN)/pip install --quiet -e '.[campaign]'
 	$(BIN)/python scripts/campaign.py
 
-bench: $(VENV)/.ready         ## every benchmark against its peer; exits 1 where a stated goal is missed
+bench: $(VENV)/.ready         ## every benchmark against its peer, into docs/benchmarks.md; exits 1 where one fails or misses a goal (ARGS="--only decide", ARGS=--quick)
 	$(BIN)/pip install --quiet -e '.[bench]'
-	$(BIN)/python benchmarks/run_all.py
+	$(BIN)/python benchmarks/run_all.py $(ARGS)
 
 console: $(VENV)/.ready       ## the web console, built into the package; does nothing when it is built
 	$(BIN)/python scripts/build_console.py || echo "groundrule: the service will run without its console" >&2

@@ -402,6 +402,9 @@ def main() -> int:
         "cedar_rows": options.cedar_rows, "differ": differ, "classes": len(decided.classes),
         **{f"{name}_per_s": round(statistics.median(values)) for name, values in rates.items()},
         "ratio_cedarpy": round(statistics.median(ratios), 1), "ratio_numpy": round(statistics.median(against_numpy), 2),
+        "ratio_cedarpy_range": [round(min(ratios), 1), round(max(ratios), 1)],
+        "ratio_numpy_range": [round(min(against_numpy), 2), round(max(against_numpy), 2)],
+        **{f"{name}_per_s_range": [round(min(values)), round(max(values))] for name, values in rates.items()},
         "goal": GOAL, "passed": passed, "load_before": load_before, "load_after": os.getloadavg()[0],
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }  # fmt: skip

@@ -1,6 +1,6 @@
 """One explanation, with the nearest rules that did not apply, under the shipped rulebook.
 
-Input: the shipped rulebook's own cases (93 situations, every rule decides at least one), in shuffled order. Checked in the same
+Input: the shipped rulebook's own cases (every rule decides at least one), in shuffled order. Checked in the same
 run: each explanation names the outcome that the plain evaluator gives.
 """
 

@@ -107,6 +107,7 @@ def main() -> int:
         "benchmark": "ledger", "seed": options.seed, "leaves": options.leaves, "proof_leaves": options.proof_leaves,
         "entries": options.entries, "batches": options.batches, "differ": wrong,
         **{name: round(statistics.median(values), 4) for name, values in found.items()},
+        **{f"{name}_range": [round(min(values), 4), round(max(values), 4)] for name, values in found.items()},
         "goals": {name: f"{sense} {goal}" for name, (goal, sense) in GOALS.items()}, "missed": missed,
         "load_before": load_before, "load_after": os.getloadavg()[0],
     }))  # fmt: skip

@@ -287,7 +287,7 @@ def test_every_benchmark_is_documented() -> None:
     assert "](../benchmarks/verify.py)" in text, "its tables stand in docs/verify-estimator.md"
     for name in found:
         assert f"](../benchmarks/{name}.py)" in text, name
-        assert f"<!-- figures of {name} begin -->" in text, name
+        assert f"\n### {name}\n" in text, name
 
 
 def test_every_page_is_in_the_index() -> None:
