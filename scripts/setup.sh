@@ -34,6 +34,8 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     command -v initdb >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
     # A watch reads from a real broker; without it those tests are skipped.
     command -v nats-server >/dev/null 2>&1 || [ -x /usr/sbin/nats-server ] || missing="$missing nats-server"
+    # Replay and what-if are tried on a real cluster of Spark, which needs Java; without it those tests are skipped.
+    command -v java >/dev/null 2>&1 || missing="$missing openjdk-17-jre-headless"
     if [ -n "$missing" ]; then
         { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing; } >/dev/null ||
             echo "groundrule: could not install$missing; the tests that need them are skipped" >&2

@@ -21,6 +21,9 @@ class PlainCluster:
     def at_once(self) -> int:
         return 2
 
+    def stop(self) -> None:
+        """Nothing is ever under way: a job ends before `run` does."""
+
     def run(self, job: Job, progress: Progress) -> list[bytes]:
         pieces = [piece for read in job.reads for file in read for piece in cut(file, job.buckets)]
         given: list[bytes] = []

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from groundrule.cli.engine import Engine, Master, Partitions, cluster_of
 from groundrule.cli.output import (
     DEFAULT_HOME,
     HomeOption,
@@ -22,9 +23,10 @@ from groundrule.cli.output import (
 from groundrule.cli.rules import instant_option
 from groundrule.errors import InputError
 from groundrule.instant import format_instant
+from groundrule.pipeline.comparing import Bounds
 from groundrule.pipeline.emergency_overlay import Clocks, overlay_now
 from groundrule.pipeline.history import all_observations
-from groundrule.pipeline.home import basis_of
+from groundrule.pipeline.home import basis_of, rulebook_of
 from groundrule.pipeline.runs import Difference
 from groundrule.pipeline.runs import replay as replay_home
 from groundrule.pipeline.whatif import WhatIf, what_if
@@ -36,13 +38,25 @@ From = Annotated[str | None, typer.Option("--from", help="Only observations at o
 To = Annotated[str | None, typer.Option("--to", help="Only observations before this time.")]
 
 
-def replay(home: HomeOption = DEFAULT_HOME, from_: From = None, to: To = None, as_json: OutputJson = False) -> None:
+def replay(
+    home: HomeOption = DEFAULT_HOME,
+    from_: From = None,
+    to: To = None,
+    engine: Engine = None,
+    master: Master = None,
+    partitions: Partitions = None,
+    as_json: OutputJson = False,
+) -> None:
     """Decide the stored observations again and compare every stored decision; exits 1 at the first difference."""
     place = Home.open(home)
-    with progress() as report:
-        found = replay_home(
-            place, from_ns=instant_option(from_, "--from"), until_ns=instant_option(to, "--to"), progress=report
-        )
+    bounds = instant_option(from_, "--from"), instant_option(to, "--to")
+    with cluster_of(engine, master, partitions) as cluster, progress() as report:
+        decider = None
+        if cluster is not None:
+            from groundrule.engines.distributed import DistributedReplay  # noqa: PLC0415 - only clusters need it
+
+            decider = DistributedReplay(cluster, partitions)
+        found = replay_home(place, from_ns=bounds[0], until_ns=bounds[1], progress=report, decider=decider)
     result = {
         "identical": found.identical,
         "runs": found.runs,
@@ -117,6 +131,9 @@ def whatif(
     cell_resolution: Annotated[
         int, typer.Option("--cell-resolution", min=0, max=9, help="Coverage: H3 resolution that the network's cells have.")
     ] = 5,
+    engine: Engine = None,
+    master: Master = None,
+    partitions: Partitions = None,
     as_json: OutputJson = False,
 ) -> None:
     """Count who would change under another rulebook: by answer, country, plan, programme and protected class.
@@ -126,6 +143,9 @@ def whatif(
     """
     if (rules is None) == (coverage is None):
         raise InputError("say what if: one of --rules and --coverage", help="for instance --rules world-2026, or --coverage country:UA")
+    opening = cluster_of(engine, master, partitions)
+    if coverage is not None and engine is not None:
+        raise InputError("--coverage is worked out on this machine", help="leave out --engine and --master", field="--engine")
     if coverage is not None:
         from groundrule.cli.coverage import Asked, whatif_coverage  # noqa: PLC0415 - only this needs orbits
 
@@ -142,18 +162,25 @@ def whatif(
     book = load_rulebook(rules)
     moment = time.time_ns()
     overlay = overlay_now(place, Clocks.now(moment))
-    before = replace(basis_of(place, recorded_at_ns=moment), overlay=overlay)
-    after = replace(
-        basis_of(place, recorded_at_ns=moment, rulebook=book, registers=before.registers), overlay=overlay
-    )
-    with progress() as report:
-        found = what_if(
-            all_observations(place, from_ns=instant_option(from_, "--from"), until_ns=instant_option(to, "--to")),
-            before,
-            after,
-            as_of_ns=instant_option(as_of, "--as-of"),
-            progress=report,
-        )
+    bounds, as_of_ns = Bounds(instant_option(from_, "--from"), instant_option(to, "--to")), instant_option(as_of, "--as-of")
+    present = rulebook_of(place)
+    with opening as cluster, progress() as report:
+        if cluster is not None:
+            from groundrule.engines.distributed import distributed_what_if  # noqa: PLC0415 - only clusters need it
+
+            found = distributed_what_if(
+                place, book, cluster, recorded_at_ns=moment, overlay=overlay, bounds=bounds, as_of_ns=as_of_ns,
+                buckets=partitions, progress=report,
+            )  # fmt: skip
+        else:
+            before = replace(basis_of(place, recorded_at_ns=moment, rulebook=present), overlay=overlay)
+            after = replace(
+                basis_of(place, recorded_at_ns=moment, rulebook=book, registers=before.registers), overlay=overlay
+            )
+            found = what_if(
+                all_observations(place, from_ns=bounds.from_ns, until_ns=bounds.until_ns), before, after, as_of_ns=as_of_ns,
+                progress=report,
+            )  # fmt: skip
     if map_:
         from groundrule.evidence.maps import whatif_map_png  # noqa: PLC0415 - slow to load, and only this draws
 
@@ -162,7 +189,7 @@ def whatif(
         print_json(whatif_dict(found))
         return
     print_text("What the other rulebook changes:")
-    for change in compare(before.rulebook, book):
+    for change in compare(present, book):
         print_text(f"  {change}")
     print_text()
     print_whatif(found)

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,14 +25,16 @@ from groundrule.errors import GroundruleError, InputError, IntegrityError, Store
 from groundrule.pipeline.comparing import Bounds
 from groundrule.pipeline.decisions import ENGINE
 from groundrule.pipeline.digests import TableDigest
+from groundrule.pipeline.home import rulebook_of
 from groundrule.pipeline.judge import Basis
 from groundrule.pipeline.manifests import read_manifest, runs
-from groundrule.pipeline.overlay import Overlay
+from groundrule.pipeline.overlay import NO_OVERLAY, Overlay
 from groundrule.pipeline.replaying import Compared, Progress, no_progress
 from groundrule.pipeline.stored_history import HomeHistory
 from groundrule.pipeline.whatif import WhatIf, merged
 from groundrule.records import DECISION_SCHEMA
 from groundrule.rules.model import Rulebook
+from groundrule.store.area_store import current_areas_digest
 from groundrule.store.history import read_exactly
 from groundrule.store.home import Home
 
@@ -65,7 +67,7 @@ class Cluster(Protocol):
     """Carries slices to whoever answers for their bucket."""
 
     def run(self, job: Job, progress: Progress) -> list[bytes]:
-        """Do a job, and return the answers of all buckets, in any order; those of one bucket in their order.
+        """Do a job, and return the answers of all buckets, in any order.
 
         Raises:
             StoreError: the cluster failed, and nothing is known.
@@ -73,6 +75,9 @@ class Cluster(Protocol):
 
     def at_once(self) -> int:
         """Return how many tasks run at the same time."""
+
+    def stop(self) -> None:
+        """Break off what is under way."""
 
 
 def answers_of(folder: Path, bundle: str, answer: Answering, engine: str, slices: Iterator[Slice]) -> Iterator[bytes]:
@@ -136,7 +141,9 @@ class AskBuckets:
         if key not in _ASKED:
             _ASKED.clear()
             _ASKED[key] = bases_for(home, self.question)
-        yield msgspec.msgpack.encode(what_if_of_bucket(bucket, self.runs, _ASKED[key], self.question))
+        found = what_if_of_bucket(bucket, self.runs, _ASKED[key], self.question)
+        # What is counted of those who change is counted again where all of them meet.
+        yield msgspec.msgpack.encode(replace(found, by={}))
 
 
 _BASES: dict[Home, Bases] = {}
@@ -146,34 +153,47 @@ _ASKED: dict[tuple[Home, Question], tuple[Basis, Basis]] = {}
 
 def distributed_what_if(
     home: Home,
+    rulebook: Rulebook,
     cluster: Cluster,
-    question: Question,
     *,
-    rulebooks: Sequence[Rulebook],
-    overlay: Overlay,
+    recorded_at_ns: int,
+    overlay: Overlay = NO_OVERLAY,
+    bounds: Bounds = Bounds(),  # noqa: B008 - frozen
+    as_of_ns: int | None = None,
     buckets: int | None = None,
     progress: Progress = no_progress,
 ) -> WhatIf:
-    """Ask a what-if of the whole history of a home.
+    """Decide the history of a home under what is in force and under another rulebook, and say who changes.
 
     Args:
-        home: whose.
+        home: whose history.
+        rulebook: the other rulebook.
         cluster: that answers.
-        question: what is asked.
-        rulebooks: those that it names.
-        overlay: the emergencies that it names.
+        recorded_at_ns: registers as known at this instant [ns, UTC].
+        overlay: emergencies.
+        bounds: of the observations.
+        as_of_ns: apply both rulebooks as of this instant instead of each observation's own [ns, UTC].
         buckets: into how many terminals are divided; None goes by rows.
         progress: told of observations done.
     Raises:
+        IntegrityError: history cannot be read any more.
         StoreError: the cluster failed.
     """
-    known = runs(home)
+    known, present, areas = runs(home), rulebook_of(home), current_areas_digest(home)
     rows = sum(_observations(home, run) for run in known)
+    named = overlay.digest if overlay.measures else None
+    question = Question(present.digest, rulebook.digest, areas, named, recorded_at_ns, bounds, as_of_ns)
+    overlays = [overlay] if overlay.measures else []
     with tempfile.TemporaryDirectory(prefix="groundrule-bundle-") as folder:
-        bundle = pack(home, Path(folder), rulebooks=rulebooks, areas=[question.areas], overlays=[overlay] if overlay.measures else [])
+        bundle = pack(home, Path(folder), rulebooks=[present, rulebook], areas=[areas], overlays=overlays)
         reads = reads_of(files_of(home, known, decisions=False), cluster.at_once())
         job = Job("what-if", reads, buckets or buckets_for(rows), bundle, AskBuckets(tuple(known), question), rows)
-        return merged(msgspec.msgpack.decode(each, type=WhatIf) for each in cluster.run(job, progress))
+        try:
+            answers = cluster.run(job, progress)
+        except BaseException:
+            cluster.stop()
+            raise
+    return merged(msgspec.msgpack.decode(each, type=WhatIf) for each in answers)
 
 
 @dataclass(slots=True)
@@ -224,14 +244,19 @@ class DistributedReplay:
         job = Job("replay", reads, self._buckets or buckets_for(rows), bundle, answer, rows)
         with ThreadPoolExecutor(1, thread_name_prefix="cluster") as others:
             under_way: Future[list[bytes]] = others.submit(self._cluster.run, job, progress)
-            for run in known:
-                self._stored[run] = self._read(run)
-                if under_way.done() and under_way.exception():
-                    break
-            found: dict[int, list[Finding]] = {}
-            for each in under_way.result():
-                finding = msgspec.msgpack.decode(each, type=Finding)
-                found.setdefault(finding.run, []).append(finding)
+            try:
+                for run in known:
+                    self._stored[run] = self._read(run)
+                    if under_way.done() and under_way.exception():
+                        break
+                answers = under_way.result()
+            except BaseException:
+                self._cluster.stop()
+                raise
+        found: dict[int, list[Finding]] = {}
+        for each in answers:
+            finding = msgspec.msgpack.decode(each, type=Finding)
+            found.setdefault(finding.run, []).append(finding)
         self._findings = found
 
     def begin(self, manifest: dict[str, Any], basis: Basis) -> None:

@@ -17,15 +17,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from groundrule.engines.distributed import DistributedReplay
-from groundrule.errors import InputError
+from groundrule.engines.distributed import DistributedReplay, distributed_what_if
+from groundrule.errors import InputError, IntegrityError
 from groundrule.instant import NS_PER_S
-from groundrule.pipeline.home import store_rulebook
+from groundrule.pipeline.comparing import Bounds
+from groundrule.pipeline.history import all_observations
+from groundrule.pipeline.home import basis_of, store_rulebook
 from groundrule.pipeline.home_ledger import LedgerSetup
 from groundrule.pipeline.lateness import LATE_NS
 from groundrule.pipeline.manifests import manifest_path, read_manifest
 from groundrule.pipeline.replaying import Replay, replay
 from groundrule.pipeline.tamper import altered_byte, altered_decision
+from groundrule.pipeline.whatif import what_if
 from groundrule.records import DECISION_SCHEMA
 from groundrule.rules.text import read_rulebook
 from groundrule.store.history import run_files
@@ -281,3 +284,26 @@ def test_corrections_in_several_parts_stand_in_the_order_of_one_machine(
     alone, divided = both(home, 5)
     assert alone.identical == (change is None)
     assert divided == alone
+
+
+@pytest.mark.parametrize("buckets", [1, 3, 8])
+@pytest.mark.parametrize("within", [(None, None), (T0 + 600 * NS_PER_S, T0 + 400 * 3600 * NS_PER_S)], ids=["all", "some days"])
+def test_a_what_if_in_any_number_of_buckets_is_that_of_one_machine(
+    filled: Home, buckets: int, within: tuple[int | None, int | None]
+) -> None:
+    book = read_rulebook(BOOK)
+    before = basis_of(filled, recorded_at_ns=RECORDED + 99 * NS_PER_S)
+    after = basis_of(filled, recorded_at_ns=RECORDED + 99 * NS_PER_S, rulebook=book, registers=before.registers)
+    alone = what_if(all_observations(filled, from_ns=within[0], until_ns=within[1]), before, after)
+    spread = distributed_what_if(
+        filled, book, PlainCluster(buckets), recorded_at_ns=RECORDED + 99 * NS_PER_S, bounds=Bounds(*within), buckets=buckets
+    )
+    assert alone.changed
+    assert spread == alone
+    assert [list(counter.items()) for counter in spread.by.values()] == [list(counter.items()) for counter in alone.by.values()]
+
+
+def test_a_what_if_over_damaged_history_says_which_file(home: Home) -> None:
+    path = run_files(home, "observations", 2)[0]
+    with altered_byte(path, -1), pytest.raises(IntegrityError, match=path.name):
+        distributed_what_if(home, read_rulebook(BOOK), PlainCluster(), recorded_at_ns=RECORDED, buckets=2)
