@@ -31,6 +31,8 @@ from groundrule.store.home import Home
 
 BASES_BYTES: Final = 2 << 30
 """Memory that registers kept for the next bucket may take together [bytes]; further ones are read again."""
+KEYS: Final = ("terminal_id", "observed_at")
+"""Columns that tell decisions apart."""
 _RANK_BITS: Final = 40
 HELD_SCHEMA: Final = pa.schema(
     [
@@ -166,21 +168,30 @@ class _Comparison:
         self._compare(stored, table.slice(0, len(stored)))
 
     def close(self) -> None:
-        """Compare the corrections, terminal by terminal: their order among terminals is that of the whole run."""
+        """Compare the corrections; terminal by terminal where several parts of the whole run order them in another way."""
         first = self._found.decided - len(self.corrected)
         if len(self._first) > first:
             self._found.beyond = True
-        recomputed, stored = _by_terminal(self.corrected), _by_terminal(self._again)
+        recomputed = self.corrected
+        if all(recomputed.column(name).equals(self._again.column(name)) for name in KEYS):
+            self._places.append(self._again.column(PLACE).to_numpy())
+            if self._found.difference is None:
+                self._compare(self._again, recomputed)
+        else:
+            self._by_terminal(recomputed)
+
+    def _by_terminal(self, recomputed: pa.Table) -> None:
+        order = _order(recomputed)
+        recomputed, stored = recomputed.take(pa.array(order)), self._again.take(pa.array(_order(self._again)))
         keys, wanted = _ranks(recomputed, stored)
         _, mine, theirs = np.intersect1d(keys, wanted, assume_unique=True, return_indices=True)
         if not len(mine) == len(keys) == len(wanted):
             self._found.beyond = self._found.uneven = True
-        places = np.full(len(keys), -1, np.int64)
         found_places = stored.column(PLACE).to_numpy()[theirs]
+        places, unsorted = np.full(len(keys), -1, np.int64), np.empty(len(keys), np.int64)
         places[mine] = found_places
         # As they were recomputed, not by terminal.
-        unsorted = np.empty(len(keys), np.int64)
-        unsorted[_order(self.corrected)] = places
+        unsorted[order] = places
         self._places.append(unsorted)
         if self._found.difference is None and len(mine):
             by_place = np.argsort(found_places, kind="stable")
@@ -219,10 +230,6 @@ def _order(table: pa.Table) -> NDArray[np.int64]:
     rank = np.empty(len(coded.dictionary), np.int64)
     rank[pc.sort_indices(coded.dictionary).to_numpy()] = np.arange(len(coded.dictionary))
     return np.argsort(rank[coded.indices.to_numpy(zero_copy_only=False)], kind="stable")
-
-
-def _by_terminal(table: pa.Table) -> pa.Table:
-    return table.take(pa.array(_order(table)))
 
 
 def _ranks(first: pa.Table, second: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

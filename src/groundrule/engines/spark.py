@@ -83,14 +83,18 @@ class SparkCluster:
         with ThreadPoolExecutor(1, thread_name_prefix="spark") as others:
             under_way: Future[list[bytes]] = others.submit(collect)
             shown = _Shown(context, group, job, progress)
-            while not under_way.done():
-                time.sleep(_POLL_S)
-                shown.look()
-            shown.end(done=under_way.exception() is None)
             try:
+                while not under_way.done():
+                    time.sleep(_POLL_S)
+                    shown.look()
+                shown.end(done=under_way.exception() is None)
                 return under_way.result()
             except Exception as error:  # py4j and Spark raise what they like
                 raise _in_our_words(error) from error
+            except BaseException:
+                # Whoever is waited for at the end of this block has to end.
+                self.stop()
+                raise
 
     def stop(self) -> None:
         """See `Cluster.stop`."""

@@ -13,9 +13,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import socket
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -65,7 +67,7 @@ def spark_session(master: str) -> Iterator[Any]:
     _check_answers(master)
     folder = Path(tempfile.mkdtemp(prefix="groundrule-spark-"))
     log = folder / "spark.log"
-    with log.open("ab") as sink:
+    with log.open("ab") as sink, _own_interrupts():
         try:
             context = _opened(context_type, master, folder, sink)
         except Exception as error:  # Spark raises what it likes
@@ -84,6 +86,17 @@ def spark_session(master: str) -> Iterator[Any]:
             shutil.rmtree(folder, ignore_errors=True)
         finally:
             _close(context_type, context)
+
+
+@contextmanager
+def _own_interrupts() -> Iterator[None]:
+    """PySpark takes over Ctrl-C to break off its jobs, and does not give it back."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
 
 
 class SparkFailed(StoreError):

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from groundrule.engines.bucket_replay import HELD_SCHEMA, Finding
+from groundrule.engines.bucket_replay import HELD_SCHEMA, KEYS, Finding
 from groundrule.engines.slices import parts_of_place
 from groundrule.pipeline.comparing import Bounds, Difference, Rows, bounded_difference, surplus
 from groundrule.pipeline.lateness import CORRECTION_ROWS, correction_parts, decided_together
@@ -25,7 +25,6 @@ from groundrule.records import DECISION_SCHEMA
 from groundrule.store.history import read_run
 from groundrule.store.home import Home
 
-KEYS: Final = ("terminal_id", "observed_at")
 _SCHEMA: Final = pa.schema([DECISION_SCHEMA.field(name) for name in KEYS])
 _EVERYTHING: Final = Bounds()
 
