@@ -2,7 +2,7 @@
 
     home.json, manifests/, rulebooks/, areas/     as in the home, as far as its runs name them
     governance/objects/                           the emergencies that runs were decided under
-    registers.sqlite                              what decisions rest on; no name of a party, no address, no salt
+    the registers, in SQLite                      what decisions rest on; no name of a party, no address, no salt
 
 It is a zip that is named by its SHA-256. Whoever receives it unpacks it once beside it, and opens it as a home: rulebooks, areas
 and emergencies are read by the same functions as everywhere, which check their digests.

@@ -282,10 +282,11 @@ WRITERS = {
     "copy_pointers": {"pipeline/enact.py"},
     "recording_on": {"store/policy.py", "store/registers.py"},
     "store_areas": {"pipeline/enact.py", "store/area_store.py"},
-    "store_rulebook": {"pipeline/enact.py", "pipeline/home.py"},
+    "store_rulebook": {"engines/bundle.py", "pipeline/enact.py", "pipeline/home.py"},
     "write_all": {"pipeline/enact.py", "pipeline/impact.py", "pipeline/list_check.py"},
 }
-"""Who may call what writes policy; the impact writes in a transaction that it takes back, the check of lists in memory."""
+"""Who may call what writes policy; the impact writes in a transaction that it takes back, the check of lists in memory, and a
+bundle for other machines is a home of its own in a temporary folder, where nothing is in force."""
 GUARDS = {"store/guard_sqlite.py", "store/guard_postgres.py"}
 """Where the statements stand that open the guard, state what is in force, and shut it."""
 
