@@ -48,7 +48,7 @@ def init(
     if made.registers is not None:
         print_text(f"  registers {made.registers}")
     if made.history_at is not None:
-        print_text(f"  history   {made.history_at}")
+        print_text(f"  history  {made.history_at}")
     if state := ledger_state(made):
         print_text(f"  log      {state['log']}, without witnesses yet; its keys are in {state['keys']}")
     if book.notice:
