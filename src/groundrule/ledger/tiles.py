@@ -367,9 +367,9 @@ class TileTree:
                     # The oldest goes first: the few upper tiles are read again once in a while, which costs next to
                     # nothing, and a hit needs no lock.
                     del self._tiles[next(iter(self._tiles))]
-        while len(rows) <= inner:
-            # Built beside the list, so that a thread which sees the row sees all of it; built twice it is the same.
-            row = len(rows)
+        while (row := len(rows)) <= inner:
+            # Built beside the list, so that a thread which sees the row sees all of it; built twice it is the same. The
+            # length is read once a turn: another thread may add the last row between two readings of it.
             below = rows[row - 1]
             made = b"".join([sha256(b"\x01" + below[at : at + 64]).digest() for at in range(0, len(below) - 63, 64)])
             with self._lock:

@@ -6,6 +6,7 @@ import base64
 import json
 import random
 import re
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
@@ -345,8 +346,34 @@ def test_threads_read_one_tree(big: dict[str, bytes]) -> None:
             index = rng.randrange(BIG)
             tree.verify_inclusion(index, BIG, LEAVES[index], source.inclusion_path(index), root)
 
-    with ThreadPoolExecutor(6) as pool:
-        list(pool.map(prove, range(6)))
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # threads take turns between any two steps
+    try:
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(prove, range(6)))
+    finally:
+        sys.setswitchinterval(interval_s)
+
+
+def test_a_row_added_by_another_thread_is_not_added_again(big: dict[str, bytes]) -> None:
+    source = TileTree(big.__getitem__, BIG)
+    source.hash(0, 0)
+    ((key, rows),) = source._tiles.items()
+    rival = TileTree(big.__getitem__, BIG)
+    rival.inclusion_path(0)
+    complete = rival._tiles[key]
+
+    class Rows(list[bytes]):
+        """Rows that a rival completes as soon as somebody has asked how many there are."""
+
+        def __len__(self) -> int:
+            held = super().__len__()
+            self.extend(complete[held:])
+            return held
+
+    source._tiles[key] = Rows(rows)
+    assert source.inclusion_path(0) == rival.inclusion_path(0)
+    assert list(source._tiles[key]) == complete
 
 
 # --- published logs ---------------------------------------------------------------------------------------------------
