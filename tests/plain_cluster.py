@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from groundrule.engines.distributed import Job, answers_of
-from groundrule.engines.slices import Slice, cut
+from groundrule.engines.distributed import Asked, Job, answers_of
+from groundrule.engines.slices import Slice
 from groundrule.pipeline.decisions import ENGINE
 from groundrule.pipeline.replaying import Progress
 
@@ -25,13 +25,17 @@ class PlainCluster:
         """Nothing is ever under way: a job ends before `run` does."""
 
     def run(self, job: Job, progress: Progress) -> list[bytes]:
-        pieces = [piece for read in job.reads for file in read for piece in cut(file, job.buckets)]
+        pieces = [piece for read in job.reads for file in read for piece in job.pieces(file)]
         given: list[bytes] = []
         for bucket in self._rng.permutation(job.buckets).tolist():
             mine = [piece for piece in pieces if piece.bucket == bucket]
-            given += answers_of(job.bundle.parent, job.bundle.name, job.answer, self._engine, self._mixed(mine))
+            given += self.answered(answers_of(job.bundle.parent, Asked.of(job, self._engine), self._mixed(mine)))
             progress(job.step, job.rows // job.buckets)
         return given
+
+    def answered(self, answers: Iterator[bytes]) -> list[bytes]:
+        """Take the answers of one bucket."""
+        return list(answers)
 
     def _mixed(self, pieces: list[Slice]) -> Iterator[Slice]:
         return (pieces[position] for position in self._rng.permutation(len(pieces)).tolist())

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -44,7 +45,8 @@ class Standalone:
         environment = {
             **os.environ,
             "SPARK_HOME": str(home), "SPARK_SCALA_VERSION": "2.13", "SPARK_LOCAL_IP": "127.0.0.1", "SPARK_NO_DAEMONIZE": "1",
-            "SPARK_DAEMON_MEMORY": "256m", "PYSPARK_PYTHON": sys.executable, "SPARK_WORKER_DIR": str(self.folder / name),
+            "SPARK_DAEMON_MEMORY": "256m", "SPARK_DAEMON_JAVA_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+            "PYSPARK_PYTHON": sys.executable, "SPARK_WORKER_DIR": str(self.folder / name),
         }  # fmt: skip
         log = (self.folder / f"{name}.log").open("wb")
         command = [str(home / "bin" / "spark-class"), f"org.apache.spark.deploy.{kind}", *arguments]
@@ -63,6 +65,11 @@ class Standalone:
             assert time.monotonic() < until, self.log(name)[-2000:]
             time.sleep(0.1)
 
+    def kill(self, name: str) -> None:
+        """Kill -9 a master or a worker with everything that it has started: executors, and their Python."""
+        kill_tree(self.processes[name].pid)
+        self.processes[name].wait(timeout=10)
+
     def stop(self) -> None:
         """End every process that was started here, and nothing else."""
         for process in self.processes.values():
@@ -73,6 +80,21 @@ class Standalone:
             if process.poll() is None:
                 process.kill()
                 process.wait(timeout=10)
+
+
+def kill_tree(pid: int) -> None:
+    """Kill -9 a process and all that descend from it."""
+    parents: dict[int, list[int]] = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            # The name stands in brackets and may hold anything; the parent is the second word after it.
+            parents.setdefault(int(status.read_text().rpartition(")")[2].split()[1]), []).append(int(status.parent.name))
+    found = [pid]
+    for each in found:
+        found += parents.get(each, [])
+    for each in found:
+        with suppress(ProcessLookupError):
+            os.kill(each, signal.SIGKILL)
 
 
 @contextmanager

@@ -116,6 +116,7 @@ def test_threads_of_this_machine_do_as_well(home: Home, monkeypatch: pytest.Monk
         (("--engine", "flink", "--master", "local[2]"), "there is no engine `flink`"),
         (("--engine", "spark"), "--engine spark needs a master"),
         (("--master", "local[2]"), "--master is for a cluster; add --engine spark"),
+        (("--checkpoint", "kept"), "--checkpoint is for a cluster; add --engine spark"),
         (("--partitions", 3), "--partitions is for a cluster; add --engine spark"),
         (("--engine", "spark", "--master", "127.0.0.1:7077"), "`127.0.0.1:7077` is no address of a Spark master"),
     ],

@@ -1,8 +1,9 @@
-"""`--engine`, `--master` and `--partitions`: a cluster that decides instead of this machine."""
+"""`--engine`, `--master`, `--partitions` and `--checkpoint`: a cluster that decides instead of this machine."""
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,15 +19,25 @@ Partitions = Annotated[
     int | None, typer.Option("--partitions", min=1, help="Divide the terminals into so many parts; the default is one for 500,000 rows.")
 ]
 
+Checkpoint = Annotated[
+    Path | None,
+    typer.Option(
+        "--checkpoint", help="Keep the answers of finished parts in this folder, which every worker sees; the same command goes on there."
+    ),
+]
 
-def cluster_of(engine: str | None, master: str | None, partitions: int | None) -> AbstractContextManager[Cluster | None]:
+
+def cluster_of(
+    engine: str | None, master: str | None, partitions: int | None, checkpoint: Path | None = None
+) -> AbstractContextManager[Cluster | None]:
     """Return what opens the cluster that was asked for; None stands for this machine.
 
     Raises:
         InputError: there is no such engine, or it needs a master.
     """
     if engine is None:
-        given = [name for name, value in (("--master", master), ("--partitions", partitions)) if value is not None]
+        options = (("--master", master), ("--partitions", partitions), ("--checkpoint", checkpoint))
+        given = [name for name, value in options if value is not None]
         if given:
             raise InputError(f"{given[0]} is for a cluster", help="add --engine spark", field=given[0])
         return nullcontext()

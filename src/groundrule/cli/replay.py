@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from groundrule.cli.engine import Engine, Master, Partitions, cluster_of
+from groundrule.cli.engine import Checkpoint, Engine, Master, Partitions, cluster_of
 from groundrule.cli.output import (
     DEFAULT_HOME,
     HomeOption,
@@ -45,17 +45,18 @@ def replay(
     engine: Engine = None,
     master: Master = None,
     partitions: Partitions = None,
+    checkpoint: Checkpoint = None,
     as_json: OutputJson = False,
 ) -> None:
     """Decide the stored observations again and compare every stored decision; exits 1 at the first difference."""
     place = Home.open(home)
     bounds = instant_option(from_, "--from"), instant_option(to, "--to")
-    with cluster_of(engine, master, partitions) as cluster, progress() as report:
+    with cluster_of(engine, master, partitions, checkpoint) as cluster, progress() as report:
         decider = None
         if cluster is not None:
             from groundrule.engines.distributed import DistributedReplay  # noqa: PLC0415 - only clusters need it
 
-            decider = DistributedReplay(cluster, partitions)
+            decider = DistributedReplay(cluster, partitions, checkpoint)
         found = replay_home(place, from_ns=bounds[0], until_ns=bounds[1], progress=report, decider=decider)
     result = {
         "identical": found.identical,
@@ -134,6 +135,7 @@ def whatif(
     engine: Engine = None,
     master: Master = None,
     partitions: Partitions = None,
+    checkpoint: Checkpoint = None,
     as_json: OutputJson = False,
 ) -> None:
     """Count who would change under another rulebook: by answer, country, plan, programme and protected class.
@@ -143,7 +145,7 @@ def whatif(
     """
     if (rules is None) == (coverage is None):
         raise InputError("say what if: one of --rules and --coverage", help="for instance --rules world-2026, or --coverage country:UA")
-    opening = cluster_of(engine, master, partitions)
+    opening = cluster_of(engine, master, partitions, checkpoint)
     if coverage is not None and engine is not None:
         raise InputError("--coverage is worked out on this machine", help="leave out --engine and --master", field="--engine")
     if coverage is not None:
@@ -170,7 +172,7 @@ def whatif(
 
             found = distributed_what_if(
                 place, book, cluster, recorded_at_ns=moment, overlay=overlay, bounds=bounds, as_of_ns=as_of_ns,
-                buckets=partitions, progress=report,
+                buckets=partitions, progress=report, checkpoint=checkpoint,
             )  # fmt: skip
         else:
             before = replace(basis_of(place, recorded_at_ns=moment, rulebook=present), overlay=overlay)

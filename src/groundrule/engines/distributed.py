@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,7 +19,8 @@ import msgspec
 from groundrule.engines.bucket_replay import Bases, Finding, replay_bucket
 from groundrule.engines.bucket_whatif import Question, bases_for, what_if_of_bucket
 from groundrule.engines.bundle import pack, unpack
-from groundrule.engines.slices import Bucket, HistoryFile, Slice, buckets_for, files_of, reads_of
+from groundrule.engines.kept_answers import folder_of, job_digest, keep, kept
+from groundrule.engines.slices import Bucket, HistoryFile, Slice, buckets_for, cut, files_of, reads_of
 from groundrule.engines.stored_order import put_together
 from groundrule.errors import GroundruleError, InputError, IntegrityError, StoreError
 from groundrule.pipeline.comparing import Bounds
@@ -37,9 +38,17 @@ from groundrule.rules.model import Rulebook
 from groundrule.store.area_store import current_areas_digest
 from groundrule.store.history import read_exactly
 from groundrule.store.home import Home
+from groundrule.store.registers import Registers
 
-Answering = Callable[[Home, Bucket], Iterator[bytes]]
-"""Given a bundle that was unpacked and a bucket, gives any number of answers."""
+
+class Answering(Protocol):
+    """Given a bundle that was unpacked and a bucket, gives any number of answers."""
+
+    def __call__(self, home: Home, bucket: Bucket) -> Iterator[bytes]:
+        """Yield the answers of one bucket."""
+
+    def asked(self) -> dict[str, Any]:
+        """Return the question as canonical JSON content: equal where all answers are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,8 @@ class Job:
         bundle: what decisions rest on; every worker needs a copy under the same name.
         answer: called for each bucket that has rows.
         rows: observations, for progress.
+        kept: where answers are kept, a folder that every worker sees; None keeps none.
+        done: buckets that nobody asks for any more.
     """
 
     step: str
@@ -61,6 +72,12 @@ class Job:
     bundle: Path
     answer: Answering
     rows: int
+    kept: Path | None = None
+    done: frozenset[int] = frozenset()
+
+    def pieces(self, file: HistoryFile) -> Iterator[Slice]:
+        """Yield the slices of a file that somebody asks for; see `slices.cut`."""
+        return (piece for piece in cut(file, self.buckets) if piece.bucket not in self.done)
 
 
 class Cluster(Protocol):
@@ -80,23 +97,75 @@ class Cluster(Protocol):
         """Break off what is under way."""
 
 
-def answers_of(folder: Path, bundle: str, answer: Answering, engine: str, slices: Iterator[Slice]) -> Iterator[bytes]:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a worker needs to know of a job; see `Job`.
+
+    Attributes:
+        bundle: its name.
+        answer: what is asked.
+        engine: program version that asks.
+        kept: where answers are kept, or None.
+    """
+
+    bundle: str
+    answer: Answering
+    engine: str
+    kept: Path | None = None
+
+    @classmethod
+    def of(cls, job: Job, engine: str = ENGINE) -> Asked:
+        """Return what the workers of a job need to know."""
+        return cls(job.bundle.name, job.answer, engine, job.kept)
+
+
+def answers_of(folder: Path, asked: Asked, slices: Iterable[Slice]) -> Iterator[bytes]:
     """Answer for one bucket, on a worker.
 
     Args:
         folder: where the worker has the bundle.
-        bundle: its name.
-        answer: what is asked.
-        engine: program version that asks.
+        asked: what is asked.
         slices: all of the bucket.
     Raises:
         InputError: another program version runs here.
-        GroundruleError: the bundle cannot be used.
+        GroundruleError: the bundle cannot be used, or the answers cannot be kept.
     """
-    check_engine(engine)
-    bucket = Bucket.of(slices)
-    if bucket.observations or bucket.decisions or bucket.unreadable:
-        yield from answer(unpack(folder / bundle), bucket)
+    check_engine(asked.engine)
+    pieces = list(slices)
+    bucket = Bucket.of(pieces)
+    if not (bucket.observations or bucket.decisions or bucket.unreadable):
+        return
+    answers = asked.answer(unpack(folder / asked.bundle), bucket)
+    if asked.kept is None:
+        yield from answers
+        return
+    whole = list(answers)
+    keep(asked.kept, pieces[0].bucket, whole)
+    yield from whole
+
+
+def answers_to(cluster: Cluster, job: Job, progress: Progress, checkpoint: Path | None) -> list[bytes]:
+    """Return the answers of all buckets, in any order: those that a checkpoint holds, and of the rest those of the cluster.
+
+    Args:
+        checkpoint: a folder that every worker sees, where answers are kept; None keeps none.
+        progress: told of rows done.
+    Raises:
+        StoreError: the cluster failed; what was kept until then stays, and the same job goes on there.
+    """
+    if checkpoint is None:
+        return cluster.run(job, progress)
+    folder = folder_of(checkpoint, job_digest(job.answer.asked(), job.bundle, job.reads, job.buckets))
+    held = kept(folder, job.buckets)
+    left = job.rows * (job.buckets - len(held)) // job.buckets
+    progress(job.step, job.rows - left)
+    fresh: list[bytes] = []
+    if len(held) < job.buckets:
+        fresh = cluster.run(replace(job, rows=left, kept=folder, done=frozenset(held)), progress)
+        # Buckets without rows answer nothing; that is known now as well.
+        for bucket in sorted(set(range(job.buckets)) - set(kept(folder, job.buckets))):
+            keep(folder, bucket, [])
+    return [*(answer for answers in held.values() for answer in answers), *fresh]
 
 
 def check_engine(engine: str) -> None:
@@ -117,6 +186,10 @@ class ReplayBuckets:
     bounds: Bounds
     recorded: frozenset[int]
 
+    def asked(self) -> dict[str, Any]:
+        """See `Answering.asked`."""
+        return {"replay": list(self.runs), "bounds": _texts(self.bounds), "recorded": sorted(self.recorded)}
+
     def __call__(self, home: Home, bucket: Bucket) -> Iterator[bytes]:
         """Yield a finding for each run."""
         if home not in _BASES:
@@ -133,6 +206,10 @@ class AskBuckets:
     runs: tuple[int, ...]
     question: Question
 
+    def asked(self) -> dict[str, Any]:
+        """See `Answering.asked`."""
+        return {"what-if": list(self.runs), **_texts(self.question), "bounds": _texts(self.question.bounds)}
+
     def __call__(self, home: Home, bucket: Bucket) -> Iterator[bytes]:
         """Yield who changes in one bucket."""
         for run, message in sorted(bucket.unreadable.items()):
@@ -144,6 +221,11 @@ class AskBuckets:
         found = what_if_of_bucket(bucket, self.runs, _ASKED[key], self.question)
         # What is counted of those who change is counted again where all of them meet.
         yield msgspec.msgpack.encode(replace(found, by={}))
+
+
+def _texts(asked: Bounds | Question) -> dict[str, str | None]:
+    values = {each.name: getattr(asked, each.name) for each in fields(asked)}
+    return {name: None if value is None else str(value) for name, value in values.items()}
 
 
 _BASES: dict[Home, Bases] = {}
@@ -162,6 +244,7 @@ def distributed_what_if(
     as_of_ns: int | None = None,
     buckets: int | None = None,
     progress: Progress = no_progress,
+    checkpoint: Path | None = None,
 ) -> WhatIf:
     """Decide the history of a home under what is in force and under another rulebook, and say who changes.
 
@@ -175,6 +258,7 @@ def distributed_what_if(
         as_of_ns: apply both rulebooks as of this instant instead of each observation's own [ns, UTC].
         buckets: into how many terminals are divided; None goes by rows.
         progress: told of observations done.
+        checkpoint: where answers of buckets are kept; see `answers_to`.
     Raises:
         IntegrityError: history cannot be read any more.
         StoreError: the cluster failed.
@@ -182,14 +266,17 @@ def distributed_what_if(
     known, present, areas = runs(home), rulebook_of(home), current_areas_digest(home)
     rows = sum(_observations(home, run) for run in known)
     named = overlay.digest if overlay.measures else None
-    question = Question(present.digest, rulebook.digest, areas, named, recorded_at_ns, bounds, as_of_ns)
+    with Registers.open(home) as registers:
+        # The same registers are the same question, whenever it is asked.
+        known_ns = min(recorded_at_ns, max((each.recorded_at_ns for each in registers.revisions()), default=recorded_at_ns))
+    question = Question(present.digest, rulebook.digest, areas, named, known_ns, bounds, as_of_ns)
     overlays = [overlay] if overlay.measures else []
     with tempfile.TemporaryDirectory(prefix="groundrule-bundle-") as folder:
         bundle = pack(home, Path(folder), rulebooks=[present, rulebook], areas=[areas], overlays=overlays)
         reads = reads_of(files_of(home, known, decisions=False), cluster.at_once())
         job = Job("what-if", reads, buckets or buckets_for(rows), bundle, AskBuckets(tuple(known), question), rows)
         try:
-            answers = cluster.run(job, progress)
+            answers = answers_to(cluster, job, progress, checkpoint)
         except BaseException:
             cluster.stop()
             raise
@@ -215,10 +302,11 @@ class DistributedReplay:
     Args:
         cluster: that answers.
         buckets: into how many terminals are divided; None goes by rows.
+        checkpoint: where answers of buckets are kept; see `answers_to`.
     """
 
-    def __init__(self, cluster: Cluster, buckets: int | None = None) -> None:
-        self._cluster, self._buckets = cluster, buckets
+    def __init__(self, cluster: Cluster, buckets: int | None = None, checkpoint: Path | None = None) -> None:
+        self._cluster, self._buckets, self._checkpoint = cluster, buckets, checkpoint
         self._folder: Path | None = None
         self._trouble: GroundruleError | None = None
         self._findings: Mapping[int, list[Finding]] = {}
@@ -243,7 +331,7 @@ class DistributedReplay:
         answer = ReplayBuckets(tuple(known), bounds, frozenset(recorded))
         job = Job("replay", reads, self._buckets or buckets_for(rows), bundle, answer, rows)
         with ThreadPoolExecutor(1, thread_name_prefix="cluster") as others:
-            under_way: Future[list[bytes]] = others.submit(self._cluster.run, job, progress)
+            under_way: Future[list[bytes]] = others.submit(answers_to, self._cluster, job, progress, self._checkpoint)
             try:
                 for run in known:
                     self._stored[run] = self._read(run)

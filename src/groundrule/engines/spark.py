@@ -19,8 +19,8 @@ from uuid import uuid4
 
 import pyarrow as pa
 
-from groundrule.engines.distributed import Answering, Job, answers_of, check_engine
-from groundrule.engines.slices import HistoryFile, Slice, cut
+from groundrule.engines.distributed import Asked, Job, answers_of, check_engine
+from groundrule.engines.slices import Slice
 from groundrule.engines.spark_session import SparkFailed, first_line, spark_session
 from groundrule.errors import InputError
 from groundrule.pipeline.decisions import ENGINE
@@ -71,9 +71,9 @@ class SparkCluster:
         context, group = self._session.sparkContext, uuid4().hex
         context.addFile(str(job.bundle))
         tasks = len(job.reads)
-        slices = self._session.range(0, tasks, 1, max(tasks, 1)).mapInArrow(_cutting(job.reads, job.buckets, ENGINE), _SLICES)
+        slices = self._session.range(0, tasks, 1, max(tasks, 1)).mapInArrow(_cutting(job), _SLICES)
         whole = slices.repartitionById(job.buckets, slices["bucket"])
-        answers = whole.mapInArrow(_answering(job.bundle.name, job.answer, ENGINE), _ANSWERS)
+        answers = whole.mapInArrow(_answering(Asked.of(job)), _ANSWERS)
 
         def collect() -> list[bytes]:
             context.setJobGroup(group, f"groundrule {job.step}")
@@ -102,23 +102,25 @@ class SparkCluster:
             self._session.sparkContext.cancelAllJobs()
 
 
-def _cutting(reads: Sequence[Sequence[HistoryFile]], buckets: int, engine: str) -> Callable[[Batches], Batches]:
+def _cutting(job: Job) -> Callable[[Batches], Batches]:
+    engine = ENGINE
+
     def cut_files(batches: Batches) -> Batches:
         check_engine(engine)
         for batch in batches:
             for task in batch.column(0).to_pylist():
-                for file in reads[task]:
-                    yield _batch(list(cut(file, buckets)))
+                for file in job.reads[task]:
+                    yield _batch(list(job.pieces(file)))
 
     return cut_files
 
 
-def _answering(bundle: str, answer: Answering, engine: str) -> Callable[[Batches], Batches]:
+def _answering(asked: Asked) -> Callable[[Batches], Batches]:
     def answer_bucket(batches: Batches) -> Batches:
         from pyspark import SparkFiles  # noqa: PLC0415 - an optional package
 
         folder = Path(SparkFiles.getRootDirectory())
-        for found in answers_of(folder, bundle, answer, engine, _slices(batches)):
+        for found in answers_of(folder, asked, _slices(batches)):
             yield pa.record_batch([pa.array([found], pa.binary())], names=["answer"])
 
     return answer_bucket

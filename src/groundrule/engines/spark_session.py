@@ -35,6 +35,11 @@ BATCH_BYTES: Final = 32 << 20
 """Slices that go to a Python process at a time [bytes]."""
 _MASTER = re.compile(r"local(\[(\d+|\*)(,\d+)?\])?|spark://[^/\s]+:\d+|yarn|k8s://\S+")
 _JAVA: Final = ("at ", "Traceback", "File ", "py4j.", ": org.apache", "An error occurred while calling")
+BRIEF: Final = "-XX:TieredStopAtLevel=1"
+"""Java compiles at once and no better: it only carries bytes here, and compiling costs more than it gives back.
+
+A session and its first job took 11 s of CPU time instead of 21; whoever thinks otherwise sets extraJavaOptions, which come later.
+"""
 _LOG4J = """\
 rootLogger.level = warn
 rootLogger.appenderRef.file.ref = file
@@ -178,7 +183,8 @@ def _opened(context_type: Any, master: str, folder: Path, sink: Any) -> Any:
     settings = {
         "spark.app.name": "groundrule",
         "spark.master": master,
-        "spark.driver.defaultJavaOptions": f"-Dlog4j2.configurationFile={_log4j(folder).as_uri()}",
+        "spark.driver.defaultJavaOptions": f"{BRIEF} -XX:+UseSerialGC -Dlog4j2.configurationFile={_log4j(folder).as_uri()}",
+        "spark.executor.defaultJavaOptions": BRIEF,
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         # Rulebook, areas and registers are built once in a process, and serve all its buckets.

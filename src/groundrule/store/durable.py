@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+from uuid import uuid4
 
 from groundrule.errors import StoreError
 
@@ -23,7 +24,8 @@ def durable_file(path: Path) -> Iterator[BinaryIO]:
     Raises:
         StoreError: the disk refused; nothing is left at `path` that was not there before.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # Machines that share a disk may number their processes alike.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{uuid4().hex[:8]}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as stream:
