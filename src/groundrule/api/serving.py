@@ -52,6 +52,7 @@ def open_desk(home: Home, settings: Settings, *, clock: Callable[[], int] = time
 def open_service(
     homes: Mapping[str, Home], settings: Settings, stack: ExitStack, *, clock: Callable[[], int] = time.time_ns,
     ways: Ways = Ways(),  # noqa: B008 - frozen
+    apart: bool = False,
 ) -> Service:
     """Open homes for serving; each is then written by this process alone.
 
@@ -61,16 +62,13 @@ def open_service(
         stack: closes everything when it ends.
         clock: the time [ns, UTC].
         ways: how deliveries leave.
+        apart: detectors work in a process of their own.
     Raises:
         ConflictError: another process writes to one of the homes. InputError: the settings cannot be used.
     """
     check_settings(settings)
-    live = {
-        tenant: stack.enter_context(
-            Live.open(home, clock=clock, settings=LiveSettings(commit_every_s=settings.commit_every_s, commit_rows=settings.commit_rows))
-        )
-        for tenant, home in homes.items()
-    }
+    how = LiveSettings(commit_every_s=settings.commit_every_s, commit_rows=settings.commit_rows, detection_apart=apart)
+    live = {tenant: stack.enter_context(Live.open(home, clock=clock, settings=how)) for tenant, home in homes.items()}
     desk = open_desk(next(iter(homes.values())), settings, clock=clock)
     stack.callback(desk.store.close)
     jobs = Jobs(clock)
@@ -182,7 +180,7 @@ def serve(homes: Mapping[str, Path], settings: Settings, *, said: Callable[[str]
     """
     configure_logging(as_json=settings.log_json)
     with ExitStack() as stack:
-        service = open_service({tenant: Home.open(path) for tenant, path in homes.items()}, settings, stack)
+        service = open_service({tenant: Home.open(path) for tenant, path in homes.items()}, settings, stack, apart=True)
         app = make_app(service)
         if watched is not None:
             stack.callback(WatchBeside(next(iter(service.homes.values())), watched, service.metrics.count).close)

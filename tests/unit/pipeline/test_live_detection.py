@@ -14,6 +14,7 @@ import pytest
 
 from groundrule.detect.signals import KINDS, Signal, table_of
 from groundrule.instant import NS_PER_S
+from groundrule.pipeline import looking
 from groundrule.pipeline.case_desk import CaseDesk
 from groundrule.pipeline.detecting import Detection
 from groundrule.pipeline.home_ledger import LedgerSetup
@@ -174,7 +175,7 @@ def test_what_waits_while_memory_is_made_and_is_in_history_before_the_next_chang
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go, stopped = threading.Event(), threading.Event()
-    whole = module.all_observations
+    whole = looking.all_observations
 
     def held(*args: Any, **named: Any) -> Any:
         stopped.set()
@@ -194,7 +195,7 @@ def test_what_waits_while_memory_is_made_and_is_in_history_before_the_next_chang
         submit(live, seen(*JOURNEY[:5]))
         detected(live)
         live.commit().result(60)
-        monkeypatch.setattr(module, "all_observations", held)
+        monkeypatch.setattr(looking, "all_observations", held)
         live.act(change("aaa")).result(60)
         submit(live, seen(JOURNEY[5]))
         assert stopped.wait(60)
@@ -226,9 +227,10 @@ def test_what_was_told_before_its_area_was_found_disturbed_is_withdrawn_after_a_
     raised = Signal("drone_flight", "guest", START_NS, START_NS, 0.9)
     with desk(home) as live:
         found = detected(live)
-        found._told([raised])
-        found._write()
-        found._catch_up([raised], [raised])
+        found._looker._told([raised])
+        found._hear(found._looker._looked())
+        found._looker._catch_up([raised], [raised])
+        found._hear(found._looker._looked())
         assert found.counters["withdrawn"] == 1
     assert SIGNALS.withdrawn(home) == {(raised.id, START_NS)}
 
@@ -241,8 +243,8 @@ def test_what_is_withdrawn_counts_no_longer_and_is_read_no_longer(home: Home) ->
     with desk(home) as live:
         found = detected(live)
         assert submit(live, seen((15, 4.0, 14.0))) == ["deny"]
-        found._undid([raised])
-        found._write()
+        found._looker._undid([raised])
+        found._hear(found._looker._looked())
         assert submit(live, seen((30, 4.0, 14.0))) == ["serve"]
     assert set(SIGNALS.read(home)["kind"].to_pylist()) == {"convoy", "account_risk"}
     assert set(SIGNALS.newest(home, 10)["kind"].to_pylist()) == {"convoy", "account_risk"}
@@ -295,14 +297,14 @@ def test_observations_wait_while_memory_is_made(home: Home, monkeypatch: pytest.
     with desk(home) as live:
         submit(live, seen(*JOURNEY[:25]))
     go, stopped = threading.Event(), threading.Event()
-    whole = module.all_observations
+    whole = looking.all_observations
 
     def held(*args: Any, **named: Any) -> Any:
         stopped.set()
         assert go.wait(60)
         yield from whole(*args, **named)
 
-    monkeypatch.setattr(module, "all_observations", held)
+    monkeypatch.setattr(looking, "all_observations", held)
     with desk(home) as live:
         assert stopped.wait(60)
         submit(live, seen(*JOURNEY[25:]))

@@ -181,6 +181,7 @@ class LiveSettings:
         check_every_s: how often health is looked at [s].
         interference: look for areas where satellite navigation is disturbed, and suspend positions there.
         detection: look for terminals that are not what they claim to be; signals count for what comes after.
+        detection_apart: in a process of its own, so that no answer waits while detectors look.
     """
 
     commit_every_s: float = 60.0
@@ -196,6 +197,7 @@ class LiveSettings:
     check_every_s: float = 15.0
     interference: bool = True
     detection: bool = True
+    detection_apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -264,7 +264,8 @@ class Live:
         self._damaged = crash.damaged
         self.measuring = Measuring(home, self.events, self.settings, self._clock, self._claims)
         stack.callback(self.measuring.close)
-        self.detection = LiveDetection(home, self._clock, self._bench, self._announcer) if self.settings.detection else None
+        apart = self.settings.detection_apart
+        self.detection = LiveDetection(home, self._clock, self._bench, self._announcer, apart=apart) if self.settings.detection else None
         self._taker = Taker(
             self._bench, self._writer, self._health, self._announcer, self.events, self.settings, self._clock, self.measuring.memory,
             Disturbances(home, self._clock, lambda: self._bench.judge) if self.settings.interference else None, self.detection,
