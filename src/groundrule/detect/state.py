@@ -50,10 +50,20 @@ FIX_DTYPE = np.dtype(
         # Latest observation, and latest position of all, carried forward where an observation has none.
         ("t_seen", "i8"), ("t_pos", "i8"), ("lat_pos", "f8"), ("lon_pos", "f8"), ("cell", "u8"),
         ("err_new", "f4"), ("err_old", "f4"), ("sigma_pos", "f4"),
-        ("hard_new", "u1"), ("hard_old", "u1"), ("source_pos", "u1"),
-        ("latched", "u1"), ("timing", "u1"), ("stayed", "u1"), ("spare", "u2"),
+        # Bits HARD_NEW and HARD_OLD say whether these fixes are cells; a bit for each limit in force, and for each whose time runs.
+        ("hard", "u1"), ("source_pos", "u1"), ("latched", "u1"), ("timing", "u1"),
     ]
 )  # fmt: skip
+HARD_NEW, HARD_OLD = np.uint8(1), np.uint8(2)
+
+STAY_DTYPE = np.dtype([("since", "i8"), ("last_day", "i4"), ("run_days", "u2"), ("year_days", "u2")])
+"""What one counter knows of one terminal: when the present stay began [ns; MIN_NS none], the last UTC day counted [days since 1970], days
+in a row up to that day (at most MOST_DAYS; 0: none was ever counted), and days counted in the calendar year of that day."""
+
+MOST_DAYS = 65_535
+
+_AHEAD = 64
+"""Rows whose memory is fetched together: many misses of the cache at a time instead of one after the other."""
 
 EXCESSES = 3
 """Estimates in a row, from fixes that follow each other, that must lie above a limit before it switches on: one displaced
@@ -71,19 +81,13 @@ class TerminalState:
         fixes: structured array of FIX_DTYPE, shape (n,).
         since_ns: start of the present excess per latch [ns], shape (n, latches).
         excesses: estimates in the present excess, up to EXCESSES, shape (n, latches).
-        stay_since_ns: start of the present stay per counter [ns; MIN_NS none], shape (n, counters).
-        stay_last_day: last UTC day counted [days since 1970], shape (n, counters).
-        stay_run_days: days in a row up to that day, shape (n, counters).
-        stay_year_days: days counted in the calendar year of that day, shape (n, counters).
+        stays: structured array of STAY_DTYPE, shape (n, counters).
     """
 
     fixes: NDArray[np.void]
     since_ns: NDArray[np.int64]
     excesses: NDArray[np.uint8]
-    stay_since_ns: NDArray[np.int64]
-    stay_last_day: NDArray[np.int32]
-    stay_run_days: NDArray[np.int32]
-    stay_year_days: NDArray[np.int32]
+    stays: NDArray[np.void]
 
     @classmethod
     def empty(cls, terminals: int, latches: int, counters: int) -> TerminalState:
@@ -93,14 +97,10 @@ class TerminalState:
         fixes = np.zeros(terminals, FIX_DTYPE)
         for name in ("t_new", "t_old", "t_pos", "t_seen"):
             fixes[name] = MIN_NS
+        stays = np.zeros((terminals, counters), STAY_DTYPE)
+        stays["since"] = MIN_NS
         return cls(
-            fixes,
-            np.full((terminals, latches), MIN_NS, np.int64),
-            np.zeros((terminals, latches), np.uint8),
-            np.full((terminals, counters), MIN_NS, np.int64),
-            np.full((terminals, counters), np.iinfo(np.int32).min // 2, np.int32),
-            np.zeros((terminals, counters), np.int32),
-            np.zeros((terminals, counters), np.int32),
+            fixes, np.full((terminals, latches), MIN_NS, np.int64), np.zeros((terminals, latches), np.uint8), stays
         )
 
     def __len__(self) -> int:
@@ -119,7 +119,7 @@ class TerminalState:
         """Make room for terminals that were not known before; present rows keep their content."""
         if terminals <= len(self):
             return
-        fresh = TerminalState.empty(room_for(terminals, len(self)), self.since_ns.shape[1], self.stay_since_ns.shape[1])
+        fresh = TerminalState.empty(room_for(terminals, len(self)), self.since_ns.shape[1], self.stays.shape[1])
         for name, old in self.columns().items():
             new = getattr(fresh, name)
             new[: len(old)] = old
@@ -263,7 +263,11 @@ def _advance(  # type: ignore[no-untyped-def]  # compiled; typed by numba
     gap_ns = np.int64(max_gap_s * 1e9)
     by_radio = len(verified) > 0
     forgetting = len(forgotten) > 0
+    touched = 0
     for i in range(len(rows)):
+        if i % _AHEAD == 0:
+            for k in range(i, min(i + _AHEAD, len(rows))):
+                touched += fixes[rows[k]].t_new + fixes[rows[k]].timing
         fix = fixes[rows[i]]
         t = t_ns[i]
         stepped = False
@@ -291,23 +295,22 @@ def _advance(  # type: ignore[no-untyped-def]  # compiled; typed by numba
                 fix.lat_new = lat[i]
                 fix.lon_new = lon[i]
                 fix.err_new = err
-                fix.hard_new = hard
+                fix.hard = HARD_NEW if hard else np.uint8(0)
             elif t - fix.t_new >= base_ns:
                 stepped = True
                 fix.t_old = fix.t_new
                 fix.lat_old = fix.lat_new
                 fix.lon_old = fix.lon_new
                 fix.err_old = fix.err_new
-                fix.hard_old = fix.hard_new
+                fix.hard = (HARD_OLD if fix.hard & HARD_NEW else np.uint8(0)) | (HARD_NEW if hard else np.uint8(0))
                 fix.t_new = t
                 fix.lat_new = lat[i]
                 fix.lon_new = lon[i]
                 fix.err_new = err
-                fix.hard_new = hard
             if fix.t_old != MIN_NS and t - fix.t_old <= gap_ns:
                 seconds = (t - fix.t_old) * 1e-9
                 distance = distance_m(fix.lat_old, fix.lon_old, lat[i], lon[i])
-                if hard or fix.hard_old:
+                if hard or fix.hard & HARD_OLD:
                     doubt = np.float64(err) + np.float64(fix.err_old)
                 else:
                     doubt = np.sqrt(np.float64(err) * err + np.float64(fix.err_old) * fix.err_old)
@@ -410,6 +413,7 @@ def _advance(  # type: ignore[no-untyped-def]  # compiled; typed by numba
                 if high > limits[k, 0]:
                     truth = np.uint8(2)
             out_latch[i, k] = truth
+    return touched
 
 
 def count_stays(
@@ -430,10 +434,7 @@ def count_stays(
     shape = truth.shape
     elapsed, run, year = np.zeros(shape), np.zeros(shape), np.zeros(shape)
     if shape[1]:
-        _count_stays(
-            state.fixes, state.stay_since_ns, state.stay_last_day, state.stay_run_days, state.stay_year_days,
-            rows, observed_at_ns, truth, elapsed, run, year,
-        )  # fmt: skip
+        _count_stays(state.stays, rows, observed_at_ns, truth, elapsed, run, year)
     return elapsed, run, year
 
 
@@ -450,35 +451,39 @@ def year_of_day(day: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _count_stays(  # type: ignore[no-untyped-def]  # compiled; typed by numba
-    fixes, since_ns, last_day, run_days, year_days, rows, t_ns, truth, out_elapsed, out_run, out_year,
-):  # fmt: skip
+def _count_stays(stays, rows, t_ns, truth, out_elapsed, out_run, out_year):  # type: ignore[no-untyped-def]  # compiled; typed by numba
+    counters = truth.shape[1]
+    day = np.int64(-1)
+    year = np.int64(0)
+    touched = 0
     for i in range(len(rows)):
+        if i % _AHEAD == 0:
+            for k in range(i, min(i + _AHEAD, len(rows))):
+                touched += stays[rows[k], 0].run_days + stays[rows[k], counters - 1].run_days
         r = rows[i]
-        fix = fixes[r]
-        for c in range(truth.shape[1]):
-            bit = np.uint8(1 << c)
-            if truth[i, c] != 1 and not fix.stayed & bit:
+        for c in range(counters):
+            stay = stays[r, c]
+            if truth[i, c] != 1 and stay.run_days == 0:
                 continue
-            day = np.int32(t_ns[i] // NS_PER_DAY)
-            year = year_of_day(day)
+            if t_ns[i] // NS_PER_DAY != day:
+                day = t_ns[i] // NS_PER_DAY
+                year = year_of_day(day)
             if truth[i, c] == 1:
-                if since_ns[r, c] == MIN_NS:
-                    since_ns[r, c] = t_ns[i]
-                if not fix.stayed & bit:
-                    fix.stayed |= bit
-                    run_days[r, c] = 1
-                    year_days[r, c] = 1
-                elif day != last_day[r, c]:
-                    run_days[r, c] = run_days[r, c] + 1 if day == last_day[r, c] + 1 else 1
-                    same_year = year_of_day(last_day[r, c]) == year
-                    year_days[r, c] = year_days[r, c] + 1 if same_year else 1
-                last_day[r, c] = day
+                if stay.since == MIN_NS:
+                    stay.since = t_ns[i]
+                if stay.run_days == 0:
+                    stay.run_days = 1
+                    stay.year_days = 1
+                elif day != stay.last_day:
+                    stay.run_days = min(MOST_DAYS, stay.run_days + 1) if day == stay.last_day + 1 else 1
+                    stay.year_days = stay.year_days + 1 if year_of_day(stay.last_day) == year else 1
+                stay.last_day = day
             elif truth[i, c] == 0:
-                since_ns[r, c] = MIN_NS
-            if since_ns[r, c] != MIN_NS:
-                out_elapsed[i, c] = (t_ns[i] - since_ns[r, c]) / NS_PER_DAY
-            if last_day[r, c] >= day - 1:
-                out_run[i, c] = run_days[r, c]
-            if year_of_day(last_day[r, c]) == year:
-                out_year[i, c] = year_days[r, c]
+                stay.since = MIN_NS
+            if stay.since != MIN_NS:
+                out_elapsed[i, c] = (t_ns[i] - stay.since) / NS_PER_DAY
+            if stay.last_day >= day - 1:
+                out_run[i, c] = stay.run_days
+            if stay.last_day == day or year_of_day(stay.last_day) == year:
+                out_year[i, c] = stay.year_days
+    return touched

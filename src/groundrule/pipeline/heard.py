@@ -140,9 +140,9 @@ class Heard:
 
     def categories(self) -> dict[str, Coded]:
         """The words that rules may test."""
-        masks, place = np.unique(self.signals, return_inverse=True)
+        masks, place = _distinct(self.signals)
         return {
-            "signals": Coded(place.astype(np.int32), tuple(kinds_of(int(mask)) for mask in masks)),
+            "signals": Coded(place, tuple(kinds_of(int(mask)) for mask in masks)),
             "verdict": Coded(self.verdict.astype(np.int32), VERDICTS),
             "assurance": Coded(self.assurance.astype(np.int32), ASSURANCES),
             "gnss": Coded(self.gnss.astype(np.int32), GNSS_STATES),
@@ -217,9 +217,20 @@ def silence(n: int, wanted: Container[str]) -> dict[str, Coded]:
 
 def causes(heard: Heard | None, n: int) -> Interval:
     """Return how many independent causes the signals of each of n rows have."""
-    masks, place = np.unique(np.zeros(n, np.uint32) if heard is None else heard.signals, return_inverse=True)
-    count = np.array([independent_causes(kinds_of(int(mask))) for mask in masks], np.float64)[place]
+    count = np.zeros(n)
+    if heard is not None:
+        masks, place = _distinct(heard.signals)
+        count = np.array([independent_causes(kinds_of(int(mask))) for mask in masks], np.float64)[place]
     return Interval(count, count)
+
+
+def _distinct(masks: NDArray[np.uint32]) -> tuple[NDArray[np.uint32], NDArray[np.int32]]:
+    """Return the distinct masks, none first, and the place of each row's among them; most rows have no signal, and only others cost."""
+    some = np.flatnonzero(masks)
+    found, place = np.unique(masks[some], return_inverse=True)
+    places = np.zeros(len(masks), np.int32)
+    places[some] = place + 1
+    return np.concatenate([np.zeros(1, np.uint32), found]), places
 
 
 def masks_of(column: Any) -> NDArray[np.uint32]:

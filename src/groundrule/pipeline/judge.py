@@ -381,6 +381,8 @@ class Judge:
         )
 
 
+_AHEAD = 64
+"""Rows whose service addresses are fetched together."""
 _SOURCE_VALUES: tuple[str | None, ...] = (*POSITION_SOURCES, None)
 
 
@@ -435,13 +437,20 @@ def _source_codes(column: pa.ChunkedArray) -> NDArray[np.uint8]:
 def _service_distance(rows, lat, lon, sigma, home_lat, home_lon):  # type: ignore[no-untyped-def]  # compiled; typed by numba
     low = np.empty(len(rows))
     high = np.empty(len(rows))
+    home = np.empty((_AHEAD, 2))
     for i in range(len(rows)):
-        r = rows[i]
-        if r >= len(home_lat) or np.isnan(home_lat[r]) or np.isnan(lat[i]):
+        if i % _AHEAD == 0:
+            # Many misses of the cache at a time instead of one after the other.
+            for k in range(i, min(i + _AHEAD, len(rows))):
+                known = rows[k] < len(home_lat)
+                home[k - i, 0] = home_lat[rows[k]] if known else np.nan
+                home[k - i, 1] = home_lon[rows[k]] if known else np.nan
+        there_lat, there_lon = home[i % _AHEAD]
+        if np.isnan(there_lat) or np.isnan(lat[i]):
             low[i] = np.nan
             high[i] = np.nan
             continue
-        d = distance_m(home_lat[r], home_lon[r], lat[i], lon[i])
+        d = distance_m(there_lat, there_lon, lat[i], lon[i])
         doubt = 2.0 * sigma[i]
         low[i] = max(0.0, d - doubt)
         high[i] = d + doubt

@@ -163,7 +163,7 @@ def _decide_again(
     held, ids = held[order], ids.take(pa.array(order))
     for chosen, whole in decided_together(history, ids, runs):
         state = judge.state
-        state.put(held[chosen], TerminalState.empty(len(chosen), state.since_ns.shape[1], state.stay_since_ns.shape[1]))
+        state.put(held[chosen], TerminalState.empty(len(chosen), state.since_ns.shape[1], state.stays.shape[1]))
         for first in range(0, len(whole), CORRECTION_ROWS):
             judged = judge.judge(whole.slice(first, CORRECTION_ROWS), as_of_ns=as_of_ns)
             again = judged.table.column("observed_at").to_numpy() >= since[judged.rows]

@@ -20,6 +20,8 @@ FRONT_TAG: Final = "front"
 CONTROL_KIND: Final = "control"
 _NEVER: Final = np.float32(np.nan)
 _M_PER_DEG: Final = 111_195.0
+_AHEAD: Final = 64
+"""Rows whose memory is fetched together: many misses of the cache at a time instead of one after the other."""
 _TABLE: Final = np.dtype([("lat", "f4"), ("lon", "f4"), ("sigma", "f4"), ("areas", "i4")])
 
 
@@ -78,7 +80,7 @@ class Surroundings:
         areas = np.empty(len(row), np.int32)
         # Rows that moved are numbered; rows that did not point to the one before, of the same terminal.
         asked = np.empty(len(row), np.int32)
-        count = _moved(self._memory, row, lat_deg, lon_deg, sigma_m, areas, asked)
+        count, _ = _moved(self._memory, row, lat_deg, lon_deg, sigma_m, areas, asked)
         chosen = asked[:count]
         if count:
             found = self._areas(lat_deg[chosen], lon_deg[chosen], sigma_m[chosen], cell[chosen])
@@ -134,14 +136,21 @@ class Surroundings:
 def _moved(memory, row, lat, lon, sigma, areas, asked):  # type: ignore[no-untyped-def]  # compiled; typed by numba
     """Fill `areas` with what is remembered, -1 without a position, -2 - k for the k-th row that is to be asked; return how many are."""
     count = 0
+    touched = 0
     for i in range(len(row)):
+        if i % _AHEAD == 0:
+            for k in range(i, min(i + _AHEAD, len(row))):
+                touched += memory[row[k]].areas
         if np.isnan(lat[i]) or np.isnan(lon[i]):
             areas[i] = -1
             continue
         known = memory[row[i]]
         if not np.isnan(known.lat) and abs(sigma[i] - known.sigma) <= 0.5 * known.sigma + 5.0:
             north = (lat[i] - known.lat) * _M_PER_DEG
-            east = (lon[i] - known.lon) * _M_PER_DEG * np.cos(np.radians(lat[i]))
+            east = (lon[i] - known.lon) * _M_PER_DEG
+            if north * north + east * east > MOVED_M * MOVED_M:
+                # At the equator it would be too far; where it is, it may not be.
+                east *= np.cos(np.radians(lat[i]))
             if north * north + east * east <= MOVED_M * MOVED_M:
                 areas[i] = known.areas
                 continue
@@ -152,7 +161,7 @@ def _moved(memory, row, lat, lon, sigma, areas, asked):  # type: ignore[no-untyp
         areas[i] = known.areas
         asked[count] = i
         count += 1
-    return count
+    return count, touched
 
 
 @njit(cache=True, nogil=True)

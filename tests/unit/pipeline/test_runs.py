@@ -310,11 +310,11 @@ def test_rebuilt_memory_equals_the_cached_one(home: Home) -> None:
     run(home, table([observation("car", 40, 5, 5), observation("guest", 0, 5, 5)]))
     with np.load(home.cache / "state.npz") as cached:
         fixes = {row["t_seen"] for row in cached["fixes"]}
-        stays = sorted(cached["stay_since_ns"].ravel().tolist())
+        stays = sorted(cached["stays"]["since"].ravel().tolist())
     rebuilt = replayed_state(home, basis_of(home, recorded_at_ns=RECORDED))
     n = len(rebuilt.basis.registers)
     assert {row["t_seen"] for row in rebuilt.state.fixes[:n]} == fixes
-    assert sorted(rebuilt.state.stay_since_ns[:n].ravel().tolist()) == stays
+    assert sorted(rebuilt.state.stays["since"][:n].ravel().tolist()) == stays
 
 
 def test_a_run_without_usable_rows_is_refused_and_commits_nothing(home: Home) -> None:

@@ -74,7 +74,7 @@ def test_a_cache_that_does_not_fit_is_not_used(decided: Home, damage: str) -> No
     if damage == "other manifest":
         arrays["manifest"] = np.frombuffer(b"sha256:0", np.uint8)
     elif damage == "short column":
-        arrays["stay_last_day"] = arrays["stay_last_day"][:-1]
+        arrays["stays"] = arrays["stays"][:-1]
     elif damage == "other type":
         arrays["since_ns"] = arrays["since_ns"].astype(float)
     elif damage == "bad ids":
