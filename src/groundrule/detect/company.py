@@ -90,7 +90,8 @@ class Company:
             timely = (minute + 1) * _MINUTE + self.settings.lateness_s > before
             self.late += int(len(samples) - timely.sum())
             for one in np.unique(minute[timely]).tolist():
-                self._open.setdefault(one, []).append(samples[timely & (minute == one)])
+                mine = timely & (minute == one)
+                self._open.setdefault(one, []).append(samples if mine.all() else samples[mine])
         self._newest = max(self._newest, int(rows.t_ns.max() // NS_PER_S))
         signals: list[Signal] = []
         for one in sorted(self._open):
@@ -109,13 +110,15 @@ class Company:
         return signals
 
     def _close(self, minute: int, samples: NDArray[np.void], facts: Facts, places: Places, name: Name) -> list[Signal]:
-        samples = samples[np.argsort(samples["row"], kind="stable")]
-        samples = samples[np.concatenate([[True], np.diff(samples["row"]) != 0])]  # the first one of each terminal
-        foreign = (facts.activation_country[samples["row"]] != NOWHERE) & (
-            facts.activation_country[samples["row"]] != places.country[samples["place"]]
-        )
-        shielded = facts.protected[samples["row"]]
-        moving = samples["moving"] > 0
+        rows = samples["row"]
+        order = np.argsort(rows, kind="stable")
+        first = order[np.concatenate([[True], np.diff(rows[order]) != 0])]  # the first one of each terminal
+        activated_in = facts.activation_country[rows[first]]
+        foreign = (activated_in != NOWHERE) & (activated_in != places.country[samples["place"][first]])
+        shielded, moving = facts.protected[rows[first]], samples["moving"][first] > 0
+        # What lies still at home, and what is protected and lies still, is in no company.
+        kept = np.flatnonzero(moving | (foreign & ~shielded))
+        samples, foreign, shielded, moving = samples[first[kept]], foreign[kept], shielded[kept], moving[kept]
         compound, convoy = self.settings.compound, self.settings.convoy
         still = np.flatnonzero(~moving & foreign & ~shielded)
         signals: list[Signal] = []
@@ -148,8 +151,10 @@ class Company:
         if not len(chosen):
             return []
         order = np.argsort(number, kind="stable")
-        cuts = np.flatnonzero(np.diff(number[order])) + 1
-        found = [chosen[part] for part in np.split(order, cuts) if len(part) >= least]
+        begins = np.concatenate([[0], np.flatnonzero(np.diff(number[order])) + 1, [len(order)]])
+        # Nearly all terminals are alone, so that only those groups are made that count.
+        large = np.flatnonzero(np.diff(begins) >= least)
+        found = [chosen[order[begins[k] : begins[k + 1]]] for k in large.tolist()]
         return sorted(found, key=lambda group: (float(samples["lat"][group].min()), float(samples["lon"][group].min())))
 
     def _told(

@@ -187,7 +187,7 @@ def _pass(  # type: ignore[no-untyped-def]  # compiled; typed by numba
         if i % _AHEAD == 0:
             # Reads that wait for nothing bring the records of the next rows into the cache side by side.
             for k in range(i, min(i + _AHEAD, len(row))):
-                touched += tracks[row[k]].flags
+                touched += tracks[row[k]].flags + mobile[row[k]]
         r = row[i]
         m = tracks[r]
         if np.isnan(lat[i]):

@@ -250,6 +250,15 @@ def distance_m(lat1: float, lon1: float, lat2: float, lon2: float) -> float:
 
 
 @njit(cache=True, nogil=True)
+def distances_m(lat1, lon1, lat2, lon2):  # type: ignore[no-untyped-def]  # compiled; typed by numba
+    """Distance of each of n pairs of points, as `distance_m`; arguments and result of shape (n,)."""
+    found = np.empty(len(lat1))
+    for i in range(len(lat1)):
+        found[i] = distance_m(lat1[i], lon1[i], lat2[i], lon2[i])
+    return found
+
+
+@njit(cache=True, nogil=True)
 def _advance(  # type: ignore[no-untyped-def]  # compiled; typed by numba
     fixes, since_ns, excesses, rows, t_ns, lat, lon, sigma, cell, cell_radius, source, reported, limits, max_gap_s,
     verified, verified_sigma, verified_at, forgotten,
@@ -431,9 +440,10 @@ def count_stays(
     Returns:
         elapsed days, consecutive days and days in the UTC calendar year; each of shape (n, counters).
     """
-    shape = truth.shape
-    elapsed, run, year = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-    if shape[1]:
+    observations, counters = truth.shape
+    # Rules ask for one counter of all rows, so that each counter's values lie side by side.
+    elapsed, run, year = (np.zeros((counters, observations)).T for _ in range(3))
+    if counters:
         _count_stays(state.stays, rows, observed_at_ns, truth, elapsed, run, year)
     return elapsed, run, year
 

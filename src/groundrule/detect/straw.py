@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from groundrule.detect.place_memory import EVENT_FRONT
 from groundrule.detect.rows import NOWHERE, Facts, Places, Rows
 from groundrule.detect.signals import Offending, Signal
-from groundrule.detect.state import distance_m
+from groundrule.detect.state import distance_m, distances_m
 from groundrule.detect.ties import Members, Ties
 from groundrule.detect.whereabouts import Name, Whereabouts
 from groundrule.instant import MAX_NS, MIN_NS, NS_PER_DAY
@@ -319,8 +319,4 @@ def _far(
     lat, lon = facts.home_lat_deg[about], facts.home_lon_deg[about]
     country, account = places.country[rows.place[index]], facts.account_country[about]
     abroad = (country != NOWHERE) & (account != NOWHERE) & (country != account)
-    far = np.array([
-        distance_m(a, b, c, d) > far_m
-        for a, b, c, d in zip(lat.tolist(), lon.tolist(), rows.lat_deg[index].tolist(), rows.lon_deg[index].tolist(), strict=True)
-    ], np.bool_)  # fmt: skip
-    return np.where(np.isnan(lat), abroad, far)
+    return np.where(np.isnan(lat), abroad, distances_m(lat, lon, rows.lat_deg[index], rows.lon_deg[index]) > far_m)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from groundrule.pipeline.coding import Interner
@@ -53,11 +54,7 @@ class EvidenceKeys:
         """
         if int(where.max(initial=0)) >= MAX_WHERE or int(who.max(initial=0)) >= MAX_WHO:
             raise OverflowError("more distinct area sets or register profiles than an evidence key holds")
-        latch_code = np.zeros(len(where), np.int64)
-        for k in range(latches.shape[1]):
-            latch_code = latch_code * 3 + latches[:, k]
-        key = (where.astype(np.int64) << 40) | (who.astype(np.int64) << 16) | (source.astype(np.int64) << 13)
-        key |= latch_code
+        key = _keys(where, who, source, latches)
         if heard is not None:
             rows = np.flatnonzero(heard)
             rest = self._rests.code((heard[rows] << 16) | (key[rows] & _REST)).astype(np.int64)
@@ -83,3 +80,15 @@ class EvidenceKeys:
             rest, digit = divmod(rest, 3)
             latches.append(digit)
         return key >> 40, (key >> 16) & 0xFFFFFF, (key >> 13) & 0x7, tuple(reversed(latches)), heard
+
+
+@njit(cache=True, nogil=True)
+def _keys(where, who, source, latches):  # type: ignore[no-untyped-def]  # compiled; typed by numba
+    """Pack the evidence of each row into one integer; see the module."""
+    found = np.empty(len(where), np.int64)
+    for i in range(len(where)):
+        limits = np.int64(0)
+        for k in range(latches.shape[1]):
+            limits = limits * 3 + latches[i, k]
+        found[i] = np.int64(where[i]) << 40 | np.int64(who[i]) << 16 | np.int64(source[i]) << 13 | limits
+    return found

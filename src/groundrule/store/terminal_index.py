@@ -4,8 +4,8 @@ The ids stay where Arrow has them: one buffer of bytes and one of offsets. Besid
 64-bit slots, `fingerprint << 32 | row + 1`, zero for empty. A probe compares 32 bits of the hash first and the bytes of
 the id afterwards, so that an answer is exact.
 
-A lookup costs cache misses and little else. Ids are therefore taken in blocks and every step (hash, slot, offset,
-bytes) is done for the whole block before the next, so that the processor waits for many of them at the same time.
+A lookup costs cache misses and little else. Ids are therefore taken in blocks and every step (hash, slot, the slot with
+the same mark, offset, bytes) is done for the whole block before the next, so that the processor waits for many of them at the same time.
 """
 
 from __future__ import annotations
@@ -29,28 +29,29 @@ _EMPTY_BYTES = np.zeros(8, dtype=np.uint8)
 @njit(cache=True, inline="always")
 def _hash(data, start, stop):  # type: ignore[no-untyped-def]  # compiled; typed by numba
     """64-bit hash of data[start:stop]: eight bytes at a time, multiply and fold, finished as in splitmix64."""
-    h = np.uint64(stop - start) * np.uint64(0x9E3779B97F4A7C15)
-    at = start
-    while at + 8 <= stop:
+    # Unsigned, because a signed index is asked each time whether it counts from the end.
+    at, end = np.uint64(start), np.uint64(stop)
+    h = (end - at) * np.uint64(0x9E3779B97F4A7C15)
+    while at + np.uint64(8) <= end:
         word = (
             np.uint64(data[at])
-            | np.uint64(data[at + 1]) << np.uint64(8)
-            | np.uint64(data[at + 2]) << np.uint64(16)
-            | np.uint64(data[at + 3]) << np.uint64(24)
-            | np.uint64(data[at + 4]) << np.uint64(32)
-            | np.uint64(data[at + 5]) << np.uint64(40)
-            | np.uint64(data[at + 6]) << np.uint64(48)
-            | np.uint64(data[at + 7]) << np.uint64(56)
+            | np.uint64(data[at + np.uint64(1)]) << np.uint64(8)
+            | np.uint64(data[at + np.uint64(2)]) << np.uint64(16)
+            | np.uint64(data[at + np.uint64(3)]) << np.uint64(24)
+            | np.uint64(data[at + np.uint64(4)]) << np.uint64(32)
+            | np.uint64(data[at + np.uint64(5)]) << np.uint64(40)
+            | np.uint64(data[at + np.uint64(6)]) << np.uint64(48)
+            | np.uint64(data[at + np.uint64(7)]) << np.uint64(56)
         )
         h = (h ^ word) * np.uint64(0xFF51AFD7ED558CCD)
         h ^= h >> np.uint64(32)
-        at += 8
+        at += np.uint64(8)
     word = np.uint64(0)
     shift = np.uint64(0)
-    while at < stop:
+    while at < end:
         word |= np.uint64(data[at]) << shift
         shift += np.uint64(8)
-        at += 1
+        at += np.uint64(1)
     h = (h ^ word) * np.uint64(0xFF51AFD7ED558CCD)
     h ^= h >> np.uint64(29)
     h *= np.uint64(0xC4CEB9FE1A85EC53)
@@ -59,9 +60,13 @@ def _hash(data, start, stop):  # type: ignore[no-untyped-def]  # compiled; typed
 
 @njit(cache=True, inline="always")
 def _same(a, a_start, b, b_start, length):  # type: ignore[no-untyped-def]  # compiled; typed by numba
-    for k in range(length):  # noqa: SIM110 - numba does not compile generators
-        if a[a_start + k] != b[b_start + k]:
+    one, other = np.uint64(a_start), np.uint64(b_start)
+    end = one + np.uint64(length)
+    while one < end:
+        if a[one] != b[other]:
             return False
+        one += np.uint64(1)
+        other += np.uint64(1)
     return True
 
 
@@ -71,6 +76,17 @@ def _slot_of(h, size):  # type: ignore[no-untyped-def]  # compiled; typed by num
     return np.int64(((h & np.uint64(0xFFFFFFFF)) * np.uint64(size)) >> np.uint64(32))
 
 
+@njit(cache=True, inline="always")
+def _slot_like(table, h, slot):  # type: ignore[no-untyped-def]  # compiled; typed by numba
+    """First slot from this one on that has the mark of a hash, or the empty one at which to stop."""
+    mark = h >> np.uint64(32)
+    while table[slot] != np.uint64(0) and table[slot] >> np.uint64(32) != mark:
+        slot += 1
+        if slot == len(table):
+            slot = 0
+    return slot
+
+
 @njit(cache=True)
 def _find(  # type: ignore[no-untyped-def]
     offsets, data, first, count, table, base_offsets, base_data, extra_offsets, extra_data, n_base, rows
@@ -78,7 +94,7 @@ def _find(  # type: ignore[no-untyped-def]
     """Write the row of each id offsets[first:first+count] to rows, -1 where unknown."""
     size = len(table)
     hashes = np.empty(_BLOCK, np.uint64)
-    entries = np.empty(_BLOCK, np.uint64)
+    slots = np.empty(_BLOCK, np.int64)
     starts = np.empty(_BLOCK, np.int64)
     touched = np.uint64(0)
     for low in range(0, count, _BLOCK):
@@ -86,43 +102,34 @@ def _find(  # type: ignore[no-untyped-def]
         for k in range(m):
             hashes[k] = _hash(data, offsets[first + low + k], offsets[first + low + k + 1])
         for k in range(m):
-            entries[k] = table[_slot_of(hashes[k], size)]
+            touched += table[_slot_of(hashes[k], size)]
         for k in range(m):
-            row = np.int64(entries[k] & np.uint64(0xFFFFFFFF)) - 1
-            starts[k] = -1
-            if 0 <= row < n_base:
-                starts[k] = base_offsets[row]
+            slots[k] = _slot_like(table, hashes[k], _slot_of(hashes[k], size))
+        for k in range(m):
+            row = np.int64(table[slots[k]] & np.uint64(0xFFFFFFFF)) - 1
+            starts[k] = base_offsets[row] if 0 <= row < n_base else -1
         for k in range(m):
             # Touching the bytes here lets their cache misses overlap; the sum keeps the load from being dropped.
             if starts[k] >= 0:
                 touched += np.uint64(base_data[starts[k]])
         for k in range(m):
-            h = hashes[k]
-            mark = h >> np.uint64(32)
             start = offsets[first + low + k]
             length = offsets[first + low + k + 1] - start
-            slot = _slot_of(h, size)
-            entry = entries[k]
+            slot = slots[k]
             found = np.int64(-1)
-            while entry != np.uint64(0):
-                if entry >> np.uint64(32) == mark:
-                    row = np.int64(entry & np.uint64(0xFFFFFFFF)) - 1
-                    if row < n_base:
-                        there = np.int64(base_offsets[row])
-                        if base_offsets[row + 1] - there == length and _same(data, start, base_data, there, length):
-                            found = row
-                            break
-                    else:
-                        there = np.int64(extra_offsets[row - n_base])
-                        if extra_offsets[row - n_base + 1] - there == length and _same(
-                            data, start, extra_data, there, length
-                        ):
-                            found = row
-                            break
-                slot += 1
-                if slot == size:
-                    slot = 0
-                entry = table[slot]
+            while table[slot] != np.uint64(0):
+                row = np.int64(table[slot] & np.uint64(0xFFFFFFFF)) - 1
+                if row < n_base:
+                    there = np.int64(base_offsets[row])
+                    if base_offsets[row + 1] - there == length and _same(data, start, base_data, there, length):
+                        found = row
+                        break
+                else:
+                    there = np.int64(extra_offsets[row - n_base])
+                    if extra_offsets[row - n_base + 1] - there == length and _same(data, start, extra_data, there, length):
+                        found = row
+                        break
+                slot = _slot_like(table, hashes[k], slot + 1 if slot + 1 < size else 0)
             rows[low + k] = found
     return touched
 
