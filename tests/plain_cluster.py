@@ -27,7 +27,7 @@ class PlainCluster:
     def run(self, job: Job, progress: Progress) -> list[bytes]:
         pieces = [piece for read in job.reads for file in read for piece in job.pieces(file)]
         given: list[bytes] = []
-        for bucket in self._rng.permutation(job.buckets).tolist():
+        for bucket in (each for each in self._rng.permutation(job.buckets).tolist() if each not in job.done):
             mine = [piece for piece in pieces if piece.bucket == bucket]
             given += self.answered(answers_of(job.bundle.parent, Asked.of(job, self._engine), self._mixed(mine)))
             progress(job.step, job.rows // job.buckets)

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from console import Answer, groundrule, refused
+from decided_alike import alone, assert_alike, write_given
 from groundrule.engines.distributed import DistributedReplay, Job, ReplayBuckets
 from groundrule.engines.slices import files_of, reads_of
 from groundrule.errors import StoreError
@@ -19,8 +21,10 @@ from groundrule.pipeline.manifests import read_manifest, runs
 from groundrule.pipeline.replaying import replay
 from groundrule.pipeline.tamper import altered_decision
 from groundrule.store.home import Home
+from groundrule.store.observations import expand_paths
+from small_home import copy_home
 from spark_places import Standalone, needs_spark, standalone
-from wide_home import wide_home
+from wide_home import drives, wide_home
 
 TERMINALS, STEPS = 2_000, 50
 
@@ -126,6 +130,19 @@ def test_wrong_use_is_told_before_anything_starts(home: Home, options: tuple[obj
     refused(groundrule("whatif", "--rules", "world-2026", "--home", home.path, *options), words)
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--no-detect",), "a cluster writes decisions into a folder"),
+        (("--detect", "--out", "out"), "a cluster takes no measurements, detects nothing"),
+        (("--no-detect", "--out", "out", "--time-unit", "weeks"), "`weeks` is not a unit of time"),
+    ],
+)
+def test_what_a_cluster_does_not_decide_is_told(home: Home, options: tuple[str, ...], words: str, tmp_path: Path) -> None:
+    given = write_given(tmp_path, "given", drives(2, 2), 1)
+    refused(groundrule("decide", *given, "--home", home.path, *options, "--engine", "spark", "--master", "local[2]"), words)
+
+
 def test_coverage_is_not_for_a_cluster(home: Home) -> None:
     answer = groundrule("whatif", "--coverage", "country:AT", "--home", home.path, "--engine", "spark", "--master", "local[2]")
     refused(answer, "--coverage is worked out on this machine")
@@ -156,3 +173,21 @@ def _reading(home: Home, moved: Home) -> Job:
     bundle = home.path.with_name("empty.bundle.zip")
     bundle.write_bytes(b"")
     return Job("replay", reads_of(files, 2), 2, bundle, ReplayBuckets((1,), Bounds(), frozenset()), 1)
+
+
+def test_files_are_decided_into_a_folder_as_one_machine_decides_them(home: Home, cluster: Standalone, tmp_path: Path) -> None:
+    one, asked = copy_home(home, tmp_path / "alone"), copy_home(home, tmp_path / "asked")
+    # Behind what the home has of these terminals, beside it, and after it.
+    more = drives(1_000, 60, seed=7)
+    given = write_given(tmp_path / "given", "more", pa.concat_tables([more, more.slice(0, 5_000)]), 4)
+    answer = on(cluster, "decide", given[0].parent, "--home", asked.path, "--no-detect", "--out", tmp_path / "out", "--json")
+    assert answer.code == 0, answer
+    read = groundrule("decided", tmp_path / "out", "--json").json
+    alone(one, expand_paths(given[0].parent), int(read["batches"][-1]["recorded_at_ns"]))
+    assert_alike(one, tmp_path / "out", before=4)
+    assert answer.json["duplicates"] >= 5_000
+    assert answer.json["corrected"] > 10_000
+    # The home that was asked has nothing new, and somebody else's half is refused.
+    assert runs(asked) == [1, 2, 3, 4]
+    (tmp_path / "out" / "batch-000001" / "_manifest.json").unlink()
+    refused(groundrule("decided", tmp_path / "out"), "holds no finished batch")

@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rules": ("rules", "app"),
     "register": ("register", "app"),
     "decide": ("decide", "decide"),
+    "decided": ("decide_cluster", "decided"),
     "explain": ("explain", "explain"),
     "replay": ("replay", "replay"),
     "whatif": ("replay", "whatif"),

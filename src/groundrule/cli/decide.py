@@ -21,7 +21,9 @@ from groundrule.cli.attended import (
     print_attended,
 )
 from groundrule.cli.counted import counts_dict, print_counts
+from groundrule.cli.decide_cluster import decide_on_cluster
 from groundrule.cli.decide_point import decide_at_point
+from groundrule.cli.engine import Engine, Master, Partitions, cluster_of
 from groundrule.cli.ledger import committed_dict, print_committed
 from groundrule.cli.orbits import FileOption
 from groundrule.cli.output import (
@@ -42,8 +44,8 @@ from groundrule.pipeline.home_ledger import HomeLedger, has_ledger
 from groundrule.pipeline.runs import Inputs, Run
 from groundrule.pipeline.runs import decide as decide_run
 from groundrule.store.home import Home
-from groundrule.store.observation_columns import parse_columns
-from groundrule.store.observations import ObservationReader, expand_paths, open_observations
+from groundrule.store.observation_columns import check_targets, parse_columns
+from groundrule.store.observations import ObservationReader, check_time_unit, expand_paths, open_observations
 from groundrule.store.verifications import write_verifications
 
 CLOCK_TOLERANCE_NS = 3_600 * NS_PER_S
@@ -55,7 +57,9 @@ def decide(
         list[Path], typer.Argument(help="Parquet, CSV, JSON lines or telemetry replies; or folders of them.")
     ],
     home: HomeOption = DEFAULT_HOME,
-    out: Annotated[Path | None, typer.Option("--out", help="Also write the decisions into this Parquet file.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Also write the decisions into this Parquet file; with --engine, into this folder.")
+    ] = None,
     columns: Annotated[
         str | None,
         typer.Option("--columns", help="Names in the file = our names: track_id=terminal_id,time=observed_at"),
@@ -90,6 +94,9 @@ def decide(
         Path | None,
         typer.Option("--point", help="Decide from the folder of an enforcement point instead of a home; nothing is committed."),
     ] = None,
+    engine: Engine = None,
+    master: Master = None,
+    partitions: Partitions = None,
     as_json: OutputJson = False,
 ) -> None:
     """Decide every observation, with reasons, and commit the run to the home.
@@ -102,8 +109,30 @@ def decide(
 
     With --measurements or --verifications each observation gets the latest verification of its terminal by then; it is stored
     with it, and rules read verdict, assurance, distance and speed of it (docs/verify.md).
+
+    With --engine spark a cluster decides into the folder --out, and the home is read and not written (docs/scale.md).
     """
     moment = time.time_ns()
+    opening = cluster_of(engine, master, partitions)
+    if engine is not None:
+        if point is not None or measurements or verifications or interference or detect:
+            said = "a cluster takes no measurements, detects nothing and is no enforcement point"
+            raise InputError(said, help="leave these options out, or --engine", option="--engine")
+        from groundrule.engines.given_files import Reading  # noqa: PLC0415 - only clusters need it
+
+        here = Home.open(home)
+        if detect is None and asks_for_signals(rulebook_of(here)):
+            said = "rules of this home test signals, which only one machine looks for"
+            raise InputError(said, help="--no-detect decides without them; or leave --engine out", option="--engine")
+        named = parse_columns(columns) if columns else {}
+        check_targets(named)
+        check_time_unit(time_unit)
+        decide_on_cluster(
+            here, expand_paths(observations), opening, out=out,
+            reading=Reading(named, assume_utc, time_unit, moment + CLOCK_TOLERANCE_NS),
+            recorded_at_ns=moment, as_of_ns=instant_option(as_of, "--as-of"), buckets=partitions, as_json=as_json,
+        )  # fmt: skip
+        return
     if out is not None and (out.is_dir() or any(each.is_file() for each in out.parents)):
         said = f"cannot write `{out}`: there is a folder, or a file where its folder should be"
         raise InputError(said, help="name a file in a folder", option="--out")

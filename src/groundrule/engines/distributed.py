@@ -12,15 +12,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from groundrule.engines.bucket_replay import Bases, Finding, replay_bucket
 from groundrule.engines.bucket_whatif import Question, bases_for, what_if_of_bucket
 from groundrule.engines.bundle import pack, unpack
+from groundrule.engines.given_files import Reading, cut_given
 from groundrule.engines.kept_answers import folder_of, job_digest, keep, kept
-from groundrule.engines.slices import Bucket, HistoryFile, Slice, buckets_for, cut, files_of, reads_of
+from groundrule.engines.slices import GIVEN, Bucket, HistoryFile, Slice, buckets_for, cut, files_of, reads_of
 from groundrule.engines.stored_order import put_together
 from groundrule.errors import GroundruleError, InputError, IntegrityError, StoreError
 from groundrule.pipeline.comparing import Bounds
@@ -51,6 +52,9 @@ class Answering(Protocol):
         """Return the question as canonical JSON content: equal where all answers are."""
 
 
+_AS_IS: Final = Reading()
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """What a cluster has to do.
@@ -64,6 +68,7 @@ class Job:
         rows: observations, for progress.
         kept: where answers are kept, a folder that every worker sees; None keeps none.
         done: buckets that nobody asks for any more.
+        reading: how given files are read.
     """
 
     step: str
@@ -74,10 +79,12 @@ class Job:
     rows: int
     kept: Path | None = None
     done: frozenset[int] = frozenset()
+    reading: Reading = _AS_IS
 
     def pieces(self, file: HistoryFile) -> Iterator[Slice]:
-        """Yield the slices of a file that somebody asks for; see `slices.cut`."""
-        return (piece for piece in cut(file, self.buckets) if piece.bucket not in self.done)
+        """Yield the slices of a file that somebody asks for; see `slices.cut` and `given_files.cut_given`."""
+        found = cut_given(file, self.buckets, self.reading) if file.kind == GIVEN else cut(file, self.buckets)
+        return (piece for piece in found if piece.bucket not in self.done)
 
 
 class Cluster(Protocol):
@@ -131,16 +138,15 @@ def answers_of(folder: Path, asked: Asked, slices: Iterable[Slice]) -> Iterator[
         GroundruleError: the bundle cannot be used, or the answers cannot be kept.
     """
     check_engine(asked.engine)
-    pieces = list(slices)
-    bucket = Bucket.of(pieces)
-    if not (bucket.observations or bucket.decisions or bucket.unreadable):
+    bucket = Bucket.of(slices)
+    if not bucket:
         return
     answers = asked.answer(unpack(folder / asked.bundle), bucket)
     if asked.kept is None:
         yield from answers
         return
     whole = list(answers)
-    keep(asked.kept, pieces[0].bucket, whole)
+    keep(asked.kept, bucket.number, whole)
     yield from whole
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +26,13 @@ from groundrule.store.terminal_index import hash_ids
 
 OBSERVATIONS: Final = "observations"
 DECISIONS: Final = "decisions"
+OVER_LATE: Final = "over_late"
+GIVEN: Final = "given"
+"""Observations that are to be decided; see `given_files`."""
+REJECTED: Final = "rejected"
+"""Kind of a slice that holds rows of given files that cannot be used, as JSON lines; the bucket of their file gets it."""
+REPORT: Final = "report"
+"""Kind of a slice that says what became of a given file; likewise."""
 UNREADABLE: Final = "unreadable"
 """Kind of a slice that says which file could not be read, and why; bucket 0 gets it."""
 PLACE: Final = "place"
@@ -34,6 +41,7 @@ BUCKET_ROWS: Final = 500_000
 """Observations in a bucket, where nobody says how many buckets there are."""
 READ_BYTES: Final = 32_000_000
 """Bytes of history that are read in one task, at least where a file alone has more [bytes]."""
+_WITHOUT_ROWS: Final = (UNREADABLE, REJECTED, REPORT)
 _FILE_BITS: Final = 32
 _CORRECTION: Final = 1 << 62
 
@@ -43,10 +51,11 @@ class HistoryFile:
     """One file of history.
 
     Attributes:
-        kind: OBSERVATIONS or DECISIONS.
+        kind: OBSERVATIONS, OVER_LATE, DECISIONS or GIVEN.
         run, correction, number: of which run, whether it holds corrections, and its place among such files of that run.
         path: where it lies.
         size: its length [bytes].
+        name: what people call it, where it was given.
     """
 
     kind: str
@@ -55,6 +64,7 @@ class HistoryFile:
     number: int
     path: str
     size: int
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +85,15 @@ class Slice:
     data: bytes
 
 
-def files_of(home: Home, runs: Sequence[int], *, decisions: bool) -> list[HistoryFile]:
+def files_of(home: Home, runs: Sequence[int], *, decisions: bool, over_late: bool = False) -> list[HistoryFile]:
     """Return the files of some runs.
 
     Args:
         decisions: decisions too, and not observations alone.
+        over_late: observations that came too late, too.
     """
     kinds = [(OBSERVATIONS, False), *([(DECISIONS, False), (DECISIONS, True)] if decisions else [])]
+    kinds += [(OVER_LATE, False)] if over_late else []
     return [
         HistoryFile(kind, run, correction, number, str(path.resolve()), path.stat().st_size)
         for run in runs
@@ -124,7 +136,7 @@ def cut(file: HistoryFile, buckets: int) -> Iterator[Slice]:
     Raises:
         StoreError: the file is not on this machine.
     """
-    schema = OBSERVATION_SCHEMA if file.kind == OBSERVATIONS else DECISION_SCHEMA
+    schema = DECISION_SCHEMA if file.kind == DECISIONS else OBSERVATION_SCHEMA
     if not Path(file.path).exists():
         raise StoreError(
             f"`{file.path}` is not on the machine `{platform.node()}`",
@@ -135,7 +147,7 @@ def cut(file: HistoryFile, buckets: int) -> Iterator[Slice]:
     except GroundruleError as error:
         yield Slice(0, UNREADABLE, file.run, file.correction, file.number, str(error).encode())
         return
-    if file.kind == OBSERVATIONS:
+    if file.kind != DECISIONS:
         table = without_silent(table)
     else:
         table = table.append_column(PLACE, pa.array(place_of(file.correction, file.number, np.arange(len(table)))))
@@ -175,11 +187,23 @@ class Bucket:
         observations: of each run, in its order.
         decisions: of each run, without and with those that correct; with the column PLACE.
         unreadable: runs with a file that could not be read, and what is wrong with it.
+        number: of the bucket.
+        over_late: observations of each run that came too late.
+        given: observations to be decided, in no order.
+        beside: slices that hold no rows of history: rejected rows, and reports.
     """
 
     observations: dict[int, list[pa.Table]]
     decisions: dict[tuple[int, bool], pa.Table]
     unreadable: dict[int, str]
+    number: int = 0
+    over_late: dict[int, list[pa.Table]] = field(default_factory=dict)
+    given: list[pa.Table] = field(default_factory=list)
+    beside: list[Slice] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        """Is there anything in it?"""
+        return any((self.observations, self.decisions, self.unreadable, self.over_late, self.given, self.beside))
 
     @classmethod
     def of(cls, slices: Iterable[Slice]) -> Bucket:
@@ -187,7 +211,7 @@ class Bucket:
         ordered = sorted(slices, key=lambda each: (each.run, each.kind, each.correction, each.number))
         found: dict[tuple[str, int, bool], list[pa.Table]] = {}
         for each in ordered:
-            if each.kind != UNREADABLE:
+            if each.kind not in _WITHOUT_ROWS:
                 found.setdefault((each.kind, each.run, each.correction), []).append(_unpacked(each))
         observations = {
             # One batch a run: rules are applied to many rows at a time.
@@ -196,7 +220,13 @@ class Bucket:
         decisions = {
             (run, correction): pa.concat_tables(tables) for (kind, run, correction), tables in found.items() if kind == DECISIONS
         }
-        return cls(observations, decisions, {each.run: each.data.decode() for each in ordered if each.kind == UNREADABLE})
+        return cls(
+            observations, decisions, {each.run: each.data.decode() for each in ordered if each.kind == UNREADABLE},
+            number=ordered[0].bucket if ordered else 0,
+            over_late={run: tables for (kind, run, _), tables in found.items() if kind == OVER_LATE},
+            given=[table for (kind, _, _), tables in found.items() if kind == GIVEN for table in tables],
+            beside=[each for each in ordered if each.kind in (REJECTED, REPORT)],
+        )  # fmt: skip
 
 
 def _packed(table: pa.Table) -> bytes:
@@ -208,5 +238,5 @@ def _packed(table: pa.Table) -> bytes:
 
 def _unpacked(piece: Slice) -> pa.Table:
     table = pa.ipc.open_stream(pa.BufferReader(piece.data)).read_all()
-    return with_later(table).cast(OBSERVATION_SCHEMA) if piece.kind == OBSERVATIONS else table
+    return table if piece.kind == DECISIONS else with_later(table).cast(OBSERVATION_SCHEMA)
 

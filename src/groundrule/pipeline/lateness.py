@@ -23,8 +23,6 @@ from groundrule.pipeline.decisions import DecisionWriter
 from groundrule.pipeline.judge import Judge, Judged
 from groundrule.pipeline.stored_history import StoredHistory
 from groundrule.records import ATTACHED_COLUMNS, OBSERVATION_SCHEMA, filtered, taken, with_later
-from groundrule.store.history import read_terminals
-from groundrule.store.home import Home
 from groundrule.store.ordering import in_order
 
 LATE_NS = 72 * 3600 * NS_PER_S
@@ -55,7 +53,7 @@ class DecidedBatch:
 
 
 def accept(
-    home: Home,
+    history: StoredHistory,
     judge: Judge,
     batches: Iterable[pa.Table],
     known: Sequence[int],
@@ -65,6 +63,7 @@ def accept(
     """Set aside over-late observations and drop those that history holds already.
 
     Args:
+        history: of the terminals in question.
         judge: with its memory as of the last run.
         batches: ordered, without repeats.
         known: earlier runs.
@@ -84,7 +83,7 @@ def accept(
         too_late = late & (observed < np.maximum(seen, 0) - LATE_NS)
         suspects = np.flatnonzero(late)
         repeated = np.zeros(len(batch), bool)
-        repeated[suspects] = _stored_already(home, taken(batch, pa.array(suspects)), known)
+        repeated[suspects] = _stored_already(history, taken(batch, pa.array(suspects)), known)
         set_aside = too_late & ~repeated
         counts.duplicates += int(repeated.sum())
         counts.over_late += int(set_aside.sum())
@@ -200,7 +199,7 @@ def _seen_until(frontier: NDArray[np.int64], rows: NDArray[np.int32]) -> NDArray
     return seen
 
 
-def _stored_already(home: Home, suspects: pa.Table, known: Sequence[int]) -> NDArray[np.bool_]:
+def _stored_already(history: StoredHistory, suspects: pa.Table, known: Sequence[int]) -> NDArray[np.bool_]:
     """Which of some ordered observations without repeats are in history, with the same content?
 
     One of which neither radio nor satellite navigation says anything is known, too, where history holds it with what they say.
@@ -213,7 +212,7 @@ def _stored_already(home: Home, suspects: pa.Table, known: Sequence[int]) -> NDA
     suspects = _without(suspects, "signals")
     silent = pc.is_null(suspects.column("radio")).to_numpy()
     for kind in ("observations", "over_late"):
-        stored = read_terminals(home, kind, ids, runs=known, at_ns=times, columns=OBSERVATION_SCHEMA.names)
+        stored = history.at(kind, ids, times, known)
         if not len(stored):
             continue
         # Of equal rows, ordering keeps the one with the lowest source and row: here the stored one.

@@ -294,7 +294,7 @@ class _Task:
             if self._attendance is not None:
                 ordered = self._attendance.attend(ordered)
             if self._known:
-                ordered = accept(home, self._judge, ordered, self._known, self.counts, set_aside)
+                ordered = accept(HomeHistory(home), self._judge, ordered, self._known, self.counts, set_aside)
             if self._detection is not None:
                 ordered = map(self._detection.update, ordered)
             for batch in decide_batches(

@@ -10,10 +10,11 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from groundrule.detect.state import TerminalState
 from groundrule.pipeline.emergency_overlay import overlay_of_run
@@ -32,20 +33,30 @@ _NAME = "state.npz"
 
 def save_state(home: Home, judge: Judge, manifest: str) -> None:
     """Keep the memory of a judge as of a manifest."""
-    registers = judge.basis.registers
-    ids = registers.terminal_ids
-    rows = len(ids)
-    judge.state.grow(rows)
-    offsets, data = text_buffers(ids)
-    columns = {name: column[:rows] for name, column in judge.state.columns().items()}
+    ids = judge.basis.registers.terminal_ids
+    judge.state.grow(len(ids))
     with durable_file(home.cache / _NAME) as stream:
-        np.savez(
-            stream,
-            manifest=np.frombuffer(manifest.encode(), np.uint8),
-            id_offsets=np.asarray(offsets[: rows + 1]),
-            id_bytes=np.asarray(data[: int(offsets[rows])]) if rows else np.zeros(0, np.uint8),
-            **columns,  # type: ignore[arg-type]  # NumPy's stub takes them for its own keyword
-        )
+        write_memory(stream, ids, {name: column[: len(ids)] for name, column in judge.state.columns().items()}, manifest)
+
+
+def write_memory(stream: BinaryIO, ids: pa.StringArray, columns: dict[str, NDArray[Any]], manifest: str) -> None:
+    """Write what is remembered of some terminals; the same bytes for the same memory.
+
+    Args:
+        stream: where to.
+        ids: the terminals.
+        columns: of their `TerminalState`, by name.
+        manifest: after which it is remembered; `read_memory` asks for it.
+    """
+    rows = len(ids)
+    offsets, data = text_buffers(ids)
+    np.savez(
+        stream,
+        manifest=np.frombuffer(manifest.encode(), np.uint8),
+        id_offsets=np.asarray(offsets[: rows + 1]),
+        id_bytes=np.asarray(data[: int(offsets[rows])]) if rows else np.zeros(0, np.uint8),
+        **columns,  # type: ignore[arg-type]  # NumPy's stub takes them for its own keyword
+    )
 
 
 def load_state(home: Home, judge: Judge, rebuild: Callable[[], Judge]) -> None:
@@ -59,8 +70,7 @@ def load_state(home: Home, judge: Judge, rebuild: Callable[[], Judge]) -> None:
     if found is None:
         carry_over(rebuild(), judge)
     else:
-        ids, state = found
-        _put(judge, ids, state)
+        remember(judge, *found)
 
 
 def continues(manifest: dict[str, Any], basis: Basis) -> bool:
@@ -68,8 +78,14 @@ def continues(manifest: dict[str, Any], basis: Basis) -> bool:
     return bool(manifest["rulebook"] == basis.rulebook.digest and manifest["areas"] == basis.areas.digest)
 
 
-def replayed_state(home: Home, basis: Basis) -> Judge:
-    """Rebuild what is remembered of every terminal before the next run, which is to be under a basis."""
+def replayed_state(home: Home, basis: Basis, history: StoredHistory | None = None) -> Judge:
+    """Rebuild what is remembered of every terminal before the next run, which is to be under a basis.
+
+    Args:
+        home: with the manifests.
+        basis: of the next run.
+        history: of the terminals in question; None is that of the home.
+    """
     known = runs(home)
     judge = Judge(basis)
     if not known:
@@ -78,7 +94,7 @@ def replayed_state(home: Home, basis: Basis) -> Judge:
     first = len(known)
     while first > 0 and continues(manifests[first - 1], basis):
         first -= 1
-    history = HomeHistory(home)
+    history = HomeHistory(home) if history is None else history
     remember_all(history, judge, known[:first])
     for position in range(first, len(known)):
         manifest = manifests[position]
@@ -127,10 +143,11 @@ def carry_over(before: Judge, after: Judge) -> None:
         after.state = before.state
         return
     ids = before.basis.registers.terminal_ids
-    _put(after, ids, before.state)
+    remember(after, ids, before.state)
 
 
-def _put(judge: Judge, ids: pa.StringArray, state: TerminalState) -> None:
+def remember(judge: Judge, ids: pa.StringArray, state: TerminalState) -> None:
+    """Give a judge what is remembered of some terminals."""
     rows = judge.basis.registers.add(ids)
     judge.state.grow(len(judge.basis.registers))
     count = min(len(rows), len(state))
@@ -139,9 +156,21 @@ def _put(judge: Judge, ids: pa.StringArray, state: TerminalState) -> None:
 
 
 def _read(home: Home, manifest: str, like: TerminalState) -> tuple[pa.StringArray, TerminalState] | None:
-    """Read the cache; None if there is none, or if it is damaged or of another manifest."""
     try:
-        with (home.cache / _NAME).open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+        with (home.cache / _NAME).open("rb") as stream:
+            return read_memory(stream, manifest, like)
+    except OSError:
+        return None
+
+
+def read_memory(stream: BinaryIO, manifest: str, like: TerminalState) -> tuple[pa.StringArray, TerminalState] | None:
+    """Read what `write_memory` has written; None if there is nothing, or if it is damaged or of another manifest.
+
+    Args:
+        like: with the columns that are wanted.
+    """
+    try:
+        with np.load(stream, allow_pickle=False) as stored:
             if bytes(stored["manifest"]).decode() != manifest:
                 return None
             offsets, data = stored["id_offsets"], stored["id_bytes"]

@@ -7,7 +7,7 @@ depends on nobody else, so whoever decides them alone gets the same decisions.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -45,6 +45,14 @@ class StoredHistory(Protocol):
     def of_terminals(self, terminal_ids: pa.Array, runs: Sequence[int]) -> pa.Table:
         """Return all observations of some terminals over some runs, in the total order, without exact repeats."""
 
+    def at(self, kind: str, terminal_ids: pa.Array, at_ns: NDArray[np.int64], runs: Sequence[int]) -> pa.Table:
+        """Return what is stored of some terminals at some instants, with the columns of an observation, if there is anything.
+
+        Args:
+            kind: `observations`, or `over_late`.
+            at_ns: these instants [ns, UTC].
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class HomeHistory:
@@ -70,15 +78,22 @@ class HomeHistory:
         return in_order(found.cast(OBSERVATION_SCHEMA)) if len(found) else OBSERVATION_SCHEMA.empty_table()
 
 
+    def at(self, kind: str, terminal_ids: pa.Array, at_ns: NDArray[np.int64], runs: Sequence[int]) -> pa.Table:
+        """See `StoredHistory.at`."""
+        return read_terminals(self.home, kind, terminal_ids, runs=runs, at_ns=at_ns, columns=OBSERVATION_SCHEMA.names)
+
+
 @dataclass(frozen=True, slots=True)
 class TableHistory:
     """A history in memory; see `StoredHistory`.
 
     Attributes:
         tables: observations of each run, OBSERVATION_SCHEMA, in its order; runs without any may be left out.
+        over_late: those that came too late, likewise.
     """
 
     tables: Mapping[int, Sequence[pa.Table]]
+    over_late: Mapping[int, Sequence[pa.Table]] = field(default_factory=dict)
 
     def of_run(self, run: int) -> Iterator[pa.Table]:
         """See `StoredHistory.of_run`."""
@@ -99,6 +114,13 @@ class TableHistory:
         """See `StoredHistory.of_terminals`."""
         whole = self._of(runs)
         return in_order(filtered(whole, pc.is_in(whole.column("terminal_id"), value_set=terminal_ids)))
+
+    def at(self, kind: str, terminal_ids: pa.Array, at_ns: NDArray[np.int64], runs: Sequence[int]) -> pa.Table:
+        """See `StoredHistory.at`."""
+        kept = self.tables if kind == "observations" else self.over_late
+        whole = pa.concat_tables([OBSERVATION_SCHEMA.empty_table(), *(table for run in runs for table in kept.get(run, ()))])
+        whole = filtered(whole, pc.is_in(whole.column("observed_at"), value_set=pa.array(at_ns)))
+        return filtered(whole, pc.is_in(whole.column("terminal_id"), value_set=terminal_ids.cast(pa.string())))
 
     def _of(self, runs: Sequence[int]) -> pa.Table:
         return pa.concat_tables([OBSERVATION_SCHEMA.empty_table(), *(table for run in runs for table in self.of_run(run))])

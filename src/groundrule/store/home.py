@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +29,7 @@ from typing import Any
 from groundrule.errors import ConflictError, InputError, StoreError
 from groundrule.store.databases import checked_address
 from groundrule.store.durable import write_durably
+from groundrule.store.exclusive import exclusive
 
 FORMAT = "groundrule-home"
 HISTORY_FORMAT = "groundrule-history"
@@ -185,27 +185,8 @@ class Home:
         Raises:
             ConflictError: another writer holds it; the context carries its process id, or None if not yet known.
         """
-        with (self.path / "lock").open("a+b") as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                stream.seek(0)
-                text = stream.read(32).decode("ascii", "replace").strip()
-                pid = int(text) if text.isdigit() else None
-                who = f"process {pid}" if pid is not None else "another process"
-                raise ConflictError(
-                    f"{who} is writing to `{self.path}`",
-                    help="wait until it has ended, or end it",
-                    pid=pid,
-                    path=str(self.path),
-                ) from None
-            stream.truncate(0)
-            stream.write(str(os.getpid()).encode())
-            stream.flush()
-            try:
-                yield self
-            finally:
-                stream.truncate(0)
+        with exclusive(self.path / "lock", self.path):
+            yield self
 
     def is_being_written(self) -> bool:
         """Does a writer hold the lock at this moment?"""

@@ -162,8 +162,7 @@ def open_observations(
         InputError: no such file, or none of the files can be read: its format is not known, it is truncated, or its
             columns cannot be matched.
     """
-    if time_unit is not None and time_unit not in ("ns", "us", "ms", "s"):
-        raise InputError(f"`{time_unit}` is not a unit of time", help="one of ns, us, ms, s", value=time_unit)
+    check_time_unit(time_unit)
     check_targets(columns or {})
     files = expand_paths(paths)
     names = [file.name for file in files]
@@ -180,6 +179,16 @@ def open_observations(
     if not sources:
         raise unreadable[0][1]
     return ObservationReader(sources, unreadable=unreadable)
+
+
+def check_time_unit(time_unit: str | None) -> None:
+    """Refuse what is no unit of times given as numbers.
+
+    Raises:
+        InputError: it is none of ns, us, ms and s.
+    """
+    if time_unit is not None and time_unit not in ("ns", "us", "ms", "s"):
+        raise InputError(f"`{time_unit}` is not a unit of time", help="one of ns, us, ms, s", value=time_unit)
 
 
 def expand_paths(paths: Path | str | Iterable[Path | str]) -> list[Path]:

@@ -1,0 +1,82 @@
+"""The same files decided by one machine, run after run, and by a cluster, batch after batch, and what both have decided."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from groundrule.engines.decided_folder import DECISION_KINDS, DecidedBatch, DecidedFolder
+from groundrule.engines.distributed import Cluster
+from groundrule.engines.distributed_decide import Decided, decide_into
+from groundrule.pipeline.digests import table_digest
+from groundrule.pipeline.home_ledger import ledger_of
+from groundrule.pipeline.manifests import read_manifest, runs
+from groundrule.pipeline.overlay import NO_OVERLAY
+from groundrule.pipeline.runs import Inputs, Run, decide
+from groundrule.records import DECISION_SCHEMA, OBSERVATION_SCHEMA
+from groundrule.store.history import read_exactly
+from groundrule.store.home import Home
+from groundrule.store.observations import open_observations
+
+GIVEN = ("terminal_id", "observed_at", "lat_deg", "lon_deg", "position_source", "speed_m_s")
+
+
+def write_given(folder: Path, name: str, table: pa.Table, files: int = 2) -> list[Path]:
+    """Write observations as somebody would hand them in, in several files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    cuts = np.linspace(0, len(table), files + 1).astype(int)
+    paths = [folder / f"{name}-{number}.parquet" for number in range(files)]
+    for path, first, end in zip(paths, cuts, cuts[1:], strict=False):
+        pq.write_table(table.select(list(GIVEN)).slice(first, end - first), path)
+    return paths
+
+
+def alone(home: Home, given: Sequence[Path], recorded_at: int) -> Run:
+    """Decide files on this machine."""
+    reader = open_observations(given)
+    read = Inputs((table for table, _ in reader), files=list, rejected=lambda: dict(reader.counts.by_reason))
+    with home.writer():
+        assert ledger_of(home) is None
+        return decide(home, read, recorded_at_ns=recorded_at)
+
+
+def spread(home: Home, given: Sequence[Path], folder: Path, cluster: Cluster, recorded_at: int, buckets: int | None = None) -> Decided:
+    """Decide the same on a cluster."""
+    return decide_into(home, given, folder, cluster, recorded_at_ns=recorded_at, overlay=NO_OVERLAY, buckets=buckets)
+
+
+def assert_alike(home: Home, folder: Path, before: int = 0) -> None:
+    """The runs of a home after the first so many are the batches of a folder: same rows, same digests, same counts."""
+    numbers, opened = runs(home)[before:], DecidedFolder.open(folder)
+    assert len(opened.batches) == len(numbers)
+    for run, batch in zip(numbers, opened.batches, strict=True):
+        manifest = read_manifest(home, run)
+        assert batch.manifest["counts"] == manifest["counts"]
+        observed = pa.concat_tables([OBSERVATION_SCHEMA.empty_table(), *read_exactly(home, "observations", run, OBSERVATION_SCHEMA)])
+        assert table_digest([untraced(observed)]) == table_digest([untraced(in_time(opened, "observations", batch))])
+        decided = [in_time(opened, kind, batch) for kind in ("decisions", "corrections")]
+        assert sum(map(len, decided)) == manifest["decisions"]["rows"]
+        if sum(map(len, decided)):
+            assert table_digest([pa.concat_tables(decided)]) == manifest["decisions"]["digest"]
+        for name in ("rulebook", "areas"):
+            assert batch.manifest[name] == manifest[name]
+        assert batch.manifest["registers"] == manifest["registers"]
+
+
+def in_time(opened: DecidedFolder, kind: str, batch: DecidedBatch) -> pa.Table:
+    """All rows of a kind in the order in which one machine stores them: by time and terminal, equal ones as they stand."""
+    found = list(opened.tables(kind, [batch]))
+    if not found:
+        return (DECISION_SCHEMA if kind in DECISION_KINDS else OBSERVATION_SCHEMA).empty_table()
+    whole = pa.concat_tables(found)
+    names = whole.column("terminal_id").to_numpy()
+    return whole.take(pa.array(np.lexsort((names.astype(str), whole.column("observed_at").to_numpy()))))
+
+
+def untraced(table: pa.Table) -> pa.Table:
+    """Observations without the columns of which rows of equal content have any."""
+    return table.drop_columns(["source", "source_row"])
