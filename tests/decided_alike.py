@@ -46,7 +46,9 @@ def alone(home: Home, given: Sequence[Path], recorded_at: int) -> Run:
 
 def spread(home: Home, given: Sequence[Path], folder: Path, cluster: Cluster, recorded_at: int, buckets: int | None = None) -> Decided:
     """Decide the same on a cluster."""
-    return decide_into(home, given, folder, cluster, recorded_at_ns=recorded_at, overlay=NO_OVERLAY, buckets=buckets)
+    found = decide_into(home, given, folder, cluster, recorded_at_ns=recorded_at, overlay=NO_OVERLAY, buckets=buckets)
+    assert found is not None
+    return found
 
 
 def assert_alike(home: Home, folder: Path, before: int = 0) -> None:

@@ -57,6 +57,7 @@ def decide_on_cluster(
             home, given, out, cluster, recorded_at_ns=recorded_at_ns, overlay=overlay_now(home, Clocks.now(recorded_at_ns)),
             reading=reading, as_of_ns=as_of_ns, buckets=buckets, progress=report,
         )  # fmt: skip
+    assert found is not None
     tell(found, out, as_json=as_json)
     if found.unreadable:
         raise typer.Exit(2)

@@ -7,18 +7,22 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from groundrule.cli.engine import Engine, Master, Partitions, cluster_of
 from groundrule.cli.output import DEFAULT_HOME, HomeOption, print_text, warn
-from groundrule.errors import ConflictError
+from groundrule.cli.watch_cluster import Landing, check_landing, watch_on_cluster
+from groundrule.errors import ConflictError, InputError
 from groundrule.instant import format_instant
 from groundrule.pipeline.live import Live, LiveSettings
 from groundrule.pipeline.watch.opening import Watched, announce_gap, check_source, opened
 from groundrule.pipeline.watch.watcher import Cycle, Watcher
 from groundrule.store.home import Home
-from groundrule.store.observation_columns import parse_columns
+from groundrule.store.observation_columns import check_targets, parse_columns
+from groundrule.store.observations import check_time_unit
 
 AHEAD_S = 3_600.0
 """How far ahead of ours the clock of a device may go before its observation is set aside, as in `decide` [s]."""
@@ -41,13 +45,37 @@ def watch(
     settle_s: Annotated[
         float, typer.Option("--settle-s", min=0, max=86_400, help="How long a file stands still before a last line without an end counts.")
     ] = 60.0,
+    out: Annotated[Path | None, typer.Option("--out", help="With --engine: the folder for decisions.")] = None,
+    detect: Annotated[
+        bool | None, typer.Option("--detect/--no-detect", help="With --engine: --no-detect decides without looking for signals.")
+    ] = None,
+    engine: Engine = None,
+    master: Master = None,
+    partitions: Partitions = None,
     as_json: Annotated[bool, typer.Option("--json", help="Tell each cycle as one line of JSON, also where no terminal is.")] = False,
 ) -> None:
     """Decide observations as they arrive, until told to end (Ctrl-C, SIGTERM).
 
     What arrives is made durable, decided and looked at for signals; then it is acknowledged: the position in the source moves on. After a
     crash the next watch goes on there, and takes nothing twice (docs/watch.md).
+
+    With --engine spark a cluster decides files that land in a folder, batch after batch, into the folder --out (docs/scale.md).
     """
+    opening = cluster_of(engine, master, partitions)
+    if engine is None:
+        given = [name for name, value in (("--out", out), ("--no-detect", detect)) if value is not None]
+        if given:
+            raise InputError(f"{given[0]} is for a cluster", help="add --engine spark", field=given[0])
+    else:
+        from groundrule.engines.given_files import Reading  # noqa: PLC0415 - only clusters need it
+
+        here, named = Home.open(home), parse_columns(columns) if columns else {}
+        landed, decided = check_landing(here, source, out, detect=detect)
+        check_targets(named)
+        check_time_unit(time_unit)
+        landing = Landing(landed, decided, Reading(named, assume_utc, time_unit), AHEAD_S, partitions, once, cycle_s)
+        watch_on_cluster(here, landing, opening, as_json=as_json)
+        return
     asked = Watched(source, parse_columns(columns) if columns else {}, assume_utc, time_unit, once, settle_s)
     check_source(asked)
     place = Home.open(home)

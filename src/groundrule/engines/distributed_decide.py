@@ -77,7 +77,8 @@ def decide_into(
     as_of_ns: int | None = None,
     buckets: int | None = None,
     progress: Progress = no_progress,
-) -> Decided:
+    stream: tuple[str, int] | None = None,
+) -> Decided | None:
     """Decide observations as the next batch of a folder.
 
     Args:
@@ -91,6 +92,9 @@ def decide_into(
         as_of_ns: apply rules and areas as of this instant [ns, UTC].
         buckets: into how many terminals are divided; None goes by size. A folder keeps the number of its first batch.
         progress: told of rows done, as far as they can be known.
+        stream: a query and the number of its batch, where a stream hands the files on: a batch may then hold nothing that can be used.
+    Returns:
+        What the batch came to; None where this batch of the stream was committed before.
     Raises:
         InputError: no file can be read, or no row can be used; nothing is committed.
         ConflictError: another writes there, or the folder is of another home, or the home has decided more since it was begun.
@@ -104,12 +108,14 @@ def decide_into(
     with exclusive(folder / "lock", folder):
         earlier = DecidedFolder.open(folder, empty=True)
         _check_same(earlier, home, buckets)
+        if stream is not None and _committed_before(earlier, stream):
+            return None
         number = len(earlier.batches) + 1
         place = batch_folder(folder, number)
         inputs = [{"name": path.name, "digest": digest_file(path), "bytes": path.stat().st_size} for path in given]
         begun = _begun(place, recorded_at_ns, {"inputs": inputs, "reading": reading.described(), "as_of_ns": _text(as_of_ns)})
         reading = replace(reading, latest_ns=begun.latest_ns)
-        task = _Task(home, earlier, number, begun.recorded_at_ns, as_of_ns, overlay)
+        task = _Task(home, earlier, number, begun.recorded_at_ns, as_of_ns, overlay, stream)
         return task.run(cluster, list(given), inputs, reading, buckets, progress)
 
 
@@ -153,6 +159,13 @@ def _check_same(earlier: DecidedFolder, home: Home, buckets: int | None) -> None
         )
 
 
+def _committed_before(earlier: DecidedFolder, stream: tuple[str, int]) -> bool:
+    """Was this batch of the stream committed, and only not acknowledged?"""
+    query, number = stream
+    done = [each.manifest["stream"]["batch"] for each in earlier.batches if each.manifest.get("stream", {}).get("query") == query]
+    return number <= max(done, default=-1)
+
+
 def _base(home: Home) -> dict[str, Any] | None:
     known = runs(home)
     return {"run": known[-1], "manifest": latest_digest(home)} if known else None
@@ -162,8 +175,10 @@ class _Task:
     """One batch in the making."""
 
     def __init__(
-        self, home: Home, earlier: DecidedFolder, number: int, recorded_at_ns: int, as_of_ns: int | None, overlay: Overlay
-    ) -> None:
+        self, home: Home, earlier: DecidedFolder, number: int, recorded_at_ns: int, as_of_ns: int | None, overlay: Overlay,
+        stream: tuple[str, int] | None,
+    ) -> None:  # fmt: skip
+        self._stream = stream
         self._home, self._earlier, self._number, self._overlay = home, earlier, number, overlay
         self._recorded_at_ns, self._as_of_ns = recorded_at_ns, as_of_ns
         self._place = batch_folder(earlier.path, number)
@@ -208,7 +223,7 @@ class _Task:
         unreadable = {each.name: each.unreadable for each in reports if each.unreadable is not None}
         if len(reports) != len(inputs):
             raise StoreError(f"{len(inputs)} files were given, and the workers tell of {len(reports)}", help="start again")
-        if not sum(each.rows for each in reports):
+        if self._stream is None and not sum(each.rows for each in reports):
             said = "; ".join([*unreadable.values(), *(f"{count:,} × {why}" for why, count in rejected.items())])
             raise InputError(f"no observation could be used: {said or 'the input holds none'}", help="name files with at least one row")
         with Registers.open(self._home) as registers:
@@ -224,6 +239,7 @@ class _Task:
                 "revision": known.revision, "digest": known.digest, "lists": known.lists_version, "content": known.content,
             },
             **({} if asked.overlay is None else {"emergencies": asked.overlay}), **digests,
+            **({} if self._stream is None else {"stream": {"query": self._stream[0], "batch": self._stream[1]}}),
             "counts": {name: getattr(counts, name) for name in ("decided", "corrected", "duplicates", "late", "over_late")},
         }  # fmt: skip
         batch = commit(self._place, manifest, [file for each in summaries for file in each.files])

@@ -9,6 +9,8 @@ Spark plans, places, repeats what failed, shuffles and collects. A slice is one 
 from __future__ import annotations
 
 import re
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -43,8 +45,8 @@ Batches = Iterator[pa.RecordBatch]
 @contextmanager
 def spark_cluster(master: str) -> Iterator[SparkCluster]:
     """Open a session at a master for the length of the block; see `spark_session.spark_session` for what it raises."""
-    with spark_session(master) as session:
-        yield SparkCluster(session)
+    with spark_session(master) as session, tempfile.TemporaryDirectory(prefix="groundrule-bundles-") as folder:
+        yield SparkCluster(session, Path(folder))
 
 
 class SparkCluster:
@@ -52,14 +54,15 @@ class SparkCluster:
 
     Args:
         session: a `SparkSession`.
+        folder: where bundles lie as long as the session, for executors that come later.
     """
 
-    def __init__(self, session: Any) -> None:
-        self._session = session
+    def __init__(self, session: Any, folder: Path) -> None:
+        self.session, self._folder = session, folder
 
     def at_once(self) -> int:
         """See `Cluster.at_once`."""
-        return int(self._session.sparkContext.defaultParallelism)
+        return int(self.session.sparkContext.defaultParallelism)
 
     def run(self, job: Job, progress: Progress) -> list[bytes]:
         """See `Cluster.run`.
@@ -68,10 +71,13 @@ class SparkCluster:
             InputError: a machine has another program version.
             SparkFailed: something failed more often than Spark tries.
         """
-        context, group = self._session.sparkContext, uuid4().hex
-        context.addFile(str(job.bundle))
+        context, group = self.session.sparkContext, uuid4().hex
+        bundle = self._folder / job.bundle.name
+        if not bundle.exists():
+            shutil.copyfile(job.bundle, bundle)
+            context.addFile(str(bundle))
         tasks = len(job.reads)
-        slices = self._session.range(0, tasks, 1, max(tasks, 1)).mapInArrow(_cutting(job), _SLICES)
+        slices = self.session.range(0, tasks, 1, max(tasks, 1)).mapInArrow(_cutting(job), _SLICES)
         whole = slices.repartitionById(job.buckets, slices["bucket"])
         answers = whole.mapInArrow(_answering(Asked.of(job)), _ANSWERS)
 
@@ -99,7 +105,7 @@ class SparkCluster:
     def stop(self) -> None:
         """See `Cluster.stop`."""
         with suppress(Exception):  # a session that is gone does nothing any more
-            self._session.sparkContext.cancelAllJobs()
+            self.session.sparkContext.cancelAllJobs()
 
 
 def _cutting(job: Job) -> Callable[[Batches], Batches]:

@@ -167,6 +167,29 @@ def test_rows_and_files_that_cannot_be_used_are_kept_and_named(template: Home, t
     assert [json.loads(line)["source_row"] for line in kept.read_text().splitlines()] == [3, 4]
 
 
+def test_a_batch_of_a_stream_is_committed_once_whatever_it_holds(template: Home, parts: list[list[Path]], tmp_path: Path) -> None:
+    home, bad = copy_home(template, tmp_path / "home"), tmp_path / "bad.csv"
+    bad.write_text("terminal_id,observed_at,lat_deg,lon_deg\ncar,yesterday,5,5\n")
+
+    def handed_on(files: list[Path], query: str, number: int) -> bool:
+        given_at, out = at(number), tmp_path / "out"
+        made = decide_into(
+            home, files, out, PlainCluster(), recorded_at_ns=given_at, overlay=NO_OVERLAY, buckets=2, stream=(query, number)
+        )
+        return made is not None
+
+    assert handed_on(parts[0], "a", 0)
+    assert handed_on([bad], "a", 1)
+    # Handed on again, since nobody knew that they were committed.
+    assert not handed_on([bad], "a", 1)
+    assert not handed_on(parts[0], "a", 0)
+    # Another query knows nothing of what was handed on before: all of it is a repeat.
+    assert handed_on(parts[0], "b", 0)
+    opened = DecidedFolder.open(tmp_path / "out")
+    assert [batch.manifest["counts"]["decided"] for batch in opened.batches][1:] == [0, 0]
+    assert [sum(batch.manifest["rejected"].values()) for batch in opened.batches] == [0, 1, 0]
+
+
 def test_nothing_that_can_be_used_commits_nothing(template: Home, tmp_path: Path) -> None:
     bad = tmp_path / "bad.csv"
     bad.write_text("terminal_id,observed_at,lat_deg,lon_deg\ncar,yesterday,5,5\n")
@@ -229,5 +252,6 @@ def test_rules_as_of_another_time(template: Home, parts: list[list[Path]], tmp_p
     found = decide_into(
         home, parts[0], tmp_path / "out", PlainCluster(), recorded_at_ns=RECORDED, overlay=NO_OVERLAY, as_of_ns=instant, buckets=2
     )
+    assert found is not None
     assert found.batch.manifest["as_of_ns"] == str(instant)
     assert found.counts.decided > 0
