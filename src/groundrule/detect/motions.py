@@ -62,6 +62,9 @@ _EVENT_DTYPE = np.dtype(
 
 _AHEAD = 64
 """Rows whose records are fetched together."""
+_ROOM = 1_024
+"""Other places that there is room for beyond those in use, and rows whose events are; a pass goes as far as there is."""
+_MOST_A_ROW = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +90,9 @@ class Motions:
         self._settings = settings or MotionSettings()
         self._tracks = empty_tracks(terminals)
         self._slot = np.full(terminals, -1, np.int32)
-        self._others = empty_others(0)
+        self._others = empty_others(_ROOM)
         self._used = 0
-        self._events = np.empty(0, _EVENT_DTYPE)
+        self._events = np.empty(_MOST_A_ROW * _ROOM, _EVENT_DTYPE)
 
     @property
     def nbytes(self) -> int:
@@ -110,28 +113,22 @@ class Motions:
             places: that rows name.
             name: id of the terminal of a row of the memory.
         """
-        n = len(rows)
-        if not n:
-            return []
-        self._make_room(n)
         s = self._settings
         front = places.front if len(places.front) else np.zeros(1, np.bool_)
-        events, used, _ = _pass(
-            self._tracks, self._slot, self._others, self._used, self._events,
-            rows.row, rows.t_ns, rows.lat_deg, rows.lon_deg, rows.sigma_m, rows.cell, rows.cell_radius_m, rows.alt_m, rows.speed_m_s,
-            rows.gnss, rows.verdict, rows.place, facts.mobile, front,
-            (s.track.thin_s, s.track.gap_s, s.track.cell_gap_s, s.track.rest_m_s, s.track.sigma_m),
-            s.drone.values, s.drone.step_s, s.speed.values, s.travel.values, s.clone.values, _QUIET_NS, _QUIET_STEPS,
-        )  # fmt: skip
-        self._used = used
-        return [self._signal(self._events[k], rows, name) for k in range(events)]
-
-    def _make_room(self, rows: int) -> None:
-        """Each row may need one other place, and raise a few signals."""
-        if self._used + rows > len(self._others):
-            self._others = np.concatenate([self._others[: self._used], empty_others(rows + self._used // 4)])
-        if 3 * rows > len(self._events):
-            self._events = np.empty(3 * rows, _EVENT_DTYPE)
+        signals: list[Signal] = []
+        done = 0
+        while done < len(rows):
+            if self._used == len(self._others):
+                self._others = np.concatenate([self._others, empty_others(_ROOM + self._used // 4)])
+            done, events, self._used, _ = _pass(
+                self._tracks, self._slot, self._others, self._used, self._events, done,
+                rows.row, rows.t_ns, rows.lat_deg, rows.lon_deg, rows.sigma_m, rows.cell, rows.cell_radius_m, rows.alt_m, rows.speed_m_s,
+                rows.gnss, rows.verdict, rows.place, facts.mobile, front,
+                (s.track.thin_s, s.track.gap_s, s.track.cell_gap_s, s.track.rest_m_s, s.track.sigma_m),
+                s.drone.values, s.drone.step_s, s.speed.values, s.travel.values, s.clone.values, _QUIET_NS, _QUIET_STEPS,
+            )  # fmt: skip
+            signals += [self._signal(self._events[k], rows, name) for k in range(events)]
+        return signals
 
     def _signal(self, event: np.void, rows: Rows, name: Callable[[int], str]) -> Signal:
         i = int(event["i"])
@@ -174,17 +171,19 @@ _QUIET_STEPS = tuple(min(255, round(KINDS[kind].lasting_s / 4)) for kind in _KIN
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _pass(  # type: ignore[no-untyped-def]  # compiled; typed by numba
-    tracks, slot, others, used, events, row, t_ns, lat, lon, sigma, cell, cell_radius, alt, reported, gnss, verdict, place, mobile,
+    tracks, slot, others, used, events, begin, row, t_ns, lat, lon, sigma, cell, cell_radius, alt, reported, gnss, verdict, place, mobile,
     front, track, drone, launch_step_s, speed, travel, clone, quiet_ns, quiet_steps,
 ):  # fmt: skip
-    """Take the rows in; returns how many events were written, and how many other places are in use."""
+    """Take rows in from one on, while there is room; returns the row reached, events written, and other places in use."""
     thin_s, gap_s, cell_gap_s, rest_m_s, default_sigma = track
     fastest, allowance, sigmas, stay_fixes, stay_s, established = travel
     returns, alternating_s, within_s = clone
     count = 0
     touched = 0
-    for i in range(len(row)):
-        if i % _AHEAD == 0:
+    for i in range(begin, len(row)):
+        if used == len(others) or count + _MOST_A_ROW > len(events):
+            return i, count, used, touched
+        if i % _AHEAD == 0 or i == begin:
             # Reads that wait for nothing bring the records of the next rows into the cache side by side.
             for k in range(i, min(i + _AHEAD, len(row))):
                 touched += tracks[row[k]].flags + mobile[row[k]]
@@ -381,7 +380,7 @@ def _pass(  # type: ignore[no-untyped-def]  # compiled; typed by numba
             _, mean, _, along = shape_of_steps(m, 3)
             count = _tell(events, count, i, _DRONE, m, mean, along, climbed_m(m))
             events[count - 1].pattern = pattern
-    return count, used, touched
+    return len(row), count, used, touched
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -128,8 +128,9 @@ class Detection:
 
     @property
     def nbytes(self) -> int:
-        """Memory of terminals, of detectors and of what stands around them [bytes]."""
+        """Memory of terminals, of detectors, of what stands around them and of what registers say [bytes]."""
         own = self.surroundings.nbytes + self._marked.nbytes + self._seen.nbytes + self._denied.nbytes
+        own += sum(known.nbytes for known in self._facts.values())
         return own + sum(each.nbytes for each in self._all())
 
     def table(self) -> pa.Table:

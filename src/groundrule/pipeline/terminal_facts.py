@@ -55,7 +55,11 @@ def facts_of(
     facts.mobile[:n], facts.account_country[:n], facts.activation_country[:n] = mobile[code], home[code], activated[code]
     facts.protected[:n] = protected[code]
     known = min(len(part.service_lat_deg), len(facts))
-    facts.home_lat_deg[:known], facts.home_lon_deg[:known] = part.service_lat_deg[:known], part.service_lon_deg[:known]
+    if known == len(facts):
+        # Those of the registers themselves: with ten million terminals a copy is 160 megabytes.
+        facts.home_lat_deg, facts.home_lon_deg = part.service_lat_deg[:known], part.service_lon_deg[:known]
+    else:
+        facts.home_lat_deg[:known], facts.home_lon_deg[:known] = part.service_lat_deg[:known], part.service_lon_deg[:known]
     if registers is not None:
         _accounts(facts, timeline, registers, valid_at_ns, recorded_at_ns)
     return facts
