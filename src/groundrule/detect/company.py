@@ -110,15 +110,15 @@ class Company:
         return signals
 
     def _close(self, minute: int, samples: NDArray[np.void], facts: Facts, places: Places, name: Name) -> list[Signal]:
-        rows = samples["row"]
-        order = np.argsort(rows, kind="stable")
-        first = order[np.concatenate([[True], np.diff(rows[order]) != 0])]  # the first one of each terminal
-        activated_in = facts.activation_country[rows[first]]
-        foreign = (activated_in != NOWHERE) & (activated_in != places.country[samples["place"][first]])
-        shielded, moving = facts.protected[rows[first]], samples["moving"][first] > 0
+        rows, place = samples["row"].copy(), np.arange(len(samples))
+        first = np.empty(len(facts), np.int64)
+        first[rows[::-1]] = place[::-1]  # the first sample of each terminal: of repeated rows the last counts
+        foreign = (facts.activation_country[rows] != NOWHERE) & (facts.activation_country[rows] != places.country[samples["place"]])
+        shielded, moving = facts.protected[rows], samples["moving"] > 0
         # What lies still at home, and what is protected and lies still, is in no company.
-        kept = np.flatnonzero(moving | (foreign & ~shielded))
-        samples, foreign, shielded, moving = samples[first[kept]], foreign[kept], shielded[kept], moving[kept]
+        kept = np.flatnonzero((first[rows] == place) & (moving | (foreign & ~shielded)))
+        kept = kept[np.argsort(rows[kept])]
+        samples, foreign, shielded, moving = samples[kept], foreign[kept], shielded[kept], moving[kept]
         compound, convoy = self.settings.compound, self.settings.convoy
         still = np.flatnonzero(~moving & foreign & ~shielded)
         signals: list[Signal] = []
