@@ -12,10 +12,12 @@ $(VENV)/.ready: pyproject.toml scripts/setup.sh scripts/warm_up.py
 demo: $(VENV)/.ready console   ## 50,000 terminals judged on real borders, with maps; writes demo-out/, and on a terminal serves it
 	@if [ -t 1 ]; then $(BIN)/groundrule demo --out demo-out --serve; else $(BIN)/groundrule demo --out demo-out; fi
 
+# Compiled modules are kept even if the shell says otherwise: else both workers and every process they start compile all anew.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/.ready console   ## format, lint, types, then every test
 	$(BIN)/ruff check src tests benchmarks scripts tools
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: test
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
+from console import groundrule as command
+
 
 def groundrule(*words: str, code: int = 0) -> str:
-    done = subprocess.run([sys.executable, "-m", "groundrule", *words], check=False, capture_output=True, text=True, timeout=300)
-    assert done.returncode == code, done.stderr[-2_000:]
-    return done.stdout
+    done = command(*words)
+    assert done.code == code, done.err[-2_000:]
+    return done.out
 
 
 @pytest.fixture(scope="module")

@@ -90,12 +90,12 @@ def run_command(words: list[str]) -> tuple[int, str]:
     Returns:
         Its exit code, and what it printed on stdout and stderr.
     """
-    from groundrule.cli import app  # noqa: PLC0415 - the commands include the one that plays stories
+    from groundrule.cli import parser_of  # noqa: PLC0415 - the commands include the one that plays stories
 
     shown = io.StringIO()
     with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(shown):
         try:
-            answer: Any = app(words, standalone_mode=False)
+            answer: Any = parser_of(words[0])(words, standalone_mode=False)
         except GroundruleError as error:
             print(f"groundrule: {error}")  # noqa: T201 - into the text that is returned
             return error.exit_code, shown.getvalue()
