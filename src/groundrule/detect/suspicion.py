@@ -186,8 +186,8 @@ class Suspicions:
     def _count_kind(self, k: int, words: NDArray[np.void], end_ns: int, accounts: NDArray[np.int32]) -> None:
         hit = (words["flags"] & self._bits[k]) > 0
         finest = self._scales[0]
-        usual = (finest.troubled[k].sum() + self._settings.prior_rate * _GLOBAL_WEIGHT) / (
-            finest.spoken[k].sum() + _GLOBAL_WEIGHT
+        usual = (_total(finest.troubled[k]) + self._settings.prior_rate * _GLOBAL_WEIGHT) / (
+            _total(finest.spoken[k]) + _GLOBAL_WEIGHT
         )
         weight = self._settings.prior_weight
         least = self._test.least + self._test.colluders
@@ -452,3 +452,8 @@ def _most_in_one_part(
         counts = np.diff(np.append(np.flatnonzero(first), len(trios)))
         np.maximum.at(most, trios[first, 0], counts)
     return most
+
+
+def _total(counts: NDArray[np.float64]) -> float:
+    """Sum counts of cells, to the last bit the same in whatever order the cells came into view."""
+    return float(np.sort(counts[counts != 0]).sum())
