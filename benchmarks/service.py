@@ -55,6 +55,8 @@ from live import NOW_NS, START_NS, Fleet, whole
 GOAL_PER_S, GOAL_RATIO = 200_000, 0.3
 GOAL_P99_MS, GOAL_SINGLE = 10.0, 3.0
 GOAL_MAP_MS = 20.0
+STEP_NS = 2_000_000
+"""From one single observation to the next, by their own clocks [ns]."""
 ARROW = "application/vnd.apache.arrow.stream"
 JSON = "application/json"
 SETTINGS = """port = {port}
@@ -377,12 +379,13 @@ def singles(
     count = int(asked.rate * asked.seconds)
     result: dict[str, Any] = {"rate": asked.rate, "requests": 0, "rounds": []}
     for turn in range(3):
-        at_ns = START_NS + 3_600 * NS_PER_S + turn * 600 * NS_PER_S
+        # Time goes on without a gap, as that of a fleet does.
+        at_ns = START_NS + (asked.rounds + 1) * 15 * NS_PER_S + turn * count * STEP_NS
         made = []
         for k in range(count):
             row = (k * 7) % len(fleet.ids)
             made.append(
-                {"terminal_id": fleet.ids[row].as_py(), "observed_at": at_ns + k * 1_000_000, "lat_deg": float(fleet.lat[row]),
+                {"terminal_id": fleet.ids[row].as_py(), "observed_at": at_ns + k * STEP_NS, "lat_deg": float(fleet.lat[row]),
                  "lon_deg": float(fleet.lon[row]), "position_sigma_m": 15.0, "position_source": "gnss"}
             )  # fmt: skip
         bodies = [json.dumps({"rows": [row]}).encode() for row in made]

@@ -41,6 +41,7 @@ COUNTED: Final = (
     ("groundrule_observations_undetected", "undetected", "Observations that were answered and never looked at by detectors"),
     ("groundrule_signals", "signals", "Signals that detectors raised"),
     ("groundrule_signals_withdrawn", "withdrawn", "Signals that detectors took back"),
+    ("groundrule_detector_restarts", "detector_restarts", "How often the process of detectors ended and was started anew"),
 )
 """Name, counter of the desk, meaning; they begin anew with the service, as Prometheus expects of counters."""
 COMPARED: Final = (

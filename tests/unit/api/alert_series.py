@@ -64,6 +64,7 @@ SERIES: Final[dict[str, Case]] = {
     "GroundruleDiskSlow": Case(_buckets(*_DISK, 90), _buckets(*_DISK, 100)),
     "GroundruleDetectionBehind": one("groundrule_detection_waiting_observations", "5000000x60", "3000000x60"),
     "GroundruleNotDetected": one("groundrule_observations_undetected_total", "0x30 9x30", "9x60"),
+    "GroundruleDetectorsRestarted": one("groundrule_detector_restarts_total", "0x30 1x30", "1x60"),
     "GroundruleEventsDead": one("groundrule_deliveries_total", "0x30 1x30", "1x60", 'kind="webhook",result="dead"'),
     "GroundruleEventsLate": one("groundrule_delivery_oldest_age_seconds", "7000+60x60", "0x60", 'kind="webhook"'),
 }

@@ -35,6 +35,8 @@ from groundrule.store.verifications import read_verifications
 _LOG = logging.getLogger(__name__)
 WAITING_ROWS: Final = 50_000
 """Rows that are learnt at the latest, whether a step ends or not."""
+WAITING_GROUPS: Final = 256
+"""Groups of rows that are learnt at the latest: where each has one row, those of a whole step would keep answers waiting at its end."""
 RESTORED_ROWS: Final = 2_000_000
 RESTORED_NS: Final = NS_PER_DAY
 """What is learnt anew at a start: the last rows of history, so many and so far back at most."""
@@ -136,7 +138,7 @@ class Disturbances:
         if len(kept):
             self._waiting.append(kept)
             self._rows += len(kept)
-        if self._rows > WAITING_ROWS:
+        if self._rows > WAITING_ROWS or len(self._waiting) >= WAITING_GROUPS:
             self._settle()
 
     def _settle(self) -> None:
@@ -144,7 +146,8 @@ class Disturbances:
         self._renew_holders()
         heard = [self._heard.popleft() for _ in range(len(self._heard))]
         said = pa.concat_tables(heard) if heard else None
-        rows = pa.concat_tables(self._waiting) if self._waiting else OBSERVATION_SCHEMA.empty_table().select(_COLUMNS)
+        # In one piece: what follows goes through each column several times, chunk by chunk.
+        rows = pa.concat_tables(self._waiting).combine_chunks() if self._waiting else OBSERVATION_SCHEMA.empty_table().select(_COLUMNS)
         self._waiting, self._rows = [], 0
         now = self._clock()
         self.watch.update(rows, said, now_ns=now)
