@@ -2,7 +2,8 @@
 
 A real `groundrule serve` runs in a process of its own; beside it, in another, a trivial route on the same server (uvicorn, uvloop,
 httptools; no framework) decodes three columns and echoes them. Both get the same bodies over the same connections in turn. What is
-compared is the CPU time of the server's process, all threads, so that the client costs nothing here.
+compared is the CPU time of the server's process, all threads, so that the client costs nothing here. Detectors work in a process of their
+own: its CPU time for each row, and its memory, stand beside.
 
 (a) Batches of Arrow and of JSON by columns, acknowledged when they are durable. `with_runs` adds what the server spends until all of it
     is history: its CPU time from the last answer to its end, when it commits what is pending.
@@ -170,14 +171,23 @@ class Process:
         """CPU time of all its threads so far [s]; the clock of another process, as clock_getcpuclockid(3) names it."""
         return time.clock_gettime((~self._made.pid << 3) | 2)
 
-    def memory_mb(self) -> float:
-        """Resident memory at its highest."""
-        lines = Path(f"/proc/{self._made.pid}/status").read_text(encoding="utf-8").splitlines()
+    def beside(self) -> list[int]:
+        """Processes that it started."""
+        tasks = Path(f"/proc/{self._made.pid}/task").iterdir()
+        return [int(word) for task in tasks for word in (task / "children").read_text(encoding="ascii").split()]
+
+    def beside_cpu_s(self) -> float:
+        """CPU time of the processes that it started, so far [s]."""
+        return sum(time.clock_gettime((~each << 3) | 2) for each in self.beside())
+
+    def memory_mb(self, pid: int | None = None) -> float:
+        """Resident memory at its highest, or that of a process beside it."""
+        lines = Path(f"/proc/{pid or self._made.pid}/status").read_text(encoding="utf-8").splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
     def end(self) -> float:
-        """Ask it to end, and wait; returns its CPU time from now on [s]."""
-        before = self.cpu_s()
+        """Ask it to end, and wait; returns its CPU time from now on, and that of processes beside it [s]."""
+        before = self.cpu_s() + self.beside_cpu_s()
         self._made.terminate()
         _, status, used = os.wait4(self._made.pid, 0)
         self._made.returncode = os.waitstatus_to_exitcode(status)
@@ -461,15 +471,19 @@ def main() -> int:
         with running(home.path, folder) as (service, plain):
             batch = asyncio.run(batches(service, plain, key, fleet, asked, oracle))
             map_ = asyncio.run(maps(service, key, asked.terminals))
-            rows = oracle.rows
+            in_batches = oracle.rows
             single = singles(service, plain, key, fleet, asked, oracle, folder)
-            memory = service.memory_mb()
+            memory, rows = service.memory_mb(), oracle.rows
+            detectors = {"cpu_us_a_row": round(service.beside_cpu_s() / rows * 1e6, 2),
+                         "peak_mb": round(sum(map(service.memory_mb, service.beside())))}  # fmt: skip
+            print(f"detectors beside it: {detectors['cpu_us_a_row']} µs of CPU a row, {detectors['peak_mb']:,} MB")
             committing = service.end() / oracle.rows
             plain.end()
         stored = sum(len(part) for number in runs(home) for part in read_run(home, "observations", number, columns=["observed_at"]))
     for each in ("arrow", "json"):
         batch[each]["with_runs_per_s"] = round(1 / (1 / batch[each]["per_s"] + committing))
-    print(f"{oracle.differ} of {oracle.rows:,} answers differ from the judge's; {stored:,} rows in history; {rows:,} of them in batches")
+    print(f"{oracle.differ} of {oracle.rows:,} answers differ from the judge's")
+    print(f"{stored:,} rows in history; {in_batches:,} of them in batches")
     missed = [f"{name}: {batch[name]['per_s']:,} terminals/s" for name in ("arrow", "json") if batch[name]["per_s"] < GOAL_PER_S]
     missed += [f"{name}: {batch[name]['ratio']} of the trivial route" for name in ("arrow", "json") if batch[name]["ratio"] < GOAL_RATIO]
     missed += [f"a single decision: {single['p99_ms']} ms"] if single["p99_ms"] > GOAL_P99_MS else []
@@ -480,7 +494,8 @@ def main() -> int:
     print("goals: " + ("met" if not missed else f"missed: {'; '.join(missed)}"))
     result = {
         "benchmark": "service", "seed": asked.seed, "batches": batch, "single": single, "map": map_, "answers": oracle.rows,
-        "differ": oracle.differ, "stored": stored, "server_peak_mb": round(memory), "load_before": round(load_before, 2),
+        "differ": oracle.differ, "stored": stored, "server_peak_mb": round(memory), "detectors": detectors,
+        "load_before": round(load_before, 2),
         "load_after": round(os.getloadavg()[0], 2), "client_peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "goals": {"per_s": GOAL_PER_S, "ratio": GOAL_RATIO, "p99_ms": GOAL_P99_MS, "single_ratio": GOAL_SINGLE, "map_ms": GOAL_MAP_MS},
         "missed": missed,
