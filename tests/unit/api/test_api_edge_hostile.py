@@ -84,6 +84,15 @@ def everything(link: socket.socket) -> bytes:
     return found
 
 
+def first(link: socket.socket) -> bytes:
+    """What comes until there is an answer, on a connection that may stay open."""
+    found = b""
+    with suppress(TimeoutError, ConnectionResetError):
+        while not statuses(found) and (part := link.recv(65_536)):
+            found += part
+    return found
+
+
 def statuses(answer: bytes) -> list[int]:
     return [int(each) for each in re.findall(rb"HTTP/1\.1 (\d{3})", answer)]
 
@@ -213,7 +222,7 @@ def test_a_body_without_measure_is_refused(service: Service, at: tuple[str, int]
     with closing(socket.create_connection(at, timeout=5)) as link:
         with suppress(ConnectionResetError, BrokenPipeError):
             link.sendall(head.encode() + body)
-        assert statuses(everything(link))[:1] in ([413], [])
+        assert statuses(first(link)) in ([413], [])
     with client_of(service) as client:
         assert client.post("/v1/sessions", content=b" " * size, headers={"Content-Type": "application/json"}).status_code == 413
 

@@ -188,10 +188,11 @@ def test_a_broker_that_goes_away_and_comes_back(broker: Broker, stream: str, hom
         source.close()
 
 
-def test_a_stream_or_broker_that_is_not_there_is_named(broker: Broker, home: Home) -> None:
+def test_a_stream_or_broker_that_is_not_there_is_named(broker: Broker, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     with desk(home):
         with pytest.raises(InputError, match="no stream `ABSENT`"):
             source_of(broker, "ABSENT", home)
+        monkeypatch.setattr("groundrule.pipeline.watch.broker.CONNECT_S", 1.0)  # nobody comes, however long it is waited
         with pytest.raises(StoreError, match="cannot be reached"):
             BrokerSource(BrokerAddress.parse("nats://127.0.0.1:1/S/c"), home, Reading(home.path.parent / "work"))
 
