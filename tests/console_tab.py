@@ -27,6 +27,9 @@ NEEDS_BROWSER = pytest.mark.skipif(
     reason="needs Chromium, playwright and the built console (make console)",
 )
 
+STILL_S, STILL_WITH_A_MAP_S = 0.1, 0.25
+"""How long nothing may be under way before a page counts as settled; a map says where it has come to a moment after it stands still."""
+
 # Told to the page before anything of it runs; what breaks the policy of the page is told as an error of the console.
 WATCH = """
 window.__ran = [];
@@ -67,10 +70,13 @@ class Watched:
         self.errors: list[str] = []
         self.foreign: list[str] = []
         self.dialogs: list[str] = []
+        self._under_way: set[Any] = set()
         page.add_init_script(WATCH)
         page.on("console", lambda said: self.errors.append(f"{page.url}: {said.text}") if said.type == "error" else None)
         page.on("pageerror", lambda error: self.errors.append(f"{page.url}: {error}"))
         page.on("request", self._requested)
+        page.on("requestfinished", self._ended)
+        page.on("requestfailed", self._ended)
         page.on("dialog", self._dialog)
         if logged_in:
             return
@@ -86,18 +92,26 @@ class Watched:
     def _requested(self, request: Any) -> None:
         if not request.url.startswith((f"{self.origin}/", "data:", f"blob:{self.origin}")):
             self.foreign.append(request.url)
+        if request.resource_type in ("fetch", "xhr", "script", "stylesheet", "document"):  # a stream of events does not end
+            self._under_way.add(request)
+
+    def _ended(self, request: Any) -> None:
+        self._under_way.discard(request)
 
     def _dialog(self, dialog: Any) -> None:
         self.dialogs.append(dialog.message)
         dialog.dismiss()
 
     def settle(self) -> None:
-        """Wait until nothing is loading."""
+        """Wait until nothing is loading: no request is under way and nothing says that it waits, for a moment on end."""
         self.page.wait_for_load_state("load")
-        end = time.monotonic() + 20
-        while self.page.locator("main .loading, main [aria-busy=true]").count() and time.monotonic() < end:
-            self.page.wait_for_timeout(50)  # waiting for a script would be against the policy of the page
-        self.page.wait_for_timeout(250)
+        now = time.monotonic()
+        end, since = now + 20, now
+        while now < end and now - since < (STILL_WITH_A_MAP_S if self.page.locator("canvas.maplibregl-canvas").count() else STILL_S):
+            self.page.wait_for_timeout(25)  # waiting for a script would be against the policy of the page
+            busy = self._under_way or self.page.locator("main .loading, main [aria-busy=true]").count()
+            now = time.monotonic()
+            since = now if busy else since
 
     def go(self, address: str) -> None:
         self.page.goto(self.origin + address)

@@ -6,8 +6,6 @@ Needs Chromium, playwright and the built console.
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from typing import Any
 import pytest
 
 import small_home as sh
+from console import groundrule
 from console_tab import NARROW, NEEDS_BROWSER, Watched, launched, served, tab, violations
 from groundrule.detect.case_states import DISMISSALS
 from groundrule.detect.signals import KINDS, Offending, Signal, table_of
@@ -86,9 +85,9 @@ def press(watched: Watched, key: str) -> None:
 
 def link_for(home: Home, role: str) -> str:
     """A link that logs in with one role."""
-    told = [sys.executable, "-m", "groundrule", "access", "login", "--home", str(home.path), "--role", role]
-    said = subprocess.run(told, capture_output=True, text=True, check=True).stdout
-    return next(line.strip() for line in said.splitlines() if "/login#token=" in line)
+    said = groundrule("access", "login", "--home", home.path, "--role", role)
+    assert said.code == 0, said
+    return next(line.strip() for line in said.out.splitlines() if "/login#token=" in line)
 
 
 def told(page: Any, path: str) -> Any:
