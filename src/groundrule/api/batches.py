@@ -267,8 +267,13 @@ def _instants(column: pa.ChunkedArray) -> list[str]:
     values = column.to_numpy()
     if len(values) and values[0] == values[-1] and (values == values[0]).all():
         return [_instant(int(values[0]))] * len(values)
-    # A batch holds few different seconds; text is made once for each.
-    seconds, which = np.unique(values // NS_PER_S, return_inverse=True)
+    # A batch holds few different seconds; text is made once for each. Mostly they follow each other, so that none need be looked for.
+    second = values // NS_PER_S
+    first, last = (int(second.min()), int(second.max())) if len(second) else (0, 0)
+    if last - first < len(second):
+        seconds, which = np.arange(first, last + 1), second - first
+    else:
+        seconds, which = np.unique(second, return_inverse=True)
     begins = np.array([_instant(int(each) * NS_PER_S)[:-4] for each in seconds.tolist()], object)
     texts: list[str] = (begins[which] + _MILLIS[values % NS_PER_S // NS_PER_MS]).tolist()
     return texts
