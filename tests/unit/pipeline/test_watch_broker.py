@@ -136,6 +136,22 @@ def test_what_was_not_acknowledged_comes_again_and_counts_once(broker: Broker, s
     assert broker.unacknowledged(stream, "watch") == 0
 
 
+def test_nothing_is_left_only_where_a_look_without_messages_under_way_says_so(broker: Broker, stream: str, home: Home) -> None:
+    broker.publish(f"{stream}.a", [line(0), line(1)])
+    gone = source_of(broker, stream, home)
+    assert gone.take(2.0, 1000)
+    gone.close()  # as after `kill -9`: the broker waits for an acknowledgement that never comes
+    broker.publish(f"{stream}.a", [line(2)])
+    source = source_of(broker, stream, home)
+    arrivals = source.take(2.0, 1000)
+    assert source.take(0.1, 1000) == ()
+    source.taken(arrivals)
+    assert not source.exhausted
+    assert source.take(0.1, 1000) == ()
+    assert not source.exhausted
+    source.close()
+
+
 def test_a_position_that_was_written_makes_a_message_known_at_once(broker: Broker, stream: str, home: Home) -> None:
     broker.publish(f"{stream}.a", [line(number) for number in range(5)])
     with desk(home) as live:

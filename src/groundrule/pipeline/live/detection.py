@@ -288,6 +288,9 @@ class LiveDetection:
             with self.looking.timed():
                 self._look(taken)
             self._gone = 0
+        except LookerGone:
+            self.rebuilding = True  # before anybody is told that nothing waits: what was handed over is looked at when memory is there
+            raise
         finally:
             with self._ready:
                 self._rows -= rows

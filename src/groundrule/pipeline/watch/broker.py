@@ -193,7 +193,8 @@ class BrokerSource:
             self._seen.away = type(error).__name__
             time.sleep(min(wait_s, 0.5))
             return ()
-        self._idle = not messages and not self._seen.to_read
+        # While messages of ours are under way, those that a watch before took and never acknowledged cannot be told from them.
+        self._idle = not messages and not self._seen.to_read and not self._flying
         fresh, again = self._sorted_out(messages)
         if again:
             self._acknowledge(again)
