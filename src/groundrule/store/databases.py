@@ -18,7 +18,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -90,21 +90,37 @@ def said(error: BaseException) -> str:
     return (str(cause).splitlines() or [type(cause).__name__])[0][:200]
 
 
-def engine_of(address: str) -> Engine:
+def engine_of(address: str, *, make: bool = False) -> Engine:
     """Return the engine that connects to an address; that of a PostgreSQL database is kept and shared by the process.
 
+    Args:
+        address: a database.
+        make: an SQLite file that is not there is made. Who only opens must not: an empty file in the place of one that is lost
+            for a moment would look like registers without entries, and SQLite would throw the journal of the lost one away.
     Raises:
         MissingExtra: the driver of PostgreSQL is not installed.
         sqlalchemy.exc.SQLAlchemyError: there is nothing like that address.
     """
     if not address.startswith("postgresql"):
-        return _sqlite_engine(address)
+        return _sqlite_engine(address, make)
     return _shared_engine(address)
 
 
 def is_postgres(where: Connection | Engine) -> bool:
     """Is this a database in PostgreSQL?"""
     return where.dialect.name == "postgresql"
+
+
+def in_memory(engine: Engine) -> bool:
+    """Does this database last only as long as its engine?"""
+    return not is_postgres(engine) and engine.url.database in {None, "", ":memory:"}
+
+
+def help_where_gone(address: str) -> str | None:
+    """Return what to do where the file of an SQLite database is not there; None where it is, or is no file."""
+    if address.startswith("postgresql") or Path(str(sa.make_url(address).database)).exists():
+        return None
+    return "the file is not there: bring it back, or restore the home from a backup"
 
 
 def schema_of(address: str) -> str:
@@ -171,8 +187,11 @@ def _postgres_engine(address: str) -> Engine:
     return engine
 
 
-def _sqlite_engine(address: str) -> Engine:
+def _sqlite_engine(address: str, make: bool) -> Engine:
     engine = sa.create_engine(address)
+    if not make and not in_memory(engine):
+        there = partial(_sqlite_that_is_there, Path(str(engine.url.database)))
+        engine = sa.create_engine(address, creator=there)
     sa.event.listen(engine, "connect", _durable_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -187,6 +206,10 @@ def _durable_sqlite(connection: Any, _: Any) -> None:
     cursor.close()
 
 
+def _sqlite_that_is_there(path: Path, mode: str = "rw", wait_s: float = 5.0) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", uri=True, timeout=wait_s, check_same_thread=False)
+
+
 def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN")
 
@@ -194,12 +217,7 @@ def _begin_sqlite(connection: Connection) -> None:
 @lru_cache(maxsize=64)
 def _sqlite_reader(path: Path, untouched: bool) -> Engine:
     """An engine that makes nothing, and on a medium that is read-only touches nothing."""
-
-    def connect() -> sqlite3.Connection:
-        if not untouched:
-            return sqlite3.connect(path, timeout=10.0, check_same_thread=False)
-        return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
-
+    connect = partial(_sqlite_that_is_there, path, "ro&immutable=1" if untouched else "rw", 10.0)
     # Closed after each use: no handle outlives a file that is put back.
     return sa.create_engine("sqlite://", creator=connect, poolclass=NullPool)
 
@@ -227,7 +245,8 @@ def looking(address: str) -> Iterator[Connection]:
     except GroundruleError:
         raise
     except (sa.exc.SQLAlchemyError, OSError) as error:
-        raise StoreError(f"cannot read the registers: {said(error)}", registers=shown(address)) from error
+        why = said(error)
+        raise StoreError(f"cannot read the registers: {why}", help=help_where_gone(address), registers=shown(address)) from error
 
 
 def at_one_moment(connection: Connection) -> Connection:

@@ -83,7 +83,7 @@ def load(address: str, folder: Path, wanted: Mapping[str, Dumped], home_id: str)
     Raises:
         ConflictError: there are registers. IntegrityError: the dump is not what it says it is. StoreError: the database failed.
     """
-    engine = engine_of(address)
+    engine = engine_of(address, make=True)
     try:
         with engine.begin() as connection:
             if has_tables(connection):

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from groundrule.errors import ConflictError, StoreError
-from groundrule.store.databases import checked_address, is_postgres, looking
+from groundrule.store.databases import checked_address, in_memory, is_postgres, looking
 from groundrule.store.guard_postgres import check_home, statements
 from groundrule.store.older_registers import complete_tables
 from groundrule.store.register_tables import METADATA, REVISIONS, TRIGGERS
@@ -108,7 +108,7 @@ def make_tables(connection: Connection, home_id: str | None) -> None:
 
 
 def make_ready(engine: Engine, home_id: str | None) -> None:
-    """See to it that registers can be used: make them where there are none, adopt them where they have no version yet.
+    """See to it that registers can be used; adopt them where they have no version yet, and in memory make them.
 
     Raises:
         StoreError: they are of another version, of another home, or gone.
@@ -121,21 +121,21 @@ def make_ready(engine: Engine, home_id: str | None) -> None:
                 check_home(connection, home_id)
             return
         there = has_tables(connection)
-    if is_postgres(engine):
-        # Whoever names an address that holds nothing has the wrong one, or has lost the registers: empty ones would hide that.
-        raise StoreError(
-            "there are no registers in this database", help="look at the address in home.json, or restore them from a backup"
-        )
-    if there:
+    if there and not is_postgres(engine):
         with suppress(sa.exc.OperationalError), engine.begin() as connection:
             METADATA.create_all(connection)  # registers that have come since
         complete_tables(engine, TRIGGERS)
         # Only what can be written gets its version; reading goes on without.
         with suppress(sa.exc.OperationalError), engine.begin() as connection:
             stamp(connection, HEAD)
-    else:
+    elif in_memory(engine):
         with engine.begin() as connection:
             make_tables(connection, home_id)
+    else:
+        # Whoever names an address that holds nothing has the wrong one, or has lost the registers: empty ones would hide that.
+        raise StoreError(
+            "there are no registers in this database", help="look at the address in home.json, or restore them from a backup"
+        )
 
 
 def stamp(connection: Connection, version: str) -> None:

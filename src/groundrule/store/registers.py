@@ -26,7 +26,7 @@ from sqlalchemy.engine import Connection, Engine
 from groundrule.canon import SCHEME, digest
 from groundrule.errors import ConflictError, InputError, StoreError
 from groundrule.instant import MAX_NS, MIN_NS, format_instant
-from groundrule.store.databases import at_one_moment, engine_of, is_postgres, said, shown
+from groundrule.store.databases import at_one_moment, engine_of, help_where_gone, is_postgres, said, shown
 from groundrule.store.entities import ENTITIES, Entity
 from groundrule.store.guard import guard_of
 from groundrule.store.home import Home
@@ -92,13 +92,14 @@ class Registers:
             raise ConflictError(
                 f"`{home.path}` has registers already", help="import into them instead", path=str(home.path)
             )
-        return cls._at(home.registers_url, lambda engine: lay_out(engine, home.id))
+        return cls._at(home.registers_url, lambda engine: lay_out(engine, home.id), make=True)
 
     @classmethod
     def open(cls, where: Home | str) -> Registers:
         """Open the registers of a home, or those at a SQLAlchemy URL.
 
-        In SQLite, missing tables are made, and registers from before they had versions are completed (`register_versions`).
+        Nothing is made but in memory: registers that are gone are an error. Those in SQLite from before they had versions are
+        completed (`register_versions`).
 
         Raises:
             StoreError: the database cannot be opened, its tables are of another program version, or those of another home.
@@ -109,12 +110,13 @@ class Registers:
         return cls._at(url, lambda engine: make_ready(engine, home_id))
 
     @classmethod
-    def _at(cls, url: str, prepare: Callable[[Engine], None]) -> Registers:
+    def _at(cls, url: str, prepare: Callable[[Engine], None], *, make: bool = False) -> Registers:
         try:
-            engine = engine_of(url)
+            engine = engine_of(url, make=make)
             prepare(engine)
         except (sa.exc.SQLAlchemyError, OSError) as error:
-            raise StoreError(f"cannot open the registers: {said(error)}", url=shown(url)) from error
+            lost = None if make else help_where_gone(url)
+            raise StoreError(f"cannot open the registers: {said(error)}", help=lost, url=shown(url)) from error
         return cls(engine)
 
     def __enter__(self) -> Registers:

@@ -220,7 +220,7 @@ def test_registers_can_be_imported_without_a_rejected_row(tmp_path: Path) -> Non
     fleet = generate(terminals=600, minutes=1)
     home = Home.create(tmp_path / "home", home_id="simulated")
     with home.writer():
-        registers = Registers.open(home)
+        registers = Registers.create(home)
         for position, (kind, table) in enumerate(fleet.registers.items()):
             path = tmp_path / f"{kind}.parquet"
             pq.write_table(table, path)

@@ -93,6 +93,7 @@ def test_who_may_use_the_other_registers_may_use_this_one_after_an_upgrade(place
 
 def test_how_a_holder_is_reached_is_kept_as_a_digest_and_never_as_it_is(tmp_path: Path) -> None:
     home = Home.create(tmp_path / "home")
+    Registers.create(home).close()
     digest = "ab" * 32
     file = tmp_path / "links.csv"
     file.write_text(f"account_id,payer_id,dealer_id,contact\nacc-a,p1,d1,{digest.upper()}\nacc-b,p1,,+380441234567\n", encoding="utf-8")

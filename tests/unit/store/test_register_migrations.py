@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from groundrule.errors import StoreError
 from groundrule.instant import MAX_NS
 from groundrule.store import migrations
-from groundrule.store.databases import engine_of, is_postgres
+from groundrule.store.databases import engine_of, is_postgres, looking
 from groundrule.store.home import Home
 from groundrule.store.policy import InForce, check_guard, install_guard
 from groundrule.store.register_tables import METADATA
@@ -52,7 +52,7 @@ def test_an_upgrade_from_nothing_makes_what_a_new_database_is(place: Place, tmp_
     shapes = []
     for name, make in (("a", lambda c: make_tables(c, None)), ("b", migrations.run)):
         (tmp_path / name).mkdir()
-        engine = engine_of(place.url(tmp_path / name))
+        engine = engine_of(place.url(tmp_path / name), make=True)
         with engine.begin() as connection:
             make(connection)
             assert version_of(connection) == HEAD
@@ -65,7 +65,7 @@ def test_the_last_migration_is_the_version_that_the_program_works_with(place: Pl
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
-    engine = engine_of(place.url(tmp_path))
+    engine = engine_of(place.url(tmp_path), make=True)
     with engine.begin() as connection:
         migrations.run(connection)
         ignored = {"policy_never", "policy_writing", "policy_enactments", "lists_salt", "registers_home"}
@@ -79,7 +79,7 @@ def test_the_last_migration_is_the_version_that_the_program_works_with(place: Pl
 def first_version(place: Place, path: Path, *, stamped: bool = True) -> Home:
     """A home whose registers are of the first version, with rows."""
     home = Home.create(path, registers=place.address())
-    engine = engine_of(home.registers_url)
+    engine = engine_of(home.registers_url, make=True)
     with engine.begin() as connection:
         migrations.run(connection, VERSIONS[0])
         connection.exec_driver_sql(
@@ -138,6 +138,7 @@ def test_registers_of_a_later_program_are_refused(place: Place, tmp_path: Path) 
 
 def test_a_home_of_the_present_version_from_before_versions_is_adopted(tmp_path: Path) -> None:
     home = Home.create(tmp_path / "home")
+    Registers.create(home).close()
     for kind, text in (("accounts", ACCOUNTS), ("terminals", TERMINALS), ("list_entries", LIST)):
         register(home, kind, text)
     with Registers.open(home) as registers:
@@ -152,11 +153,29 @@ def test_a_home_of_the_present_version_from_before_versions_is_adopted(tmp_path:
 
 
 def test_registers_that_are_gone_or_those_of_another_home_are_not_taken_for_empty_ones(place: Place, tmp_path: Path) -> None:
-    if not place.is_postgres:
-        pytest.skip("a file in the home is of that home")
     home = place.home(tmp_path / "home")
-    other = Home(tmp_path / "other", "another", home.registers)
-    with pytest.raises(StoreError, match="another home"):
-        Registers.open(other)
+    if place.is_postgres:  # a file in the home is of that home
+        other = Home(tmp_path / "other", "another", home.registers)
+        with pytest.raises(StoreError, match="another home"):
+            Registers.open(other)
+        with pytest.raises(StoreError, match="no registers"):
+            Registers.open(Home(tmp_path / "lost", "lost", place.address()))
+        return
+    register(home, "accounts", ACCOUNTS)
+    there, away = home.path / "registers.sqlite", home.path / "away.sqlite"
+    with Registers.open(home) as registers:
+        known = registers.revision()
+    there.rename(away)
+    with pytest.raises(StoreError, match="the file is not there: bring it back"):
+        Registers.open(home)
+    with pytest.raises(StoreError), looking(home.registers_url):
+        pass
+    with pytest.raises(StoreError):
+        migrations.upgrade(home.registers_url)
+    assert not there.exists(), "an empty file in its place would take the journal of the other along"
+    there.touch()
     with pytest.raises(StoreError, match="no registers"):
-        Registers.open(Home(tmp_path / "lost", "lost", place.address()))
+        Registers.open(home)
+    away.rename(there)
+    with Registers.open(home) as registers:
+        assert registers.revision() == known
