@@ -134,7 +134,7 @@ def test_wrong_use_is_told_before_anything_starts(home: Home, options: tuple[obj
     ("options", "words"),
     [
         (("--no-detect",), "a cluster writes decisions into a folder"),
-        (("--detect", "--out", "out"), "a cluster takes no measurements, detects nothing"),
+        (("--detect", "--out", "out"), "a cluster detects nothing"),
         (("--no-detect", "--out", "out", "--time-unit", "weeks"), "`weeks` is not a unit of time"),
     ],
 )

@@ -21,7 +21,7 @@ from groundrule.cli.attended import (
     print_attended,
 )
 from groundrule.cli.counted import counts_dict, print_counts
-from groundrule.cli.decide_cluster import decide_on_cluster
+from groundrule.cli.decide_cluster import check_cluster, decide_on_cluster
 from groundrule.cli.decide_point import decide_at_point
 from groundrule.cli.engine import Engine, Master, Partitions, cluster_of
 from groundrule.cli.ledger import committed_dict, print_committed
@@ -115,20 +115,18 @@ def decide(
     moment = time.time_ns()
     opening = cluster_of(engine, master, partitions)
     if engine is not None:
-        if point is not None or measurements or verifications or interference or detect:
-            said = "a cluster takes no measurements, detects nothing and is no enforcement point"
+        if point is not None or measurements or verifications or interference:
+            said = "a cluster takes no measurements and is no enforcement point"
             raise InputError(said, help="leave these options out, or --engine", option="--engine")
         from groundrule.engines.given_files import Reading  # noqa: PLC0415 - only clusters need it
 
         here = Home.open(home)
-        if detect is None and asks_for_signals(rulebook_of(here)):
-            said = "rules of this home test signals, which only one machine looks for"
-            raise InputError(said, help="--no-detect decides without them; or leave --engine out", option="--engine")
+        folder = check_cluster(here, out, detect=detect)
         named = parse_columns(columns) if columns else {}
         check_targets(named)
         check_time_unit(time_unit)
         decide_on_cluster(
-            here, expand_paths(observations), opening, out=out,
+            here, expand_paths(observations), opening, out=folder,
             reading=Reading(named, assume_utc, time_unit, moment + CLOCK_TOLERANCE_NS),
             recorded_at_ns=moment, as_of_ns=instant_option(as_of, "--as-of"), buckets=partitions, as_json=as_json,
         )  # fmt: skip

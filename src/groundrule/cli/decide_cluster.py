@@ -12,7 +12,9 @@ import typer
 from groundrule.cli.counted import counts_dict, print_counts
 from groundrule.cli.output import OutputJson, print_json, print_text, progress, warn
 from groundrule.errors import InputError
+from groundrule.pipeline.detectors import asks_for_signals
 from groundrule.pipeline.emergency_overlay import Clocks, overlay_now
+from groundrule.pipeline.home import rulebook_of
 from groundrule.store.home import Home
 
 if TYPE_CHECKING:
@@ -21,12 +23,31 @@ if TYPE_CHECKING:
     from groundrule.engines.given_files import Reading
 
 
+def check_cluster(home: Home, out: Path | None, *, detect: bool | None) -> Path:
+    """Return the folder of decisions; refuse what a cluster does not do.
+
+    Args:
+        home: what is in force.
+        out: the folder. detect: look for signals; None where nobody said so or not.
+    Raises:
+        InputError: no folder is named, or signals are asked for, by the option or by rules.
+    """
+    if out is None or out.is_file():
+        raise InputError("a cluster writes decisions into a folder", help="name one that every worker sees: --out FOLDER", option="--out")
+    if detect:
+        raise InputError("a cluster detects nothing", help="say --no-detect, or leave --engine out", option="--detect")
+    if detect is None and asks_for_signals(rulebook_of(home)):
+        said = "rules of this home test signals, which only one machine looks for"
+        raise InputError(said, help="--no-detect decides without them; or leave --engine out", option="--engine")
+    return out
+
+
 def decide_on_cluster(
     home: Home,
     given: Sequence[Path],
     opening: AbstractContextManager[Cluster | None],
     *,
-    out: Path | None,
+    out: Path,
     reading: Reading,
     recorded_at_ns: int,
     as_of_ns: int | None,
@@ -45,12 +66,10 @@ def decide_on_cluster(
         buckets: into how many terminals are divided.
         as_json: print one JSON document.
     Raises:
-        InputError: no folder is named, or no row can be used.
+        InputError: no row can be used.
     """
     from groundrule.engines.distributed_decide import decide_into  # noqa: PLC0415 - only clusters need it
 
-    if out is None or out.is_file():
-        raise InputError("a cluster writes decisions into a folder", help="name one that every worker sees: --out FOLDER", option="--out")
     with opening as cluster, progress() as report:
         assert cluster is not None
         found = decide_into(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
+from groundrule.cli.decide_cluster import check_cluster
+from groundrule.cli.ending import ends_in_order
 from groundrule.cli.engine import Engine, Master, Partitions, cluster_of
 from groundrule.cli.output import DEFAULT_HOME, HomeOption, print_text, warn
 from groundrule.cli.watch_cluster import Landing, check_landing, watch_on_cluster
@@ -70,7 +71,7 @@ def watch(
         from groundrule.engines.given_files import Reading  # noqa: PLC0415 - only clusters need it
 
         here, named = Home.open(home), parse_columns(columns) if columns else {}
-        landed, decided = check_landing(here, source, out, detect=detect)
+        landed, decided = check_landing(source), check_cluster(here, out, detect=detect)
         check_targets(named)
         check_time_unit(time_unit)
         landing = Landing(landed, decided, Reading(named, assume_utc, time_unit), AHEAD_S, partitions, once, cycle_s)
@@ -83,7 +84,7 @@ def watch(
     with _desk(place) as live, opened(place, asked, lambda gap: announce_gap(live, gap)) as (found, reading):
         watcher = Watcher(live, found, cycle_s=cycle_s, once=once)
         watcher.said = lambda cycle, total: teller.tell(live, watcher, reading.notes, cycle, total)
-        with _ends(watcher):
+        with ends_in_order(watcher.stop):
             total = watcher.run()
     if not as_json and (once or teller.shown):
         print_text(f"Taken: {_words(total)}")
@@ -101,17 +102,6 @@ def _desk(place: Home) -> Iterator[Live]:
         ) from error
     with live:
         yield live
-
-
-@contextmanager
-def _ends(watcher: Watcher) -> Iterator[None]:
-    """End in order when told to."""
-    before = {each: signal.signal(each, lambda *_: watcher.stop()) for each in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 class _Teller:

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from groundrule.cli.ending import ends_in_order
 from groundrule.cli.output import print_text
 from groundrule.errors import InputError
 from groundrule.instant import NS_PER_S, format_instant
-from groundrule.pipeline.detectors import asks_for_signals
 from groundrule.pipeline.emergency_overlay import Clocks, overlay_now
-from groundrule.pipeline.home import rulebook_of
 from groundrule.store.home import Home
 
 if TYPE_CHECKING:
     from groundrule.engines.distributed import Cluster
     from groundrule.engines.given_files import Reading
-    from groundrule.engines.spark_stream import FileStream
 
 FILES_A_BATCH: Final = 1_000
 """Most files of a batch: bounds what is decided, and repeated after a crash, at a time."""
@@ -51,22 +47,15 @@ class Landing:
     every_s: float
 
 
-def check_landing(home: Home, folder: str, out: Path | None, *, detect: bool | None) -> tuple[Path, Path]:
+def check_landing(folder: str) -> Path:
     """Refuse what a cluster does not watch.
 
     Raises:
-        InputError: the source is no folder, no folder for decisions is named, or rules test signals.
+        InputError: the source is no folder.
     """
     if not Path(folder).is_dir():
         raise InputError(f"`{folder}` is no folder", help="a cluster watches a folder in which files land", option="SOURCE")
-    if out is None or out.is_file():
-        raise InputError("a cluster writes decisions into a folder", help="name one that every worker sees: --out FOLDER", option="--out")
-    if detect:
-        raise InputError("a cluster detects nothing", help="say --no-detect, or leave --engine out", option="--detect")
-    if detect is None and asks_for_signals(rulebook_of(home)):
-        said = "rules of this home test signals, which only one machine looks for"
-        raise InputError(said, help="--no-detect decides without them; or leave --engine out", option="--engine")
-    return Path(folder), out
+    return Path(folder)
 
 
 def watch_on_cluster(home: Home, landing: Landing, opening: AbstractContextManager[Cluster | None], *, as_json: bool) -> None:
@@ -103,16 +92,5 @@ def watch_on_cluster(home: Home, landing: Landing, opening: AbstractContextManag
                 )
                 sys.stdout.flush()
 
-        with _ends(stream):
+        with ends_in_order(stream.stop):
             stream.run(decide, once=landing.once, every_s=landing.every_s)
-
-
-@contextmanager
-def _ends(stream: FileStream) -> Iterator[None]:
-    """End in order when told to."""
-    before = {each: signal.signal(each, lambda *_: stream.stop()) for each in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)

@@ -15,7 +15,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from groundrule.detect.memory import grown
-from groundrule.detect.state import distance_m
+from groundrule.detect.state import distance_m, distances_m
 from groundrule.instant import MIN_NS
 
 VOTES, JUMPED, LOST, RADIO, SETTLED, SKIPPED = 1, 2, 4, 8, 16, 128
@@ -143,7 +143,7 @@ class Tracks:
         found = (tracks["status"] == CALM) & ~loud & (t_ns >= tracks["t_last"])
         found &= t_ns - np.where(tracks["t_home"] == MIN_NS, t_ns, tracks["t_home"]) >= limits.residence_s * 1e9
         rows = np.flatnonzero(found)
-        away = _distances(tracks["lat_home"][rows], tracks["lon_home"][rows], lat_deg[rows], lon_deg[rows])
+        away = distances_m(tracks["lat_home"][rows], tracks["lon_home"][rows], lat_deg[rows], lon_deg[rows])
         found[rows] = away <= limits.roam_m
         return np.asarray(found)
 
@@ -161,14 +161,6 @@ def _unseen(terminals: int) -> NDArray[np.void]:
         rows[name] = MIN_NS
     rows["cell"] = rows["fresh"] = -1
     return rows
-
-
-@njit(cache=True, nogil=True)
-def _distances(lat, lon, lat2, lon2):  # type: ignore[no-untyped-def]  # compiled; typed by numba
-    found = np.empty(len(lat))
-    for i in range(len(lat)):
-        found[i] = distance_m(lat[i], lon[i], lat2[i], lon2[i])
-    return found
 
 
 @njit(cache=True, nogil=True)

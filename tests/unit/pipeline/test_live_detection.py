@@ -29,9 +29,9 @@ from groundrule.store.home import Home
 from groundrule.store.register_import import import_register
 from groundrule.store.registers import Registers
 from groundrule.store.signals import SIGNALS
+from journey_rows import JOURNEY, START_NS, seen
 from small_home import BOOK, copy_home, make_home
 
-START_NS = 1_772_445_600_000_000_000
 NOW_NS = START_NS + 40 * 86_400 * NS_PER_S
 SETTINGS = LiveSettings(check_every_s=3_600, commit_every_s=3_600, interference=False)
 RULE = """\
@@ -65,18 +65,6 @@ def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 def desk(home: Home, **changes: Any) -> Iterator[Live]:
     with Live.open(home, clock=lambda: NOW_NS, settings=replace(SETTINGS, **changes)) as live:
         yield live
-
-
-def seen(*places: tuple[int, float, float], who: str = "guest") -> pa.Table:
-    rows = [
-        {"terminal_id": who, "observed_at": START_NS + at * NS_PER_S, "lat_deg": lat, "lon_deg": lon, "position_sigma_m": 5.0}
-        for at, lat, lon in places
-    ]
-    return pa.Table.from_pylist(rows)
-
-
-JOURNEY = [(k * 15, 4.0 + 0.0001 * k, 14.0) for k in range(20)] + [(300 + k * 15, 9.0 + 0.0001 * k, 3.0) for k in range(40)]
-"""At rest in one place, and then, within seconds, 1,300 km away, for so long that a jump of the receiver is no reason."""
 
 
 def detected(live: Live) -> Any:

@@ -27,14 +27,10 @@ from groundrule.pipeline.looking_apart import LookerApart, LookerFailed, LookerG
 from groundrule.pipeline.looking_child import serve
 from groundrule.store.home import Home
 from groundrule.store.signals import SIGNALS
+from journey_rows import JOURNEY, START_NS, seen
 from small_home import copy_home, make_home
 
-START_NS = 1_772_445_600_000_000_000
 NOW_NS = START_NS + 40 * 86_400 * NS_PER_S
-JOURNEY = [(k * 15, 4.0 + 0.0001 * k, 14.0) for k in range(20)] + [(300 + k * 15, 9.0 + 0.0001 * k, 3.0) for k in range(40)]
-"""At rest in one place, and then, within seconds, 1,300 km away, for so long that a jump of the receiver is no reason."""
-
-
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Home:
     return make_home(tmp_path_factory.mktemp("template") / "home", ledger=None)
@@ -53,15 +49,6 @@ def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 def desk(home: Home, *, apart: bool = True) -> Live:
     settings = LiveSettings(check_every_s=3_600, commit_every_s=3_600, interference=False, detection_apart=apart)
     return Live.open(home, clock=lambda: NOW_NS, settings=settings)
-
-
-def seen(*places: tuple[int, float, float]) -> pa.Table:
-    return pa.Table.from_pylist(
-        [
-            {"terminal_id": "guest", "observed_at": START_NS + at * NS_PER_S, "lat_deg": lat, "lon_deg": lon, "position_sigma_m": 5.0}
-            for at, lat, lon in places
-        ]
-    )
 
 
 def look(live: Live, *places: tuple[int, float, float]) -> None:
