@@ -30,6 +30,9 @@ NEEDS_BROWSER = pytest.mark.skipif(
 STILL_S, STILL_WITH_A_MAP_S = 0.1, 0.25
 """How long nothing may be under way before a page counts as settled; a map says where it has come to a moment after it stands still."""
 
+# Ends when the page has drawn twice and has done what it put off until it had; on a busy machine that takes longer.
+DRAWN = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 0))))"
+
 # Told to the page before anything of it runs; what breaks the policy of the page is told as an error of the console.
 WATCH = """
 window.__ran = [];
@@ -59,6 +62,13 @@ def served(home: Path) -> Iterator[str]:
             yield link
         finally:
             process.terminate()
+
+
+def playwright_error() -> type[Exception]:
+    """What playwright raises; it may be missing where tests are only collected."""
+    from playwright.sync_api import Error
+
+    return Error
 
 
 class Watched:
@@ -103,13 +113,17 @@ class Watched:
         dialog.dismiss()
 
     def settle(self) -> None:
-        """Wait until nothing is loading: no request is under way and nothing says that it waits, for a moment on end."""
+        """Wait until nothing is loading: no request is under way and nothing says that it waits, for a moment on end, and all is drawn."""
         self.page.wait_for_load_state("load")
         now = time.monotonic()
         end, since = now + 20, now
         while now < end and now - since < (STILL_WITH_A_MAP_S if self.page.locator("canvas.maplibregl-canvas").count() else STILL_S):
-            self.page.wait_for_timeout(25)  # waiting for a script would be against the policy of the page
-            busy = self._under_way or self.page.locator("main .loading, main [aria-busy=true]").count()
+            try:
+                self.page.evaluate(DRAWN)
+                busy = self._under_way or self.page.locator("main .loading, main [aria-busy=true]").count()
+            except playwright_error():  # another page has come in its place
+                busy = True
+                self.page.wait_for_load_state("load")
             now = time.monotonic()
             since = now if busy else since
 
