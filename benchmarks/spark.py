@@ -285,12 +285,18 @@ def standalone(folder: Path, workers: int) -> Iterator[tuple[str, Callable[[], l
 # --- what is replayed -------------------------------------------------------------------------------------------------
 
 
-def made(place: Path, observations: int, terminals: int, seed: int) -> Home:
-    """A home with so many observations in several runs."""
+def made(place: Path, observations: int, terminals: int, seed: int, *, late_terminals: float = 1.0, registered: float = 0.5) -> Home:
+    """A home with so many observations in several runs.
+
+    Args:
+        place: where. observations, terminals: how many. seed: of everything.
+        late_terminals: share of the terminals that ever deliver late or twice; they are decided again from their first observation.
+        registered: share of the terminals in the registers.
+    """
     rng = np.random.default_rng(seed)
     home = create_home(place, rules="world-2026", ledger=None)
     names = np.array([f"ut{number:07d}" for number in range(terminals)])
-    rows = "".join(f"{name},acc-1,roam,registered,DE\n" for name in names[::2])
+    rows = "".join(f"{name},acc-1,roam,registered,DE\n" for name in names[:: round(1 / registered)])
     put(home, "accounts", "account_id,party_id,country,state\nacc-1,p1,DE,active\n")
     put(home, "terminals", "terminal_id,account_id,plan,registration,activation_country\n" + rows)
     steps = -(-observations // terminals)
@@ -298,10 +304,11 @@ def made(place: Path, observations: int, terminals: int, seed: int) -> Home:
     lat, lon = rng.uniform(37, 59, terminals), rng.uniform(-8, 40, terminals)
     per_run, waiting = -(-steps // RUNS), OBSERVATION_SCHEMA.empty_table()
     for number in range(RUNS):
-        parts = []
+        parts, orders = [], []
         for step in range(number * per_run, min((number + 1) * per_run, steps)):
             gone_deg = step * 15 * km_h / 3.6 / 111_000
             order = rng.permutation(terminals)
+            orders.append(order)
             columns = {
                 "terminal_id": names[order],
                 "observed_at": np.sort(START_NS + step * 15 * NS_PER_S + rng.integers(0, 15 * NS_PER_S, terminals)),
@@ -312,11 +319,13 @@ def made(place: Path, observations: int, terminals: int, seed: int) -> Home:
             }
             parts.append(pa.table({name: pa.array(values) for name, values in columns.items()}))
         fresh = whole(pa.concat_tables(parts))
-        late = rng.random(len(fresh)) < (SHARE if number < RUNS - 1 else 0)
+        number_of = np.concatenate(orders)
+        may = number_of < late_terminals * terminals
+        late = may & (rng.random(len(fresh)) < (SHARE if number < RUNS - 1 else 0))
         given = pa.concat_tables([waiting, fresh.filter(pa.array(~late))])
         with home.writer():
             decide(home, Inputs(iter([given]), files=list, rejected=dict), recorded_at_ns=RECORDED_NS + number)
-        waiting = pa.concat_tables([fresh.filter(pa.array(late)), fresh.filter(pa.array(rng.random(len(fresh)) < SHARE))])
+        waiting = pa.concat_tables([fresh.filter(pa.array(late)), fresh.filter(pa.array(may & (rng.random(len(fresh)) < SHARE)))])
     return home
 
 

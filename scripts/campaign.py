@@ -63,6 +63,7 @@ QUICK = {
     "ledger_vectors_campaign": ["--sets", "2"],
     "live_kill_campaign": ["--kills", "5"],
     "mutation_campaign": ["--module", "conflicts", "--line", "68"],
+    "spark_campaign": ["--observations", "200000", "--terminals", "5000"],
     "second_verifier_campaign": ["--receipts", "500", "--mutations", "1000"],
     "verify_campaign": ["--attacks", "20"],
     "watch_kill_campaign": ["--kills", "3"],
