@@ -50,8 +50,15 @@ def history(home: Home, *, last: bool = False) -> list[InForce]:
 
     Args:
         last: only what is in force now.
+    Raises:
+        StoreError: the registers cannot be read, or are gone.
     """
     if not home.has_registers():
+        if (home.rulebooks / "current.json").exists():  # registers are made before rules
+            raise StoreError(
+                f"the registers of `{home.path}` are gone, so that nobody can say whether it has a charter",
+                help="bring registers.sqlite back, or restore the home from a backup", path=str(home.path),
+            )  # fmt: skip
         return []
     with looking(home.registers_url) as connection:
         return read_enactments(connection, last=last) if guard_of(connection).stands(connection) else []

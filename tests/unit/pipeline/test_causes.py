@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from groundrule.errors import StoreError
 from groundrule.govern.clock import Asked
 from groundrule.pipeline.causes import (
     BOOTSTRAP,
@@ -102,15 +103,18 @@ def test_a_clock_is_off_only_as_far_as_witnesses_can_tell() -> None:
 
 def test_a_home_is_looked_at(tmp_path: Path) -> None:
     home = make_home(tmp_path / "home")
-    seen = see_home(home, None, rulebook_of(home), now_ns=NOW, confirmed_ns=NOW - S, asked=None)
+    book = rulebook_of(home)
+    seen = see_home(home, None, book, now_ns=NOW, confirmed_ns=NOW - S, asked=None)
     assert causes_of(seen).degrees == {}, "a home without a log lacks nothing, and its rules ask for no screening"
-    behind = see_home(home, None, rulebook_of(home), now_ns=NOW, confirmed_ns=NOW - S, asked=None, least_revision=99)
+    behind = see_home(home, None, book, now_ns=NOW, confirmed_ns=NOW - S, asked=None, least_revision=99)
     assert causes_of(behind).degrees == {Cause.POLICY_STORE_DOWN: 1}, "an older copy, or an empty one in its place"
     registers = home.path / "registers.sqlite"
     registers.rename(registers.with_suffix(".away"))
-    seen = see_home(home, None, rulebook_of(home), now_ns=NOW, confirmed_ns=NOW - S, asked=None)
+    seen = see_home(home, None, book, now_ns=NOW, confirmed_ns=NOW - S, asked=None)
     assert causes_of(seen).degrees == {Cause.POLICY_STORE_DOWN: 1}
     assert causes_of(seen).staleness.policy_s == 1
+    with pytest.raises(StoreError, match="gone"):
+        rulebook_of(home)
     assert not registers.exists(), "looking makes no empty register"
     assert screens(load_rulebook("world-2026"))
 

@@ -221,6 +221,17 @@ def test_imports_of_policy_are_refused_in_a_governed_home(office: Desk) -> None:
     office.again()
 
 
+def test_a_home_that_has_lost_its_registers_is_not_taken_for_one_without_a_charter(template: Home, tmp_path: Path, place: Place) -> None:
+    if place.is_postgres:
+        pytest.skip("a database that is gone has been an error all along")
+    home = copy_home(template, tmp_path / "home", place)
+    (home.path / "registers.sqlite").unlink()
+    for act in (lambda: import_areas(home, (zone(),)), lambda: save_areas(home, (zone(),), world=False), lambda: in_force(home)):
+        with pytest.raises(StoreError, match=r"registers .* are gone"):
+            act()
+    assert not (home.path / "registers.sqlite").exists()
+
+
 def test_registers_that_are_no_policy_are_imported_as_before(template: Home, tmp_path: Path, place: Place) -> None:
     home = copy_home(template, tmp_path / "home", place)
     report = register(home, "terminals", "terminal_id,account_id\nnew one,acc-a\n", recorded_at=START + 90 * HOUR)
