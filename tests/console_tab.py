@@ -27,10 +27,12 @@ NEEDS_BROWSER = pytest.mark.skipif(
     reason="needs Chromium, playwright and the built console (make console)",
 )
 
-STILL_S, STILL_WITH_A_MAP_S = 0.1, 0.25
-"""How long nothing may be under way before a page counts as settled; a map says where it has come to a moment after it stands still."""
+STILL_DRAWN, STILL_WITH_A_MAP_S = 4, 0.25
+"""How often a page has to be drawn, and how long with a map, while nothing is under way, before it counts as settled: what one answer asks
+for next is asked after it was drawn, and a map says where it has come to a moment after it stands still. Frames, and not time, for on a
+busy machine they take longer."""
 
-# Ends when the page has drawn twice and has done what it put off until it had; on a busy machine that takes longer.
+# Ends when the page has drawn twice and has done what it put off until it had.
 DRAWN = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 0))))"
 
 # Told to the page before anything of it runs; what breaks the policy of the page is told as an error of the console.
@@ -115,9 +117,9 @@ class Watched:
     def settle(self) -> None:
         """Wait until nothing is loading: no request is under way and nothing says that it waits, for a moment on end, and all is drawn."""
         self.page.wait_for_load_state("load")
-        now = time.monotonic()
-        end, since = now + 20, now
-        while now < end and now - since < (STILL_WITH_A_MAP_S if self.page.locator("canvas.maplibregl-canvas").count() else STILL_S):
+        since = now = time.monotonic()
+        end, drawn = now + 20, 0
+        while now < end and (drawn < STILL_DRAWN or now - since < self._still_s()):
             try:
                 self.page.evaluate(DRAWN)
                 busy = self._under_way or self.page.locator("main .loading, main [aria-busy=true]").count()
@@ -125,7 +127,10 @@ class Watched:
                 busy = True
                 self.page.wait_for_load_state("load")
             now = time.monotonic()
-            since = now if busy else since
+            since, drawn = (now, 0) if busy else (since, drawn + 1)
+
+    def _still_s(self) -> float:
+        return STILL_WITH_A_MAP_S if self.page.locator("canvas.maplibregl-canvas").count() else 0.0
 
     def go(self, address: str) -> None:
         self.page.goto(self.origin + address)
