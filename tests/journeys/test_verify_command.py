@@ -24,6 +24,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pq.write_table(table(rows), folder / "measurements.parquet")
     pq.write_table(world.claims(truths), folder / "claims.parquet")
     home = Home.create(folder / "home")
+    Registers.create(home).close()
     elements: Elements = world.elements
     with home.writer():
         save_elements(home, elements, START_NS)
