@@ -11,6 +11,7 @@ from console import groundrule, refused
 from groundrule.orbit.elements import Elements
 from groundrule.store import Home
 from groundrule.store.orbits import save_elements
+from groundrule.store.registers import Registers
 from groundrule.verify.records import VERIFICATION_SCHEMA
 from radio_world import START_NS, Truth, World, table
 
