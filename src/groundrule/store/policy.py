@@ -57,7 +57,7 @@ def history(home: Home, *, last: bool = False) -> list[InForce]:
         if (home.rulebooks / "current.json").exists():  # registers are made before rules
             raise StoreError(
                 f"the registers of `{home.path}` are gone, so that nobody can say whether it has a charter",
-                help="bring registers.sqlite back, or restore the home from a backup", path=str(home.path),
+                help="bring the file of its registers back, or restore the home from a backup", path=str(home.path),
             )  # fmt: skip
         return []
     with looking(home.registers_url) as connection:
