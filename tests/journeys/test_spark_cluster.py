@@ -24,6 +24,7 @@ from groundrule.store.home import Home
 from groundrule.store.observations import expand_paths
 from small_home import copy_home
 from spark_places import Standalone, needs_spark, standalone
+from suspect_home import suspect_home
 from wide_home import drives, wide_home
 
 TERMINALS, STEPS = 2_000, 50
@@ -73,6 +74,19 @@ def test_a_what_if_prints_what_one_machine_prints_and_draws_the_same_map(home: H
     assert 100 < alone.json["changed_terminals"] < TERMINALS
     assert spread == alone
     assert (tmp_path / "spread.png").read_bytes() == (tmp_path / "alone.png").read_bytes()
+
+
+def test_a_cluster_finds_the_signals_that_one_machine_finds(cluster: Standalone, tmp_path: Path) -> None:
+    suspects = suspect_home(tmp_path / "home")
+    asked = ("detect", "--home", suspects.path, "--terminal", "camp3", "--json", "--out")
+    alone = groundrule(*asked, tmp_path / "signals.parquet")
+    written = (tmp_path / "signals.parquet").read_bytes()
+    assert alone.code == 0, alone
+    assert alone.json["signals"] > 80
+    for _ in range(2):
+        (tmp_path / "signals.parquet").unlink()
+        assert on(cluster, *asked, tmp_path / "signals.parquet") == alone
+        assert (tmp_path / "signals.parquet").read_bytes() == written
 
 
 def test_a_cluster_that_gives_no_worker_is_told_as_that(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

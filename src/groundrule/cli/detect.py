@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +16,7 @@ import typer
 
 from groundrule.cli.against_truth import against_truth, print_comparison
 from groundrule.cli.decide import CLOCK_TOLERANCE_NS
+from groundrule.cli.engine import Checkpoint, Engine, Master, Partitions, cluster_of
 from groundrule.cli.output import (
     DEFAULT_HOME,
     HomeOption,
@@ -28,18 +29,20 @@ from groundrule.cli.output import (
 )
 from groundrule.detect.signals import KINDS
 from groundrule.errors import InputError
-from groundrule.instant import NS_PER_DAY, format_instant
+from groundrule.instant import format_instant
 from groundrule.pipeline.carriers import Carrier, carrier_of
 from groundrule.pipeline.detecting import Detection
 from groundrule.pipeline.detectors import detection_of
-from groundrule.pipeline.history import all_observations
+from groundrule.pipeline.history import all_observations, observations_of
 from groundrule.pipeline.home import basis_of
 from groundrule.pipeline.interference import ordered, witnesses_of_home
+from groundrule.pipeline.replaying import Progress
 from groundrule.pipeline.verifying import Attendance, credible, load_verifications
+from groundrule.pipeline.watched import terminal_days
 from groundrule.store.durable import write_durably
 from groundrule.store.home import Home
 from groundrule.store.observation_columns import parse_columns
-from groundrule.store.observations import open_observations
+from groundrule.store.observations import ObservationReader, open_observations
 from groundrule.store.signals import SIGNALS
 
 _SHOWN = 20
@@ -67,13 +70,18 @@ def detect(
     ] = None,
     assume_utc: Annotated[bool, typer.Option("--assume-utc", help="Take times without a zone as UTC.")] = False,
     time_unit: Annotated[str | None, typer.Option("--time-unit", help="Unit of times given as numbers: ns, us, ms, s.")] = None,
+    engine: Engine = None,
+    master: Master = None,
+    partitions: Partitions = None,
+    checkpoint: Checkpoint = None,
     as_json: OutputJson = False,
 ) -> None:
     """Look for terminals that are not what they claim to be, and say what each finding rests on.
 
     A signal is a finding with its observations and never a verdict: rules combine signals, and nothing is denied on one of them
     (docs/detect.md). Areas of disturbed satellite navigation are looked for first, and positions in them convict nobody. The order
-    in which observations were delivered, and repeats, make no difference.
+    in which observations were delivered, and repeats, make no difference. A cluster finds the same signals in what the home has
+    decided (docs/scale.md).
     """
     for name in kind or ():
         if name not in KINDS:
@@ -82,7 +90,13 @@ def detect(
         raise InputError(f"{out}: signals are written as Parquet", help="name a file that ends in .parquet", option="--out")
     place = Home.open(home)
     moment = time.time_ns()
+    wanted = list(dict.fromkeys(terminal or ()))
     reader = None
+    if observations and engine is not None:
+        raise InputError(
+            "a cluster looks at what the home has decided, and not at files",
+            help="leave out the files, or --engine", field="OBSERVATIONS",
+        )  # fmt: skip
     if observations:
         reader = open_observations(
             observations, columns=parse_columns(columns) if columns else None, assume_utc=assume_utc, time_unit=time_unit,
@@ -90,21 +104,17 @@ def detect(
         )  # fmt: skip
         for path, error in reader.unreadable:
             warn(f"{path} is left out: {error}")
-    detection = detection_of(place, basis_of(place, recorded_at_ns=moment), recorded_at_ns=moment)
-    known = None if verifications is None else credible(load_verifications(verifications))[0]
-    attendance = Attendance(known, witnesses=lambda at_ns: witnesses_of_home(place, at_ns))
-    days: set[tuple[int, int]] = set()
-    tracks: list[pa.Table] = []
-    with progress() as report:
-        batches = ordered(place, (table for table, _ in reader), place.cache) if reader is not None else all_observations(place)
-        for batch in attendance.attend(batches) if reader is not None else batches:
-            report("detect", len(batch))
-            detection.update(batch)
-            if terminal:
-                tracks.append(batch.filter(pc.is_in(batch.column("terminal_id"), value_set=pa.array(terminal))))
-            days |= _terminal_days(detection, batch)
-        detection.finish()
-        detection.conclude()
+    with cluster_of(engine, master, partitions, checkpoint) as cluster, progress() as report:
+        if cluster is None:
+            looked = _look(place, reader, verifications, wanted, moment, report)
+        else:
+            from groundrule.engines.distributed_detect import distributed_detection  # noqa: PLC0415 - only clusters need it
+
+            detection, days = distributed_detection(
+                place, cluster, recorded_at_ns=moment, buckets=partitions, progress=report, checkpoint=checkpoint
+            )
+            looked = _Looked(detection, days, 0, [observations_of(place, *wanted)] if wanted else [])
+    detection = looked.detection
     if not detection.observations:
         raise InputError("there is no observation that can be used", help="see the rejected rows, or decide some first")
     table = detection.table()
@@ -117,16 +127,13 @@ def detect(
         with place.writer():
             SIGNALS.write(place, table)
     compared = None if truth is None else against_truth(truth, detection.signals, place)
-    carriers = [
-        carrier_of(mine) for name in dict.fromkeys(terminal or ())
-        if len(mine := _chosen(pa.concat_tables(tracks), None, [name]))
-    ]  # fmt: skip
+    carriers = [carrier_of(mine) for name in wanted if len(mine := _chosen(pa.concat_tables(looked.tracks), None, [name]))]
     shown = _chosen(table, kind, terminal)
     rejected = 0 if reader is None else reader.counts.total
     about: dict[str, Any] = {
-        "observations": detection.observations, "late": detection.late, "rejected": rejected, "terminal_days": len(days),
-        "suspended": attendance.suspended, "withdrawn": detection.withdrawn,
-        "signals": len(table), "by_kind": dict(detection.counts.most_common()), "out": str(out) if out else None,
+        "observations": detection.observations, "late": detection.late, "rejected": rejected, "terminal_days": looked.days,
+        "suspended": looked.suspended, "withdrawn": detection.withdrawn,
+        "signals": len(table), "by_kind": _by_kind(table), "out": str(out) if out else None,
     }  # fmt: skip
     if as_json:
         if carriers:
@@ -134,7 +141,7 @@ def detect(
         judged = {} if compared is None else {"truth": compared.value}
         print_json(about | judged | {"shown": [_dict(row) for row in shown.to_pylist()]})
     else:
-        _print(detection, table, shown, len(days), rejected, attendance.suspended)
+        _print(looked, table, shown, rejected)
         for each in carriers:
             print_text(_carried(each))
         if compared is not None:
@@ -146,6 +153,43 @@ def detect(
         raise typer.Exit(2)
 
 
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What was found.
+
+    Attributes:
+        detection: at its end. days: terminal-days.
+        suspended: observations in disturbed areas, where these were looked for.
+        tracks: observations of the terminals that were asked for.
+    """
+
+    detection: Detection
+    days: int
+    suspended: int
+    tracks: list[pa.Table]
+
+
+def _look(
+    place: Home, reader: ObservationReader | None, verifications: Path | None, wanted: list[str], moment: int, report: Progress
+) -> _Looked:
+    """Look on this machine, at files or else at what the home has decided."""
+    detection = detection_of(place, basis_of(place, recorded_at_ns=moment), recorded_at_ns=moment)
+    known = None if verifications is None else credible(load_verifications(verifications))[0]
+    attendance = Attendance(known, witnesses=lambda at_ns: witnesses_of_home(place, at_ns))
+    days: set[int] = set()
+    tracks: list[pa.Table] = []
+    batches = ordered(place, (table for table, _ in reader), place.cache) if reader is not None else all_observations(place)
+    for batch in attendance.attend(batches) if reader is not None else batches:
+        report("detect", len(batch))
+        detection.update(batch)
+        if wanted:
+            tracks.append(batch.filter(pc.is_in(batch.column("terminal_id"), value_set=pa.array(wanted))))
+        days.update(terminal_days(detection.basis.registers, [batch]).tolist())
+    detection.finish()
+    detection.conclude()
+    return _Looked(detection, len(days), attendance.suspended, tracks)
+
+
 def _carried(carrier: Carrier) -> str:
     what = "cells" if carrier.by_cells else "positions"
     if not carrier.probabilities:
@@ -155,9 +199,10 @@ def _carried(carrier: Carrier) -> str:
     return f"{carrier.terminal_id} moves like: {said} ({carrier.fixes:,} {what}; docs/platform-model.md says how often that is wrong)"
 
 
-def _terminal_days(detection: Detection, batch: pa.Table) -> set[tuple[int, int]]:
-    rows = detection.basis.registers.lookup(batch.column("terminal_id")).tolist()
-    return set(zip(rows, (batch.column("observed_at").to_numpy() // NS_PER_DAY).tolist(), strict=True))
+def _by_kind(table: pa.Table) -> dict[str, int]:
+    """How many signals there are of each kind, the most first."""
+    counts = Counter(table["kind"].to_pylist())
+    return dict(sorted(counts.items(), key=lambda each: (-each[1], each[0])))
 
 
 def _chosen(table: pa.Table, kinds: list[str] | None, terminals: list[str] | None) -> pa.Table:
@@ -167,25 +212,22 @@ def _chosen(table: pa.Table, kinds: list[str] | None, terminals: list[str] | Non
     return table
 
 
-def _print(detection: Detection, table: pa.Table, shown: pa.Table, days: int, rejected: int, suspended: int) -> None:
-    print_text(f"{detection.observations:,} observations on {days:,} terminal-days")
+def _print(looked: _Looked, table: pa.Table, shown: pa.Table, rejected: int) -> None:
+    detection = looked.detection
+    print_text(f"{detection.observations:,} observations on {looked.days:,} terminal-days")
     if detection.late:
         warn(f"{detection.late:,} observations are behind what is known of their terminal and say nothing new")
     if rejected:
         warn(f"{rejected:,} rows could not be used")
-    if suspended or detection.withdrawn:
-        print_text(f"{suspended:,} observations in disturbed areas convict nobody; {detection.withdrawn:,} findings were withdrawn")
+    if looked.suspended or detection.withdrawn:
+        print_text(f"{looked.suspended:,} observations in disturbed areas convict nobody; {detection.withdrawn:,} findings were withdrawn")
     if not len(table):
         print_text("No signals.")
         return
     terminals: dict[str, set[str]] = {}
     for name, who in zip(table["kind"].to_pylist(), table["terminal_id"].to_pylist(), strict=True):
         terminals.setdefault(name, set()).add(who)
-    counts = Counter(detection.counts)
-    rows = [
-        (name, KINDS[name].cause, f"{counts[name]:,}", f"{len(terminals[name]):,}")
-        for name in sorted(terminals, key=lambda each: (-counts[each], each))
-    ]
+    rows = [(name, KINDS[name].cause, f"{count:,}", f"{len(terminals[name]):,}") for name, count in _by_kind(table).items()]
     print_table(("signal", "rests on", "raised", "terminals"), rows)
     for line in _lines(shown):
         print_text(line)

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from math import fsum
 from typing import Final
 
 import numpy as np
@@ -118,7 +119,7 @@ def risks(
             assert members is not None
             mine = members.of(number)
             mine = mine[~facts.protected[mine]]
-            total, body = sum(known.values()), ties.name(kind, number, facts)
+            total, body = fsum(known.values()), ties.name(kind, number, facts)
             for row in mine.tolist():
                 if row not in lent and kind in {"account", "party"} and not lent.keys().isdisjoint(mine.tolist()):
                     continue

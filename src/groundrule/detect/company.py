@@ -22,7 +22,7 @@ from groundrule.detect.convoy import ConvoySettings
 from groundrule.detect.linking import M_PER_DEG, groups_of
 from groundrule.detect.rows import NOWHERE, Facts, Places, Rows
 from groundrule.detect.signals import MAX_OFFENDING, Offending, Signal
-from groundrule.detect.whereabouts import Name, Whereabouts
+from groundrule.detect.whereabouts import Name, Noting
 from groundrule.instant import NS_PER_S
 
 _MINUTE = 60
@@ -58,7 +58,7 @@ class Company:
         late: samples that came after their minute was closed.
     """
 
-    def __init__(self, whereabouts: Whereabouts, settings: CompanySettings | None = None) -> None:
+    def __init__(self, whereabouts: Noting, settings: CompanySettings | None = None) -> None:
         self.whereabouts = whereabouts
         self.settings = settings or CompanySettings()
         self._known: tuple[Facts, Places] | None = None
@@ -215,8 +215,8 @@ class Company:
 
 
 def _extent_m(samples: NDArray[np.void]) -> float:
-    """Diagonal of the box around positions [m]."""
-    lat, lon = samples["lat"], samples["lon"]
+    """Diagonal of the box around positions [m]; to the last bit the same in whatever order they are."""
+    lat, lon = np.sort(samples["lat"]), samples["lon"]
     north = (lat.max() - lat.min()) * M_PER_DEG
     east = (lon.max() - lon.min()) * M_PER_DEG * np.cos(np.radians(lat.mean()))
     return float(np.hypot(north, east))

@@ -39,7 +39,7 @@ PLACE_DTYPE: Final = np.dtype(
 
 SAMPLE_DTYPE: Final = np.dtype(
     [
-        ("row", "i4"), ("place", "i4"), ("t", "i8"),  # [s]
+        ("row", "i4"), ("place", "i4"), ("t", "i8"), ("index", "i8"),  # [s]; of its observation in the batch
         ("lat", "f8"), ("lon", "f8"), ("speed", "f4"), ("course", "f4"),  # of the way since the sample before [m/s, radian from north]
         ("moving", "u1"), ("seen_home", "u1"), ("away_days", "u2"),
     ]

@@ -34,7 +34,7 @@ from groundrule.detect.rows import NOWHERE, Facts, Places, Rows
 from groundrule.detect.signals import Offending, Signal
 from groundrule.detect.state import distance_m, distances_m
 from groundrule.detect.ties import Members, Ties
-from groundrule.detect.whereabouts import Name, Whereabouts
+from groundrule.detect.whereabouts import Name, Noting
 from groundrule.instant import MAX_NS, MIN_NS, NS_PER_DAY
 
 TiesOf = Callable[[Facts], Ties]
@@ -144,7 +144,7 @@ class Registrations:
         ties: what connects terminals besides their account; None knows nothing.
     """
 
-    def __init__(self, whereabouts: Whereabouts, settings: StrawSettings | None = None, *, ties: TiesOf | None = None) -> None:
+    def __init__(self, whereabouts: Noting, settings: StrawSettings | None = None, *, ties: TiesOf | None = None) -> None:
         self.whereabouts = whereabouts
         self.settings = settings or StrawSettings()
         self.ties = ties

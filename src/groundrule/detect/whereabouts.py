@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import astuple, dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from numba import njit
@@ -63,6 +63,13 @@ class WhereaboutsSettings:
     elsewhere: ElsewhereSettings = field(default_factory=ElsewhereSettings)
     dormant: DormantSettings = field(default_factory=DormantSettings)
     roaming: RoamingSettings = field(default_factory=RoamingSettings)
+
+
+class Noting(Protocol):
+    """Gives those that gather, beside each batch, what they need to know of its places; see `Whereabouts`."""
+
+    company: NDArray[np.void]
+    events: NDArray[np.void]
 
 
 class Whereabouts:
@@ -234,6 +241,7 @@ def _pass(  # type: ignore[no-untyped-def]  # compiled; typed by numba
                 one.row = r
                 one.place = p
                 one.t = t
+                one.index = i
                 one.lat = lat[i]
                 one.lon = lon[i]
                 one.speed = moved / since

@@ -173,10 +173,30 @@ class Detection:
         self.observations = self.attached = self.late = 0
         self.counts.clear()
 
+    def gather(self, rows: Rows) -> None:
+        """Look at observations whose terminals were watched elsewhere: those that detectors which gather asked for.
+
+        Args:
+            rows: in order of time, from one call to the next too.
+        """
+        self._grow(int(rows.row.max(initial=-1)) + 1)
+        self._latest_ns = max(self._latest_ns, int(rows.t_ns.max(initial=MIN_NS)))
+        self._tell(self._look((*self.detectors, *self.gathering), rows))
+
+    def take(self, found: Iterable[Signal], held: Iterable[Signal]) -> None:
+        """Tell what was found elsewhere, of terminals all of whose observations were seen there, and hold back what was held there."""
+        self._doubt.take(held)
+        self._tell(list(found))
+
+    @property
+    def held(self) -> list[Signal]:
+        """Signals that wait for the watch over disturbed areas."""
+        return self._doubt.held
+
     def finish(self) -> None:
         """End the stream for good: what was held back until time goes on is told."""
         found = [signal for each in self.gathering for signal in each.finish(self._name)]
-        self._tell([*self._doubt.end(), *found])
+        self._tell([*self._doubt.end(self._latest_ns), *found])
 
     def conclude(self) -> None:
         """Tell what follows from all signals together; at the end of a run, whose signals are kept."""
@@ -243,8 +263,9 @@ class Detection:
             if signal.kind in until:
                 until[signal.kind] = min(until[signal.kind], since_ns)
         undone = [signal for _, signal, _ in stands.undone]
-        gone = {each.id for each in undone}
-        self.signals = [each for each in self.signals if each.id not in gone]
+        # What is told again of one episode has the same id: an earlier telling stands.
+        gone = {(each.id, each.raised_at) for each in undone}
+        self.signals = [each for each in self.signals if (each.id, each.raised_at) not in gone]
         self.counts.subtract(each.kind for each in undone)
         if self.undone is not None:
             self.undone(undone)

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from groundrule.pipeline.manifests import runs
 from groundrule.records import OBSERVATION_SCHEMA, filtered, with_later
-from groundrule.store.history import read_exactly, read_terminals
+from groundrule.store.history import read_exactly, read_run, read_terminals
 from groundrule.store.home import Home
 from groundrule.store.ordering import Ordering, in_order
 from groundrule.store.workplace import workplace
@@ -43,6 +43,18 @@ def all_observations(
         return
     with workplace(home.cache) as folder, Ordering(folder) as ordering:
         yield from ordering.sorted(stored())
+
+
+def first_observed_ns(home: Home) -> int | None:
+    """Return the instant of the first decided observation of all runs [ns, UTC]; None without any."""
+    starts = []
+    for run in runs(home):
+        for table in read_run(home, "observations", run, columns=["observed_at"]):
+            if len(table):
+                # A run is stored in order.
+                starts.append(int(table.column("observed_at")[0].as_py()))
+                break
+    return min(starts, default=None)
 
 
 def observations_of(home: Home, *terminal_ids: str, until_ns: int | None = None) -> pa.Table:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numba import njit
 from numpy.typing import NDArray
 
@@ -53,6 +55,20 @@ class Surroundings:
             self._numbers[country] = len(self.places.countries)
             self.places.countries.append(country)
         return self._numbers[country]
+
+    def in_countries(self, names: pa.Array | pa.ChunkedArray) -> NDArray[np.int32]:
+        """Return the number of a place in each country, for rows whose areas were asked elsewhere; such places are countries alone.
+
+        Whoever asks this does not ask `of`.
+
+        Args:
+            names: codes of countries; null is none, or none that is certain.
+        """
+        distinct = pc.unique(names)
+        number = np.array([self.number_of(each) for each in distinct.to_pylist()], np.int32)
+        # A country's place has its number, and what is nowhere reads the last.
+        self.places.country = np.append(np.arange(len(self.places.countries), dtype=np.int16), np.int16(NOWHERE))
+        return number[pc.index_in(names, value_set=distinct).to_numpy()]
 
     def of(
         self,

@@ -23,6 +23,8 @@ HELD_S: Final = 180.0
 WITHDRAWN_S: Final = 300.0
 """How far back a suspension casts doubt on positions of its terminal [s]."""
 _HELD_NS, _WITHDRAWN_NS = round(HELD_S * NS_PER_S), round(WITHDRAWN_S * NS_PER_S)
+_ELSEWHERE: Final = -1
+"""Row of a terminal that is not in memory here."""
 _HELD: Final = frozenset(kind.name for kind in KINDS.values() if kind.cause in ("identity", "data"))
 _POSITIONAL: Final = frozenset(kind.name for kind in KINDS.values() if kind.cause in ("motion", "identity", "place", "data"))
 
@@ -104,9 +106,22 @@ class Suspension:
         self._held, self._recent = held, recent
         return Standing([signal for _, signal in ready], told, undone, withdrawn)
 
-    def end(self) -> list[Signal]:
-        """Return what is held back, for good: the stream has ended."""
-        held = [signal for _, signal in self._held]
+    @property
+    def held(self) -> list[Signal]:
+        """What is held back now."""
+        return [signal for _, signal in self._held]
+
+    def take(self, held: Iterable[Signal]) -> None:
+        """Hold back what was held back elsewhere, where all observations of its terminals were seen."""
+        self._held += [(_ELSEWHERE, signal) for signal in held]
+
+    def end(self, now_ns: int) -> list[Signal]:
+        """Return what is held back, for good: the stream has ended, and its last observation is of `now_ns` [ns, UTC].
+
+        What has waited long enough by then would have been let go by an observation of another terminal, and is here as well.
+        """
+        free = ((signal, signal.raised_at + _HELD_NS) for signal in self.held)
+        held = [replace(signal, raised_at=free_ns) if free_ns <= now_ns else signal for signal, free_ns in free]
         self._held, self._recent = [], []
         return held
 
