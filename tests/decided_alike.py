@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from groundrule.canon import digest_file
 from groundrule.engines.decided_folder import DECISION_KINDS, DecidedBatch, DecidedFolder
 from groundrule.engines.distributed import Cluster
 from groundrule.engines.distributed_decide import Decided, decide_into
 from groundrule.pipeline.digests import table_digest
-from groundrule.pipeline.home_ledger import ledger_of
+from groundrule.pipeline.home_ledger import HomeLedger, has_ledger
 from groundrule.pipeline.manifests import read_manifest, runs
 from groundrule.pipeline.overlay import NO_OVERLAY
 from groundrule.pipeline.runs import Inputs, Run, decide
@@ -35,13 +38,26 @@ def write_given(folder: Path, name: str, table: pa.Table, files: int = 2) -> lis
     return paths
 
 
-def alone(home: Home, given: Sequence[Path], recorded_at: int) -> Run:
-    """Decide files on this machine."""
+def alone(home: Home, given: Sequence[Path], recorded_at: int, ledger: HomeLedger | None = None) -> Run:
+    """Decide files on this machine, as `groundrule decide` does."""
     reader = open_observations(given)
-    read = Inputs((table for table, _ in reader), files=list, rejected=lambda: dict(reader.counts.by_reason))
-    with home.writer():
-        assert ledger_of(home) is None
-        return decide(home, read, recorded_at_ns=recorded_at)
+    rejected = home.rejected / f"observations-{recorded_at}.jsonl"
+    unread = {path for path, _ in reader.unreadable}
+
+    def read() -> Iterator[pa.Table]:
+        for table, rejects in reader:
+            if len(rejects):
+                with rejected.open("ab") as stream:
+                    rejects.write_jsonl(stream)
+            yield table
+
+    def files() -> list[dict[str, Any]]:
+        return [{"name": each.name, "digest": digest_file(each), "bytes": each.stat().st_size} for each in given if each not in unread]
+
+    inputs = Inputs(read(), files=files, rejected=lambda: dict(sorted(reader.counts.by_reason.items())))
+    with nullcontext() if ledger is not None else home.writer():
+        assert (ledger is not None) == has_ledger(home)
+        return decide(home, inputs, recorded_at_ns=recorded_at, ledger=ledger)
 
 
 def spread(home: Home, given: Sequence[Path], folder: Path, cluster: Cluster, recorded_at: int, buckets: int | None = None) -> Decided:

@@ -15,12 +15,14 @@ import pytest
 
 from board import Board, make_board
 from console import groundrule
+from groundrule.engines.distributed_decide import decide_into
 from groundrule.instant import NS_PER_S, format_instant, parse_instant
 from groundrule.pipeline.emergency_overlay import Clocks, overlay_faults, overlay_now
 from groundrule.pipeline.home_ledger import LedgerSetup, log_folder
 from groundrule.pipeline.overlay import Overlay
 from groundrule.store.home import Home
 from groundrule.store.policy import put_object
+from plain_cluster import PlainCluster
 from small_home import make_home
 
 INSIDE, OUTSIDE, EDGE = (2.5, 2.5), (5.0, 5.0), (2.5, 3.0)
@@ -132,6 +134,23 @@ def test_an_emergency_that_denies_names_whom_it_denies(board: Board) -> None:
     board.run("emergency", "close", made["id"], "--key", board.key("cy"))
     later = time.time_ns()
     assert decide(board, "after", ("guest", later + NS_PER_S, OUTSIDE))["reasons"] == {"served": 1}
+    assert board.run("replay")["identical"]
+
+
+def test_what_a_cluster_decided_in_an_emergency_enters_the_log_as_that(board: Board) -> None:
+    made = open_emergency(board)
+    at = parse_instant(made["opened_at"]) + NS_PER_S
+    file = board.write(
+        "while.csv", f"terminal_id,observed_at,lat_deg,lon_deg,position_source\ncar,{format_instant(at)},2.5,2.5,gnss\n"
+    )
+    home, now, out = Home.open(board.home), time.time_ns(), board.folder / "decided"
+    found = decide_into(home, [file], out, PlainCluster(), recorded_at_ns=now, overlay=overlay_now(home, Clocks.now(now)))
+    assert found is not None
+    assert found.counts.reasons == {"emergency_permit": 1}
+    taken = board.run("decided", out, "--take")["taken"]
+    assert [each["reasons"] for each in taken] == [{"emergency_permit": 1}]
+    assert json.loads((board.home / "manifests" / "run-000001.json").read_text())["emergencies"] == found.batch.manifest["emergencies"]
+    assert explained(board, "car", at)["rule"] == made["id"]
     assert board.run("replay")["identical"]
 
 

@@ -1,26 +1,30 @@
-"""`groundrule decide --engine spark`: decisions into a folder; and `groundrule decided`, which checks such a folder."""
+"""`groundrule decide --engine spark`: decisions into a folder; and `groundrule decided`, which checks one and takes it into the home."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from groundrule.cli.counted import counts_dict, print_counts
-from groundrule.cli.output import OutputJson, print_json, print_text, progress, warn
+from groundrule.cli.ledger import committed_dict, print_committed
+from groundrule.cli.output import DEFAULT_HOME, HomeOption, OutputJson, print_json, print_text, progress, warn
 from groundrule.errors import InputError
 from groundrule.pipeline.detectors import asks_for_signals
 from groundrule.pipeline.emergency_overlay import Clocks, overlay_now
 from groundrule.pipeline.home import rulebook_of
+from groundrule.pipeline.home_ledger import ledger_of
 from groundrule.store.home import Home
 
 if TYPE_CHECKING:
+    from groundrule.engines.decided_folder import DecidedFolder
     from groundrule.engines.distributed import Cluster
     from groundrule.engines.distributed_decide import Decided
     from groundrule.engines.given_files import Reading
+    from groundrule.engines.taking import Taken
 
 
 def check_cluster(home: Home, out: Path | None, *, detect: bool | None) -> Path:
@@ -102,20 +106,33 @@ def tell(found: Decided, out: Path, *, as_json: bool) -> None:
     if found.rejected:
         warn(f"{sum(found.rejected.values()):,} rows could not be used; each with its reason in {found.batch.folder}")
     print_text(f"Batch {manifest['batch']} in {out} committed; manifest {found.batch.digest}")
-    print_text(f"Next: groundrule decided {out}")
+    print_text(f"Next: groundrule decided {out}, groundrule decided {out} --take")
 
 
 def decided(
     folder: Annotated[Path, typer.Argument(help="That `decide --engine spark --out FOLDER` wrote.")],
+    take: Annotated[
+        bool, typer.Option("--take", help="Make a run, with its entries in the log, of every batch that the home does not have yet.")
+    ] = False,
+    home: HomeOption = DEFAULT_HOME,
     as_json: OutputJson = False,
 ) -> None:
-    """Check every file of a folder of decisions against its manifests, and say what is in it; exits 2 where anything is not as written."""
+    """Check every file of a folder of decisions against its manifests, and say what is in it; exits 2 where anything is not as written.
+
+    With --take each batch becomes the run that one machine would have made of the same files: this machine decides its observations
+    again, compares, and commits the run to home and log. A batch that differs is not taken, and nothing after it. What the home has
+    already is left alone, so the same command goes on after a crash.
+    """
     from groundrule.engines.decided_folder import DecidedFolder  # noqa: PLC0415 - only clusters need it
 
     if not folder.is_dir():
         raise InputError(f"there is no folder `{folder}`", help="name one that `decide --engine spark --out FOLDER` wrote")
     opened = DecidedFolder.open(folder)
-    files = opened.check()
+    with progress() as report:
+        files = opened.check(report)
+    if take:
+        _take(Home.open(home), opened, files, as_json=as_json)
+        return
     batches: list[dict[str, Any]] = [
         {
             "batch": each.manifest["batch"], "manifest": each.digest, "recorded_at_ns": each.manifest["recorded_at_ns"],
@@ -135,3 +152,40 @@ def decided(
             f" {counts['duplicates']:,} repeats, {counts['over_late']:,} too late; manifest {each['manifest']}"
         )
     print_text(f"{files:,} files are what their manifests say.", style="green")
+
+
+def _take(home: Home, folder: DecidedFolder, files: int, *, as_json: bool) -> None:
+    from groundrule.engines.taking import take  # noqa: PLC0415 - only clusters need it
+
+    found: list[Taken] = []
+    try:
+        with home.writer(), ledger_of(home) or nullcontext() as ledger, progress() as report:
+            for each in take(home, folder, ledger, progress=report):
+                found.append(each)
+    finally:
+        # What was taken before an error is in the home.
+        if not as_json:
+            for each in found:
+                _print_taken(each)
+    if as_json:
+        print_json({"files": files, "batches": len(folder.batches), "taken": [_taken_dict(each) for each in found]})
+    elif found:
+        print_text("Next: groundrule ledger prove TERMINAL, groundrule replay")
+    else:
+        print_text("The home has every batch of this folder already; nothing was taken.")
+
+
+def _print_taken(each: Taken) -> None:
+    print_text(f"Batch {each.batch}:", style="bold")
+    print_counts(each.run.counts)
+    print_text(f"Run {each.run.number} committed; manifest {each.run.manifest}")
+    if each.run.committed:
+        print_committed(each.run.committed)
+
+
+def _taken_dict(each: Taken) -> dict[str, Any]:
+    run = each.run
+    return {
+        "batch": each.batch, "run": run.number, "manifest": run.manifest, "decisions": run.decisions,
+        "log": committed_dict(run.committed) if run.committed else None, **counts_dict(run.counts),
+    }  # fmt: skip

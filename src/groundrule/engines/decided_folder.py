@@ -5,15 +5,16 @@
 
 KIND is `decisions`, `corrections` (of what earlier batches decided, because something came late), `observations` as they were accepted,
 `over_late` (stored and not decided), `rejected` (rows that could not be used, JSON lines), `remembered` and `remembered_over_late` (what
-the home had before the first batch), and `memory` (what the next batch needs to know of each terminal). A manifest names every file with
-rows, length and SHA-256, what the batch was decided under, and the digest of the manifest before. What no manifest names is no result.
+the home had before the first batch), `memory` (what the next batch needs to know of each terminal), and `emergencies` (of bucket 0: those
+that were open). A manifest names every file with rows, length and SHA-256, what the batch was decided under, and the digest of the manifest
+before. What no manifest names is no result.
 """
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -24,8 +25,9 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from groundrule.canon import SCHEME, canonical_json, digest_bytes
+from groundrule.canon import SCHEME, canonical_json, digest, digest_bytes
 from groundrule.errors import InputError, IntegrityError, StoreError
+from groundrule.pipeline.replaying import Progress, no_progress
 from groundrule.records import DECISION_SCHEMA, OBSERVATION_SCHEMA, with_later
 from groundrule.store.durable import write_durably
 
@@ -34,6 +36,8 @@ VERSION: Final = 1
 DECISION_KINDS: Final = ("decisions", "corrections")
 TABLES: Final = (*DECISION_KINDS, "observations", "over_late", "remembered", "remembered_over_late")
 """Kinds of files that are Parquet."""
+_ENDINGS: Final = {"rejected": "jsonl", "memory": "npz", "emergencies": "json"}
+"""Of the other kinds."""
 
 
 class DecidedFile(msgspec.Struct, frozen=True):
@@ -178,15 +182,18 @@ class DecidedFolder:
                 if file.kind == kind:
                     yield batch.table(file)
 
-    def check(self) -> int:
+    def check(self, progress: Progress = no_progress) -> int:
         """Check the bytes of every file, and return how many files there are.
 
+        Args:
+            progress: told of rows checked.
         Raises:
             IntegrityError: the first that is not what was committed.
         """
         files = [(batch, file) for batch in self.batches for file in batch.files]
         for batch, file in files:
             batch.data(file)
+            progress("check", file.rows)
         return len(files)
 
 
@@ -206,7 +213,7 @@ def put_file(folder: Path, job: str, kind: str, bucket: int, content: pa.Table |
         StoreError: the disk refused.
     """
     if isinstance(content, bytes):
-        data, count, ending = content, rows or 0, "jsonl" if kind == "rejected" else "npz"
+        data, count, ending = content, rows or 0, _ENDINGS[kind]
     else:
         sink = pa.BufferOutputStream()
         pq.write_table(content, sink, compression="zstd", compression_level=1)
@@ -231,6 +238,15 @@ def commit(folder: Path, manifest: dict[str, Any], files: Sequence[DecidedFile])
     data = canonical_json(content)
     write_durably(folder / MANIFEST, data)
     return DecidedBatch(folder, content, digest_bytes(data))
+
+
+def combined(content: Mapping[int, dict[str, Any]]) -> dict[str, Any]:
+    """Return rows and digest of a kind over all buckets, as a manifest names them.
+
+    Args:
+        content: rows and digest of each bucket that has some.
+    """
+    return {"rows": sum(each["rows"] for each in content.values()), "digest": digest([list(each) for each in sorted(content.items())])}
 
 
 def _read(folder: Path, number: int, previous: str | None) -> DecidedBatch:

@@ -20,10 +20,11 @@ import msgspec
 from groundrule.canon import digest, digest_file
 from groundrule.engines.bucket_decide import DecideBuckets, Summary
 from groundrule.engines.bundle import pack
-from groundrule.engines.decided_folder import DecidedBatch, DecidedFolder, batch_folder, commit
+from groundrule.engines.decided_folder import DecidedBatch, DecidedFolder, batch_folder, combined, commit, put_file
 from groundrule.engines.distributed import Cluster, Job, answers_to
 from groundrule.engines.given_files import Reading, given_files
 from groundrule.engines.slices import buckets_for, files_of, reads_of
+from groundrule.engines.taking import held_by
 from groundrule.errors import ConflictError, InputError, IntegrityError, StoreError
 from groundrule.pipeline.counts import Counts
 from groundrule.pipeline.decisions import ENGINE
@@ -147,9 +148,8 @@ def _check_same(earlier: DecidedFolder, home: Home, buckets: int | None) -> None
     before = earlier.latest
     if before is None:
         return
-    if before.manifest["home"] != home.id:
-        raise ConflictError(f"`{earlier.path}` holds decisions of another home, {before.manifest['home']}", help="name another folder")
-    if before.manifest["base"] != _base(home):
+    # What the home has taken of the folder since is known to it.
+    if held_by(home, earlier).others:
         raise ConflictError(
             f"the home has decided more since `{earlier.path}` was begun", help="name another folder: it begins with what is known now"
         )
@@ -188,7 +188,7 @@ class _Task:
     ) -> Decided:
         """Decide and commit."""
         home, before = self._home, self._earlier.latest
-        base = _base(home)
+        base = before.manifest["base"] if before else _base(home)
         remembered = runs(home) if before is None else []
         book, areas = rulebook_of(home), current_areas_digest(home)
         history = files_of(home, remembered, decisions=False, over_late=True)
@@ -200,7 +200,8 @@ class _Task:
             str(self._earlier.path), self._number, "", before.digest if before else None, parts, book.digest, areas, named,
             self._recorded_at_ns, self._as_of_ns, None if base is None else (base["run"], base["manifest"]), digest(reading.described()),
         )  # fmt: skip
-        reads = reads_of([*history, *given_files(given, self._number)], cluster.at_once())
+        files = given_files(given, self._number)
+        reads = reads_of([*history, *files], cluster.at_once())
         with tempfile.TemporaryDirectory(prefix="groundrule-bundle-") as made:
             overlays = [self._overlay] if self._overlay.measures else []
             bundle = pack(home, Path(made), runs=remembered, rulebooks=[book], areas=[areas], overlays=overlays)
@@ -213,10 +214,10 @@ class _Task:
                 cluster.stop()
                 raise
         summaries = [msgspec.msgpack.decode(each, type=Summary) for each in answers]
-        return self._committed(summaries, asked, inputs, base)
+        return self._committed(summaries, asked, {file.name: each for file, each in zip(files, inputs, strict=True)}, base)
 
     def _committed(
-        self, summaries: list[Summary], asked: DecideBuckets, inputs: list[dict[str, Any]], base: dict[str, Any] | None
+        self, summaries: list[Summary], asked: DecideBuckets, inputs: dict[str, dict[str, Any]], base: dict[str, Any] | None
     ) -> Decided:
         counts, rejected = _together(summaries)
         reports = sorted((report for each in summaries for report in each.reports), key=lambda report: report.name)
@@ -230,11 +231,12 @@ class _Task:
             known = RegisterTimeline.load(registers, recorded_at_ns=self._recorded_at_ns)
         before = self._earlier.latest
         kinds = ("observations", "decisions", "corrections", "over_late")
-        digests: dict[str, dict[str, Any]] = {kind: _combined(summaries, kind) for kind in kinds}
+        digests = {kind: combined({each.bucket: each.digests[kind] for each in summaries if kind in each.digests}) for kind in kinds}
         manifest = {
             "batch": self._number, "previous": before.digest if before else None, "home": self._home.id, "engine": ENGINE,
             "recorded_at_ns": str(self._recorded_at_ns), "as_of_ns": _text(self._as_of_ns), "base": base, "buckets": asked.buckets,
-            "inputs": inputs, "unreadable": unreadable, "rejected": rejected, "rulebook": asked.rulebook, "areas": asked.areas,
+            "inputs": [{**each, **({"unreadable": True} if name in unreadable else {})} for name, each in inputs.items()],
+            "unreadable": unreadable, "rejected": rejected, "rulebook": asked.rulebook, "areas": asked.areas,
             "registers": {
                 "revision": known.revision, "digest": known.digest, "lists": known.lists_version, "content": known.content,
             },
@@ -242,7 +244,10 @@ class _Task:
             **({} if self._stream is None else {"stream": {"query": self._stream[0], "batch": self._stream[1]}}),
             "counts": {name: getattr(counts, name) for name in ("decided", "corrected", "duplicates", "late", "over_late")},
         }  # fmt: skip
-        batch = commit(self._place, manifest, [file for each in summaries for file in each.files])
+        written = [file for each in summaries for file in each.files]
+        if asked.overlay is not None:
+            written.append(put_file(self._place, asked.job, "emergencies", 0, self._overlay.data, len(self._overlay.measures)))
+        batch = commit(self._place, manifest, written)
         # They have served; what is committed says the same.
         shutil.rmtree(self._place / "_answers", ignore_errors=True)
         return Decided(batch, counts, rejected, [note for each in reports for note in each.notes], unreadable)
@@ -259,15 +264,6 @@ def _together(summaries: Sequence[Summary]) -> tuple[Counts, dict[str, int]]:
             rejected.update(report.rejected)
     counts.answers, counts.reasons = dict(answers), dict(reasons)
     return counts, dict(sorted(rejected.items()))
-
-
-def _combined(summaries: Sequence[Summary], kind: str) -> dict[str, Any]:
-    """Rows of a kind over all buckets, and the digest of their digests in the order of the buckets."""
-    having = sorted((each for each in summaries if kind in each.digests), key=lambda each: each.bucket)
-    return {
-        "rows": sum(each.digests[kind]["rows"] for each in having),
-        "digest": digest([[each.bucket, each.digests[kind]] for each in having]),
-    }
 
 
 def _text(value: int | None) -> str | None:

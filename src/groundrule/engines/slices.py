@@ -156,6 +156,12 @@ def cut(file: HistoryFile, buckets: int) -> Iterator[Slice]:
 
 def cut_table(table: pa.Table, file: HistoryFile, buckets: int) -> Iterator[Slice]:
     """Yield the rows of a table by bucket, each in their order."""
+    for number, part in by_bucket(table, buckets):
+        yield Slice(number, file.kind, file.run, file.correction, file.number, _packed(part))
+
+
+def by_bucket(table: pa.Table, buckets: int) -> Iterator[tuple[int, pa.Table]]:
+    """Yield each bucket that has rows in a table, and these in their order."""
     bucket = bucket_of(table.column("terminal_id"), buckets)
     order = np.argsort(bucket, kind="stable")
     ends = np.cumsum(np.bincount(bucket, minlength=buckets))
@@ -163,8 +169,7 @@ def cut_table(table: pa.Table, file: HistoryFile, buckets: int) -> Iterator[Slic
     first = 0
     for number, end in enumerate(ends.tolist()):
         if end > first:
-            part = grouped.slice(first, end - first)
-            yield Slice(number, file.kind, file.run, file.correction, file.number, _packed(part))
+            yield number, grouped.slice(first, end - first)
         first = end
 
 

@@ -66,6 +66,7 @@ __all__ = [
 
 
 Watch = Callable[[Judge, DecidedBatch], None]
+Agreed = Callable[[dict[str, Any]], None]
 
 SCRIBE_QUEUE = 2
 """Tables that wait to be written; each is at most one batch."""
@@ -100,12 +101,14 @@ class Inputs:
         rejected: number of rows set aside by reason, read after the last batch.
         in_order: every observation of a batch is later than all of the batches before it; checked, and spares the
             sorting of the whole.
+        repeats: exact repeats that somebody dropped before [rows]; counted as if they had been dropped here.
     """
 
     batches: Iterable[pa.Table]
     files: Callable[[], list[dict[str, Any]]]
     rejected: Callable[[], dict[str, int]]
     in_order: bool = False
+    repeats: int = 0
 
 
 def decide(
@@ -122,6 +125,7 @@ def decide(
     overlay: Overlay | None = None,
     attendance: Attendance | None = None,
     detection: Detection | None = None,
+    agreed: Agreed | None = None,
 ) -> Run:
     """Decide a set of observations and commit the run.
 
@@ -138,6 +142,7 @@ def decide(
         overlay: emergencies at the time of the run, where somebody has read them; None reads them.
         attendance: what radio and satellite navigation say of the observations; how old it may be, the rulebook says.
         detection: finds signals in the observations, for the same basis; it is first shown what the home has decided before.
+        agreed: shown the whole manifest before anything is committed; what it raises breaks the run off.
     Raises:
         InputError: the inputs cannot be read at all, or hold no row that can be used; nothing is committed.
         IntegrityError: what is in force is not what the log says; nothing is committed.
@@ -201,6 +206,12 @@ def decide(
             **({"emergencies": overlay.digest} if overlay.measures else {}),
         },
     )
+    if agreed is not None:
+        try:
+            agreed(content)
+        except BaseException:
+            remove_uncommitted(home, known)
+            raise
     if journal:
         journal.close(content)
     manifest = write_manifest(home, number, content)
@@ -309,11 +320,11 @@ class _Task:
                 )
                 self._progress("decide", len(batch.table))
             self._scribe.finish()
-            self.counts.duplicates += ordering.duplicates
+            self.counts.duplicates += ordering.duplicates + self._inputs.repeats
             # Each new observation has one decision, among the corrections where its terminal was late.
             self.counts.decided = self.digests["observations"].rows
             self.counts.corrected = self.digests["decisions"].rows - self.counts.decided
-            if not self._read:
+            if not self._read + self._inputs.repeats:
                 raise self._nothing_usable()
         for writer in (self._observations, over_late, first, again):
             writer.close()
