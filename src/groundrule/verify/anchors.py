@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -37,6 +38,22 @@ WEAK_SIGMA_M = 1_000.0
 DROP_ABOVE = 4.0
 _ROUNDS = 4
 _SHIFT_FROM_M = 2_000.0
+_TINY = 1e-17  # off the diagonal, of the diagonal: nothing is left to turn
+
+
+class _Room(NamedTuple):
+    """Scratch of a calibration, allocated once."""
+
+    sat: Floats
+    rows: Floats
+    state: Floats
+    scratch: Floats
+    full: Floats
+    vector: Floats
+    line: Floats
+    omega: Floats
+    rest: Floats
+    spread: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,46 +75,104 @@ class Calibration:
 
 @njit(cache=True, error_model="numpy")
 def _sums(
-    looks: Floats, first: int, last: int, place: Floats, along_m: float, light: bool, sigma_h: float, sigma_d: float, sigma_f: float,
-    weak: float, sat: Floats, rows: Floats, state: Floats, scratch: Floats, omega: Floats, right: Floats,
-) -> float:
-    """Information of one anchor about (S, R, C) beyond a shift along the track, its own biases eliminated; and e'Re."""
+    looks: Floats, first: int, last: int, place: Floats, along_m: float, light: bool, weak: bool, room: _Room, omega: Floats,
+    right: Floats,
+) -> None:
+    """Information of one anchor about (S, R, C) beyond a shift along the track, its own biases eliminated."""
     n = last - first
     for i in range(n):
-        lm.load(looks[first + i : first + i + 1], 0, 1, along_m, sat[i : i + 1], scratch)
-    normal.fill_rows(sat[:n], looks[first:last], 0, n, place, state, light, False, rows)
-    # Unknowns: S, R, C, then east, north, up, delta, f with their own priors.
-    full, vector = np.zeros((8, 8)), np.zeros(8)
-    total = 0.0
-    line = np.zeros(8)
+        lm.load(looks[first + i : first + i + 1], 0, 1, along_m, room.sat[i : i + 1], room.scratch)
+    normal.fill_rows(room.sat[:n], looks[first:last], 0, n, place, room.state, light, False, room.rows)
+    # Unknowns: east, north, up, delta, f with their own priors, then S, R, C; of the equations the lower half.
+    full, vector, line = room.full, room.vector, room.line
+    full[:, :] = 0.0
+    vector[:] = 0.0
     for i in range(n):
         for kind in range(2):
             at = 12 * kind
-            w = rows[i, 24 + kind]
+            w = room.rows[i, 24 + kind]
             if w == 0.0:
                 continue
-            line[0], line[1], line[2] = rows[i, at + 4], rows[i, at + 5], rows[i, at + 6]
+            x, y, z = room.rows[i, at], room.rows[i, at + 1], room.rows[i, at + 2]
             for k in range(3):
-                line[3 + k] = rows[i, at] * place[3 + 3 * k] + rows[i, at + 1] * place[4 + 3 * k] + rows[i, at + 2] * place[5 + 3 * k]
-            line[6], line[7] = (1.0, 0.0) if kind == 0 else (0.0, 1.0)
-            e = rows[i, at + 7]
-            total += w * e * e
+                line[k] = x * place[3 + 3 * k] + y * place[4 + 3 * k] + z * place[5 + 3 * k]
+                line[5 + k] = room.rows[i, at + 4 + k]
+            line[3], line[4] = (1.0, 0.0) if kind == 0 else (0.0, 1.0)
+            e = w * room.rows[i, at + 7]
             for a in range(8):
-                vector[a] += w * line[a] * e
-                for b in range(8):
+                vector[a] += line[a] * e
+                for b in range(a + 1):
                     full[a, b] += w * line[a] * line[b]
-    across = 1.0 / (weak * weak) if weak > 0.0 else 1e30
-    full[3, 3] += across
-    full[4, 4] += across
-    full[5, 5] += 1.0 / (sigma_h * sigma_h)
-    full[6, 6] += 1.0 / (sigma_d * sigma_d)
-    full[7, 7] += 1.0 / (sigma_f * sigma_f)
-    inner = np.linalg.inv(full[3:, 3:])
-    cross = np.ascontiguousarray(full[:3, 3:])
-    own = np.ascontiguousarray(vector[3:])
-    omega[:, :] = full[:3, :3] - cross @ inner @ cross.T
-    right[:] = vector[:3] - cross @ (inner @ own)
-    return total - float(np.sum(own * (inner @ own)))
+    across = 1.0 / (WEAK_SIGMA_M * WEAK_SIGMA_M) if weak else 1e30
+    height = WEAK_SIGMA_M if weak else HEIGHT_SIGMA_M
+    full[0, 0] += across
+    full[1, 1] += across
+    full[2, 2] += 1.0 / (height * height)
+    full[3, 3] += 1.0 / (DELAY_SIGMA_M * DELAY_SIGMA_M)
+    full[4, 4] += 1.0 / (FREQUENCY_SIGMA_M_S * FREQUENCY_SIGMA_M_S)
+    for k in range(5):
+        for a in range(k + 1, 8):
+            part = full[a, k] / full[k, k]
+            vector[a] -= part * vector[k]
+            for b in range(k + 1, a + 1):
+                full[a, b] -= part * full[b, k]
+    for a in range(3):
+        right[a] = vector[5 + a]
+        for b in range(a + 1):
+            omega[a, b] = omega[b, a] = full[5 + a, 5 + b]
+
+
+@njit(cache=True, error_model="numpy")
+def _invert3(m: Floats, out: Floats) -> None:
+    """Inverse of a symmetric 3x3 matrix."""
+    a, b, c, d, e, f = m[0, 0], m[0, 1], m[0, 2], m[1, 1], m[1, 2], m[2, 2]
+    p, q, r = d * f - e * e, c * e - b * f, b * e - c * d
+    s = 1.0 / (a * p + b * q + c * r)
+    out[0, 0], out[1, 1], out[2, 2] = p * s, (a * f - c * c) * s, (a * d - b * b) * s
+    out[0, 1] = out[1, 0] = q * s
+    out[0, 2] = out[2, 0] = r * s
+    out[1, 2] = out[2, 1] = (b * c - a * e) * s
+
+
+@njit(cache=True, error_model="numpy")
+def _square(m: Floats, v0: float, v1: float, v2: float) -> float:
+    """The product v' M^-1 v of a symmetric 3x3 matrix that may have no inverse, by its eigenvalues (Jacobi); M is overwritten."""
+    for _ in range(12):
+        if abs(m[0, 1]) + abs(m[0, 2]) + abs(m[1, 2]) <= _TINY * (abs(m[0, 0]) + abs(m[1, 1]) + abs(m[2, 2])):
+            break
+        for p in range(2):
+            for q in range(p + 1, 3):
+                if m[p, q] == 0.0:
+                    continue
+                k = 3 - p - q
+                half = 0.5 * (m[q, q] - m[p, p]) / m[p, q]
+                t = math.copysign(1.0, half) / (abs(half) + math.sqrt(half * half + 1.0))
+                c = 1.0 / math.sqrt(t * t + 1.0)
+                s = t * c
+                m[p, p] -= t * m[p, q]
+                m[q, q] += t * m[p, q]
+                m[p, q] = m[q, p] = 0.0
+                at_p, at_q = m[k, p], m[k, q]
+                m[k, p] = m[p, k] = c * at_p - s * at_q
+                m[k, q] = m[q, k] = s * at_p + c * at_q
+                at_p = v0 if p == 0 else v1
+                at_q = v1 if q == 1 else v2
+                new_p, new_q = c * at_p - s * at_q, s * at_p + c * at_q
+                if p == 0:
+                    v0 = new_p
+                else:
+                    v1 = new_p
+                if q == 1:
+                    v1 = new_q
+                else:
+                    v2 = new_q
+    least = 1e-15 * max(m[0, 0], m[1, 1], m[2, 2])
+    total = 0.0
+    for k in range(3):
+        v = v0 if k == 0 else (v1 if k == 1 else v2)
+        if m[k, k] > least:
+            total += v * v / m[k, k]
+    return total
 
 
 def calibrate(
@@ -121,74 +196,119 @@ def calibrate(
         light_time: as in `solve`.
     """
     n = len(batch)
-    places = np.zeros((n, 12))
-    for a in range(n):
-        lm.set_place(
-            math.radians(float(np.broadcast_to(lat_deg, n)[a])), math.radians(float(np.broadcast_to(lon_deg, n)[a])),
-            float(np.broadcast_to(height_m, n)[a]), places[a],
-        )
     anchor = np.repeat(np.arange(n), np.diff(batch.slot_starts))
-    believed = np.broadcast_to(np.asarray(weak, np.bool_), n)
+    where = np.zeros((n, 3))
+    where[:, 0], where[:, 1], where[:, 2] = np.radians(lat_deg), np.radians(lon_deg), height_m
+    believed = np.ascontiguousarray(np.broadcast_to(np.asarray(weak, np.bool_), n))
     prior = np.broadcast_to(np.asarray(prior_m, np.float64), (len(anchor), 3))
-    keys, which = np.unique(np.asarray(slot_satellite), return_inverse=True)
+    keys, first, which = np.unique(np.asarray(slot_satellite), return_index=True, return_inverse=True)
+    slots = np.argsort(which, kind="stable")
+    starts = np.searchsorted(which[slots], np.arange(len(keys) + 1))
     nu, covariance = np.zeros((len(keys), 3)), np.zeros((len(keys), 3, 3))
     counted, dropped = np.zeros(len(keys), np.int64), np.zeros(len(keys), np.int64)
-    longest = int(np.diff(batch.look_starts).max(initial=1))
-    sat, rows, state, scratch = np.zeros((longest, 20)), np.zeros((longest, normal.ROWS)), np.zeros(9), np.zeros(12)
-    for k in range(len(keys)):
-        slots = np.flatnonzero(which == k)
-        sigma0 = np.diag(1.0 / np.square(prior[slots[0]]))
-        nu[k], covariance[k], counted[k], dropped[k] = _one_satellite(
-            batch, slots, anchor, places, believed, sigma0, light_time, (sat, rows, state, scratch)
-        )
+    _calibrate_all(
+        batch.looks, batch.look_starts, anchor, where, believed, slots, starts, 1.0 / np.square(prior[first]), light_time, nu,
+        covariance, counted, dropped,
+    )
     return Calibration(keys, nu, covariance, counted, dropped)
 
 
-def _one_satellite(
-    batch: Batch, slots: Ints, anchor: Ints, places: Floats, believed: NDArray[np.bool_], sigma0: Floats, light: bool,
-    room: tuple[Floats, Floats, Floats, Floats],
-) -> tuple[Floats, Floats, int, int]:
-    shift = 0.0
-    omegas, rights = np.zeros((len(slots), 3, 3)), np.zeros((len(slots), 3))
-    used = np.ones(len(slots), np.bool_)
-    value: Floats = np.zeros(3)
-    inverse: Floats = np.zeros((3, 3))
-    for _ in range(_ROUNDS):
-        for i, slot in enumerate(slots.tolist()):
-            _sums(
-                batch.looks, int(batch.look_starts[slot]), int(batch.look_starts[slot + 1]), places[anchor[slot]], shift, light,
-                HEIGHT_SIGMA_M if not believed[anchor[slot]] else WEAK_SIGMA_M, DELAY_SIGMA_M, FREQUENCY_SIGMA_M_S,
-                WEAK_SIGMA_M if believed[anchor[slot]] else 0.0, *room, omegas[i], rights[i],
-            )
-        used, value, inverse = _robust(omegas, rights, sigma0, np.array([shift, 0.0, 0.0]))
-        if abs(value[0]) <= _SHIFT_FROM_M:
-            break
-        shift += float(value[0])
-    total: Floats = value + np.array([shift, 0.0, 0.0])
-    return total, inverse, int(used.sum()), int((~used).sum())
+@njit(cache=True, error_model="numpy")
+def _calibrate_all(
+    looks: Floats, look_starts: Ints, anchor: Ints, where: Floats, believed: NDArray[np.bool_], slots: Ints, starts: Ints,
+    sigma0: Floats, light: bool, nu: Floats, covariance: Floats, counted: Ints, dropped: Ints,
+) -> None:
+    """Calibrate every satellite k by its slots, `slots[starts[k] : starts[k + 1]]`."""
+    longest, most = 1, 1
+    for k in range(len(starts) - 1):
+        most = max(most, starts[k + 1] - starts[k])
+    for slot in slots:
+        longest = max(longest, look_starts[slot + 1] - look_starts[slot])
+    room = _Room(
+        np.zeros((longest, 20)), np.zeros((longest, normal.ROWS)), np.zeros(9), np.zeros(12), np.zeros((8, 8)), np.zeros(8),
+        np.zeros(8), np.zeros((3, 3)), np.zeros((3, 3)), np.zeros((3, 3)),
+    )
+    places = np.zeros((len(where), 12))
+    for a in range(len(where)):
+        lm.set_place(where[a, 0], where[a, 1], where[a, 2], places[a])
+    omegas, rights, used = np.zeros((most, 3, 3)), np.zeros((most, 3)), np.zeros(most, np.bool_)
+    for k in range(len(starts) - 1):
+        mine = slots[starts[k] : starts[k + 1]]
+        count, shift = len(mine), 0.0
+        for _ in range(_ROUNDS):
+            for i in range(count):
+                slot = mine[i]
+                a = anchor[slot]
+                _sums(
+                    looks, look_starts[slot], look_starts[slot + 1], places[a], shift, light, believed[a], room, omegas[i], rights[i]
+                )
+            _robust(omegas[:count], rights[:count], sigma0[k], shift, used, room, nu[k], covariance[k])
+            if abs(nu[k, 0]) <= _SHIFT_FROM_M:
+                break
+            shift += nu[k, 0]
+        nu[k, 0] += shift
+        for i in range(count):
+            counted[k] += used[i]
+            dropped[k] += not used[i]
 
 
-def _robust(omegas: Floats, rights: Floats, sigma0: Floats, mean: Floats) -> tuple[NDArray[np.bool_], Floats, Floats]:
-    """Combine anchors; leave out, worst first, those that the others contradict by more than 4 sigma."""
-    used = np.ones(len(omegas), np.bool_)
+@njit(cache=True, error_model="numpy")
+def _robust(
+    omegas: Floats, rights: Floats, sigma0: Floats, shift: float, used: NDArray[np.bool_], room: _Room, value: Floats, inverse: Floats
+) -> None:
+    """Combine anchors; leave out, worst first, those that the others contradict by more than 4 sigma.
+
+    Args:
+        omegas, rights: of each anchor. sigma0: inverse variances of S, R, C before. shift: of S, already made.
+        used, value, inverse: written: which anchors count, S, R, C beyond the shift, and their covariance.
+    """
+    n = len(omegas)
+    omega, rest, spread = room.omega, room.rest, room.spread
+    used[:n] = True
+    left = n
     while True:
-        omega = sigma0 + omegas[used].sum(axis=0)
-        inverse = np.linalg.inv(omega)
-        value = inverse @ (rights[used].sum(axis=0) - sigma0 @ mean)
-        if used.sum() < 3:  # of two that differ nobody knows which is wrong
-            return used, value, inverse
+        b0, b1, b2 = -sigma0[0] * shift, 0.0, 0.0
+        omega[:, :] = 0.0
+        for a in range(3):
+            omega[a, a] = sigma0[a]
+        for i in range(n):
+            if used[i]:
+                omega += omegas[i]
+                b0, b1, b2 = b0 + rights[i, 0], b1 + rights[i, 1], b2 + rights[i, 2]
+        _invert3(omega, inverse)
+        for a in range(3):
+            value[a] = inverse[a, 0] * b0 + inverse[a, 1] * b1 + inverse[a, 2] * b2
+        if left < 3:  # of two that differ nobody knows which is wrong
+            return
         worst, at = DROP_ABOVE, -1
-        for i in np.flatnonzero(used).tolist():
-            rest = np.linalg.inv(omega - omegas[i])
-            others = rest @ (rights[used].sum(axis=0) - sigma0 @ mean - rights[i])
-            gap = rights[i] - omegas[i] @ others  # of its own equations, at what the others say
-            spread = omegas[i] + omegas[i] @ rest @ omegas[i]
-            size = math.sqrt(max(float(gap @ np.linalg.pinv(spread) @ gap) / 3.0, 0.0))
+        for i in range(n):
+            if not used[i]:
+                continue
+            own = omegas[i]
+            spread[:, :] = omega
+            spread -= own
+            _invert3(spread, rest)
+            c0, c1, c2 = b0 - rights[i, 0], b1 - rights[i, 1], b2 - rights[i, 2]
+            o0 = rest[0, 0] * c0 + rest[0, 1] * c1 + rest[0, 2] * c2
+            o1 = rest[1, 0] * c0 + rest[1, 1] * c1 + rest[1, 2] * c2
+            o2 = rest[2, 0] * c0 + rest[2, 1] * c1 + rest[2, 2] * c2
+            # Of its own equations, at what the others say.
+            g0 = rights[i, 0] - (own[0, 0] * o0 + own[0, 1] * o1 + own[0, 2] * o2)
+            g1 = rights[i, 1] - (own[1, 0] * o0 + own[1, 1] * o1 + own[1, 2] * o2)
+            g2 = rights[i, 2] - (own[2, 0] * o0 + own[2, 1] * o1 + own[2, 2] * o2)
+            for a in range(3):
+                x0 = own[a, 0] * rest[0, 0] + own[a, 1] * rest[1, 0] + own[a, 2] * rest[2, 0]
+                x1 = own[a, 0] * rest[0, 1] + own[a, 1] * rest[1, 1] + own[a, 2] * rest[2, 1]
+                x2 = own[a, 0] * rest[0, 2] + own[a, 1] * rest[1, 2] + own[a, 2] * rest[2, 2]
+                for b in range(a + 1):
+                    spread[a, b] = spread[b, a] = own[a, b] + x0 * own[0, b] + x1 * own[1, b] + x2 * own[2, b]
+            size = math.sqrt(max(_square(spread, g0, g1, g2) / 3.0, 0.0))
             if size > worst:
                 worst, at = size, i
         if at < 0:
-            return used, value, inverse
+            return
         used[at] = False
+        left -= 1
 
 
 def corrected(case: Case, slot_key: Ints, found: Calibration) -> Case:

@@ -266,9 +266,9 @@ def _starts(counts: Ints) -> Ints:
 
 
 def _gather(starts: Ints, wanted: Ints) -> Ints:
-    if not len(wanted):
-        return np.zeros(0, np.int64)
-    return np.concatenate([np.arange(starts[i], starts[i + 1]) for i in wanted]).astype(np.int64)
+    counts = starts[wanted + 1] - starts[wanted]
+    ends = np.cumsum(counts)
+    return (np.repeat(starts[wanted] - ends + counts, counts) + np.arange(counts.sum())).astype(np.int64)
 
 
 def _offsets(value: ArrayLike, end: int, name: str) -> Ints:

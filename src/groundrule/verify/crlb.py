@@ -12,8 +12,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike
 
+from groundrule.verify import blocks, modes, normal
 from groundrule.verify import descend as lm
-from groundrule.verify import modes, normal
 from groundrule.verify.batch import Batch, Ints
 from groundrule.verify.model import Floats
 from groundrule.verify.solve import is_extended, make_room
@@ -35,11 +35,13 @@ def _bound_all(
         a, b = slot_starts[t], slot_starts[t + 1]
         first, last = look_starts[a], look_starts[b]
         n, k = last - first, b - a
+        offsets = look_starts[a : b + 1] - first
+        blocks.lay_out(offsets, room.cell_starts)
         sight = normal.Sight(
-            room.sat[:n], looks[first:last], look_starts[a : b + 1] - first, precision[a:b], mean[a:b], priors[t], light,
+            room.sat[:n], room.cells, room.cell_starts, looks[first:last], offsets, precision[a:b], mean[a:b], priors[t], light,
             is_extended(priors[t]), 0,
         )
-        lm.load(sight.look, 0, n, 0.0, sight.sat, room.vectors[2])
+        lm.put_all(sight, room.vectors[2])
         place, state = room.vectors[0], room.state
         lm.set_place(places[t, 0], places[t, 1], places[t, 2], place)
         state[:] = 0.0

@@ -20,8 +20,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from groundrule.frames import ecef_of, enu_of, geodetic_of
+from groundrule.verify.blocks import fill_blocks
 from groundrule.verify.model import Floats, prepare, shift_along
-from groundrule.verify.normal import DELTA, FDOT, STATES, TAU, UP, VEAST, VNORTH, F, Sight, assemble
+from groundrule.verify.normal import DELTA, FDOT, STATES, TAU, UP, VEAST, VNORTH, F, Sight, assemble, is_usual
 
 # Columns of the priors of one terminal. A sigma of 0 means known (not estimated), infinity means free.
 H0, SH, D0, SD, F0, SF, SFDOT, CELL, SC, V0, SV, STAU, SIN_EL, RADIUS = 0, 1, 2, 3, 4, 5, 6, 7, 10, 11, 14, 15, 16, 17
@@ -34,6 +35,8 @@ DAMPING_SMALL = 1e-3  # the quadratic model was right so far
 ROUNDING = 1e-10  # of a cost: sums of squares cancel against what the nuisances explain
 VECTOR_ROWS = 26
 STEP_DONE_M, STEP_SMALL_M, GAIN_SMALL = 0.01, 1.0, 1e-6
+GAIN_FAR, STEP_FAR, FAR = 1e-13, 1e-6, 1e7  # at a place that is held: of the square of the cost, and of the cost, up to here
+ENOUGH_TO_MOVE = 0.01  # of the cost: a satellite that has to be moved need not wait until the rest has come to an end
 MAX_ROUNDS = 12
 SHIFT_FROM_M = 2_000.0
 _STEP_TIME_S = 30.0  # a step of velocity counts as the way it makes in this time
@@ -133,6 +136,13 @@ def substitute(factor: Floats, right: Floats, active: NDArray[np.int64], step: F
 @njit(cache=True, error_model="numpy")
 def _move(place: Floats, point: Floats, state: Floats, full: Floats, extended: bool) -> None:
     """Apply a step to the place (12), the point (lat, lon, h) and the state, in place."""
+    if full[0] == 0.0 and full[1] == 0.0:  # straight up: the axes stay
+        point[2] += full[2]
+        for k in range(3):
+            place[k] += full[2] * place[9 + k]
+        for k in range(3, STATES):
+            state[k] += full[k]
+        return
     x = place[0] + place[3] * full[0] + place[6] * full[1]
     y = place[1] + place[4] * full[0] + place[7] * full[1]
     z = place[2] + place[5] * full[0] + place[8] * full[1]
@@ -142,8 +152,7 @@ def _move(place: Floats, point: Floats, state: Floats, full: Floats, extended: b
         vx = place[3] * ve + place[6] * vn
         vy = place[4] * ve + place[7] * vn
         vz = place[5] * ve + place[8] * vn
-    if full[0] != 0.0 or full[1] != 0.0:
-        point[0], point[1], _ = geodetic_of(x, y, z)
+    point[0], point[1], _ = geodetic_of(x, y, z)
     point[2] += full[2]
     set_place(point[0], point[1], point[2], place)
     for k in range(3, STATES):
@@ -151,6 +160,15 @@ def _move(place: Floats, point: Floats, state: Floats, full: Floats, extended: b
     if extended:
         state[VEAST] = vx * place[3] + vy * place[4] + vz * place[5]
         state[VNORTH] = vx * place[6] + vy * place[7] + vz * place[8]
+
+
+@njit(cache=True, error_model="numpy")
+def is_far(nu: Floats, satellites: int) -> bool:
+    """Say whether one of the satellites is so far along its track that it has to be moved there."""
+    for s in range(satellites):  # noqa: SIM110 - compiled
+        if abs(nu[s, 0]) > SHIFT_FROM_M:
+            return True
+    return False
 
 
 @njit(cache=True, error_model="numpy")
@@ -170,13 +188,15 @@ def descend(
         work: scratch [WORK_ROWS, 12]; vectors: scratch [VECTOR_ROWS, 12]; rows: scratch [looks, ROWS].
         bound: the descent is given up where even four times the gain in sight would leave the cost above it.
     Returns:
-        cost, iterations, whether it converged.
+        cost, iterations, whether it converged; also where a satellite has to be moved first, before anything is exact.
     """
     prior, extended, count = sight.prior, sight.extended, len(active)
     place, place_before = vectors[0], vectors[1]
     right, step, full, state_before, point_before = vectors[2], vectors[3], vectors[4], vectors[5], vectors[6]
     right_new = vectors[7]
     factor, normal_new = vectors[8:17], vectors[17:26, :9]
+    # At a place that is held (a claim), the cost alone is asked for; one of millions contradicts it, whatever its last digits.
+    held = count == 0 or active[0] >= UP
     damping = FIRST_DAMPING
     set_place(point[0], point[1], point[2], place)
     cost, size = math.inf, math.inf
@@ -192,6 +212,10 @@ def descend(
                 if iterations:
                     damping = max(0.2 * damping, LEAST_DAMPING)
                 if gain < GAIN_SMALL and size < STEP_SMALL_M:
+                    return cost, iterations, True
+                if held and gain < GAIN_FAR * min(cost, FAR) * cost and size < STEP_SMALL_M * (1.0 + STEP_FAR * cost):
+                    return cost, iterations, True
+                if held and gain < ENOUGH_TO_MOVE * cost and is_far(nu, len(sight.starts) - 1):
                     return cost, iterations, True
             else:
                 place[:] = place_before
@@ -239,6 +263,24 @@ def load(look: Floats, first: int, last: int, along_m: float, sat: Floats, state
                 state[k] = look[i, 1 + k]
             shift_along(state, along_m)
             prepare(state[0], state[1], state[2], state[3], state[4], state[5], sat[i])
+
+
+@njit(cache=True, error_model="numpy")
+def put(sight: Sight, satellite: int, along_m: float, state: Floats) -> None:
+    """Put one satellite where its elements say, or moved along its track by a distance [m], for all its looks."""
+    first, last = sight.starts[satellite], sight.starts[satellite + 1]
+    if is_usual(sight):
+        cells = sight.cells[sight.cell_starts[satellite] : sight.cell_starts[satellite + 1]]
+        fill_blocks(sight.look[first:last], along_m, cells, sight.sat[first:last])
+    else:
+        load(sight.look, first, last, along_m, sight.sat, state)
+
+
+@njit(cache=True, error_model="numpy")
+def put_all(sight: Sight, state: Floats) -> None:
+    """Put every satellite where its elements say."""
+    for s in range(len(sight.starts) - 1):
+        put(sight, s, 0.0, state)
 
 
 @njit(cache=True, error_model="numpy")
@@ -304,7 +346,7 @@ def minimise(
         for s in range(satellites):
             if abs(nu[s, 0]) > SHIFT_FROM_M and good:
                 shift[s] += nu[s, 0]
-                load(sight.look, sight.starts[s], sight.starts[s + 1], shift[s], sight.sat, vectors[2])
+                put(sight, s, shift[s], vectors[2])
                 nu[s, 0] = 0.0
                 sight.mean[s, 0] = told.mean[s, 0] - shift[s]
                 again = True

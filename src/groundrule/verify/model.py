@@ -54,10 +54,10 @@ SAT_A = 17  # inertial acceleration, axes of ECEF at t2
 SAT_COLUMNS = 20
 
 J2 = 1.08262668e-3  # WGS 84 (EGM96), only for shifting a satellite along its orbit by some seconds
-_SHIFT_STEP_S = 10.0
+SHIFT_STEP_S = 10.0
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", forceinline=True)
 def gravity(x: float, y: float, z: float) -> tuple[float, float, float]:
     """Acceleration of gravity with J2 [m/s2] at an inertial position [m]."""
     r2 = x * x + y * y + z * z
@@ -68,10 +68,11 @@ def gravity(x: float, y: float, z: float) -> tuple[float, float, float]:
     return g * x * (1.0 + q * (1.0 - zz)), g * y * (1.0 + q * (1.0 - zz)), g * z * (1.0 + q * (3.0 - zz))
 
 
-@njit(cache=True, error_model="numpy")
-def _rk4(state: Floats, h: float) -> None:
-    """One Runge-Kutta step [s] of an inertial state (position, velocity), in place."""
-    x, y, z, a, b, c = state[0], state[1], state[2], state[3], state[4], state[5]
+@njit(cache=True, error_model="numpy", forceinline=True)
+def flown(
+    x: float, y: float, z: float, a: float, b: float, c: float, h: float
+) -> tuple[float, float, float, float, float, float]:
+    """One Runge-Kutta step [s] of an inertial state (position, velocity)."""
     ax, ay, az = gravity(x, y, z)
     x1, y1, z1 = x + 0.5 * h * a, y + 0.5 * h * b, z + 0.5 * h * c
     a1, b1, c1 = a + 0.5 * h * ax, b + 0.5 * h * ay, c + 0.5 * h * az
@@ -82,12 +83,14 @@ def _rk4(state: Floats, h: float) -> None:
     x3, y3, z3 = x + h * a2, y + h * b2, z + h * c2
     a3, b3, c3 = a + h * cx, b + h * cy, c + h * cz
     dx, dy, dz = gravity(x3, y3, z3)
-    state[0] = x + h / 6.0 * (a + 2.0 * a1 + 2.0 * a2 + a3)
-    state[1] = y + h / 6.0 * (b + 2.0 * b1 + 2.0 * b2 + b3)
-    state[2] = z + h / 6.0 * (c + 2.0 * c1 + 2.0 * c2 + c3)
-    state[3] = a + h / 6.0 * (ax + 2.0 * bx + 2.0 * cx + dx)
-    state[4] = b + h / 6.0 * (ay + 2.0 * by + 2.0 * cy + dy)
-    state[5] = c + h / 6.0 * (az + 2.0 * bz + 2.0 * cz + dz)
+    return (
+        x + h / 6.0 * (a + 2.0 * a1 + 2.0 * a2 + a3),
+        y + h / 6.0 * (b + 2.0 * b1 + 2.0 * b2 + b3),
+        z + h / 6.0 * (c + 2.0 * c1 + 2.0 * c2 + c3),
+        a + h / 6.0 * (ax + 2.0 * bx + 2.0 * cx + dx),
+        b + h / 6.0 * (ay + 2.0 * by + 2.0 * cy + dy),
+        c + h / 6.0 * (az + 2.0 * bz + 2.0 * cz + dz),
+    )
 
 
 @njit(cache=True, error_model="numpy")
@@ -103,16 +106,21 @@ def shift_along(state: Floats, along_m: float) -> None:
     state[4] += w * state[0]
     speed = math.sqrt(state[3] ** 2 + state[4] ** 2 + state[5] ** 2)
     total = along_m / speed
-    steps = max(1, math.ceil(abs(total) / _SHIFT_STEP_S))
+    steps = max(1, math.ceil(abs(total) / SHIFT_STEP_S))
     for _ in range(steps):
-        _rk4(state, total / steps)
+        state[0], state[1], state[2], state[3], state[4], state[5] = flown(
+            state[0], state[1], state[2], state[3], state[4], state[5], total / steps
+        )
     state[3] += w * state[1]
     state[4] -= w * state[0]
 
 
-@njit(cache=True, error_model="numpy")
-def prepare(r0: float, r1: float, r2: float, v0: float, v1: float, v2: float, sat: Floats) -> None:
-    """Fill one prepared state from an ECEF position and velocity."""
+Frame = tuple[float, float, float, float, float, float, float, float, float, float, float, float, float, float]
+
+
+@njit(cache=True, error_model="numpy", forceinline=True)
+def frame_of(r0: float, r1: float, r2: float, v0: float, v1: float, v2: float) -> Frame:
+    """What a satellite's state says by itself: the columns of a prepared state from `SAT_T` on."""
     w = OMEGA_EARTH_RAD_S
     length = math.sqrt(r0 * r0 + r1 * r1 + r2 * r2)
     e0, e1, e2 = r0 / length, r1 / length, r2 / length
@@ -121,17 +129,21 @@ def prepare(r0: float, r1: float, r2: float, v0: float, v1: float, v2: float, sa
     t0, t1, t2 = i0 - radial * e0, i1 - radial * e1, i2 - radial * e2
     across = math.sqrt(t0 * t0 + t1 * t1 + t2 * t2)
     t0, t1, t2 = t0 / across, t1 / across, t2 / across
+    g = -MU_M3_S2 / (length * length)  # two-body: J2 would change the range by less than 1e-6 m within a flight time
+    return (
+        t0, t1, t2, e0, e1, e2, e1 * t2 - e2 * t1, e2 * t0 - e0 * t2, e0 * t1 - e1 * t0, across / length, across,
+        g * e0, g * e1, g * e2,
+    )  # fmt: skip
+
+
+@njit(cache=True, error_model="numpy")
+def prepare(r0: float, r1: float, r2: float, v0: float, v1: float, v2: float, sat: Floats) -> None:
+    """Fill one prepared state from an ECEF position and velocity."""
     sat[0], sat[1], sat[2] = r0, r1, r2
     sat[3], sat[4], sat[5] = v0, v1, v2
-    sat[6], sat[7], sat[8] = t0, t1, t2
-    sat[9], sat[10], sat[11] = e0, e1, e2
-    sat[12] = e1 * t2 - e2 * t1
-    sat[13] = e2 * t0 - e0 * t2
-    sat[14] = e0 * t1 - e1 * t0
-    sat[15] = across / length
-    sat[16] = across
-    g = -MU_M3_S2 / (length * length)  # two-body: J2 would change the range by less than 1e-6 m within a flight time
-    sat[17], sat[18], sat[19] = g * e0, g * e1, g * e2
+    (
+        sat[6], sat[7], sat[8], sat[9], sat[10], sat[11], sat[12], sat[13], sat[14], sat[15], sat[16], sat[17], sat[18], sat[19],
+    ) = frame_of(r0, r1, r2, v0, v1, v2)  # fmt: skip
 
 
 @njit(cache=True, error_model="numpy")
@@ -145,6 +157,66 @@ def two_way_excess(rho: float, rate: float, speed2: float, pull: float) -> float
         pull: u . a of the satellite, inertial [m/s2].
     """
     return rho / (C_M_S * C_M_S) * (rate * rate + 0.5 * (speed2 - rate * rate) + 0.5 * rho * pull)
+
+
+Lines = tuple[
+    float, float, float, float, float, float, float, float, float, float, float, float, float, float, float, float, float
+]
+
+
+@njit(cache=True, error_model="numpy", forceinline=True)
+def lines_of(
+    s: Vector, v: Vector, t: Vector, e: Vector, k: Vector, n: float, a: Vector, x: Vector, tv: Vector, leg: float, light: bool
+) -> Lines:
+    """What one look says of the place and of the satellite's error: the one formulation that all kernels share.
+
+    Args:
+        s, v: satellite at t2 [m, m/s; ECEF]; t, e, k: its triad; n: its angular velocity [rad/s]; a: its inertial acceleration.
+        x, tv: terminal [m, m/s; ECEF]. leg: as in a look. light: light time and rotation during the flight count.
+    Returns:
+        u (3), the unit vector to the satellite; range without delta [m]; g of S, R, C for the range (3); b (3), the unit vector of the
+        rate's leg; q (3), so that the rate's row is -q; rate without f [m/s]; g of S, R, C for the rate (3).
+    """
+    om = OMEGA_EARTH_RAD_S
+    sx, sy, sz = s
+    vx, vy, vz = v
+    tx, ty, tz = tv
+    dx, dy, dz = sx - x[0], sy - x[1], sz - x[2]
+    rho = math.sqrt(dx * dx + dy * dy + dz * dz)
+    inv = 1.0 / rho
+    ux, uy, uz = dx * inv, dy * inv, dz * inv
+    wx, wy, wz = vx - tx, vy - ty, vz - tz
+    rate = ux * wx + uy * wy + uz * wz
+    qx, qy, qz = (wx - rate * ux) * inv, (wy - rate * uy) * inv, (wz - rate * uz) * inv
+    g_s = ux * t[0] + uy * t[1] + uz * t[2]
+    g_r = ux * e[0] + uy * e[1] + uz * e[2]
+    g_c = ux * k[0] + uy * k[1] + uz * k[2]
+    d_s = qx * t[0] + qy * t[1] + qz * t[2] - n * g_r
+    d_r = qx * e[0] + qy * e[1] + qz * e[2]
+    d_c = qx * k[0] + qy * k[1] + qz * k[2]
+    bx, by, bz = ux, uy, uz
+    if light:
+        ix, iy, iz = vx - om * sy, vy + om * sx, vz
+        gx, gy, gz = a
+        own = ux * ix + uy * iy + uz * iz
+        pull = ux * gx + uy * gy + uz * gz
+        excess = two_way_excess(rho, own, ix * ix + iy * iy + iz * iz, pull)
+        leg = leg / C_M_S
+        tau_leg = leg * rho * (1.0 + leg * own)
+        half_leg = 0.5 * tau_leg * tau_leg
+        fx, fy, fz = dx + tau_leg * ix + half_leg * gx, dy + tau_leg * iy + half_leg * gy, dz + tau_leg * iz + half_leg * gz
+        ix, iy, iz = ix + tau_leg * gx, iy + tau_leg * gy, iz + tau_leg * gz
+        inv = 1.0 / math.sqrt(fx * fx + fy * fy + fz * fz)
+        bx, by, bz = fx * inv, fy * inv, fz * inv
+        wx, wy, wz = ix - tx + om * x[1], iy - ty - om * x[0], iz - tz
+        rate = bx * wx + by * wy + bz * wz
+        qx, qy, qz = (wx - rate * bx) * inv, (wy - rate * by) * inv, (wz - rate * bz) * inv
+        leg *= bx * gx + by * gy + bz * gz + qx * ix + qy * iy + qz * iz
+        qx += om * by + leg * ux
+        qy += leg * uy - om * bx
+        qz += leg * uz
+        rho += excess
+    return ux, uy, uz, rho, g_s, g_r, g_c, bx, by, bz, qx, qy, qz, rate, d_s, d_r, d_c
 
 
 def triad(r_m: Floats, v_m_s: Floats) -> tuple[Floats, Floats]:

@@ -51,7 +51,11 @@ class Room(NamedTuple):
     """Scratch of one search, allocated once for a batch."""
 
     sat: Floats
+    cells: Floats
+    cell_starts: NDArray[np.int64]
     thin_sat: Floats
+    thin_cells: Floats
+    thin_cell_starts: NDArray[np.int64]
     thin_look: Floats
     thin_starts: NDArray[np.int64]
     precision: Floats
@@ -252,7 +256,7 @@ def try_start(
     if seen and blind(sight, place, major):
         flags |= lm.NEAR_TRACK
     if shifted:
-        lm.load(sight.look, 0, len(sight.look), 0.0, sight.sat, vectors[2])
+        lm.put_all(sight, vectors[2])
     for k in range(3, STATES):
         mode[k] = state[k]
     for k in range(3):
@@ -298,8 +302,6 @@ def thin_out(look: Floats, starts: NDArray[np.int64], room: Room) -> int:
         for k in range(min(size, THIN)):
             at = starts[s] + (k if size <= THIN else k * (size - 1) // (THIN - 1))
             room.thin_look[total] = look[at]
-            lm.load(look, at, at + 1, 0.0, room.sat, room.vectors[2])
-            room.thin_sat[total] = room.sat[at]
             total += 1
         room.thin_starts[s + 1] = total
     return total
@@ -317,7 +319,7 @@ def _thin_cost(
     )
     for s in range(len(thin.starts) - 1):
         if room.shift[s] != 0.0:
-            lm.load(thin.look, thin.starts[s], thin.starts[s + 1], 0.0, thin.sat, room.vectors[2])
+            lm.put(thin, s, 0.0, room.vectors[2])
     return cost
 
 

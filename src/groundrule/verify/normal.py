@@ -26,8 +26,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from groundrule.frames import C_M_S, OMEGA_EARTH_RAD_S
-from groundrule.verify.model import Floats, two_way_excess
+from groundrule.frames import OMEGA_EARTH_RAD_S
+from groundrule.verify import blocks
+from groundrule.verify.model import Floats, lines_of
 
 # States, in the order of every state vector and covariance.
 EAST, NORTH, UP, DELTA, F, FDOT, VEAST, VNORTH, TAU = range(9)
@@ -48,7 +49,8 @@ ROW = 12
 
 # Rows of the scratch of `assemble`.
 SUM_RANGE, SUM_RATE, RAW_ROW, VECTOR_ROW, G_ROW, C_ROW, CROSS_ROW = 0, 12, 24, 33, 34, 37, 38
-WORK_ROWS = 41
+LANES_ROW, SUMS_ROW = 41, 99
+WORK_ROWS = 103
 ROWS = 26  # of one look: its range row, its rate row, the weight of each
 
 
@@ -67,7 +69,9 @@ def loss_of(z: float, loss: int) -> tuple[float, float]:
 class Sight(NamedTuple):
     """What one terminal saw, by satellite, and how it is to be explained."""
 
-    sat: Floats  # prepared satellite states [looks, 20]
+    sat: Floats  # prepared satellite states [looks, 20]; of usual sights the positions only
+    cells: Floats  # of usual sights: the looks in blocks [blocks, blocks.CELL]
+    cell_starts: NDArray[np.int64]  # first block of each satellite, and the end [satellites + 1]
     look: Floats  # the looks, by satellite [looks, 12]
     starts: NDArray[np.int64]  # first look of each satellite, and the end [satellites + 1]
     precision: Floats  # Sigma^-1 of each satellite [satellites, 3, 3]
@@ -76,6 +80,12 @@ class Sight(NamedTuple):
     light: bool  # light time and rotation during the flight are in the model
     extended: bool  # fdot, velocity or tau may be estimated
     loss: int  # of range residuals
+
+
+@njit(cache=True, error_model="numpy")
+def is_usual(sight: Sight) -> bool:
+    """Say whether the five usual states under least squares are all that is asked: then sums are made in blocks."""
+    return not sight.extended and sight.loss == LEAST_SQUARES
 
 
 @njit(cache=True, error_model="numpy")
@@ -134,49 +144,17 @@ def fill_rows(
             x += dt * tx + half * hx
             y += dt * ty + half * hy
             z += dt * tz + half * hz
-        dx, dy, dz = sx - x, sy - y, sz - z
-        rho = math.sqrt(dx * dx + dy * dy + dz * dz)
-        inv = 1.0 / rho
-        ux, uy, uz = dx * inv, dy * inv, dz * inv
-        wx, wy, wz = vx - tx, vy - ty, vz - tz
-        rate = ux * wx + uy * wy + uz * wz
-        qx, qy, qz = (wx - rate * ux) * inv, (wy - rate * uy) * inv, (wz - rate * uz) * inv
-        expected_range = rho + delta
-        expected_rate = rate + f + fdot * dt
-        g_radial = ux * sat[i, 9] + uy * sat[i, 10] + uz * sat[i, 11]
-        rows[i, 16] = qx * sat[i, 6] + qy * sat[i, 7] + qz * sat[i, 8] - sat[i, 15] * g_radial
-        rows[i, 17] = qx * sat[i, 9] + qy * sat[i, 10] + qz * sat[i, 11]
-        rows[i, 18] = qx * sat[i, 12] + qy * sat[i, 13] + qz * sat[i, 14]
-        bx, by, bz = ux, uy, uz
-        if light:
-            ix, iy, iz = vx - om * sy, vy + om * sx, vz
-            gx, gy, gz = sat[i, 17], sat[i, 18], sat[i, 19]
-            own = ux * ix + uy * iy + uz * iz
-            pull = ux * gx + uy * gy + uz * gz
-            expected_range += two_way_excess(rho, own, ix * ix + iy * iy + iz * iz, pull)
-            leg = look[i, 11] / C_M_S
-            tau_leg = leg * rho * (1.0 + leg * own)
-            half_leg = 0.5 * tau_leg * tau_leg
-            fx, fy, fz = dx + tau_leg * ix + half_leg * gx, dy + tau_leg * iy + half_leg * gy, dz + tau_leg * iz + half_leg * gz
-            ix, iy, iz = ix + tau_leg * gx, iy + tau_leg * gy, iz + tau_leg * gz
-            inv = 1.0 / math.sqrt(fx * fx + fy * fy + fz * fz)
-            bx, by, bz = fx * inv, fy * inv, fz * inv
-            wx, wy, wz = ix - tx + om * y, iy - ty - om * x, iz - tz
-            expected_rate -= rate
-            rate = bx * wx + by * wy + bz * wz
-            expected_rate += rate
-            qx, qy, qz = (wx - rate * bx) * inv, (wy - rate * by) * inv, (wz - rate * bz) * inv
-            leg *= bx * gx + by * gy + bz * gz + qx * ix + qy * iy + qz * iz
-            qx += om * by + leg * ux
-            qy += leg * uy - om * bx
-            qz += leg * uz
+        ux, uy, uz, rho, g_s, g_r, g_c, bx, by, bz, qx, qy, qz, rate, d_s, d_r, d_c = lines_of(
+            (sx, sy, sz), (vx, vy, vz), (sat[i, 6], sat[i, 7], sat[i, 8]), (sat[i, 9], sat[i, 10], sat[i, 11]),
+            (sat[i, 12], sat[i, 13], sat[i, 14]), sat[i, 15], (sat[i, 17], sat[i, 18], sat[i, 19]), (x, y, z), (tx, ty, tz),
+            look[i, 11], light,
+        )
         rows[i, 0], rows[i, 1], rows[i, 2], rows[i, 3] = -ux, -uy, -uz, 1.0
-        rows[i, 4] = ux * sat[i, 6] + uy * sat[i, 7] + uz * sat[i, 8]
-        rows[i, 5] = g_radial
-        rows[i, 6] = ux * sat[i, 12] + uy * sat[i, 13] + uz * sat[i, 14]
-        rows[i, 7] = look[i, 7] - expected_range
+        rows[i, 4], rows[i, 5], rows[i, 6] = g_s, g_r, g_c
+        rows[i, 7] = look[i, 7] - (rho + delta)
         rows[i, 12], rows[i, 13], rows[i, 14], rows[i, 15] = -qx, -qy, -qz, 1.0
-        rows[i, 19] = look[i, 9] - expected_rate
+        rows[i, 16], rows[i, 17], rows[i, 18] = d_s, d_r, d_c
+        rows[i, 19] = look[i, 9] - (rate + f + fdot * dt)
         rows[i, 24] = look[i, 8]
         rows[i, 25] = look[i, 10]
         if extended:
@@ -254,6 +232,12 @@ def _nuisances(sight: Sight, slot: int, nu: Floats, work: Floats) -> float:
             work[G_ROW + i, j] = work[SUM_RANGE + 4 + i, 4 + j] + work[SUM_RATE + 4 + i, 4 + j] + weight
             c += weight * sight.mean[slot, j]
         work[C_ROW, i] = c
+    return _explain(slot, nu, work)
+
+
+@njit(cache=True, error_model="numpy")
+def _explain(slot: int, nu: Floats, work: Floats) -> float:
+    """Write the nuisances that explain one satellite's sums best; return how far they moved [m]."""
     _invert3(work)
     moved = 0.0
     for i in range(3):
@@ -284,6 +268,11 @@ def assemble(
         for j in range(size):
             work[RAW_ROW + i, j] = 0.0
     total = 0.0
+    if is_usual(sight):
+        for s in range(len(sight.starts) - 1):
+            total += _take_usual(sight, s, place, state, nu, work)
+        _turn(place, 5, normal, right, work)
+        return total
     fill_rows(sight.sat, sight.look, 0, len(sight.look), place, state, sight.light, sight.extended, rows)
     for s in range(len(sight.starts) - 1):
         bent = 0.0
@@ -303,6 +292,43 @@ def assemble(
         _eliminate(nu, s, sight.extended, size, work)
     _turn(place, size, normal, right, work)
     return total
+
+
+@njit(cache=True, error_model="numpy")
+def _take_usual(sight: Sight, slot: int, place: Floats, state: Floats, nu: Floats, work: Floats) -> float:
+    """Add one satellite's sums, made in blocks, less what its nuisances explain; return its cost."""
+    flat = work.ravel()
+    sums = flat[12 * SUMS_ROW : 12 * SUMS_ROW + blocks.SUMS]
+    blocks.sum_blocks(
+        sight.cells[sight.cell_starts[slot] : sight.cell_starts[slot + 1]], place[0], place[1], place[2], state[DELTA], state[F],
+        sight.light, flat[12 * LANES_ROW : 12 * LANES_ROW + blocks.SCRATCH], sums,
+    )
+    at_range, at_rate = blocks.ONES_RANGE, blocks.ONES_RATE
+    prior = 0.0
+    for i in range(3):
+        line = (3 + i) * (4 + i) // 2
+        c = sums[21 + 3 + i]
+        for j in range(3):
+            weight = sight.precision[slot, i, j]
+            g = sums[line + 3 + j] if j <= i else sums[(3 + j) * (4 + j) // 2 + 3 + i]
+            work[G_ROW + i, j] = g + weight
+            c += weight * sight.mean[slot, j]
+            prior += sight.mean[slot, i] * weight * sight.mean[slot, j]
+            work[CROSS_ROW + i, j] = sums[line + j]
+        work[C_ROW, i] = c
+        work[CROSS_ROW + i, DELTA], work[CROSS_ROW + i, F] = sums[at_range + 3 + i], sums[at_rate + 3 + i]
+        work[VECTOR_ROW, i] += sums[21 + i]
+        work[RAW_ROW + DELTA, i] += sums[at_range + i]
+        work[RAW_ROW + F, i] += sums[at_rate + i]
+        for j in range(i + 1):
+            work[RAW_ROW + i, j] += sums[i * (i + 1) // 2 + j]
+    work[VECTOR_ROW, DELTA] += sums[at_range + 6]
+    work[VECTOR_ROW, F] += sums[at_rate + 6]
+    work[RAW_ROW + DELTA, DELTA] += sums[at_range + 7]
+    work[RAW_ROW + F, F] += sums[at_rate + 7]
+    _explain(slot, nu, work)
+    _reduce(nu, slot, 5, work)
+    return sums[27] + prior - (work[C_ROW, 0] * nu[slot, 0] + work[C_ROW, 1] * nu[slot, 1] + work[C_ROW, 2] * nu[slot, 2])
 
 
 @njit(cache=True, error_model="numpy")

@@ -15,8 +15,8 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from groundrule.errors import InputError
+from groundrule.verify import blocks, model, modes, normal
 from groundrule.verify import descend as lm
-from groundrule.verify import model, modes, normal
 from groundrule.verify.batch import Batch, Ints
 from groundrule.verify.model import Floats
 
@@ -97,9 +97,14 @@ class Profile:
 @njit(cache=True, error_model="numpy")
 def make_room(looks: int, slots: int) -> modes.Room:
     """Allocate the scratch of a batch: of its longest terminal."""
+    cells = looks // blocks.LANES + slots
     return modes.Room(
         np.zeros((looks, model.SAT_COLUMNS)),
+        np.zeros((cells, blocks.CELL)),
+        np.zeros(slots + 1, np.int64),
         np.zeros((looks, model.SAT_COLUMNS)),
+        np.zeros((cells, blocks.CELL)),
+        np.zeros(slots + 1, np.int64),
         np.zeros((looks, model.LOOK_COLUMNS)),
         np.zeros(slots + 1, np.int64),
         np.zeros((slots, 3, 3)),
@@ -160,15 +165,20 @@ def _solve_all(
         prior = priors[t]
         extended = is_extended(prior)
         told = lm.Ephemeris(precision[a:b], mean[a:b], scale2[a:b], dof[a:b])
-        sight = normal.Sight(room.sat[:n], look, offsets, room.precision[:k], room.mean[:k], prior, light, extended, loss)
-        lm.load(look, 0, n, 0.0, sight.sat, room.vectors[2])
+        blocks.lay_out(offsets, room.cell_starts)
+        sight = normal.Sight(
+            room.sat[:n], room.cells, room.cell_starts, look, offsets, room.precision[:k], room.mean[:k], prior, light, extended, loss
+        )
+        lm.put_all(sight, room.vectors[2])
         thin = sight
         if (mirrors or grid) and n > modes.THIN:
             m = modes.thin_out(look, offsets, room)
+            blocks.lay_out(room.thin_starts[: k + 1], room.thin_cell_starts)
             thin = normal.Sight(
-                room.thin_sat[:m], room.thin_look[:m], room.thin_starts[: k + 1], room.precision[:k], room.mean[:k],
-                prior, light, extended, loss,
+                room.thin_sat[:m], room.thin_cells, room.thin_cell_starts, room.thin_look[:m], room.thin_starts[: k + 1],
+                room.precision[:k], room.mean[:k], prior, light, extended, loss,
             )
+            lm.put_all(thin, room.vectors[2])
         states, pulls = modes.actives(prior, False, room.active)
         freedom[t] = rows + pulls - states
         found = modes.search(sight, thin, room.active[:states], told, room, starts[t], mirrors, grid, freedom[t])
@@ -202,10 +212,12 @@ def _profile_all(
         offsets = look_starts[a : b + 1] - first
         prior = priors[t]
         told = lm.Ephemeris(precision[a:b], mean[a:b], scale2[a:b], dof[a:b])
+        blocks.lay_out(offsets, room.cell_starts)
         sight = normal.Sight(
-            room.sat[:n], look, offsets, room.precision[:k], room.mean[:k], prior, light, is_extended(prior), loss
+            room.sat[:n], room.cells, room.cell_starts, look, offsets, room.precision[:k], room.mean[:k], prior, light,
+            is_extended(prior), loss,
         )
-        lm.load(look, 0, n, 0.0, sight.sat, room.vectors[2])
+        lm.put_all(sight, room.vectors[2])
         size, _ = modes.actives(prior, True, room.active)
         rest = room.active[:size]
         point, state = room.point, room.state

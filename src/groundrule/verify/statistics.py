@@ -21,8 +21,8 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from groundrule.frames import OMEGA_EARTH_RAD_S, ecef_to_geodetic, enu_axes, geodetic_to_ecef
+from groundrule.verify import blocks, normal
 from groundrule.verify import descend as lm
-from groundrule.verify import normal
 from groundrule.verify.batch import Batch, Ints
 from groundrule.verify.chances import normal_quantile
 from groundrule.verify.model import Floats, prepare, two_way_excess
@@ -331,7 +331,8 @@ def _slot_costs(
     sat, rows = np.zeros((longest, 20)), np.zeros((longest, normal.ROWS))
     nu, full, right, work = np.zeros((1, 3)), np.zeros((9, 9)), np.zeros(12), np.zeros((normal.WORK_ROWS, 12))
     place, scratch = np.zeros(12), np.zeros(12)
-    offsets = np.zeros(2, np.int64)
+    offsets, cell_starts = np.zeros(2, np.int64), np.zeros(2, np.int64)
+    cells = np.zeros((longest // blocks.LANES + 1, blocks.CELL))
     for t in range(len(slot_starts) - 1):
         if math.isnan(places[t, 0]):
             continue
@@ -340,11 +341,12 @@ def _slot_costs(
         for s in range(slot_starts[t], slot_starts[t + 1]):
             first, last = look_starts[s], look_starts[s + 1]
             offsets[1] = last - first
+            blocks.lay_out(offsets, cell_starts)
             sight = normal.Sight(
-                sat[: last - first], looks[first:last], offsets, precision[s : s + 1], mean[s : s + 1], priors[t], light,
-                extended, loss,
+                sat[: last - first], cells, cell_starts, looks[first:last], offsets, precision[s : s + 1], mean[s : s + 1], priors[t],
+                light, extended, loss,
             )
-            lm.load(sight.look, 0, last - first, 0.0, sight.sat, scratch)
+            lm.put_all(sight, scratch)
             nu[0, :] = mean[s]
             out[s] = normal.assemble(sight, place, states[t], nu, full, right, work, rows)
 
