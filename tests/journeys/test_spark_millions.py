@@ -17,7 +17,10 @@ from spark_places import needs_spark, standalone
 OBSERVATIONS, TERMINALS = 5_000_000, 100_000
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 # In a process of its own, which gives its memory back.
-MAKE = "import sys, pathlib, spark; spark.made(pathlib.Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), 7, late_terminals=0.02, registered=0.1)"
+MAKE = f"""
+import sys, pathlib, spark
+spark.made(pathlib.Path(sys.argv[1]), {OBSERVATIONS}, {TERMINALS}, 7, late_terminals=0.02, registered=0.1)
+"""
 
 
 def test_a_cluster_decides_five_million_observations_as_one_machine_did(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,9 +31,7 @@ def test_a_cluster_decides_five_million_observations_as_one_machine_did(tmp_path
         monkeypatch.delenv(name)
     place = tmp_path / "home"
     search = os.pathsep.join([str(BENCHMARKS), os.environ.get("PYTHONPATH", "")])
-    subprocess.run(
-        [sys.executable, "-c", MAKE, str(place), str(OBSERVATIONS), str(TERMINALS)], check=True, env={**os.environ, "PYTHONPATH": search}
-    )
+    subprocess.run([sys.executable, "-c", MAKE, str(place)], check=True, env={**os.environ, "PYTHONPATH": search})
     home = Home.open(place)
     manifests = [read_manifest(home, run) for run in runs(home)]
     assert sum(manifest["observations"]["rows"] for manifest in manifests) >= OBSERVATIONS
