@@ -88,6 +88,11 @@ def detect(
             raise InputError(f"there is no signal `{name}`", help=f"known are {', '.join(KINDS)}", option="--kind")
     if out is not None and (out.suffix.lower() != ".parquet" or out.is_dir()):
         raise InputError(f"{out}: signals are written as Parquet", help="name a file that ends in .parquet", option="--out")
+    if verifications is not None and not observations:
+        raise InputError(
+            "what the home has decided is looked at with the verifications that it was decided with",
+            help="name the observations that these verifications are of, or leave them out", option="--verifications",
+        )  # fmt: skip
     place = Home.open(home)
     moment = time.time_ns()
     wanted = list(dict.fromkeys(terminal or ()))

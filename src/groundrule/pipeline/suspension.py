@@ -139,8 +139,8 @@ def _suspended(rows: Rows, wanted: set[int]) -> dict[int, NDArray[np.int64]]:
 
 
 def _first_within(times: NDArray[np.int64] | None, from_ns: int, until_ns: int) -> int | None:
-    """Return the first of ordered times from one instant up to and including another."""
+    """Return the first of ordered times in a half-open interval: its end may come before the rows of that instant are all there."""
     if times is None:
         return None
     place = int(np.searchsorted(times, from_ns))
-    return int(times[place]) if place < len(times) and times[place] <= until_ns else None
+    return int(times[place]) if place < len(times) and times[place] < until_ns else None

@@ -31,7 +31,8 @@ from governed_home import START
 from groundrule.api.metrics import SECONDS
 from groundrule.api.settings import RateLimit
 from groundrule.cli import commands
-from groundrule.cli.monitoring import SHIPPED
+from groundrule.cli.monitoring import SHIPPED, monitoring
+from groundrule.errors import StoreError
 from groundrule.instant import NS_PER_S, format_instant
 from groundrule.pipeline.degraded import LKG_ORDINARY_S, SCREENING_MAX_AGE_S
 from groundrule.pipeline.live.delivering import Pace
@@ -449,6 +450,13 @@ def test_the_command_writes_both_files_as_they_are_shipped(tmp_path: Path) -> No
     assert done.exit_code == 0, done.output
     for source, name in SHIPPED.items():
         assert (tmp_path / "new" / name).read_bytes() == FOLDER.joinpath(source).read_bytes()
+
+
+def test_a_place_that_cannot_be_written_is_named_with_a_cure(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a directory", encoding="utf-8")
+    with pytest.raises(StoreError, match=r"cannot write `.*groundrule-dashboard.json`") as caught:
+        monitoring(tmp_path / "file")
+    assert caught.value.help == "name a directory that you may write"
 
 
 def test_the_page_shows_how_prometheus_asks() -> None:

@@ -179,6 +179,7 @@ def test_a_home_that_has_decided_nothing_has_nothing_to_look_at(tmp_path: Path) 
         (("--master", "local[2]"), "--master is for a cluster; add --engine spark"),
         (("--checkpoint", "kept"), "--checkpoint is for a cluster; add --engine spark"),
         (("given.csv", "--engine", "spark", "--master", "local[2]"), "a cluster looks at what the home has decided, and not at files"),
+        (("--verifications", "kept.parquet"), "what the home has decided is looked at with the verifications that it was decided with"),
         (("--engine", "spark", "--master", "local[2]", "--kind", "drone"), "there is no signal `drone`"),
     ],
 )
