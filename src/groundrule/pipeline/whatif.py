@@ -27,7 +27,7 @@ class Tally:
     """Strictest and last answer per terminal under one rulebook; arrays are indexed by terminal row.
 
     Attributes:
-        strictest: outcome, 255 where the terminal was not observed.
+        strictest: outcome of the first of its strictest answers, 255 where the terminal was not observed.
         state: service state of that answer.
         rule: deciding rule of that answer; -1 is the default.
         klass: decision class of that answer.
@@ -68,7 +68,8 @@ class Tally:
         self.last[rows], self.last_state[rows] = outcome, state
         self.last_rule[rows], self.last_klass[rows] = decided.rule, decided.klass
         present = self.strictest[rows]
-        better = np.flatnonzero((present == 255) | (outcome > present))
+        # Of equally strict answers the first counts, however observations were cut into batches: so the last is assigned first.
+        better = np.flatnonzero((present == 255) | (outcome > present))[::-1]
         better = better[np.argsort(outcome[better], kind="stable")]
         chosen = rows[better]
         self.strictest[chosen], self.state[chosen] = outcome[better], state[better]
