@@ -37,7 +37,7 @@ from groundrule.verify.statistics import displaced, distance_m
 
 Flags = NDArray[np.bool_]
 
-MODEL = "groundrule-verify-2"
+MODEL = "groundrule-verify-3"
 """Version of the model; it goes into the digest of inputs and changes when the same input may give another verdict."""
 SLOT_PHASE_NS = 12 * NS_PER_S
 """Slots of 15 s begin at seconds 12, 27, 42, 57 of the minute, and windows with them (observed at three sites)."""

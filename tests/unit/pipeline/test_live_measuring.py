@@ -23,6 +23,7 @@ from groundrule.pipeline.live import measuring
 from groundrule.pipeline.live.answers import LiveSettings
 from groundrule.pipeline.live.desk import Live
 from groundrule.pipeline.live.heard import EACH_KEPT, RadioMemory
+from groundrule.pipeline.live.open_windows import OpenWindows
 from groundrule.pipeline.live.words import Words
 from groundrule.pipeline.replaying import replay
 from groundrule.pipeline.verifying import RadioAges, attach, verify_measurements
@@ -110,6 +111,50 @@ def test_observations_after_measurements_are_decided_with_what_these_say_and_his
     assert live.status().counters["differences"] == 0
     checked = replay(live.home)
     assert checked.identical, checked
+
+
+def test_a_minute_that_comes_slot_by_slot_is_verified_as_a_minute(live: Live) -> None:
+    whole = {row["terminal_id"]: row for row in verify_measurements(measured(), world().elements)[0].to_pylist()}
+    told(live, *[claim(name, at) for at in (0, 15, 30) for name in ("guest", "car")])
+    seconds = (measured().column("observed_at").to_numpy() - START_NS) / NS_PER_S
+    answers = []
+    for first in (0, 15, 30, 45):
+        part = measured().filter(pa.array((seconds >= first) & (seconds < first + 15)))
+        answer = live.measuring.submit(part, source="gateway").result(60)
+        assert (answer.accepted, answer.rejected) == (len(part), ())
+        answers.append({row["terminal_id"]: row for row in answer.verifications.to_pylist()})
+    # One satellite leaves its mirror, and what came before is not forgotten.
+    assert [each["car"]["verdict"] for each in answers][-1] == "inconsistent"
+    assert answers[0]["guest"]["verdict"] != "consistent"
+    assert answers[-1]["guest"]["verdict"] == "consistent"
+    assert {name: row["at_ns"] for name, row in answers[-1].items()} == {name: row["at_ns"] for name, row in whole.items()}
+    # As if it had come at once.
+    assert live.measuring.submit(measured(), source="other gateway").result(60).verifications.to_pylist() == list(answers[-1].values())
+
+
+def test_rows_that_could_not_be_used_are_told_once_and_never_kept(live: Live) -> None:
+    rows = measured().to_pylist()
+    broken = [{**rows[0], "value": float("nan")}, *rows[1:30]]
+    first = live.measuring.submit(radio_world.table(broken), source="gateway").result(60)
+    second = live.measuring.submit(radio_world.table(rows[30:60]), source="gateway").result(60)
+    assert [each.row for each in first.rejected] == [0]
+    assert (second.accepted, second.rejected) == (30, ())
+
+
+def test_what_is_kept_of_open_windows_is_bounded() -> None:
+    kept = OpenWindows(most=100)
+    for number in range(300):
+        rows = [{"terminal_id": f"t{number % 7}", "observed_at": START_NS + number * NS_PER_S, "kind": "rtt", "value": 1.0}]
+        kept.keep(pa.Table.from_pylist(rows), np.zeros(0, np.int64))
+        assert len(kept) <= 100
+    again = pa.Table.from_pylist([{"terminal_id": "t5", "observed_at": START_NS + 299 * NS_PER_S, "kind": "rtt", "value": 2.0}])
+    found = kept.with_earlier(again)
+    begin = (START_NS + 299 * NS_PER_S - 12 * NS_PER_S) // (60 * NS_PER_S)
+    same = [n for n in range(300) if n % 7 == 5 and (START_NS + n * NS_PER_S - 12 * NS_PER_S) // (60 * NS_PER_S) == begin]
+    # What came first is forgotten first, several at once; the last third is always there.
+    earlier = found.column("observed_at").to_pylist()[1:]
+    assert earlier == [START_NS + n * NS_PER_S for n in same][-len(earlier) :]
+    assert len(earlier) >= len([n for n in same if n >= 300 - 100 // 3])
 
 
 def test_an_older_observation_gets_nothing_that_was_measured_later(live: Live) -> None:

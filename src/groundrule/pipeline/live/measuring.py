@@ -2,9 +2,9 @@
 
     submit ─► queue ─► one thread: claims gathered, verified, HOME/verifications flushed ─► remembered ─► answered
 
-An answer means that the verifications are on the disk. A batch is never refused because its orbits are old or not there: its
-terminals are then verified as insufficient, with the reason. What a run decides rests on what was attached to its observations
-when these came, and is stored with them.
+A window that comes in several batches is verified with all that came of it, each time anew. An answer means that the verifications
+are on the disk. A batch is never refused because its orbits are old or not there: its terminals are then verified as insufficient,
+with the reason. What a run decides rests on what was attached to its observations when these came, and is stored with them.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from groundrule.instant import NS_PER_S
 from groundrule.pipeline.live.answers import LiveSettings, Rejected
 from groundrule.pipeline.live.commands import ending, failed_future
 from groundrule.pipeline.live.heard import RadioMemory
+from groundrule.pipeline.live.open_windows import OpenWindows
 from groundrule.pipeline.platforms import platforms_of_home
 from groundrule.pipeline.sky import Sky
 from groundrule.pipeline.verifying import credible, verify_measurements
@@ -100,6 +101,7 @@ class Measuring:
         self._answers: OrderedDict[str, tuple[str, Measured]] = OrderedDict()
         self._counters = dict.fromkeys(("measurements", "measurements_rejected", "verifications"), 0)
         self._written = 0
+        self._open = OpenWindows()
         self._remember()
 
     @property
@@ -177,18 +179,22 @@ class Measuring:
     def _verify(self, table: pa.Table) -> Measured:
         elements = self._sky.elements()
         try:
-            read = clean(table)
+            whole = self._open.with_earlier(table)
+            read = clean(whole)
             claims, options = None, Options()
             if len(read) or len(read.cell_t_ns):
                 times = np.concatenate([read.t2_ns, read.cell_t_ns])
                 options = Options(platforms=self._platforms(read.terminals, int(times.max())))
                 claims = self._claims(pa.array(read.terminals, pa.string()), int(times.min()), int(times.max()))
-            found, issues = verify_measurements(table, elements, claims, options)
+            found, known = verify_measurements(whole, elements, claims, options)
         except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
             raise InputError(
                 f"the measurements cannot be read: {str(error).splitlines()[0][:200]}", help="give columns as docs/verify.md names them"
             ) from error
-        found = pa.concat_tables([found, self._unverified(read, found, issues, bool(len(elements)))])
+        # Earlier ones stand after those that came now, and were told of when they came.
+        issues = [each for each in known if each.row < len(table)]
+        self._open.keep(table, np.array([each.row for each in issues], np.int64))
+        found = pa.concat_tables([found, self._unverified(read, found, known, bool(len(elements)))])
         latest = self._clock() + round(self._settings.ahead_s * NS_PER_S)
         ahead = pc.greater(found.column("at_ns"), latest)
         names = table.column("terminal_id").cast(pa.string()).to_pylist() if pc.any(ahead).as_py() else []
