@@ -12,10 +12,12 @@ import pyarrow as pa
 import pytest
 
 from console import groundrule
+from decided_alike import assert_alike, spread, write_given
 from erased_home import BASIS, NOW, erase, filled_home, names_in, rows_of
 from groundrule.detect.signals import Offending, Signal, table_of
 from groundrule.engines.distributed import DistributedReplay
 from groundrule.errors import ConflictError, InputError, IntegrityError
+from groundrule.instant import NS_PER_S
 from groundrule.ledger.audit.fsck import fsck
 from groundrule.ledger.audit.receipts import verify_receipt
 from groundrule.ledger.commitment import seal_commitment
@@ -24,7 +26,9 @@ from groundrule.ledger.log import read_log
 from groundrule.pipeline import lateness
 from groundrule.pipeline.backup import back_up
 from groundrule.pipeline.erasing import WHAT
-from groundrule.pipeline.home_ledger import HomeLedger, log_folder, policy_of
+from groundrule.pipeline.home_ledger import HomeLedger, LedgerSetup, log_folder, policy_of
+from groundrule.pipeline.live.answers import LiveSettings
+from groundrule.pipeline.live.desk import Live
 from groundrule.pipeline.manifests import runs
 from groundrule.pipeline.receipts import issue_receipt
 from groundrule.pipeline.replaying import replay
@@ -38,7 +42,9 @@ from groundrule.store.signals import SIGNALS
 from groundrule.store.telemetry import keep_reply
 from groundrule.store.verifications import VERIFICATIONS
 from plain_cluster import PlainCluster
-from small_home import RECORDED, copy_home, final_decisions, observation, run, table
+from small_home import RECORDED, T0, copy_home, final_decisions, make_home, observation, run, table
+
+QUIET = LiveSettings(commit_every_s=3_600, check_every_s=3_600)
 
 
 @pytest.fixture(scope="module")
@@ -253,26 +259,28 @@ def test_a_home_without_a_log_erases_as_well(tmp_path: Path) -> None:
     assert names_in(home, "van") in ([], ["registers.sqlite"])
 
 
-def test_those_who_remain_keep_the_company_in_which_they_were_decided_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # So few rows at a time that every correction has several parts, which are ordered each for itself.
-    monkeypatch.setattr(lateness, "CORRECTION_ROWS", 40)
-    monkeypatch.setattr("groundrule.engines.stored_order.CORRECTION_ROWS", 40)
-    home = filled_home(tmp_path / "home")
-    assert replay(home).identical
-    for name in ("guest", "car", "stranger"):
-        erase(home, f"terminal:{name}")
-        assert any("held" in touched for each in erasures(home) for touched in each.runs.values())
+def test_those_who_remain_keep_the_company_in_which_they_were_decided_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # So few rows at a time that corrections have many parts, each ordered by time for itself.
+    monkeypatch.setattr(lateness, "CORRECTION_ROWS", 25)
+    monkeypatch.setattr("groundrule.engines.stored_order.CORRECTION_ROWS", 25)
+    names = [f"t{n:02d}" for n in range(14)]
+    home = make_home(tmp_path / "home", ledger=LedgerSetup())
+    run(home, table([observation(name, 100 * n, 5, 5) for n in range(1, 11) for name in names]))
+    run(home, table([observation(name, 150, 5, 5) for name in names]), recorded_at=RECORDED + 1)
+    for gone in ("t03", "t00", "t07", "t13"):
+        erase(home, f"terminal:{gone}")
         holds(home)
-    run(home, table([observation("guest", 700_000 + n, 5, 5) for n in range(3)]), recorded_at=RECORDED + 300)
-    holds(home)
+    # Had they been forgotten altogether, the others would be decided in other parts, and so in another order.
+    assert erasures(home)[-1].runs["2"]["held"]
+    monkeypatch.setattr("groundrule.pipeline.stored_history.held_rows", lambda _home, _run: ())
+    assert not replay(home).identical
+    monkeypatch.undo()
+    monkeypatch.setattr(lateness, "CORRECTION_ROWS", 25)
+    run(home, table([observation(name, 250, 5, 5) for name in names[:4]]), recorded_at=RECORDED + 2)
+    assert replay(home).identical
 
 
 def test_rows_on_their_way_out_are_read_by_nobody(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Killed(BaseException):
-        pass
-
     def die(step: str) -> None:
         if step == "begun":
             raise Killed
@@ -292,4 +300,67 @@ def test_rows_on_their_way_out_are_read_by_nobody(home: Home, monkeypatch: pytes
     run(home, table([observation("stranger", 800_000, 5, 5)]), recorded_at=RECORDED + 400)
     assert not (home.history / MARK).exists()
     assert len([row for row in rows_of(home, "observations") if row["terminal_id"] == "stranger"]) == 1
+    holds(home)
+
+
+class Killed(BaseException):
+    """What a crash looks like to the code around it."""
+
+
+def test_rows_that_were_acknowledged_and_are_in_no_run_leave_too(home: Home, tmp_path: Path) -> None:
+    left = crashed(home, tmp_path / "left", "stranger", "van")
+    assert erase(left, "terminal:stranger").record["places"]["ingest"] == 1
+    assert names_in(left, "stranger") == []
+    with Live.open(left, clock=lambda: RECORDED + 10**9, settings=QUIET):
+        pass
+    assert [row["terminal_id"] for row in rows_of(left, "observations") if row["observed_at"] == T0 + 950_000 * NS_PER_S] == ["van"]
+    holds(left)
+
+
+def test_the_service_completes_an_erasure_before_it_takes_anything(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = crashed(home, tmp_path / "left", "stranger", "van")
+
+    def die(step: str) -> None:
+        if step == "begun":
+            raise Killed
+
+    monkeypatch.setattr("groundrule.pipeline.erasing.reached", die)
+    with pytest.raises(Killed):
+        erase(left, "terminal:stranger")
+    monkeypatch.undo()
+    with Live.open(left, clock=lambda: RECORDED + 10**9, settings=QUIET):
+        assert not (left.history / MARK).exists()
+    assert names_in(left, "stranger") == []
+    holds(left)
+
+
+def crashed(home: Home, path: Path, *names: str) -> Home:
+    """The home as a crash of the service leaves it, with a row of each of some terminals acknowledged and in no run."""
+    with Live.open(home, clock=lambda: RECORDED + 10**9, settings=QUIET) as live:
+        rows = table([observation(name, 950_000, 5, 5) for name in names]).drop_columns(["source", "source_row"])
+        live.submit(rows, source="test", key=None).result(30)
+        return copy_home(home, path)
+
+
+def test_a_cluster_goes_on_with_what_is_left(home: Home, tmp_path: Path) -> None:
+    erase(home, "terminal:car")
+    given = table([observation(name, 400_000 + 60 * n, 5, 5 + n / 50) for n in range(6) for name in ("car", "van", "stranger")])
+    out = tmp_path / "out"
+    spread(home, write_given(tmp_path / "given", "part", given), out, PlainCluster(), RECORDED + 100, 2)
+    taken = groundrule("decided", out, "--take", "--home", home.path, "--json").json["taken"]
+    assert [each["batch"] for each in taken] == [1]
+    assert_alike(home, out, len(runs(home)) - 1)
+    holds(home)
+
+
+def test_what_a_cluster_decided_with_rows_that_were_erased_since_is_not_taken(home: Home, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run(home, table([observation("car", 500_000, 5, 5)]), recorded_at=RECORDED + 99)
+    known = runs(home)
+    # Too late behind what the home has of the car; not so where it has nothing any more.
+    given = table([observation("car", 1, 5, 5), observation("van", 500_000, 5, 5)])
+    spread(home, write_given(tmp_path / "given", "part", given), out, PlainCluster(), RECORDED + 100, 2)
+    erase(home, "terminal:car")
+    assert groundrule("decided", out, "--take", "--home", home.path).code == 1
+    assert runs(home) == known
     holds(home)
