@@ -98,7 +98,7 @@ def test_an_erasure_that_is_killed_after_any_step_is_all_or_nothing(
         # Whoever reads sees that it is done, before anybody has completed it.
         check(home, wanted)
         if last % 2:
-            assert groundrule("history", "prune", "--home", home.path).code == 0
+            assert groundrule("history", "prune", "--home", home.path, "--json").json["completed"], step
         else:
             run(home, table([observation("guest", 900_000, 5, 5)]), recorded_at=RECORDED + 50)
             run(wanted_with_guest := copy_home(wanted, tmp_path / f"wanted-{last}"), table([observation("guest", 900_000, 5, 5)]),

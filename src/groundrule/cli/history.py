@@ -17,6 +17,7 @@ from groundrule.pipeline.home_ledger import ledger_of
 from groundrule.pipeline.retention import prune
 from groundrule.store.erasing_places import still_named
 from groundrule.store.home import Home
+from groundrule.store.leaving import leaving
 from groundrule.store.retention import CLASSES, read_retention, write_retention
 
 app = typer.Typer(no_args_is_help=True, help="What is kept of observations and decisions, for how long, and how it is erased.")
@@ -122,16 +123,19 @@ def prune_(
 ) -> None:
     """Erase what is older than the retention says, and complete an erasure that was cut off. Doing it again does nothing."""
     place = Home.open(home)
+    begun = leaving(place.history) is not None
     with place.writer(), ledger_of(place) or nullcontext() as ledger:
         found = prune(place, ledger, now_ns=time.time_ns(), dry_run=dry_run)
         committed = ledger.try_commit() if ledger is not None and found.erased is not None and not dry_run else None
     if as_json:
         told = {} if found.erased is None else _told(found.erased)
         print_json({
-            "dry_run": dry_run, "terminals_by_class": found.terminals, "spared": found.spared, **told,
+            "dry_run": dry_run, "completed": begun, "terminals_by_class": found.terminals, "spared": found.spared, **told,
             **(committed_dict(committed) if committed else {}),
         })  # fmt: skip
         return
+    if begun:
+        print_text("An erasure that had been begun is completed.")
     if found.spared:
         print_text(f"{_count(found.spared, 'terminal')} stay: a legal hold, an open case, an appeal, or rows that are not decided yet.")
     if found.erased is None:
