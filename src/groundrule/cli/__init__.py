@@ -41,6 +41,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": ("explain", "explain"),
     "replay": ("replay", "replay"),
     "whatif": ("replay", "whatif"),
+    "history": ("history", "app"),
     "ledger": ("ledger", "app"),
     "lists": ("lists", "app"),
     "screen": ("screen", "screen"),

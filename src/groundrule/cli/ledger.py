@@ -334,7 +334,7 @@ def erase_(
         "within 30 days, by `ledger heartbeat` or `ledger checkpoint`."
     )
     print_text("Backups that hold the keys or the records must forget them within 30 days, too.")
-    print_text("Observations and decisions in the home's history are erased by retention, not by this command.")
+    print_text("Observations and decisions in the home's history stay; they go with: groundrule history erase")
 
 
 @app.command()

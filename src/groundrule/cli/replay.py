@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,6 +29,7 @@ from groundrule.pipeline.comparing import Bounds
 from groundrule.pipeline.emergency_overlay import Clocks, overlay_now
 from groundrule.pipeline.history import all_observations
 from groundrule.pipeline.home import basis_of, rulebook_of
+from groundrule.pipeline.replaying import ErasedRows
 from groundrule.pipeline.runs import Difference
 from groundrule.pipeline.runs import replay as replay_home
 from groundrule.pipeline.whatif import WhatIf, what_if
@@ -34,6 +37,8 @@ from groundrule.rules.compare import compare
 from groundrule.rules.text import load_rulebook
 from groundrule.store.home import Home
 
+MOST_LINES = 20
+"""More runs from which something was erased are told together."""
 From = Annotated[str | None, typer.Option("--from", help="Only observations at or after this time.")]
 To = Annotated[str | None, typer.Option("--to", help="Only observations before this time.")]
 
@@ -65,10 +70,15 @@ def replay(
         "difference": difference_dict(found.difference),
         "faults": list(found.faults),
         "notes": list(found.notes),
+        "erased": [
+            {"run": each.run, "erasure": each.erasure, "at": each.at, "basis": each.basis, "rows": dict(each.rows)} for each in found.erased
+        ],
     }
     if as_json:
         print_json(result)
     else:
+        for line in _erased_lines(found.erased):
+            print_text(line)
         for note in found.notes:
             warn(note)
         for fault in found.faults:
@@ -82,6 +92,25 @@ def replay(
             )
     if not found.identical:
         raise typer.Exit(1)
+
+
+def _erased_lines(erased: Sequence[ErasedRows]) -> Iterator[str]:
+    """What was erased, run by run; of many runs, erasure by erasure."""
+    if len(erased) <= MOST_LINES:
+        for each in erased:
+            yield f"Erased from run {each.run}: {_rows(each.rows)}; erasure {each.erasure} at {each.at[:19]}Z, {each.basis}"
+        return
+    for _, group in groupby(sorted(erased, key=lambda each: each.erasure), key=lambda each: each.erasure):
+        some = list(group)
+        rows = {kind: sum(each.rows.get(kind, 0) for each in some) for kind in ("observations", "decisions", "over_late")}
+        yield (
+            f"Erased from {len(some):,} runs: {_rows(rows)}; erasure {some[0].erasure} at {some[0].at[:19]}Z, {some[0].basis}; "
+            "--json says it run by run"
+        )
+
+
+def _rows(rows: Mapping[str, int]) -> str:
+    return ", ".join(f"{number:,} {kind.replace('_', '-')}" for kind, number in rows.items() if number)
 
 
 def difference_dict(difference: Difference | None) -> dict[str, Any] | None:

@@ -20,8 +20,9 @@ from groundrule.engines.bucket_replay import HELD_SCHEMA, KEYS, Finding
 from groundrule.engines.slices import parts_of_place
 from groundrule.pipeline.comparing import Bounds, Difference, Rows, bounded_difference, surplus
 from groundrule.pipeline.lateness import CORRECTION_ROWS, correction_parts, decided_together
-from groundrule.pipeline.stored_history import HomeHistory
+from groundrule.pipeline.stored_history import HomeHistory, with_held
 from groundrule.records import DECISION_SCHEMA
+from groundrule.store.erasures import held_rows
 from groundrule.store.history import read_run
 from groundrule.store.home import Home
 
@@ -128,7 +129,8 @@ class _StoredOrder:
         if not len(self._held):
             return None
         whole = pa.concat_tables([_SCHEMA.empty_table(), *self._stored(correction=True)]).combine_chunks()
-        part = correction_parts(self._held.column("rows").to_numpy())
+        counts = self._held.column("rows").to_numpy().copy()
+        part = correction_parts(with_held(counts, held_rows(self._home, self._run)))
         place = pc.index_in(whole.column("terminal_id"), value_set=self._held.column("terminal_id").combine_chunks())
         known = pc.fill_null(place, -1).to_numpy().astype(np.int64)
         times = whole.column("observed_at").to_numpy()

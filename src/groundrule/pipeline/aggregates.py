@@ -23,6 +23,7 @@ from groundrule.instant import NS_PER_DAY, format_instant, parse_instant
 from groundrule.ledger.aggregate import DELAY_NS, WINDOW_DAYS, AggregateFile, aggregate
 from groundrule.ledger.commitment import SALT_BYTES, seal_commitment
 from groundrule.pipeline.day_counts import DayCounts
+from groundrule.pipeline.erasing import complete_begun
 from groundrule.pipeline.home_ledger import HomeLedger
 from groundrule.pipeline.journal import accounts_of
 from groundrule.store.durable import write_durably
@@ -87,6 +88,7 @@ def publish_aggregate(ledger: HomeLedger, day: str, *, conflict: Sequence[str] =
     if strange := [code for code in conflict if _COUNTRY.fullmatch(code) is None]:
         raise InputError(f"`{strange[0][:40]}` is not a country", help="write two capital letters, for instance UA")
     home = ledger.home
+    complete_begun(home, ledger)
     known = sealed_path(home, day)
     if known.exists():
         file, text = open_sealed(known, ledger.keys)

@@ -32,7 +32,9 @@ from groundrule.ledger.checkpoint import Checkpoint
 from groundrule.ledger.note import Note
 from groundrule.pipeline.home_ledger import keys_folder, log_folder, policy_of
 from groundrule.store.durable import durable_file
+from groundrule.store.erasures import erasures
 from groundrule.store.home import HISTORY_MARK, Home
+from groundrule.store.leaving import leaving
 from groundrule.store.register_dump import dump
 from groundrule.store.register_versions import HEAD
 
@@ -78,11 +80,19 @@ def back_up(home: Home, out: Path, *, now_ns: int) -> Backup:
         raise ConflictError(f"`{out}` exists already", help="name another file; a backup is never written over", path=str(out))
     if home.path.resolve() in out.resolve().parents:
         raise ConflictError(f"`{out}` lies in the home", help="write the backup elsewhere, best onto another machine")
+    erased = _erasure_state(home)
     with _held(home) as held, tempfile.TemporaryDirectory(prefix=".groundrule-backup-", dir=out.parent) as staging:
         place = Path(staging)
         size = _copied_log(home, place, held)
         with durable_file(out) as stream:
-            return _written(home, place, stream, now_ns, size, held)
+            made = _written(home, place, stream, now_ns, size, held)
+            if not held and (erased[1] or _erasure_state(home) != erased):
+                raise ConflictError("rows were erased from the history while it was copied", help="try again")
+            return made
+
+
+def _erasure_state(home: Home) -> tuple[int, bool]:
+    return len(erasures(home)), leaving(home.history) is not None
 
 
 @contextmanager

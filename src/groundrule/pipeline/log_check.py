@@ -24,14 +24,17 @@ from groundrule.ledger.batch import close_batch
 from groundrule.ledger.commitment import commitments_of, record_leaf, seal_commitment
 from groundrule.ledger.entry import Entry
 from groundrule.ledger.log import LogReader, read_log
+from groundrule.pipeline.erasing import WHAT, entry_of
 from groundrule.pipeline.home_ledger import GenesisParts, has_ledger, keys_folder, log_folder, policy_of
 from groundrule.pipeline.judge import Judge
 from groundrule.pipeline.lateness import DecidedBatch
 from groundrule.pipeline.manifests import read_manifest, runs
 from groundrule.pipeline.transitions import Transitions
 from groundrule.rules.classes import DECISIVE
+from groundrule.store.erasures import erasures
 from groundrule.store.home import Home
 from groundrule.store.keys import KeyService
+from groundrule.store.leaving import leaving
 from groundrule.store.records import Record, RecordStore
 
 
@@ -64,7 +67,7 @@ def check_log(home: Home) -> LogCheck:
             faults = [f"the log: {fault}" for fault in fsck(log.folder, policy.log_keys).faults] if log.checkpoint else []
             comparison = _Comparison(home, records, keys)
             faults += comparison.faults(log)
-            late = comparison.missing_runs
+            late, unlogged = comparison.missing_runs, comparison.missing_erasures
     except GroundruleError as error:
         return LogCheck((f"the log: {error}",))
     notes = []
@@ -74,6 +77,8 @@ def check_log(home: Home) -> LogCheck:
         notes.append(f"run {late[0]} enters the log at this moment; look again when the writer has ended")
     else:
         faults += [f"run {run} is not in the log" for run in late]
+    if unlogged and leaving(home.history) is None:
+        faults += [f"erasure {number} of history is not in the log" for number in unlogged]
     return LogCheck(tuple(faults), tuple(notes))
 
 
@@ -84,6 +89,7 @@ class _Comparison:
         self._home, self._records, self._keys = home, records, keys
         self._known = set(runs(home))
         self.missing_runs: list[int] = []
+        self.missing_erasures: list[int] = []
 
     def faults(self, log: LogReader) -> list[str]:
         size = log.integrated_size
@@ -93,6 +99,8 @@ class _Comparison:
             return [f"the log ends at {size} entries, and this home wrote {written}: it was rolled back"]
         found: list[str] = []
         logged: set[int] = set()
+        erased = {each.number: entry_of(each.content) for each in erasures(self._home)}
+        told: set[int] = set()
         for index, data in enumerate(log.tree(size).entries()):
             entry = Entry.decode(data)
             if entry.kind == "manifest":
@@ -100,7 +108,12 @@ class _Comparison:
                 found += self._manifest(index, entry.body)
             elif entry.kind == "decision-batch" and self._keys is not None:
                 found += self._batch(self._keys, index, entry.body)
+            elif entry.kind == "evidence" and entry.body.get("what") == WHAT:
+                told.add(entry.body["number"])
+                if erased.get(entry.body["number"]) != entry.body:
+                    found.append(f"entry {index} of the log is erasure {entry.body['number']} of history, whose record is not that one")
         self.missing_runs = sorted(self._known - logged)
+        self.missing_erasures = sorted(erased.keys() - told)
         return found
 
     def _manifest(self, index: int, body: Any) -> Sequence[str]:
@@ -211,6 +224,7 @@ class RecordCheck:
 
     def __init__(self, home: Home) -> None:
         self._store = RecordStore.open(home.path / "records.sqlite", read_only=True) if has_ledger(home) else None
+        self._leaving = leaving(home.history)
 
     def close(self) -> None:
         """Let the records go."""
@@ -221,31 +235,51 @@ class RecordCheck:
         """Has a run records? One that has no batches was decided before there was a log."""
         return self._store is not None and bool(self._store.batches(run=run))
 
-    def faults(self, run: int, expected: Sequence[Answer]) -> list[str]:
-        """What differs in the records of a run; the first difference only, since others follow from it."""
+    def faults(self, run: int, expected: Sequence[Answer], *, erased: bool = False) -> list[str]:
+        """What differs in the records of a run; the first difference only, since others follow from it.
+
+        Args:
+            expected: what the observations give.
+            erased: rows of the run were erased, and with them the answers of records that are empty.
+        """
         if self._store is None or not self.recorded(run):
             return []
         stored = list(self._store.records_of_run(run))
-        for record, answer in zip(stored, expected, strict=False):
-            if record.content is None:
-                if self._store.duties.erasure_of(record.batch_id, record.leaf_index) is None:
+        place = empty = gone = 0
+        for record in stored:
+            if self._has_left(record):
+                if record.content is None and self._store.duties.erasure_of(record.batch_id, record.leaf_index) is None:
                     return [f"run {run}: a record is empty, and nothing says that it was erased"]
+                empty += 1
                 continue  # its leaf is checked with its batch
             try:
                 said = _said(record)
             except (ValueError, LookupError, TypeError):
                 return [f"run {run}: a record cannot be read"]
-            wanted = (answer.terminal_id, answer.observed_at_ns, answer.said)
-            if (record.terminal_id, record.observed_at_ns, said) != wanted:
+            wanted = (record.terminal_id, record.observed_at_ns, said)
+            # Each empty record before this one had an answer, or none any more.
+            near = expected[place + (0 if erased else empty) : place + empty + 1]
+            skipped = next((n for n, each in enumerate(near) if (each.terminal_id, each.observed_at_ns, each.said) == wanted), None)
+            if skipped is None:
+                if not near:
+                    break
                 where = f"terminal {record.terminal_id} at {format_instant(int(record.observed_at_ns or 0))}"
+                answer = near[0]
                 given = (
                     f"{answer.said[0]} by {answer.said[2]} for terminal {answer.terminal_id} at "
                     f"{format_instant(answer.observed_at_ns)}"
                 )
                 return [f"run {run}: a record says {said[0]} by {said[2]} for {where}, and the observations give {given}"]
-        if len(stored) != len(expected):
-            return [f"run {run} has {len(stored):,} records, and its observations give {len(expected):,}"]
+            answered = skipped if erased else empty
+            gone += empty - answered
+            place, empty = place + answered + 1, 0
+        gone += empty - min(empty, len(expected) - place) if erased else 0
+        if len(stored) - gone != len(expected):
+            return [f"run {run} has {len(stored) - gone:,} records, and its observations give {len(expected):,}"]
         return []
+
+    def _has_left(self, record: Record) -> bool:
+        return record.content is None or (self._leaving is not None and record.terminal_id in self._leaving.terminals)
 
 
 def _said(record: Record) -> tuple[Any, ...]:

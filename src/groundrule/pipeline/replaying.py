@@ -9,7 +9,7 @@ Which machines decide is of no concern here: a `Decider` says what the runs give
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -31,8 +31,10 @@ from groundrule.pipeline.snapshots import basis_of_run
 from groundrule.pipeline.stored_history import HomeHistory
 from groundrule.records import DECISION_SCHEMA, OBSERVATION_SCHEMA
 from groundrule.store.area_store import load_areas
+from groundrule.store.erasures import KINDS, Erasure, Remaining, chain_faults, erasures, remaining
 from groundrule.store.history import read_exactly, run_numbers
 from groundrule.store.home import Home
+from groundrule.store.leaving import leaving
 from groundrule.store.registers import EMPTY, Registers
 
 __all__ = ["Compared", "Decider", "Difference", "Progress", "Replay", "no_progress", "replay"]
@@ -56,6 +58,7 @@ class Replay:
         difference: the first decision that differs, or None.
         faults: other faults, one sentence each: broken manifests, observations or files that were changed.
         notes: what could not be compared, and why.
+        erased: rows that left the runs since; what remains was compared with what their records say of it.
     """
 
     runs: int
@@ -64,6 +67,25 @@ class Replay:
     difference: Difference | None
     faults: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    erased: tuple[ErasedRows, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ErasedRows:
+    """What an erasure took from a run; the record of it says so, and the log has the digest of the record.
+
+    Attributes:
+        run: its number.
+        erasure: number of the erasure.
+        at, basis: when, and on what legal basis.
+        rows: by kind.
+    """
+
+    run: int
+    erasure: int
+    at: str
+    basis: str
+    rows: Mapping[str, int]
 
 
 @dataclass(slots=True)
@@ -142,8 +164,24 @@ def replay(
         progress: told of rows done.
         decider: which machines decide; None is this one.
     """
+    before = _state(home)
+    found = _replayed(home, Bounds(from_ns, until_ns), progress, decider or _ThisMachine())
+    if not found.identical and decider is None and _state(home) != before:
+        # Something was erased meanwhile: half of it was read before, half after.
+        found = _replayed(home, Bounds(from_ns, until_ns), progress, _ThisMachine())
+    return found
+
+
+def _state(home: Home) -> tuple[int, bool] | None:
+    try:
+        return len(erasures(home)), leaving(home.history) is not None
+    except GroundruleError:
+        return None
+
+
+def _replayed(home: Home, bounds: Bounds, progress: Progress, decider: Decider) -> Replay:
     committed = runs(home)
-    task = _Replaying(home, decider or _ThisMachine())
+    task = _Replaying(home, decider)
     done = 0
     try:
         task.faults += check_chain(home)
@@ -152,7 +190,7 @@ def replay(
         task.faults += policy_differences(home)
         task.faults += _uncommitted(home, committed)
         task.faults += _register_chain(home)
-        task.start(committed, Bounds(from_ns, until_ns), progress)
+        task.start(committed, bounds, progress)
         for run in committed:
             done += 1
             task.replay_run(run)
@@ -164,7 +202,7 @@ def replay(
         task.close()
     task.faults += overlay_faults(home, task.manifests)
     identical = task.difference is None and not task.faults
-    return Replay(done, task.compared, identical, task.difference, tuple(task.faults), log.notes)
+    return Replay(done, task.compared, identical, task.difference, tuple(task.faults), log.notes, tuple(task.erased))
 
 
 class _StopReplay(Exception):
@@ -181,6 +219,13 @@ class _Replaying:
         self._records = RecordCheck(home)
         self.faults: list[str] = []
         self.manifests: list[dict[str, Any]] = []
+        self.erased: list[ErasedRows] = []
+        self._erasures: list[Erasure] = []
+        try:
+            self._erasures = erasures(home)
+            self.faults += chain_faults(home, self._erasures)
+        except GroundruleError as error:
+            self.faults.append(str(error))
         self.compared = 0
         self.difference: Difference | None = None
 
@@ -203,6 +248,7 @@ class _Replaying:
         try:
             manifest = read_manifest(self._home, run)
             self.manifests.append(manifest)
+            left = self._remaining(run, manifest)
             self._decider.begin(manifest, self._basis_for(run, manifest))
         except GroundruleError as error:
             raise _StopReplay(f"run {run}: {error}") from error
@@ -214,15 +260,15 @@ class _Replaying:
         try:
             self._decider.compare(manifest, found)
             if found.difference is None:
-                self._check_digests(run, manifest, found)
-                self.faults += self._records.faults(run, found.answers)
-            elif not self._observations_hold(run, manifest):
+                self._check_digests(run, manifest, left, found)
+                self.faults += self._records.faults(run, found.answers, erased=bool(left.by))
+            elif not self._observations_hold(run, left):
                 self.faults.append(f"run {run}: the stored observations are not the ones that were decided")
         except IntegrityError as error:
             raise _StopReplay(f"run {run}: {error}") from error
         except (ArithmeticError, LookupError, TypeError, ValueError, pa.ArrowException) as error:
             # Rows that no reader would have let in can break any step; if they are as decided, the program is at fault.
-            if self._observations_hold(run, manifest):
+            if self._observations_hold(run, left):
                 raise
             raise _StopReplay(f"run {run}: the stored observations are not the ones that were decided") from error
         finally:
@@ -244,14 +290,22 @@ class _Replaying:
             self._basis = basis
         return basis
 
-    def _observations_hold(self, run: int, manifest: dict[str, Any]) -> bool:
+    def _remaining(self, run: int, manifest: dict[str, Any]) -> Remaining:
+        """What must be left of a run; tells what was erased of it."""
+        for each in self._erasures:
+            if touched := each.runs.get(str(run)):
+                rows = {kind: int(touched[kind]["erased"]) for kind in KINDS if kind in touched}
+                self.erased.append(ErasedRows(run, each.number, str(each.content["at"]), str(each.content["basis"]), rows))
+        return remaining(self._erasures, run, manifest)
+
+    def _observations_hold(self, run: int, left: Remaining) -> bool:
         try:
             found = table_digest(HomeHistory(self._home).of_run(run))
         except IntegrityError:
             return False
-        return bool(found == manifest["observations"]["digest"])
+        return bool(found == left.content["observations"]["digest"])
 
-    def _check_digests(self, run: int, manifest: dict[str, Any], found: Compared) -> None:
+    def _check_digests(self, run: int, manifest: dict[str, Any], left: Remaining, found: Compared) -> None:
         over_late = TableDigest()
         for table in read_exactly(self._home, "over_late", run, OBSERVATION_SCHEMA):
             over_late.update(table)
@@ -260,11 +314,13 @@ class _Replaying:
             ("the decisions do not have the digest in the manifest", found.decisions, "decisions"),
             ("the observations that came too late are not the ones that were set aside", over_late.content, "over_late"),
         ):
-            if content is not None and manifest[name] != content:
+            if content is not None and left.content[name] != content:
                 self.faults.append(f"run {run}: {what}")
-        counted = {"decided": found.observations["rows"], "over_late": over_late.rows}
+        # What was erased counts as it did, for the manifest says what there was.
+        decided = found.observations["rows"] + left.rows["observations"]
+        counted = {"decided": decided, "over_late": over_late.rows + left.rows["over_late"]}
         if found.decisions is not None:
-            counted["corrected"] = found.decisions["rows"] - found.observations["rows"]
+            counted["corrected"] = found.decisions["rows"] + left.rows["decisions"] - decided
         if {name: manifest["counts"][name] for name in counted} != counted:
             self.faults.append(f"run {run}: the counts in the manifest are not those of its rows")
 

@@ -26,6 +26,7 @@ from groundrule.pipeline.decisions import ENGINE
 from groundrule.pipeline.detecting import Detection, signals_made
 from groundrule.pipeline.digests import TableDigest
 from groundrule.pipeline.emergency_overlay import Clocks, overlay_for_run
+from groundrule.pipeline.erasing import complete_begun
 from groundrule.pipeline.history import all_observations
 from groundrule.pipeline.home import basis_of
 from groundrule.pipeline.home_ledger import Committed, HomeLedger, forget_unfinished
@@ -151,6 +152,7 @@ def decide(
     known = runs(home)
     number = (known[-1] if known else 0) + 1
     remove_uncommitted(home, known)
+    complete_begun(home, ledger)
     if ledger is None:
         forget_unfinished(home)
     remove_abandoned(home.cache)

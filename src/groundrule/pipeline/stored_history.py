@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from groundrule.pipeline.history import all_observations
 from groundrule.records import OBSERVATION_SCHEMA, filtered
+from groundrule.store.erasures import held_rows
 from groundrule.store.history import count_terminals, read_exactly, read_terminals
 from groundrule.store.home import Home
 from groundrule.store.ordering import in_order
@@ -40,7 +41,14 @@ class StoredHistory(Protocol):
         """
 
     def count(self, terminal_ids: pa.Array, runs: Sequence[int]) -> NDArray[np.int64]:
-        """Return the number of rows of each terminal over some runs (int64, shape (n,))."""
+        """Return the number of rows of each terminal that a run decided again, over it and all runs before (int64, shape (n,)).
+
+        Rows of erased terminals count on where they stood, so that those who remain are decided again in the same company.
+
+        Args:
+            terminal_ids: all of them, ascending.
+            runs: that run is the last.
+        """
 
     def of_terminals(self, terminal_ids: pa.Array, runs: Sequence[int]) -> pa.Table:
         """Return all observations of some terminals over some runs, in the total order, without exact repeats."""
@@ -52,6 +60,14 @@ class StoredHistory(Protocol):
             kind: `observations`, or `over_late`.
             at_ns: these instants [ns, UTC].
         """
+
+
+def with_held(counts: NDArray[np.int64], held: Sequence[tuple[int, int]]) -> NDArray[np.int64]:
+    """Add the rows of erased terminals to the counts of those who follow them, by place."""
+    for place, rows in held:
+        if place < len(counts):
+            counts[place] += rows
+    return counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +86,8 @@ class HomeHistory:
 
     def count(self, terminal_ids: pa.Array, runs: Sequence[int]) -> NDArray[np.int64]:
         """See `StoredHistory.count`."""
-        return count_terminals(self.home, "observations", terminal_ids, runs=runs)
+        counts = count_terminals(self.home, "observations", terminal_ids, runs=runs)
+        return with_held(counts, held_rows(self.home, runs[-1])) if len(runs) else counts
 
     def of_terminals(self, terminal_ids: pa.Array, runs: Sequence[int]) -> pa.Table:
         """See `StoredHistory.of_terminals`."""

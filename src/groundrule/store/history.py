@@ -31,6 +31,7 @@ from groundrule.errors import IntegrityError
 from groundrule.instant import NS_PER_S
 from groundrule.records import LATER_COLUMNS, OBSERVATION_SCHEMA, with_later
 from groundrule.store.home import Home
+from groundrule.store.leaving import is_leaving, staying
 from groundrule.store.shelves import Shelf, State, discard, shelves_for, state_of
 
 _FIRST: Final = set(OBSERVATION_SCHEMA.names).difference(LATER_COLUMNS)
@@ -78,9 +79,14 @@ def read_run(
         yield _read_file(path, columns)
 
 
+def read_columns(path: Path, columns: list[str]) -> pa.Table:
+    """Read some columns of one file of history; IntegrityError where it cannot be read."""
+    return _read_file(path, columns)
+
+
 def _read_file(path: Path, columns: list[str] | None = None) -> pa.Table:
     try:
-        table = pq.ParquetFile(path).read(columns=columns)
+        table = staying(path, columns, lambda wanted: pq.ParquetFile(path).read(columns=wanted))
     except (OSError, pa.ArrowException) as error:
         raise IntegrityError(
             f"history file `{path}` cannot be read", help="restore it from a backup", path=str(path)
@@ -135,6 +141,8 @@ def read_terminals(
     """
     if columns is None and len(terminal_ids) == 1:
         name = str(pa.scalar(terminal_ids[0]).as_py())
+        if is_leaving(home.history, name):
+            return pa.table({})
         held = _History(home, kind, runs)
         found = held.whole(name) if at_ns is None else held.at(name, at_ns)
         if until_ns is not None and len(found):
@@ -165,6 +173,8 @@ def read_newest(
     Raises:
         IntegrityError: a file cannot be read as Parquet any more.
     """
+    if is_leaving(home.history, terminal_id):
+        return pa.table({}), None
     return _History(home, kind, runs).newest(terminal_id, rows, from_ns, until_ns, columns)
 
 
@@ -292,10 +302,11 @@ def _filtered(path: Path, condition: pc.Expression, columns: list[str] | None) -
         stored = ds.dataset(str(path), format="parquet")
         # Of what observations did not have from the beginning, a file holds only what says something.
         absent = [] if columns is None else [name for name in columns if name in LATER_COLUMNS and name not in stored.schema.names]
-        table = stored.to_table(
-            filter=condition,
-            columns=columns if columns is None else [name for name in columns if name not in absent],
-            use_threads=False,  # a damaged file must end in an error, not in a thread
+        table = staying(
+            path,
+            columns if columns is None else [name for name in columns if name not in absent],
+            # A damaged file must end in an error, not in a thread.
+            lambda wanted: stored.to_table(filter=condition, columns=wanted, use_threads=False),
         )
     except (OSError, pa.ArrowException) as error:
         raise IntegrityError(

@@ -5,6 +5,8 @@
     HOME/areas/ rulebooks/  content-addressed versions
     HOME/history/           observations, decisions, evidence in Parquet (`store.history`)
     HOME/manifests/         one per run
+    HOME/erasures/          one record per erasure of history (`store.erasures`)
+    HOME/retention.json     for how many days each class of data is kept (`store.retention`)
     HOME/rejected/          every row that an import could not use, with its reason
     HOME/cache/             may be deleted at any time; `shelves` holds copies of history by terminal (`store.shelves`)
     HOME/lock               held by the one writer

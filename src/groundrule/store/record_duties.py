@@ -40,6 +40,7 @@ class RecordDuties:
         basis: str,
         due_ns: Callable[[], int],
         scrub_now: bool = True,
+        begun: bool = False,
     ) -> list[tuple[str, int, bytes]]:
         """Erase the records of a subject and month; their leaves stay, so that all proofs stay valid.
 
@@ -53,13 +54,14 @@ class RecordDuties:
                 records of one subject cannot be grouped.
             scrub_now: remove the deleted bytes from the file at once, which rewrites it; False leaves that to `scrub`,
                 after several erasures.
+            begun: the erasure was begun before, when no hold forbade it, and is completed.
         Returns:
             Batch id, leaf index and leaf of each erased record.
         Raises:
             ConflictError: a legal hold forbids it; or a reader delays the scrubbing of the deleted bytes.
         """
         db = self._database
-        if held := [hold for hold in self.holds(erased_at_ns) if hold.subject == subject]:
+        if not begun and (held := [hold for hold in self.holds(erased_at_ns) if hold.subject == subject]):
             last = max(held, key=lambda hold: hold.until_ns)
             raise ConflictError(
                 f"a legal hold forbids the erasure until {format_instant(last.until_ns)}: {last.reason}",
@@ -67,10 +69,35 @@ class RecordDuties:
                 until_ns=last.until_ns,
                 reason=last.reason,
             )
+        found = self._empty("subject=? AND month=?", (subject, month), erased_at_ns, basis, due_ns)
+        if found and scrub_now:
+            db.scrub()
+        return found
+
+    def erase_terminal(self, terminal_id: str, *, erased_at_ns: int, basis: str, due_ns: Callable[[], int]) -> int:
+        """Erase the records of one terminal, whoever holds it, and the last decision that is kept of it; `scrub` removes the bytes.
+
+        With a record goes its random id, without which nothing can be found again by trying values, also under a key that others share.
+
+        Args:
+            terminal_id: whose. erased_at_ns, basis, due_ns: as for `erase`.
+        Returns:
+            How many records.
+        """
+        found = self._empty("terminal_id=?", (terminal_id,), erased_at_ns, basis, due_ns)
+        with self._database.transaction():
+            gone = sum(self._database.run(f"DELETE FROM {name} WHERE terminal_id=?", (terminal_id,)) for name in ("last", "last_before"))
+            if gone:
+                self._database.scrub_later()
+        return len(found)
+
+    def _empty(
+        self, where: str, values: tuple[str, ...], erased_at_ns: int, basis: str, due_ns: Callable[[], int]
+    ) -> list[tuple[str, int, bytes]]:
+        db = self._database
         with db.transaction():
             found: list[tuple[str, int, bytes]] = db.rows(
-                "SELECT batch_id, leaf_index, leaf FROM record WHERE subject=? AND month=? ORDER BY leaf",
-                (subject, month),
+                f"SELECT batch_id, leaf_index, leaf FROM record WHERE {where} ORDER BY leaf", values
             )
             db.many(
                 "UPDATE record SET record_id=NULL, subject=NULL, month=NULL, terminal_id=NULL, observed_at=NULL, "
@@ -83,8 +110,6 @@ class RecordDuties:
             )
             if found:
                 db.scrub_later()
-        if found and scrub_now:
-            db.scrub()
         return found
 
     def scrub(self) -> None:

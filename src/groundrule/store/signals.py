@@ -19,7 +19,8 @@ import pyarrow.compute as pc
 from groundrule.store.findings import Batch, Findings
 from groundrule.store.home import Home
 
-_WITHDRAWALS: Final = Findings("withdrawals", "withdrawn_at", "signal_id", "withdrawals", "detect")
+WITHDRAWALS: Final = Findings("withdrawals", "withdrawn_at", "signal_id", "withdrawals", "detect")
+"""Which signals were withdrawn."""
 _SCHEMA: Final = pa.schema([
     pa.field("terminal_id", pa.string()), pa.field("withdrawn_at", pa.int64()), pa.field("signal_id", pa.string()),
     pa.field("raised_at", pa.int64()),
@@ -43,7 +44,7 @@ class Signals(Findings):
             at_ns: now [ns, UTC].
         """
         rows = [{"terminal_id": who, "withdrawn_at": at_ns, "signal_id": name, "raised_at": when} for who, name, when in raised]
-        _WITHDRAWALS.write(home, pa.Table.from_pylist(rows, schema=_SCHEMA))
+        WITHDRAWALS.write(home, pa.Table.from_pylist(rows, schema=_SCHEMA))
 
     def withdrawn(self, home: Home) -> frozenset[Raised]:
         """Return what was withdrawn."""
@@ -51,13 +52,13 @@ class Signals(Findings):
 
     def gather_small(self, home: Home, *, least: int = 16) -> int:
         """Do so with signals, also those that are withdrawn, and with withdrawals; see `Findings.gather_small`."""
-        _WITHDRAWALS.gather_small(home, least=least)
+        WITHDRAWALS.gather_small(home, least=least)
         return Findings.gather_small(self, home, least=least)
 
     def _read(self, batch: Batch, condition: pc.Expression, columns: Sequence[str] | None) -> pa.Table:
         table = Findings._read(self, batch, condition, columns)
         folder = batch.path.parents[1]
-        if not len(table) or not (folder / _WITHDRAWALS.folder).is_dir():
+        if not len(table) or not (folder / WITHDRAWALS.folder).is_dir():
             return table
         gone = _withdrawn(Home(folder, ""))
         if not gone:
@@ -67,11 +68,11 @@ class Signals(Findings):
 
 
 def _withdrawn(home: Home) -> frozenset[Raised]:
-    names = tuple(each.path.name for each in _WITHDRAWALS.batches(home))
+    names = tuple(each.path.name for each in WITHDRAWALS.batches(home))
     held = _KNOWN.get(home.path)
     if held is not None and held[0] == names:
         return held[1]
-    table = _WITHDRAWALS.read(home)
+    table = WITHDRAWALS.read(home)
     found = frozenset(zip(table["signal_id"].to_pylist(), table["raised_at"].to_pylist(), strict=True)) if len(table) else frozenset()
     _KNOWN[home.path] = names, found
     return found

@@ -239,10 +239,10 @@ class Live:
     def _start(self) -> None:
         home, stack = self.home, self._stack
         stack.enter_context(home.writer())
+        self._ledger, why = self._open_ledger()
         self.events = EventLog.open(home)
         stack.callback(self.events.close)
-        crash = found_after_crash(home, self.events)
-        self._ledger, why = self._open_ledger()
+        crash = found_after_crash(home, self.events, self._ledger)
         self._announcer = Announcer(self.events, self.settings, self._clock)
         stack.callback(self._announcer.close)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="commit")

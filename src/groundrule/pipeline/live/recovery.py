@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from groundrule.instant import MIN_NS
+from groundrule.pipeline.erasing import complete_begun
+from groundrule.pipeline.home_ledger import HomeLedger
 from groundrule.pipeline.live.bench import Bench
 from groundrule.pipeline.live.committing import Committer, already_committed, last_segment
 from groundrule.store.events import EventLog
@@ -35,11 +37,13 @@ class Crash:
     damaged: tuple[Path, ...]
 
 
-def found_after_crash(home: Home, events: EventLog) -> Crash:
+def found_after_crash(home: Home, events: EventLog, ledger: HomeLedger | None = None) -> Crash:
     """Mend the segments of a home, and remove those that a run holds; the caller holds the write lock.
 
-    A crash may have come after a run was committed and before its idempotency keys were kept: they are kept here, first.
+    A crash may have come after a run was committed and before its idempotency keys were kept: they are kept here, first. An erasure
+    that was begun is completed.
     """
+    complete_begun(home, ledger)
     mended = mend(home)
     for path in mended.damaged:
         _LOG.error("`%s` is damaged: its whole frames are committed, and the file is kept", path.name)
