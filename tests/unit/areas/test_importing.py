@@ -439,9 +439,10 @@ def test_shapefiles_that_cannot_be_read(read: Read, files: dict[str, Any], words
 
 def test_names_in_a_zip_file_lead_nowhere(read: Read, tmp_path: Path) -> None:
     files: dict[str, Any] = {"../../evil_shp": shp([CLOCKWISE]), "../../evil_prj": WGS84_PRJ}
-    before = sorted(tmp_path.parent.rglob("*"))
     one(read(zipped(**files), "layer.zip"))
-    assert [p for p in sorted(tmp_path.parent.rglob("*")) if p not in before] == [tmp_path / "layer.zip"]
+    assert list(tmp_path.rglob("*")) == [tmp_path / "layer.zip"]
+    for place in (tmp_path, Path.cwd()):
+        assert not [found for folder in (place, place.parent, place.parent.parent) for found in folder.glob("evil*")]
 
 
 # --- GeoParquet -------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
 from collections import Counter
@@ -438,6 +439,7 @@ def test_the_log_and_its_checkpoint_name_no_terminal_account_or_place(home: Home
     run(home, stream(1))
     public = b"".join(path.read_bytes() for path in log_folder(home).rglob("*") if path.is_file())
     for word in (b"car", b"train", b"guest", b"late payer", b"stranger", b"acc-a", b"country:AT", b"closed"):
-        assert word not in public
+        # As a word: in signatures any three letters stand beside each other now and then.
+        assert re.search(rb"(?<![A-Za-z0-9+/])" + word + rb"(?![A-Za-z0-9+/])", public) is None
     assert BOOK.encode()[:20] not in public
     assert isinstance(stream(1), pa.Table)
