@@ -58,8 +58,11 @@ def rows_of(home: Home, kind: str) -> list[dict[str, Any]]:
 
 
 def names_in(home: Home, name: str) -> list[str]:
-    """Files of a home and of its keys, but the public log, in which a text stands: as bytes, in packed files, or in a column."""
-    wanted = name.encode()
+    """Files of a home and of its keys, but the public log, in which a text stands: as bytes, in packed files, or in a column.
+
+    Of a short one, as JSON and references have it: three letters alone stand in random bytes and in base64 by chance.
+    """
+    wanted = [name.encode()] if len(name) > 6 else [form.encode() for form in (f'"{name}"', f"terminal:{name}")]
     found = []
     for root in (home.path, keys_folder(home)):
         for path in sorted(each for each in root.rglob("*") if each.is_file()) if root.exists() else ():
@@ -70,6 +73,6 @@ def names_in(home: Home, name: str) -> list[str]:
                 data = gzip.decompress(data)
             if path.suffix == ".parquet":
                 data += json.dumps(pq.ParquetFile(path).read().to_pylist(), default=str, ensure_ascii=False).encode()
-            if wanted in data:
+            if any(each in data for each in wanted):
                 found.append(path.relative_to(root).as_posix())
     return found
