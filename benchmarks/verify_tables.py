@@ -316,6 +316,10 @@ def cost(scene: Scene) -> None:
                 best = min(best, time.process_time() - begin)
             out.append(best / count * 1e6)
         print(f"  {looks:4} looks  " + " / ".join(f"{v:6.1f}" for v in out) + f" | {told}")
+    many = simulate(draws, 100_000, 20, 150.0, 10.0, scene.rng(15))
+    begin = time.process_time()
+    solve(many.batch, many.start_lat, many.start_lon, light_time=False)
+    print(f"  100,000 terminals of 20 looks, all modes: {time.process_time() - begin:.1f} s of one core | 6 s of two cores")
 
 
 TABLES = {"cost": cost, "r11": r11, "r9": r9, "r2": r2, "r1": r1, "r8": r8, "r10-outliers": r10_outliers, "r1b": r1b}

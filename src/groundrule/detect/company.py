@@ -23,6 +23,7 @@ from groundrule.detect.linking import M_PER_DEG, groups_of
 from groundrule.detect.rows import NOWHERE, Facts, Places, Rows
 from groundrule.detect.signals import MAX_OFFENDING, Offending, Signal
 from groundrule.detect.whereabouts import Name, Noting
+from groundrule.detect.without_memory import WithoutMemory
 from groundrule.instant import NS_PER_S
 
 _MINUTE = 60
@@ -47,7 +48,7 @@ class _Member:
     told: int = -(10**9)
 
 
-class Company:
+class Company(WithoutMemory):
     """Memory of the open minutes and of groups.
 
     Args:
@@ -71,9 +72,6 @@ class Company:
     def nbytes(self) -> int:
         """Memory of samples held [bytes]; members of groups come on top, some hundred bytes each."""
         return sum(part.nbytes for parts in self._open.values() for part in parts)
-
-    def grow(self, terminals: int) -> None:
-        """Nothing is kept for each terminal."""
 
     def update(self, rows: Rows, facts: Facts, places: Places, name: Name) -> list[Signal]:
         """Take a batch that `whereabouts` was just given, and say what the minutes that it closes raise."""

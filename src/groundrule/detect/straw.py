@@ -35,6 +35,7 @@ from groundrule.detect.signals import Offending, Signal
 from groundrule.detect.state import distance_m, distances_m
 from groundrule.detect.ties import Members, Ties
 from groundrule.detect.whereabouts import Name, Noting
+from groundrule.detect.without_memory import WithoutMemory
 from groundrule.instant import MAX_NS, MIN_NS, NS_PER_DAY
 
 TiesOf = Callable[[Facts], Ties]
@@ -135,8 +136,8 @@ class _Body:
         del self.named[MOST_QUOTED + 1 :]
 
 
-class Registrations:
-    """Memory of which devices of which bodies are used where.
+class Registrations(WithoutMemory):
+    """Memory of which devices of which bodies are used where: some hundred bytes for each that is used far away.
 
     Args:
         whereabouts: says where devices are first used; it is given every batch first.
@@ -159,18 +160,6 @@ class Registrations:
         self._counts: dict[tuple[str, int], int] = {}
         self._quotas: dict[tuple[str, int], tuple[float, float]] = {}
         self._new: dict[tuple[int, int], list[int]] = {}
-
-    @property
-    def nbytes(self) -> int:
-        """Nothing is kept for each terminal; some hundred bytes for each that is used far away."""
-        return 0
-
-    def grow(self, terminals: int) -> None:
-        """Nothing is kept for each terminal."""
-
-    def finish(self, name: Name) -> list[Signal]:  # noqa: ARG002 - like all that gather
-        """Nothing is held back."""
-        return []
 
     def update(self, rows: Rows, facts: Facts, places: Places, name: Name) -> list[Signal]:
         """Take a batch that `whereabouts` was just given, and say what the first uses in it raise."""

@@ -25,6 +25,7 @@ from groundrule.detect.place_memory import EVENT_DTYPE, EVENT_FRONT, EVENT_SETTL
 from groundrule.detect.rows import NOWHERE, UNKNOWN, Facts, Places, Rows
 from groundrule.detect.signals import Signal
 from groundrule.detect.whereabouts import Name, Noting
+from groundrule.detect.without_memory import WithoutMemory
 from groundrule.instant import NS_PER_DAY, NS_PER_S
 from groundrule.pipeline.detecting import Detection
 from groundrule.store.timeline import RegisterTimeline
@@ -71,7 +72,7 @@ class Watched:
 
 
 @dataclass(slots=True)
-class Notes:
+class Notes(WithoutMemory):
     """Takes the place of detectors that gather where only some of the terminals are, and raises nothing.
 
     Args:
@@ -84,18 +85,6 @@ class Notes:
     registers: RegisterTimeline
     lateness_s: int
     _kept: list[pa.Table] = field(default_factory=list)
-
-    @property
-    def nbytes(self) -> int:
-        """Nothing is kept for each terminal."""
-        return 0
-
-    def grow(self, terminals: int) -> None:
-        """Nothing is kept for each terminal."""
-
-    def finish(self, name: Name) -> list[Signal]:  # noqa: ARG002 - like all that gather
-        """Nothing is held back."""
-        return []
 
     def update(self, rows: Rows, facts: Facts, places: Places, name: Name) -> list[Signal]:  # noqa: ARG002 - like all that gather
         """Note what those that gather need of a batch that `where` was just given; of one epoch of the registers."""
@@ -133,7 +122,7 @@ class Notes:
 
 
 @dataclass(slots=True)
-class Recalled:
+class Recalled(WithoutMemory):
     """Takes the place of `Whereabouts` where notes are: gives those that gather what is noted of each batch.
 
     Attributes:
@@ -144,14 +133,6 @@ class Recalled:
     events: NDArray[np.void] = field(default_factory=lambda: np.empty(0, EVENT_DTYPE))
     _notes: pa.Table = field(default_factory=NOTE_SCHEMA.empty_table)
     _done: int = 0
-
-    @property
-    def nbytes(self) -> int:
-        """Nothing is kept for each terminal."""
-        return 0
-
-    def grow(self, terminals: int) -> None:
-        """Nothing is kept for each terminal."""
 
     def load(self, notes: pa.Table) -> None:
         """Take the notes of the rows that come next."""
