@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from object_storage import storage
 from register_places import place, postgres
 
-__all__ = ["place", "postgres", "shared_data"]
+__all__ = ["place", "postgres", "shared_data", "storage"]
 # No deadlines: how long an example takes says more about the machine than about the code.
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("random", deadline=None)

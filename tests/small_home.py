@@ -120,11 +120,14 @@ def make_home(
     registers: bool = True,
     ledger: LedgerSetup | None = None,
     place: Place | None = None,
+    history: Path | str | None = None,
 ) -> Home:
-    """Make a home with the small world in it; without a log, unless one is asked for; its registers in SQLite or in `place`."""
+    """Make a home with the small world in it; without a log, unless one is asked for; its registers in SQLite or in `place`, its
+    history in the home or where `history` says."""
     rules = path.parent / f"{path.name}-rules.yaml"
     rules.write_text(book, encoding="utf-8")
-    home = create_home(path, rules=str(rules), world=False, areas=areas, ledger=ledger, registers=place.address() if place else None)
+    registers_at = place.address() if place else None
+    home = create_home(path, rules=str(rules), world=False, areas=areas, ledger=ledger, registers=registers_at, history=history)
     if registers:
         register(home, "accounts", ACCOUNTS)
         register(home, "terminals", TERMINALS)

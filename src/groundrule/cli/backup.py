@@ -70,7 +70,8 @@ def restore(
     policy: Annotated[Path | None, typer.Option(help="Policy of the log as known elsewhere; the default trusts the archive's.")] = None,
     digest: Annotated[str | None, typer.Option(help="Digest that was printed when the backup was made.")] = None,
     history: Annotated[
-        Path | None, typer.Option(help="Put observations and decisions into this empty directory; the default is in the home.")
+        str | None,
+        typer.Option(help="Put observations and decisions into this empty directory, or s3://bucket/prefix; the default is in the home."),
     ] = None,
     passphrase_file: PassphraseFile = None,
     as_json: OutputJson = False,

@@ -22,7 +22,8 @@ def init(
         typer.Option(help="Keep the registers in this PostgreSQL database: postgresql+psycopg://… without a password."),
     ] = None,
     history: Annotated[
-        Path | None, typer.Option(help="Keep observations and decisions in this empty directory, on another disk for instance.")
+        str | None,
+        typer.Option(help="Keep observations and decisions in this empty directory, or in object storage: s3://bucket/prefix."),
     ] = None,
     as_json: OutputJson = False,
 ) -> None:

@@ -18,11 +18,12 @@ from typing import Any, Final
 
 import msgspec
 
-from groundrule.canon import SCHEME, digest, digest_file
+from groundrule.canon import SCHEME, digest, digest_bytes, digest_file
 from groundrule.engines.slices import HistoryFile
 from groundrule.errors import StoreError
 from groundrule.pipeline.decisions import ENGINE
 from groundrule.store.durable import write_durably
+from groundrule.store.places import place_at
 
 READERS: Final = 4
 """Files of which digests are taken at the same time."""
@@ -95,6 +96,7 @@ def _path(folder: Path, bucket: int) -> Path:
 
 def _file_digest(file: HistoryFile) -> str:
     try:
-        return digest_file(Path(file.path))
+        place = place_at(file.path)
+        return digest_file(place) if isinstance(place, Path) else digest_bytes(place.read_bytes())
     except OSError as error:
         raise StoreError(f"cannot read `{file.path}`: {error.strerror or error}", path=file.path) from error

@@ -11,7 +11,6 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -22,6 +21,7 @@ from groundrule.errors import GroundruleError, StoreError
 from groundrule.records import DECISION_SCHEMA, OBSERVATION_SCHEMA, with_later, without_silent
 from groundrule.store.history import read_file_exactly, run_files
 from groundrule.store.home import Home
+from groundrule.store.places import address_of, place_at, size_of
 from groundrule.store.terminal_index import hash_ids
 
 OBSERVATIONS: Final = "observations"
@@ -53,7 +53,7 @@ class HistoryFile:
     Attributes:
         kind: OBSERVATIONS, OVER_LATE, DECISIONS or GIVEN.
         run, correction, number: of which run, whether it holds corrections, and its place among such files of that run.
-        path: where it lies.
+        path: where it lies; a path or an address.
         size: its length [bytes].
         name: what people call it, where it was given.
     """
@@ -95,7 +95,7 @@ def files_of(home: Home, runs: Sequence[int], *, decisions: bool, over_late: boo
     kinds = [(OBSERVATIONS, False), *([(DECISIONS, False), (DECISIONS, True)] if decisions else [])]
     kinds += [(OVER_LATE, False)] if over_late else []
     return [
-        HistoryFile(kind, run, correction, number, str(path.resolve()), path.stat().st_size)
+        HistoryFile(kind, run, correction, number, address_of(path), size_of(path))
         for run in runs
         for kind, correction in kinds
         for number, path in enumerate(run_files(home, kind, run, corrections=correction))
@@ -137,13 +137,14 @@ def cut(file: HistoryFile, buckets: int) -> Iterator[Slice]:
         StoreError: the file is not on this machine.
     """
     schema = DECISION_SCHEMA if file.kind == DECISIONS else OBSERVATION_SCHEMA
-    if not Path(file.path).exists():
+    place = place_at(file.path)
+    if not place.exists():
         raise StoreError(
             f"`{file.path}` is not on the machine `{platform.node()}`",
             help="every worker has to see the history of the home under the same path, for instance on a shared file system",
         )
     try:
-        table = read_file_exactly(Path(file.path), schema, f"{file.kind} of run {file.run}")
+        table = read_file_exactly(place, schema, f"{file.kind} of run {file.run}")
     except GroundruleError as error:
         yield Slice(0, UNREADABLE, file.run, file.correction, file.number, str(error).encode())
         return

@@ -36,6 +36,7 @@ from groundrule.records import DECISION_SCHEMA
 from groundrule.store.area_store import current_areas_digest
 from groundrule.store.history import run_files
 from groundrule.store.home import Home
+from groundrule.store.places import Place, on_this_machine
 from groundrule.store.policy import put_object
 from groundrule.store.registers import Registers
 from groundrule.store.workplace import workplace
@@ -252,8 +253,8 @@ def _same_corrections(home: Home, run: int, batch: DecidedBatch) -> bool:
     """Are the corrections of a run, which is stored and not committed, those of a batch, in whatever order?"""
     import duckdb  # noqa: PLC0415 - a tenth of a second to load, for what only large batches need
 
-    mine = [str(path) for path in run_files(home, "decisions", run, corrections=True)]
-    others = [str(batch.folder / each.name) for each in batch.files if each.kind == "corrections"]
+    mine: list[Place] = [*run_files(home, "decisions", run, corrections=True)]
+    others: list[Place] = [batch.folder / each.name for each in batch.files if each.kind == "corrections"]
     if not mine or not others:
         return not mine and not others
     names = ", ".join(f'"{name}"' for name in DECISION_SCHEMA.names)
@@ -267,7 +268,8 @@ def _same_corrections(home: Home, run: int, batch: DecidedBatch) -> bool:
         with workplace(home.cache) as folder:
             settings = {"memory_limit": f"{_COMPARING_MB}MB", "threads": 1, "temp_directory": str(folder)}
             with duckdb.connect(config=settings) as connection:
-                return not differs(mine, others) and not differs(others, mine)
+                first, second = (on_this_machine(places, folder / side) for side, places in (("mine", mine), ("others", others)))
+                return not differs(first, second) and not differs(second, first)
     except duckdb.Error as error:
         raise StoreError(f"comparing corrections failed: {str(error).splitlines()[0]}", path=str(home.cache)) from error
 

@@ -35,6 +35,7 @@ from groundrule.store.durable import durable_file
 from groundrule.store.erasures import erasures
 from groundrule.store.home import HISTORY_MARK, Home
 from groundrule.store.leaving import leaving
+from groundrule.store.places import ObjectPath, Place, opened
 from groundrule.store.register_dump import dump
 from groundrule.store.register_versions import HEAD
 
@@ -153,11 +154,12 @@ def _written(home: Home, staging: Path, stream: BinaryIO, now_ns: int, size: int
             members[name] = _add(archive, name, path)
         # Manifests of runs name files of history, so they come first.
         for folder in (home.manifests, home.path, *([] if home.history_at is None else [home.history_at])):
-            for path, inside in _files(home, folder):
+            found: Iterator[tuple[Place, str]] = _objects(folder) if isinstance(folder, ObjectPath) else _files(home, folder)
+            for source, inside in found:
                 name = f"home/{inside}"
-                if name in members or path.suffix == ".sqlite" or name.startswith(("home/ledger/", "home/ingest/")):
+                if name in members or name.endswith(".sqlite") or name.startswith(("home/ledger/", "home/ingest/")):
                     continue
-                members[name] = _add(archive, name, path)
+                members[name] = _add(archive, name, source)
         manifest = {
             "format": FORMAT, "version": VERSION, "made_at": format_instant(now_ns), "home": home.id, "registers": HEAD,
             "tables": json.loads((staging / "registers.json").read_text()), "log_size": size, "held": held, "members": members,
@@ -182,11 +184,11 @@ class _Hashing:
         return data
 
 
-def _add(archive: tarfile.TarFile, name: str, path: Path) -> dict[str, Any]:
+def _add(archive: tarfile.TarFile, name: str, path: Place) -> dict[str, Any]:
     try:
-        with path.open("rb") as stream:
+        with opened(path) as (stream, size):
             member = tarfile.TarInfo(name)
-            member.size, member.mode = path.stat().st_size, 0o600
+            member.size, member.mode = size, 0o600
             hashing = _Hashing(stream)
             archive.addfile(member, hashing)
     except OSError as error:
@@ -204,11 +206,20 @@ def _files(home: Home, folder: Path) -> Iterator[tuple[Path, str]]:
     for path in sorted(folder.rglob("*")):
         if path.is_symlink() or not path.is_file() or apart & set(path.parents):
             continue
-        name = f"history/{path.relative_to(folder).as_posix()}" if elsewhere else path.relative_to(home.path).as_posix()
+        name = path.relative_to(folder).as_posix() if elsewhere else path.relative_to(home.path).as_posix()
+        if elsewhere or (home.raw in path.parents and not name.startswith("history/")):
+            name = f"history/{name}"
         whose = name in {"lock", "home.json", "registers.sqlite", f"history/{HISTORY_MARK}"}
         if whose or name.endswith(("-wal", "-shm", "-journal", ".part")):
             continue
         yield path, name
+
+
+def _objects(history: ObjectPath) -> Iterator[tuple[ObjectPath, str]]:
+    """Objects of a history that belong into a backup, with the names that they have in a directory, in order."""
+    for name in sorted(each.name for each in history.below()):
+        if name != HISTORY_MARK:
+            yield history / name, f"history/{name}"
 
 
 def _copy_sqlite(path: Path, target: Path) -> None:

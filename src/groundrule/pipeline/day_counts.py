@@ -28,6 +28,7 @@ from groundrule.records import OBSERVATION_SCHEMA
 from groundrule.store.history import day_files, read_terminals
 from groundrule.store.home import Home
 from groundrule.store.ordering import in_order
+from groundrule.store.places import Place, parquet_source
 from groundrule.store.terminal_index import TerminalIndex
 
 MEMORY_MB = 512
@@ -205,9 +206,9 @@ class DayCounts:
             yield Decided(terminal, self._accounts.at(terminal, at_ns) or "", f"{cell:x}", *answers[answer])
 
 
-def _read(path: Path, columns: list[str]) -> Iterator[pa.Table]:
+def _read(path: Place, columns: list[str]) -> Iterator[pa.Table]:
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(parquet_source(path)) as file:
             for batch in file.iter_batches(batch_size=_BATCH, columns=columns):
                 yield pa.Table.from_batches([batch])
     except (OSError, pa.ArrowException) as error:

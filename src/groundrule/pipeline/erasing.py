@@ -37,7 +37,14 @@ from groundrule.pipeline.manifests import read_manifest, runs
 from groundrule.pipeline.stored_history import HomeHistory
 from groundrule.records import DECISION_SCHEMA, OBSERVATION_SCHEMA, filtered
 from groundrule.store.durable import sync_folder, write_durably
-from groundrule.store.erasing_places import clear_caches, history_paths, leave_places, naming, rewrite_history
+from groundrule.store.erasing_places import (
+    clear_caches,
+    history_folder,
+    history_paths,
+    leave_places,
+    naming,
+    rewrite_history,
+)
 from groundrule.store.erasures import KINDS, VERSION, chain_faults, erasures, remaining, write_erasure
 from groundrule.store.history import count_terminals, marks_of, read_columns, read_exactly, read_run, remove_uncommitted
 from groundrule.store.home import Home
@@ -175,8 +182,10 @@ def plan(
     """Work out what an erasure takes away and what remains, and change nothing.
 
     Raises:
+        ConflictError: history lies in object storage.
         IntegrityError: what is stored of a run is not what its manifest, or the erasure before, says.
     """
+    history_folder(home)
     before = erasures(home)
     if faults := chain_faults(home, before):
         raise IntegrityError(faults[0], help="see what was changed with: groundrule replay")
@@ -288,7 +297,7 @@ def carry_out(home: Home, ledger: HomeLedger | None, wanted: Wanted, planned: Er
     begun = Leaving(wanted.terminals, dict(wanted.before_ns), wanted.keep, wanted.subjects, dict(planned.record))
     reached("planned")
     # INVARIANT: from this file on the erasure holds, and everything after can be done again from it.
-    write_durably(home.history / MARK, begun.encoded())
+    write_durably(history_folder(home) / MARK, begun.encoded())
     reached("begun")
     complete_begun(home, ledger)
 
@@ -321,8 +330,8 @@ def complete_begun(home: Home, ledger: HomeLedger | None) -> int | None:
     clear_caches(home)
     reached("caches")
     if ledger is not None or not has_ledger(home):
-        (home.history / MARK).unlink()
-        sync_folder(home.history)
+        (history_folder(home) / MARK).unlink()
+        sync_folder(history_folder(home))
         reached("done")
     return int(record["number"])
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
@@ -18,6 +17,7 @@ from groundrule.store.erasures import KINDS, Erasure, erasures
 from groundrule.store.history import marks_of
 from groundrule.store.home import Home
 from groundrule.store.leaving import leaving
+from groundrule.store.places import Place, parquet_source, size_of
 from groundrule.store.retention import AGES, CLASSES, read_retention
 from groundrule.store.segments import segments_of
 
@@ -52,9 +52,9 @@ class Kept:
     days: int | None = None
     _runs: set[int] = field(default_factory=set)
 
-    def add(self, path: Path, rows: int | None, days: Iterable[str] = ()) -> None:
+    def add(self, path: Place, rows: int | None, days: Iterable[str] = ()) -> None:
         """Count one file."""
-        size = path.stat().st_size
+        size = size_of(path)
         self.files, self.bytes, self.small = self.files + 1, self.bytes + size, self.small + (size < SMALL_BYTES)
         self.rows = None if rows is None or self.rows is None else self.rows + rows
         for day in days:
@@ -78,7 +78,7 @@ def history_view(home: Home) -> dict[str, Any]:
     kinds = {kind: Kept(kind, runs=0) for kind in KINDS}
     for kind, path in history_paths(home):
         held = kinds[kind]
-        held.add(path, _rows(path), [path.parts[-3].removeprefix("date=")])
+        held.add(path, _rows(path), [path.parent.parent.name.removeprefix("date=")])
         held._runs.add(marks_of(path)[0])
         held.runs = len(held._runs)
     for each in FINDINGS:
@@ -86,7 +86,7 @@ def history_view(home: Home) -> dict[str, Any]:
         for batch in each.batches(home):
             held.add(batch.path, _rows(batch.path), [_day(batch.first_ns), _day(batch.last_ns)])
     kinds[RAW] = Kept(RAW)
-    for path in (home.history / RAW).rglob("*.json.gz"):
+    for path in home.raw.rglob("*.json.gz"):
         kinds[RAW].add(path, None, [part.removeprefix("date=") for part in path.parts[-2:-1] if part.startswith("date=")])
     kinds[REJECTED] = Kept(REJECTED)
     for path in home.rejected.glob("*.jsonl"):
@@ -118,9 +118,9 @@ def _erased(erasure: Erasure, kind: str) -> int:
     return int(erasure.content["places"].get(kind, 0))
 
 
-def _rows(path: Path) -> int:
+def _rows(path: Place) -> int:
     try:
-        return int(pq.ParquetFile(path).metadata.num_rows)
+        return int(pq.ParquetFile(parquet_source(path)).metadata.num_rows)
     except (OSError, pa.ArrowException) as error:
         raise IntegrityError(f"`{path}` cannot be read", help="restore it from a backup", path=str(path)) from error
 

@@ -39,7 +39,7 @@ def create_home(
     areas: tuple[Area, ...] = (),
     home_id: str | None = None,
     registers: str | None = None,
-    history: Path | None = None,
+    history: Path | str | None = None,
     ledger: LedgerSetup | None = LedgerSetup(),  # noqa: B008 - frozen
 ) -> Home:
     """Make a home: the only moment at which rules come into force without anybody's approval.
@@ -51,7 +51,8 @@ def create_home(
         areas: further areas.
         home_id: identity of the home; random if None.
         registers: address of the PostgreSQL database that holds the registers; None keeps them in the home.
-        history: an empty directory for the history, outside of the home; None keeps it in the home.
+        history: an empty directory for the history, outside of the home, or the address of an empty prefix in object storage; None
+            keeps it in the home.
         ledger: how its log is made; None leaves the home without one, and nothing it decides can be proved.
     Raises:
         RulebookErrors: the rulebook cannot be used; nothing is created.

@@ -14,7 +14,6 @@ import h3.api.basic_int as h3
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
 from groundrule.instant import NS_PER_DAY, format_instant
@@ -23,6 +22,7 @@ from groundrule.pipeline.manifests import runs
 from groundrule.records import OUTCOME_WORDS
 from groundrule.store.history import day_files
 from groundrule.store.home import Home
+from groundrule.store.places import dataset_of
 
 CATEGORIES: Final = (*OUTCOME_WORDS, *STATE_WORDS[1:])
 """What a terminal is drawn as: its outcome, or the state that says why there is no decision about it."""
@@ -213,7 +213,7 @@ def scene_at(home: Home, at_ns: int) -> Scene:
 
     def last(kind: str, columns: list[str], condition: pc.Expression) -> pa.Table:
         parts = [
-            ds.dataset(str(path), format="parquet").to_table(columns=columns, filter=condition)
+            dataset_of(path).to_table(columns=columns, filter=condition)
             for day in days
             for _, _, path in day_files(home, kind, day, runs=committed)
         ]

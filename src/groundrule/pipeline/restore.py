@@ -14,7 +14,7 @@ import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -27,6 +27,8 @@ from groundrule.pipeline.backup import FORMAT, MANIFEST, VERSION
 from groundrule.store.databases import checked_address
 from groundrule.store.durable import sync_folder, write_durably
 from groundrule.store.home import Home, checked_history
+from groundrule.store.leaving import MARK
+from groundrule.store.places import Place, put_all
 from groundrule.store.register_dump import Dumped, load
 from groundrule.store.register_versions import HEAD, VERSIONS, check_place
 
@@ -130,7 +132,7 @@ class Restored:
 
 def restore(
     archive: Path, path: Path, *, registers: str | None = None, pinned: Sequence[bytes] = (), policy: Policy | None = None,
-    expected: str | None = None, history: Path | None = None,
+    expected: str | None = None, history: Path | str | None = None,
 ) -> Restored:  # fmt: skip
     """Make a home from a backup.
 
@@ -141,7 +143,8 @@ def restore(
         pinned: heads of the log that were seen elsewhere: by witnesses, monitors, in receipts. The log must hold what they signed.
         policy: keys of the log and its witnesses, as known elsewhere; None trusts the policy in the archive.
         expected: digest of the backup, as it was printed when it was made.
-        history: an empty directory for the history, outside of the home; None puts it into the home, wherever it was before.
+        history: an empty directory for the history, outside of the home, or the address of an empty prefix in object storage; None puts
+            it into the home, wherever it was before.
     Raises:
         ConflictError: there is something at that place already. IntegrityError: the archive is damaged, is another one, or its log is
         older than a head that was seen, or contradicts it; nothing was made.
@@ -168,9 +171,7 @@ def restore(
         there = Home(made, verified.home_id, address, elsewhere)
         load(there.registers_url, staging / "registers", verified.tables, verified.home_id)
         if elsewhere is not None:
-            shutil.copytree(made / "history", elsewhere, dirs_exist_ok=True)
-            shutil.rmtree(made / "history")
-            _sync(elsewhere)
+            _carry(made / "history", elsewhere, there)
             there.mark_history()
         # INVARIANT: home.json comes last, so that a directory with one is complete.
         write_durably(made / "home.json", there.description())
@@ -181,13 +182,38 @@ def restore(
         sync_folder(path.parent)
     except BaseException as error:
         if elsewhere is not None:
-            shutil.rmtree(elsewhere, ignore_errors=True)  # it was empty
+            _clear(elsewhere)
         if isinstance(error, OSError):
             raise StoreError(f"cannot restore to `{path}`: {error.strerror or error}", path=str(path)) from error
         raise
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return Restored(Home(path, verified.home_id, address, elsewhere), verified, size, len(pinned))
+
+
+def _carry(history: Path, elsewhere: Place, home: Home) -> None:
+    """Move what was unpacked to where the history lies from now on."""
+    if isinstance(elsewhere, Path):
+        shutil.copytree(history, elsewhere, dirs_exist_ok=True)
+        _sync(elsewhere)
+    else:
+        if (history / MARK).exists():
+            said = "the backup was made while history was being erased, which object storage does not finish"
+            raise ConflictError(said, help="restore it to a directory: the next command that writes there finishes it")
+        if (history / "raw").is_dir():
+            (history / "raw").rename(home.raw)
+        files = sorted(each for each in history.rglob("*") if each.is_file())
+        put_all([(each, elsewhere / each.relative_to(history).as_posix()) for each in files])
+    shutil.rmtree(history)
+
+
+def _clear(elsewhere: Place) -> None:
+    """Remove what was written to where nothing was; the first error is the one to tell."""
+    if isinstance(elsewhere, Path):
+        shutil.rmtree(elsewhere, ignore_errors=True)
+        return
+    with suppress(OSError, StoreError):
+        elsewhere.remove_all()
 
 
 def _checked_log(log: Path, verified: Verified, pinned: Sequence[bytes], policy: Policy | None) -> int | None:

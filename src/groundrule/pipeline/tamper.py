@@ -16,13 +16,14 @@ from groundrule.errors import InputError
 from groundrule.instant import MIN_NS
 from groundrule.store.history import run_files
 from groundrule.store.home import Home
+from groundrule.store.places import Place, write_parquet
 
 
 @dataclass(frozen=True, slots=True)
 class Alteration:
     """What was altered: a denial turned into service, in one row of one file."""
 
-    path: Path
+    path: Place
     terminal_id: str
     observed_at_ns: int
     before: str
@@ -52,7 +53,7 @@ def altered_decision(home: Home, run: int, *, since_ns: int = MIN_NS) -> Iterato
         values[row] = "serve"
         position = table.schema.get_field_index("outcome")
         changed = pa.array(values).dictionary_encode().cast(table.schema.field("outcome").type)
-        pq.write_table(table.set_column(position, table.schema.field(position), changed), path)
+        write_parquet([(table.set_column(position, table.schema.field(position), changed), path)])
         try:
             yield Alteration(
                 path,

@@ -29,6 +29,7 @@ from groundrule.store.erasures import KINDS
 from groundrule.store.findings import Findings
 from groundrule.store.home import Home
 from groundrule.store.leaving import OVER_LATE, Leaving
+from groundrule.store.places import Place
 from groundrule.store.segments import encode_frame, read_frames, segments_of
 from groundrule.store.signals import SIGNALS, WITHDRAWALS
 from groundrule.store.sqlite_file import SqliteFile
@@ -48,10 +49,25 @@ _RECEIVED: Final = re.compile(r"(\d+)[-.]")
 # --- history ------------------------------------------------------------------------------------------------------------------
 
 
-def history_paths(home: Home) -> Iterator[tuple[str, Path]]:
+def history_folder(home: Home) -> Path:
+    """Return the directory of a history that can be erased from.
+
+    Raises:
+        ConflictError: it lies in object storage.
+    """
+    if isinstance(home.history, Path):
+        return home.history
+    raise ConflictError(
+        f"nothing is erased from `{home.history}`: files in object storage are not written anew",
+        help="back the home up, restore it with its history in a directory, and erase there",
+    )
+
+
+def history_paths(home: Home) -> Iterator[tuple[str, Place]]:
     """Yield kind and path of every file of history, in no particular order."""
     for kind in KINDS:
-        for path in sorted((home.history / kind).glob("date=*/hour=*/run-*.parquet")):
+        found: list[Place] = [*(home.history / kind).glob("date=*/hour=*/run-*.parquet")]
+        for path in sorted(found, key=str):
             yield kind, path
 
 
@@ -64,7 +80,9 @@ def rewrite_history(home: Home, leaving: Leaving, *, done: Callable[[Path], obje
         StoreError: the disk refused. IntegrityError: a file cannot be read.
     """
     rows = 0
+    history_folder(home)
     for kind, path in history_paths(home):
+        assert isinstance(path, Path)
         gone = _leaving_rows(kind, path, leaving)
         if not gone:
             continue
@@ -216,7 +234,7 @@ def _raw(home: Home, leaving: Leaving, *, write: bool) -> int:
     rows = 0
     names = naming(leaving.terminals)
     oldest = leaving.before_ns.get(RAW)
-    for path in sorted((home.history / RAW).rglob("*.gz")) if (home.history / RAW).is_dir() else ():
+    for path in sorted(home.raw.rglob("*.gz")) if home.raw.is_dir() else ():
         match = _RECEIVED.match(path.name)
         aged = oldest is not None and match is not None and int(match[1]) < oldest
         left, gone = (None, 1) if aged else _reply_without(path, leaving.terminals, names)

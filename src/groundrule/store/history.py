@@ -23,7 +23,6 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -32,7 +31,8 @@ from groundrule.instant import NS_PER_S
 from groundrule.records import LATER_COLUMNS, OBSERVATION_SCHEMA, with_later
 from groundrule.store.home import Home
 from groundrule.store.leaving import is_leaving, staying
-from groundrule.store.shelves import Shelf, State, discard, shelves_for, state_of
+from groundrule.store.places import ObjectPath, Place, State, dataset_of, parquet_source, state_of
+from groundrule.store.shelves import Shelf, discard, shelves_for
 
 _FIRST: Final = set(OBSERVATION_SCHEMA.names).difference(LATER_COLUMNS)
 """Columns of every file of observations."""
@@ -45,15 +45,15 @@ _NAME = re.compile(r"run-(\d{6,})(-c)?-(\d{4,})\.parquet")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def run_files(home: Home, kind: str, run: int, *, corrections: bool = False) -> list[Path]:
+def run_files(home: Home, kind: str, run: int, *, corrections: bool = False) -> list[Place]:
     """Return the files of one run in the order in which they were written."""
     return _files_of(home, kind, [run], corrections=corrections)
 
 
-def day_files(home: Home, kind: str, day: str, *, runs: Sequence[int]) -> list[tuple[int, bool, Path]]:
+def day_files(home: Home, kind: str, day: str, *, runs: Sequence[int]) -> list[tuple[int, bool, Place]]:
     """Return run, whether it holds corrections, and path of each file of one day (`YYYY-MM-DD`, UTC), in order of writing."""
     wanted = set(runs)
-    found: list[tuple[int, bool, int, Path]] = []
+    found: list[tuple[int, bool, int, Place]] = []
     for path in (home.history / kind / f"date={day}").glob("hour=*/run-*.parquet"):
         match = _NAME.fullmatch(path.name)
         if match is not None and int(match.group(1)) in wanted:
@@ -79,14 +79,14 @@ def read_run(
         yield _read_file(path, columns)
 
 
-def read_columns(path: Path, columns: list[str]) -> pa.Table:
+def read_columns(path: Place, columns: list[str]) -> pa.Table:
     """Read some columns of one file of history; IntegrityError where it cannot be read."""
     return _read_file(path, columns)
 
 
-def _read_file(path: Path, columns: list[str] | None = None) -> pa.Table:
+def _read_file(path: Place, columns: list[str] | None = None) -> pa.Table:
     try:
-        table = staying(path, columns, lambda wanted: pq.ParquetFile(path).read(columns=wanted))
+        table = staying(path, columns, lambda wanted: pq.ParquetFile(parquet_source(path)).read(columns=wanted))
     except (OSError, pa.ArrowException) as error:
         raise IntegrityError(
             f"history file `{path}` cannot be read", help="restore it from a backup", path=str(path)
@@ -106,7 +106,7 @@ def read_exactly(
         yield read_file_exactly(path, schema, f"{kind} of run {run}")
 
 
-def read_file_exactly(path: Path, schema: pa.Schema, what: str) -> pa.Table:
+def read_file_exactly(path: Place, schema: pa.Schema, what: str) -> pa.Table:
     """Read one file of history as a table of a schema.
 
     Args:
@@ -246,12 +246,12 @@ class _History:
         table = _joined([table for _, table in sorted(found, key=lambda each: each[0])], ["observed_at", "terminal_id", "run"])
         return (table if cut is None or not len(table) else table.filter(pc.field("observed_at") >= cut)), cut
 
-    def _pieces(self) -> list[tuple[int, int, int, Shelf | Path]]:
+    def _pieces(self) -> list[tuple[int, int, int, Shelf | Place]]:
         """Latest and earliest observation, place in history, and what holds it; the newest first."""
         place = {name: number for number, name in enumerate(self._files)}
         shelves = shelves_for(self._home, self._kind, self._files)
         held = {source.name for shelf in shelves for source in shelf.sources}
-        pieces: list[tuple[int, int, int, Shelf | Path]] = [
+        pieces: list[tuple[int, int, int, Shelf | Place]] = [
             (shelf.last_ns, shelf.first_ns, place[shelf.sources[0].name], shelf) for shelf in shelves
         ]
         for name, number in place.items():
@@ -261,9 +261,9 @@ class _History:
         return sorted(pieces, key=lambda each: (-each[0], -each[2]))
 
     def _read(
-        self, piece: Shelf | Path, name: str, from_ns: int | None, until_ns: int | None, columns: list[str] | None
+        self, piece: Shelf | Place, name: str, from_ns: int | None, until_ns: int | None, columns: list[str] | None
     ) -> pa.Table:
-        if isinstance(piece, Path):
+        if not isinstance(piece, Shelf):
             return _in_span(_marked(_of_file(piece, name, columns), piece), from_ns, until_ns)
         try:
             table = piece.read(name, None if columns is None else [*columns, "run", "correction"])
@@ -291,15 +291,15 @@ def _hours_of(name: str) -> tuple[int, int]:
     return (day + int(hours[0])) * NS_PER_HOUR, (day + int(hours[-1]) + 1) * NS_PER_HOUR
 
 
-def _sorted_rows(files: Sequence[Path], condition: pc.Expression, columns: list[str] | None) -> pa.Table:
+def _sorted_rows(files: Sequence[Place], condition: pc.Expression, columns: list[str] | None) -> pa.Table:
     found = ((path, _filtered(path, condition, columns)) for path in files)
     parts = [table if columns is not None else _marked(table, path) for path, table in found if len(table)]
     return _joined(parts, ["observed_at", "terminal_id", *(["run"] if columns is None else [])])
 
 
-def _filtered(path: Path, condition: pc.Expression, columns: list[str] | None) -> pa.Table:
+def _filtered(path: Place, condition: pc.Expression, columns: list[str] | None) -> pa.Table:
     try:
-        stored = ds.dataset(str(path), format="parquet")
+        stored = dataset_of(path)
         # Of what observations did not have from the beginning, a file holds only what says something.
         absent = [] if columns is None else [name for name in columns if name in LATER_COLUMNS and name not in stored.schema.names]
         table = staying(
@@ -317,10 +317,10 @@ def _filtered(path: Path, condition: pc.Expression, columns: list[str] | None) -
     return table if columns is None else table.select(columns)
 
 
-def _of_file(path: Path, name: str, columns: list[str] | None) -> pa.Table:
+def _of_file(path: Place, name: str, columns: list[str] | None) -> pa.Table:
     """Rows of one terminal in a file, as they stand; where there are none, its ids alone are read."""
     try:
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(parquet_source(path))
         parts: list[pa.Table] = []
         for group in range(file.num_row_groups):
             ids = file.read_row_group(group, columns=["terminal_id"], use_threads=False).column("terminal_id")
@@ -343,7 +343,7 @@ def _in_span(table: pa.Table, from_ns: int | None, until_ns: int | None) -> pa.T
     return table
 
 
-def _marked(table: pa.Table, path: Path) -> pa.Table:
+def _marked(table: pa.Table, path: Place) -> pa.Table:
     """Say of each row which run wrote it."""
     if not len(table):
         return table
@@ -360,7 +360,7 @@ def _joined(parts: Sequence[pa.Table], keys: list[str]) -> pa.Table:
     return whole.take(pc.sort_indices(whole.select(keys), [(key, "ascending") for key in keys]))
 
 
-def marks_of(path: Path) -> tuple[int, bool]:
+def marks_of(path: Place) -> tuple[int, bool]:
     """Return the number of the run that wrote a file, and whether it holds corrections."""
     match = _NAME.fullmatch(path.name)
     assert match is not None
@@ -397,6 +397,8 @@ def history_files(home: Home, kind: str, runs: Sequence[int]) -> dict[str, State
     wanted = set(runs)
     found: list[tuple[int, bool, int, str, State]] = []
     root = home.history / kind
+    if isinstance(root, ObjectPath):
+        return _objects(root, wanted)
     for date in _entries(root, "date="):
         for hour in _entries(date.path, "hour="):
             for entry in _entries(hour.path, "run-"):
@@ -404,6 +406,15 @@ def history_files(home: Home, kind: str, runs: Sequence[int]) -> dict[str, State
                 if match is not None and int(match.group(1)) in wanted:
                     name = f"{date.name}/{hour.name}/{entry.name}"
                     found.append((int(match.group(1)), match.group(2) is not None, int(match.group(3)), name, state_of(entry.stat())))
+    return {name: state for *_, name, state in sorted(found)}
+
+
+def _objects(root: ObjectPath, wanted: set[int]) -> dict[str, State]:
+    found: list[tuple[int, bool, int, str, State]] = []
+    for each in root.below():
+        match = _NAME.fullmatch(each.name.rpartition("/")[2])
+        if match is not None and int(match.group(1)) in wanted:
+            found.append((int(match.group(1)), match.group(2) is not None, int(match.group(3)), each.name, each.state))
     return {name: state for *_, name, state in sorted(found)}
 
 
@@ -415,11 +426,11 @@ def _entries(folder: Path | str, prefix: str) -> list[os.DirEntry[str]]:
         return []
 
 
-def _files_of(home: Home, kind: str, runs: Sequence[int], *, corrections: bool | None = None) -> list[Path]:
+def _files_of(home: Home, kind: str, runs: Sequence[int], *, corrections: bool | None = None) -> list[Place]:
     """Files of some runs by run, first decisions before corrections, by part; one walk for all runs."""
     wanted = set(runs)
     pattern = f"run-{runs[0]:06d}-*.parquet" if len(runs) == 1 and corrections is False else "run-*.parquet"
-    found: list[tuple[int, bool, int, Path]] = []
+    found: list[tuple[int, bool, int, Place]] = []
     for path in (home.history / kind).glob(f"date=*/hour=*/{pattern}"):
         match = _NAME.fullmatch(path.name)
         if match is None or int(match.group(1)) not in wanted:

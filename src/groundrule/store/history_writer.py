@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from groundrule.errors import StoreError
 from groundrule.records import without_silent
-from groundrule.store.durable import sync_folder
 from groundrule.store.history import EPOCH, NS_PER_HOUR
 from groundrule.store.home import Home
+from groundrule.store.places import Place, settle, write_parquet
 
 PART_ROWS = 262_144
 """Most rows of one file; bounds the memory of a reader and of the writer."""
 
 HOUR_ROWS = 20_000
 """A day's rows get one file an hour from this many rows an hour on; below, files would cost more than they order."""
-
-SYNC_THREADS = 16
 
 
 class HistoryWriter:
@@ -43,7 +36,7 @@ class HistoryWriter:
         self._stem = f"run-{run:06d}{'-c' if corrections else ''}"
         self._pending: list[pa.Table] = []
         self._pending_rows = 0
-        self._files: list[Path] = []
+        self._files: list[Place] = []
         self.rows = 0
 
     def append(self, table: pa.Table) -> None:
@@ -64,6 +57,7 @@ class HistoryWriter:
         table = pa.concat_tables(self._pending, promote_options="default")
         self._pending, self._pending_rows = [], 0
         hours = table.column("observed_at").to_numpy() // NS_PER_HOUR
+        wanted: list[tuple[pa.Table, Place]] = []
         for start, end in _segments(hours // 24):
             day = hours[start:end]
             by_hour = _segments(day)
@@ -71,41 +65,23 @@ class HistoryWriter:
                 by_hour = [(0, end - start)]
             for low, high in by_hour:
                 name = f"{day[low] % 24:02d}" if day[low] == day[high - 1] else "00-23"
-                self._write(table.slice(start + low, high - low), int(day[low]) // 24, name)
+                place = self._place(int(day[low]) // 24, name, len(self._files) + len(wanted))
+                wanted.append((table.slice(start + low, high - low), place))
+        write_parquet(wanted)
+        self._files += [place for _, place in wanted]
 
     def close(self) -> int:
         """Write what is pending, make every file durable and return the number of rows."""
         self.flush()
-        folders: set[Path] = set()
-        for path in self._files:
-            folders.update((path.parent, path.parent.parent, self._root, self._history))
-        _sync_all(self._files)
-        _sync_all(sorted(folders))
+        settle(self._files, self._history)
         return self.rows
 
-    def _write(self, table: pa.Table, day: int, hour: str) -> None:
+    def _place(self, day: int, hour: str, part: int) -> Place:
         folder = self._root / f"date={EPOCH + timedelta(days=day):%Y-%m-%d}" / f"hour={hour}"
-        path = folder / f"{self._stem}-{len(self._files):06d}.parquet"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            pq.write_table(table, path, compression="zstd", compression_level=1)
-        except OSError as error:
-            raise StoreError(f"cannot write `{path}`: {error.strerror or error}", path=str(path)) from error
-        self._files.append(path)
+        return folder / f"{self._stem}-{part:06d}.parquet"
 
 
 def _segments(values: NDArray[np.int64]) -> list[tuple[int, int]]:
     """Bounds of stretches of equal neighbours."""
     cuts = (np.flatnonzero(np.diff(values)) + 1).tolist()
     return list(zip([0, *cuts], [*cuts, len(values)], strict=True))
-
-
-def _sync_all(paths: Sequence[Path]) -> None:
-    """Flush files or folders; at the same time, because the disk's journal then commits many of them at once."""
-    if len(paths) < 4:
-        for path in paths:
-            sync_folder(path)
-        return
-    with ThreadPoolExecutor(SYNC_THREADS) as pool:
-        for _ in pool.map(sync_folder, paths):
-            pass

@@ -11,8 +11,8 @@
     HOME/cache/             may be deleted at any time; `shelves` holds copies of history by terminal (`store.shelves`)
     HOME/lock               held by the one writer
 
-History may lie elsewhere, on a larger or a shared disk. There, `groundrule-history.json` names the home that it belongs to, so that
-a disk that is not mounted, or another's history, is never taken for a history without rows.
+History may lie elsewhere, on a larger or a shared disk or in object storage (`store.places`). There, `groundrule-history.json`
+names the home that it belongs to, so that a disk that is not mounted, or another's history, is never taken for a history without rows.
 
 Readers need no lock. A second writer is refused at once with the process id of the first.
 """
@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,17 +29,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from groundrule.errors import ConflictError, InputError, StoreError
+from groundrule.errors import ConflictError, GroundruleError, InputError, StoreError
 from groundrule.store.databases import checked_address
 from groundrule.store.durable import write_durably
 from groundrule.store.exclusive import exclusive
+from groundrule.store.places import ObjectPath, Place, place_at, put
 
 FORMAT = "groundrule-home"
 HISTORY_FORMAT = "groundrule-history"
-VERSION = 3
-"""Homes with history elsewhere are of version 3, those with only registers elsewhere of 2: a program that knows only 1 would make
-empty ones in the home."""
-_EMBEDDED, _REGISTERS_ELSEWHERE = 1, 2
+VERSION = 4
+"""Homes with history in object storage are of version 4, those with history in another directory of 3, those with only registers elsewhere
+of 2: a program that knows only 1 would make empty ones in the home."""
+_EMBEDDED, _REGISTERS_ELSEWHERE, _HISTORY_ELSEWHERE = 1, 2, 3
 HISTORY_MARK = "groundrule-history.json"
 _FOLDERS = ("areas", "rulebooks", "history", "manifests", "rejected", "cache")
 
@@ -51,13 +53,13 @@ class Home:
         path: the directory.
         id: identity given at genesis; it is copied into every manifest.
         registers: address of registers in PostgreSQL, without a password; None where they are in SQLite in the home.
-        history_at: absolute path of the history; None where it is in the home.
+        history_at: absolute path of the history, or where in object storage it lies; None where it is in the home.
     """
 
     path: Path
     id: str
     registers: str | None = None
-    history_at: Path | None = None
+    history_at: Place | None = None
 
     @classmethod
     def create(
@@ -69,10 +71,12 @@ class Home:
             path: a directory that does not exist or is empty.
             home_id: identity; a random UUID if not given.
             registers: address of a PostgreSQL database; None keeps them in SQLite in the home.
-            history: a directory that does not exist or is empty, outside of the home; None keeps history in the home.
+            history: a directory that does not exist or is empty, outside of the home, or an empty prefix in object storage by its
+                address; None keeps history in the home.
         Raises:
             ConflictError: there is a home already, or a directory holds something else.
-            InputError: the address cannot be used; nothing is made.
+            InputError: an address cannot be used; nothing is made.
+            StoreError: a folder, or the history, cannot be written or reached.
         """
         folder = Path(path)
         address = None if registers is None else checked_address(registers)
@@ -97,7 +101,11 @@ class Home:
         except OSError as error:
             raise StoreError(f"cannot create `{folder}`: {error.strerror}", path=str(folder)) from error
         made = cls(folder, identity, address, elsewhere)
-        made.mark_history()
+        try:
+            made.mark_history()
+        except GroundruleError:
+            shutil.rmtree(folder, ignore_errors=True)  # there was nothing, and it can be tried again
+            raise
         # INVARIANT: home.json comes last, so that a directory with one is complete.
         write_durably(folder / "home.json", made.description())
         return made
@@ -116,7 +124,9 @@ class Home:
             described = json.loads((folder / "home.json").read_bytes())
             found, version, identity = described["format"], described["version"], described["id"]
             registers = described["registers"]["url"] if "registers" in described and version != _EMBEDDED else None
-            history = Path(described["history"]["path"]) if version == VERSION else None
+            history: Place | None = Path(described["history"]["path"]) if version == _HISTORY_ELSEWHERE else None
+            if version == VERSION:
+                history = ObjectPath.parse(described["history"]["address"])
             if version == _REGISTERS_ELSEWHERE and registers is None:
                 raise KeyError("registers")
         except (FileNotFoundError, NotADirectoryError):
@@ -129,7 +139,7 @@ class Home:
             ) from None
         if found != FORMAT:
             raise InputError(f"`{folder}` is not a groundrule home", help=cure, path=str(folder))
-        if version not in (_EMBEDDED, _REGISTERS_ELSEWHERE, VERSION):
+        if version not in (_EMBEDDED, _REGISTERS_ELSEWHERE, _HISTORY_ELSEWHERE, VERSION):
             raise InputError(
                 f"`{folder}` has format version {version}, and this program reads up to {VERSION}",
                 help="use the program version that wrote it",
@@ -144,8 +154,10 @@ class Home:
         told: dict[str, Any] = {"format": FORMAT, "version": _EMBEDDED, "id": self.id}
         if self.registers is not None:
             told |= {"version": _REGISTERS_ELSEWHERE, "registers": {"url": self.registers}}
-        if self.history_at is not None:
-            told |= {"version": VERSION, "history": {"path": str(self.history_at)}}
+        if isinstance(self.history_at, ObjectPath):
+            told |= {"version": VERSION, "history": {"address": self.history_at.address}}
+        elif self.history_at is not None:
+            told |= {"version": _HISTORY_ELSEWHERE, "history": {"path": str(self.history_at)}}
         return (json.dumps(told, indent=1) + "\n").encode()
 
     def mark_history(self) -> None:
@@ -156,11 +168,12 @@ class Home:
         """
         if self.history_at is None:
             return
-        try:
-            self.history_at.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"cannot create `{self.history_at}`: {error.strerror}", path=str(self.history_at)) from error
-        write_durably(self.history_at / HISTORY_MARK, (json.dumps({"format": HISTORY_FORMAT, "home": self.id}, indent=1) + "\n").encode())
+        if isinstance(self.history_at, Path):
+            try:
+                self.history_at.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StoreError(f"cannot create `{self.history_at}`: {error.strerror}", path=str(self.history_at)) from error
+        put(self.history_at / HISTORY_MARK, (json.dumps({"format": HISTORY_FORMAT, "home": self.id}, indent=1) + "\n").encode())
 
     def _check_history(self) -> None:
         """Is the history that lies elsewhere there, and this home's?"""
@@ -172,13 +185,17 @@ class Home:
         except (OSError, ValueError, KeyError, TypeError):
             raise StoreError(
                 f"the history of `{self.path}` lies in `{self.history_at}`, and is not there",
-                help=f"mount what holds it; it is known by its file {HISTORY_MARK}", path=str(self.history_at),
+                help=f"{self._bring()}; it is known by its file {HISTORY_MARK}", path=str(self.history_at),
             ) from None  # fmt: skip
         if whose != self.id:
             raise StoreError(
                 f"`{self.history_at}` holds the history of another home",
-                help=f"mount the history of home {self.id} there", path=str(self.history_at),
+                help=f"{self._bring()}: the history of home {self.id}", path=str(self.history_at),
             )  # fmt: skip
+
+    def _bring(self) -> str:
+        """What to do where the history is not there."""
+        return "mount what holds it" if isinstance(self.history_at, Path) else "bring the objects back, or restore the home from a backup"
 
     @contextmanager
     def writer(self) -> Iterator[Home]:
@@ -219,9 +236,14 @@ class Home:
         return self.path / "rulebooks"
 
     @property
-    def history(self) -> Path:
+    def history(self) -> Place:
         """Folder of the Parquet history."""
         return self.history_at or self.path / "history"
+
+    @property
+    def raw(self) -> Path:
+        """Folder of raw replies of telemetry; always on a disk, since a question is answered once only."""
+        return self.history / "raw" if isinstance(self.history, Path) else self.path / "raw"
 
     @property
     def manifests(self) -> Path:
@@ -239,13 +261,19 @@ class Home:
         return self.path / "cache"
 
 
-def checked_history(place: Path | str, home: Path) -> Path:
-    """Return the absolute path of a directory in which a home may keep its history.
+def checked_history(place: Path | str, home: Path) -> Place:
+    """Return the absolute path of a directory, or where in object storage, a home may keep its history.
 
     Raises:
-        InputError: it lies in the home, or the home in it. ConflictError: it is not empty.
+        InputError: it lies in the home, or the home in it, or the address cannot be used. ConflictError: it is not empty.
+        StoreError: the object storage does not answer, or has no such bucket.
     """
-    folder, inside = Path(place).resolve(), home.resolve()
+    wanted = place_at(place)
+    if isinstance(wanted, ObjectPath):
+        if wanted.below():
+            raise ConflictError(f"`{wanted}` is not empty", help="history needs a prefix of its own with nothing in it", path=str(wanted))
+        return wanted
+    folder, inside = wanted.resolve(), home.resolve()
     if folder == inside or inside in folder.parents or folder in inside.parents:
         raise InputError(
             f"`{folder}` and the home `{inside}` lie in each other", help="name a directory outside of the home", path=str(folder)

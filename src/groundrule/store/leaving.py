@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from groundrule.errors import IntegrityError, StoreError
+from groundrule.store.places import ObjectPath, Place
 
 MARK: Final = "erasing.json"
 OVER_LATE: Final = "over_late"
@@ -66,12 +67,14 @@ class Leaving:
         return json.dumps(told, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
-def leaving(history: Path) -> Leaving | None:
+def leaving(history: Place) -> Leaving | None:
     """Return what is on its way out of a history; None where nothing is, which is nearly always.
 
     Raises:
         IntegrityError: the file is damaged. StoreError: it cannot be read.
     """
+    if isinstance(history, ObjectPath):
+        return None  # nothing is erased from object storage: `pipeline.erasing` refuses it, and no such file is brought there
     path = history / MARK
     try:
         found = path.stat()
@@ -95,13 +98,13 @@ def leaving(history: Path) -> Leaving | None:
     return made
 
 
-def is_leaving(history: Path, terminal_id: str) -> bool:
+def is_leaving(history: Place, terminal_id: str) -> bool:
     """Is a terminal on its way out?"""
     found = leaving(history)
     return found is not None and terminal_id in found.terminals
 
 
-def staying(path: Path, columns: list[str] | None, read: Callable[[list[str] | None], pa.Table]) -> pa.Table:
+def staying(path: Place, columns: list[str] | None, read: Callable[[list[str] | None], pa.Table]) -> pa.Table:
     """Read a file of history without what is on its way out.
 
     Args:
@@ -109,6 +112,8 @@ def staying(path: Path, columns: list[str] | None, read: Callable[[list[str] | N
         columns: that are wanted; None is all.
         read: reads these columns of the file.
     """
+    if isinstance(path, ObjectPath):
+        return read(columns)
     found = leaving(path.parents[3])
     if found is None:
         return read(columns)

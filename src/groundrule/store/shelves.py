@@ -7,14 +7,14 @@ some consecutive files, sorted by terminal; the rows of one terminal stand toget
 are made by `store.shelving`; they lie in the cache, may be deleted at any time, and are never needed for an answer.
 
 A shelf counts only while every file that it was copied from is the one it was copied from: size, times and inode, which
-change when somebody writes, replaces or restores a file. Its pages carry checksums, and its rows are counted against those
-of its sources; one that is damaged is removed, and the files themselves are read.
+change when somebody writes, replaces or restores a file; of an object size and time, to the second. Its pages carry
+checksums, and its rows are counted against those of its sources; one that is damaged is removed, and the files themselves
+are read.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import threading
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
@@ -30,9 +30,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from groundrule.store.home import Home
+from groundrule.store.places import State, state_of
 
-State = tuple[int, int, int, int]
-"""Size [bytes], change and status times [ns], and inode of a file."""
 KEY: Final = b"groundrule.shelf"
 """Under this name a shelf says what it was copied from."""
 VERSION: Final = 1
@@ -159,11 +158,6 @@ _OPENED: Final = _Opened()
 def shelf_folder(home: Home, kind: str) -> Path:
     """Return where the shelves of a kind of history lie."""
     return home.cache / "shelves" / kind
-
-
-def state_of(found: os.stat_result) -> State:
-    """Return what differs when a file was written or replaced."""
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 
 def discard(path: Path) -> None:

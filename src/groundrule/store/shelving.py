@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -24,6 +23,7 @@ import pyarrow.parquet as pq
 from groundrule.store.durable import durable_file
 from groundrule.store.history import history_files, marks_of
 from groundrule.store.home import Home
+from groundrule.store.places import Place, parquet_source
 from groundrule.store.shelves import KEY, VERSION, Shelf, Source, discard, shelf_folder, shelves_for
 
 KINDS: Final = ("decisions", "observations")
@@ -180,15 +180,16 @@ def _heed(stop: Callable[[], bool]) -> None:
         raise _Stopped
 
 
-def _copied(path: Path) -> pa.Table:
+def _copied(path: Place) -> pa.Table:
     """Read a file with its texts as codes."""
-    leaves = pq.ParquetFile(path).schema
+    source = parquet_source(path)
+    leaves = pq.ParquetFile(source).schema
     texts = [
         leaves.column(number).path
         for number in range(len(leaves))
         if leaves.column(number).physical_type == "BYTE_ARRAY" and leaves.column(number).path != "terminal_id"
     ]
-    table = pq.ParquetFile(path, read_dictionary=texts).read(use_threads=False)
+    table = pq.ParquetFile(source, read_dictionary=texts).read(use_threads=False)
     run, correction = marks_of(path)
     table = table.append_column("run", pa.array(np.full(len(table), run, np.int32)))
     return table.append_column("correction", pa.array(np.full(len(table), correction))).replace_schema_metadata(None)
@@ -217,5 +218,5 @@ def _tidy(home: Home, kind: str, runs: Sequence[int]) -> None:
             path.unlink()
 
 
-def _rows_in(path: Path) -> int:
-    return int(pq.ParquetFile(path).metadata.num_rows)
+def _rows_in(path: Place) -> int:
+    return int(pq.ParquetFile(parquet_source(path)).metadata.num_rows)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 
 from groundrule.evidence.dossier import DecisionRow, Phrase, Standing, Times, Value
 from groundrule.instant import NS_PER_S, format_instant
@@ -17,6 +16,7 @@ from groundrule.pipeline.dossiers.acts import Said
 from groundrule.pipeline.dossiers.bench import Bench
 from groundrule.pipeline.manifests import runs
 from groundrule.store.history import day_files, read_terminals
+from groundrule.store.places import dataset_of
 
 MAX_OTHERS = 5
 """Terminals told of; those answered otherwise first."""
@@ -90,7 +90,7 @@ def _decided(bench: Bench, row: DecisionRow, start: int, places: set[str]) -> di
     field = pc.field
     wanted = (field("observed_at") >= start) & (field("observed_at") <= row.last_ns) & (field("terminal_id") != row.terminal_id)
     columns = ["terminal_id", "observed_at", "outcome", "rule", "areas"]
-    table: pa.Table = ds.dataset(files, format="parquet").to_table(columns=columns, filter=wanted)
+    table = pa.concat_tables([dataset_of(path).to_table(columns=columns, filter=wanted) for path in files], promote_options="permissive")
     answers: dict[str, dict[int, tuple[str, str]]] = defaultdict(dict)
     for each in table.to_pylist():
         if places & {area["id"] for area in each["areas"]}:

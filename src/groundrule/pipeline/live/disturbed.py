@@ -16,7 +16,6 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
 from groundrule.detect.interference import InterferenceWatch, in_order
@@ -29,6 +28,7 @@ from groundrule.pipeline.standing import Standing
 from groundrule.records import OBSERVATION_SCHEMA
 from groundrule.store.history import day_files
 from groundrule.store.home import Home
+from groundrule.store.places import dataset_of
 from groundrule.store.terminal_index import TerminalIndex
 from groundrule.store.verifications import read_verifications
 
@@ -212,7 +212,7 @@ def _last_rows(home: Home, now_ns: int) -> pa.Table:
         for _, correction, path in reversed(day_files(home, "observations", day, runs=committed)):
             if correction:
                 continue
-            data = ds.dataset(str(path), format="parquet")
+            data = dataset_of(path)
             names = [name for name in _COLUMNS if name in data.schema.names]
             part = data.to_table(columns=names, filter=wanted)
             held += len(part)

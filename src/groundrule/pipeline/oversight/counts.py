@@ -25,6 +25,7 @@ from groundrule.pipeline.manifests import runs
 from groundrule.records import ServiceState
 from groundrule.store.history import day_files
 from groundrule.store.home import Home
+from groundrule.store.places import Place, parquet_source
 from groundrule.store.terminal_index import TerminalIndex
 
 MEMORY_MB = 512
@@ -412,9 +413,9 @@ def days_of(from_ns: int, until_ns: int) -> Iterator[str]:
         yield f"{_EPOCH + timedelta(days=day):%Y-%m-%d}"
 
 
-def _tables(path: Path) -> Iterator[pa.Table]:
+def _tables(path: Place) -> Iterator[pa.Table]:
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(parquet_source(path)) as file:
             for batch in file.iter_batches(batch_size=_BATCH, columns=_COLUMNS):
                 yield pa.Table.from_batches([batch])
     except (OSError, pa.ArrowException) as error:

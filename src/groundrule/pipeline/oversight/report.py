@@ -26,6 +26,7 @@ from groundrule.pipeline.oversight.service import History
 from groundrule.pipeline.oversight.sheet import Desk, not_answered
 from groundrule.store.history import day_files
 from groundrule.store.home import Home
+from groundrule.store.places import parquet_source
 from groundrule.store.workplace import workplace
 
 
@@ -157,7 +158,7 @@ def _rows(history: History) -> dict[str, int]:
         for day in days_of(desk.from_ns, desk.until_ns):
             for _, _, path in day_files(home, kind, day, runs=known):
                 try:
-                    at = pq.read_table(path, columns=["observed_at"], partitioning=None).column("observed_at").to_numpy()
+                    at = pq.read_table(parquet_source(path), columns=["observed_at"], partitioning=None).column("observed_at").to_numpy()
                 except (OSError, ValueError) as error:
                     raise IntegrityError(
                         f"history file `{path}` cannot be read", help="restore it from a backup", path=str(path)

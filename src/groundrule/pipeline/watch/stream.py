@@ -2,7 +2,7 @@
 
     "a question is under way" written ─► asked ─► raw reply, fsynced ─► read ─► rows to the desk ─► reply marked as taken
 
-The server counts a reply as read when it has sent it. So a reply that is in `HOME/history/raw` is read from there, also by a process that
+The server counts a reply as read when it has sent it. So a reply that is in `Home.raw` is read from there, also by a process that
 comes after a crash, under the same key; and a question of which nobody knows what came of it is told as a gap. Raw replies are removed once
 they are taken and the server would not have them either.
 """
@@ -96,7 +96,7 @@ class StreamSource:
         self.name = settings.url
         self._settings, self._home, self._reading, self._once, self._clock = settings, home, reading, once, clock
         self._asked, self._told = asked, told
-        self._folder = home.history / "raw" / settings.id
+        self._folder = home.raw / settings.id
         self._positions = Positions.open(home, f"stream:{settings.id}")
         known = self._positions.all()
         self._gaps = Gaps.of(known.get("gaps"))
