@@ -46,6 +46,7 @@ from groundrule.pipeline.runs import decide as decide_run
 from groundrule.store.home import Home
 from groundrule.store.observation_columns import check_targets, parse_columns
 from groundrule.store.observations import ObservationReader, check_time_unit, expand_paths, open_observations
+from groundrule.store.places import ObjectPath, place_at
 from groundrule.store.verifications import write_verifications
 
 CLOCK_TOLERANCE_NS = 3_600 * NS_PER_S
@@ -58,7 +59,8 @@ def decide(
     ],
     home: HomeOption = DEFAULT_HOME,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Also write the decisions into this Parquet file; with --engine, into this folder.")
+        str | None,
+        typer.Option("--out", help="Also write the decisions into this Parquet file; with --engine, into this folder or s3://bucket/prefix."),
     ] = None,
     columns: Annotated[
         str | None,
@@ -121,7 +123,7 @@ def decide(
         from groundrule.engines.given_files import Reading  # noqa: PLC0415 - only clusters need it
 
         here = Home.open(home)
-        folder = check_cluster(here, out, detect=detect)
+        folder = check_cluster(here, None if out is None else place_at(out), detect=detect)
         named = parse_columns(columns) if columns else {}
         check_targets(named)
         check_time_unit(time_unit)
@@ -131,8 +133,11 @@ def decide(
             recorded_at_ns=moment, as_of_ns=instant_option(as_of, "--as-of"), buckets=partitions, as_json=as_json,
         )  # fmt: skip
         return
-    if out is not None and (out.is_dir() or any(each.is_file() for each in out.parents)):
-        said = f"cannot write `{out}`: there is a folder, or a file where its folder should be"
+    file = None if out is None else place_at(out)
+    if isinstance(file, ObjectPath):
+        raise InputError(f"`{file}` is no file of this machine", help="name a file; a cluster writes there: --engine spark", option="--out")
+    if file is not None and (file.is_dir() or any(each.is_file() for each in file.parents)):
+        said = f"cannot write `{file}`: there is a folder, or a file where its folder should be"
         raise InputError(said, help="name a file in a folder", option="--out")
     place = Home.open(home) if point is None else None
     reader = open_observations(
@@ -149,7 +154,7 @@ def decide(
         if measurements or verifications or interference or detect:
             said = "a point takes no measurements and detects nothing"
             raise InputError(said, help="decide against a home, or leave --point out", option="--point")
-        decide_at_point(point, reader, at_ns=moment, as_of_ns=instant_option(as_of, "--as-of"), out=out, as_json=as_json)
+        decide_at_point(point, reader, at_ns=moment, as_of_ns=instant_option(as_of, "--as-of"), out=file, as_json=as_json)
         return
     detecting = asks_for_signals(rulebook_of(place)) if detect is None else detect
     rejected_path = place.rejected / f"observations-{moment}.jsonl"
@@ -175,7 +180,7 @@ def decide(
             ),
             recorded_at_ns=moment,
             as_of_ns=instant_option(as_of, "--as-of"),
-            out=out,
+            out=file,
             progress=report,
             ledger=ledger,
             basis=basis,
@@ -190,7 +195,7 @@ def decide(
         "run": run.number,
         "manifest": run.manifest,
         "decisions": run.decisions,
-        "out": str(out) if out else None,
+        "out": str(file) if file else None,
         "rejected": dict(reader.counts.by_reason),
         "unreadable_files": {str(path): str(error) for path, error in reader.unreadable},
         "rejected_rows": str(rejected_path) if reader.counts.total else None,
@@ -202,7 +207,7 @@ def decide(
     if as_json:
         print_json(result)
     else:
-        _print(run, reader, rejected_path, out)
+        _print(run, reader, rejected_path, file)
         if attendance is not None:
             print_attended(attendance)
         if detection is not None and detection.counts.total():

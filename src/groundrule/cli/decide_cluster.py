@@ -18,6 +18,7 @@ from groundrule.pipeline.emergency_overlay import Clocks, overlay_now
 from groundrule.pipeline.home import rulebook_of
 from groundrule.pipeline.home_ledger import ledger_of
 from groundrule.store.home import Home
+from groundrule.store.places import Place, place_at
 
 if TYPE_CHECKING:
     from groundrule.engines.decided_folder import DecidedFolder
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from groundrule.engines.taking import Taken
 
 
-def check_cluster(home: Home, out: Path | None, *, detect: bool | None) -> Path:
+def check_cluster(home: Home, out: Place | None, *, detect: bool | None) -> Place:
     """Return the folder of decisions; refuse what a cluster does not do.
 
     Args:
@@ -36,8 +37,9 @@ def check_cluster(home: Home, out: Path | None, *, detect: bool | None) -> Path:
     Raises:
         InputError: no folder is named, or signals are asked for, by the option or by rules.
     """
-    if out is None or out.is_file():
-        raise InputError("a cluster writes decisions into a folder", help="name one that every worker sees: --out FOLDER", option="--out")
+    if out is None or (isinstance(out, Path) and out.is_file()):
+        cure = "name one that every worker sees: --out FOLDER, or s3://bucket/prefix"
+        raise InputError("a cluster writes decisions into a folder", help=cure, option="--out")
     if detect:
         raise InputError("a cluster detects nothing", help="say --no-detect, or leave --engine out", option="--detect")
     if detect is None and asks_for_signals(rulebook_of(home)):
@@ -51,7 +53,7 @@ def decide_on_cluster(
     given: Sequence[Path],
     opening: AbstractContextManager[Cluster | None],
     *,
-    out: Path,
+    out: Place,
     reading: Reading,
     recorded_at_ns: int,
     as_of_ns: int | None,
@@ -86,18 +88,19 @@ def decide_on_cluster(
         raise typer.Exit(2)
 
 
-def tell(found: Decided, out: Path, *, as_json: bool) -> None:
+def tell(found: Decided, out: Place, *, as_json: bool) -> None:
     """Print what a batch came to."""
     for name, why in found.unreadable.items():
         warn(f"{name} is left out: {why}")
     for note in found.notes:
         warn(note)
     manifest = found.batch.manifest
+    named = str(out) if isinstance(out, Path) else out.address
     if as_json:
         print_json(
             {
                 "batch": manifest["batch"], "manifest": found.batch.digest, "decisions": manifest["decisions"],
-                "corrections": manifest["corrections"], "out": str(out), "rejected": found.rejected,
+                "corrections": manifest["corrections"], "out": named, "rejected": found.rejected,
                 "unreadable_files": found.unreadable, **counts_dict(found.counts),
             }
         )  # fmt: skip
@@ -105,12 +108,13 @@ def tell(found: Decided, out: Path, *, as_json: bool) -> None:
     print_counts(found.counts)
     if found.rejected:
         warn(f"{sum(found.rejected.values()):,} rows could not be used; each with its reason in {found.batch.folder}")
+    typed = named if isinstance(out, Path) else f"'{named}'"  # a shell knows ? and &
     print_text(f"Batch {manifest['batch']} in {out} committed; manifest {found.batch.digest}")
-    print_text(f"Next: groundrule decided {out}, groundrule decided {out} --take")
+    print_text(f"Next: groundrule decided {typed}, groundrule decided {typed} --take")
 
 
 def decided(
-    folder: Annotated[Path, typer.Argument(help="That `decide --engine spark --out FOLDER` wrote.")],
+    folder: Annotated[str, typer.Argument(help="That `decide --engine spark --out FOLDER` wrote; or s3://bucket/prefix.")],
     take: Annotated[
         bool, typer.Option("--take", help="Make a run, with its entries in the log, of every batch that the home does not have yet.")
     ] = False,
@@ -125,9 +129,10 @@ def decided(
     """
     from groundrule.engines.decided_folder import DecidedFolder  # noqa: PLC0415 - only clusters need it
 
-    if not folder.is_dir():
+    place = place_at(folder)
+    if isinstance(place, Path) and not place.is_dir():
         raise InputError(f"there is no folder `{folder}`", help="name one that `decide --engine spark --out FOLDER` wrote")
-    opened = DecidedFolder.open(folder)
+    opened = DecidedFolder.open(place)
     with progress() as report:
         files = opened.check(report)
     if take:

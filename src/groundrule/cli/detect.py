@@ -16,7 +16,7 @@ import typer
 
 from groundrule.cli.against_truth import against_truth, print_comparison
 from groundrule.cli.decide import CLOCK_TOLERANCE_NS
-from groundrule.cli.engine import Checkpoint, Engine, Master, Partitions, cluster_of
+from groundrule.cli.engine import Checkpoint, Engine, Master, Partitions, checkpoint_at, cluster_of
 from groundrule.cli.output import (
     DEFAULT_HOME,
     HomeOption,
@@ -116,7 +116,7 @@ def detect(
             from groundrule.engines.distributed_detect import distributed_detection  # noqa: PLC0415 - only clusters need it
 
             detection, days = distributed_detection(
-                place, cluster, recorded_at_ns=moment, buckets=partitions, progress=report, checkpoint=checkpoint
+                place, cluster, recorded_at_ns=moment, buckets=partitions, progress=report, checkpoint=checkpoint_at(checkpoint)
             )
             looked = _Looked(detection, days, 0, [observations_of(place, *wanted)] if wanted else [])
     detection = looked.detection

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from groundrule.errors import InputError
+from groundrule.store.places import Place, place_at
 
 if TYPE_CHECKING:
     from groundrule.engines.distributed import Cluster
@@ -20,15 +20,26 @@ Partitions = Annotated[
 ]
 
 Checkpoint = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
-        "--checkpoint", help="Keep the answers of finished parts in this folder, which every worker sees; the same command goes on there."
+        "--checkpoint",
+        help="Keep the answers of finished parts in this folder, which every worker sees, or in s3://bucket/prefix; the same command"
+        " goes on there.",
     ),
 ]
 
 
+def checkpoint_at(text: str | None) -> Place | None:
+    """Return where answers of finished parts are kept.
+
+    Raises:
+        InputError: the address cannot be used.
+    """
+    return None if text is None else place_at(text)
+
+
 def cluster_of(
-    engine: str | None, master: str | None, partitions: int | None, checkpoint: Path | None = None
+    engine: str | None, master: str | None, partitions: int | None, checkpoint: str | None = None
 ) -> AbstractContextManager[Cluster | None]:
     """Return what opens the cluster that was asked for; None stands for this machine.
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from groundrule.cli.engine import Checkpoint, Engine, Master, Partitions, cluster_of
+from groundrule.cli.engine import Checkpoint, Engine, Master, Partitions, checkpoint_at, cluster_of
 from groundrule.cli.output import (
     DEFAULT_HOME,
     HomeOption,
@@ -61,7 +61,7 @@ def replay(
         if cluster is not None:
             from groundrule.engines.distributed import DistributedReplay  # noqa: PLC0415 - only clusters need it
 
-            decider = DistributedReplay(cluster, partitions, checkpoint)
+            decider = DistributedReplay(cluster, partitions, checkpoint_at(checkpoint))
         found = replay_home(place, from_ns=bounds[0], until_ns=bounds[1], progress=report, decider=decider)
     result = {
         "identical": found.identical,
@@ -201,7 +201,7 @@ def whatif(
 
             found = distributed_what_if(
                 place, book, cluster, recorded_at_ns=moment, overlay=overlay, bounds=bounds, as_of_ns=as_of_ns,
-                buckets=partitions, progress=report, checkpoint=checkpoint,
+                buckets=partitions, progress=report, checkpoint=checkpoint_at(checkpoint),
             )  # fmt: skip
         else:
             before = replace(basis_of(place, recorded_at_ns=moment, rulebook=present), overlay=overlay)

@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -24,6 +23,7 @@ from groundrule.pipeline.watch.watcher import Cycle, Watcher
 from groundrule.store.home import Home
 from groundrule.store.observation_columns import check_targets, parse_columns
 from groundrule.store.observations import check_time_unit
+from groundrule.store.places import ObjectPath, place_at
 
 AHEAD_S = 3_600.0
 """How far ahead of ours the clock of a device may go before its observation is set aside, as in `decide` [s]."""
@@ -46,7 +46,7 @@ def watch(
     settle_s: Annotated[
         float, typer.Option("--settle-s", min=0, max=86_400, help="How long a file stands still before a last line without an end counts.")
     ] = 60.0,
-    out: Annotated[Path | None, typer.Option("--out", help="With --engine: the folder for decisions.")] = None,
+    out: Annotated[str | None, typer.Option("--out", help="With --engine: the folder for decisions.")] = None,
     detect: Annotated[
         bool | None, typer.Option("--detect/--no-detect", help="With --engine: --no-detect decides without looking for signals.")
     ] = None,
@@ -71,7 +71,10 @@ def watch(
         from groundrule.engines.given_files import Reading  # noqa: PLC0415 - only clusters need it
 
         here, named = Home.open(home), parse_columns(columns) if columns else {}
-        landed, decided = check_landing(source), check_cluster(here, out, detect=detect)
+        landed, decided = check_landing(source), check_cluster(here, None if out is None else place_at(out), detect=detect)
+        if isinstance(decided, ObjectPath):
+            said = f"a watch cannot write into `{decided}`: Spark keeps there which files it has seen, in a directory"
+            raise InputError(said, help="name a directory; or decide what has landed: groundrule decide --engine spark", option="--out")
         check_targets(named)
         check_time_unit(time_unit)
         landing = Landing(landed, decided, Reading(named, assume_utc, time_unit), AHEAD_S, partitions, once, cycle_s)

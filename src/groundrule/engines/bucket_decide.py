@@ -11,7 +11,6 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -34,6 +33,7 @@ from groundrule.pipeline.stored_history import TableHistory
 from groundrule.records import DECISION_SCHEMA, OBSERVATION_SCHEMA, without_silent
 from groundrule.store.home import Home
 from groundrule.store.ordering import in_order
+from groundrule.store.places import place_at
 from groundrule.store.policy import get_object
 
 HOME: Final = 0
@@ -67,7 +67,7 @@ class DecideBuckets:
     """Decides given observations and writes what comes out; an `Answering`.
 
     Attributes:
-        folder: of decisions, as every worker sees it.
+        folder: of decisions, as every worker sees it: a path or an address.
         batch: number of this one.
         job: digits of this job, under which its files lie.
         previous: digest of the manifest before, or None.
@@ -110,7 +110,7 @@ class _Deciding:
     def __init__(self, asked: DecideBuckets, home: Home, bucket: Bucket) -> None:
         self._asked, self._home, self._bucket = asked, home, bucket
         self._earlier = _earlier(asked.folder, asked.batch, asked.previous)
-        self._target = batch_folder(Path(asked.folder), asked.batch)
+        self._target = batch_folder(place_at(asked.folder), asked.batch)
         self._files: list[DecidedFile] = []
         self._digests: dict[str, TableDigest] = {}
         self._accepted: list[pa.Table] = []
@@ -272,7 +272,7 @@ def _taken(judge: Judge, rows: np.ndarray[Any, np.dtype[np.int64]]) -> tuple[pa.
 @lru_cache(maxsize=2)
 def _earlier(folder: str, batch: int, previous: str | None) -> DecidedFolder:
     """The batches before, as the manifests say; kept from one bucket to the next."""
-    found = DecidedFolder.open(Path(folder), empty=True)
+    found = DecidedFolder.open(place_at(folder), empty=True)
     earlier = DecidedFolder(found.path, found.batches[: batch - 1])
     if (earlier.latest.digest if earlier.latest else None) != previous:
         raise IntegrityError(f"`{folder}` is not as it was when this batch was begun", help="let nobody else write there", path=folder)

@@ -18,7 +18,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -29,7 +28,7 @@ from groundrule.canon import SCHEME, canonical_json, digest, digest_bytes
 from groundrule.errors import InputError, IntegrityError, StoreError
 from groundrule.pipeline.replaying import Progress, no_progress
 from groundrule.records import DECISION_SCHEMA, OBSERVATION_SCHEMA, with_later
-from groundrule.store.durable import write_durably
+from groundrule.store.places import Place, names_in, put, size_of
 
 MANIFEST: Final = "_manifest.json"
 VERSION: Final = 1
@@ -70,7 +69,7 @@ class DecidedBatch:
         digest: of the manifest.
     """
 
-    folder: Path
+    folder: Place
     manifest: dict[str, Any]
     digest: str
 
@@ -97,7 +96,7 @@ class DecidedBatch:
         try:
             data = path.read_bytes()
         except OSError as error:
-            raise IntegrityError(f"`{path}` is in the manifest and cannot be read: {error.strerror}", path=str(path)) from error
+            raise IntegrityError(f"`{path}` is in the manifest and cannot be read: {error.strerror or error}", path=str(path)) from error
         if SCHEME + sha256(data).hexdigest() != file.digest:
             raise IntegrityError(f"`{path}` is not what its manifest says", help="decide again into another folder", path=str(path))
         return data
@@ -119,15 +118,15 @@ class DecidedFolder:
     """A folder of decisions.
 
     Attributes:
-        path: where it lies.
+        path: where it lies: a directory, or a prefix in object storage.
         batches: those that are committed, in their order.
     """
 
-    path: Path
+    path: Place
     batches: tuple[DecidedBatch, ...]
 
     @classmethod
-    def open(cls, path: Path, *, empty: bool = False) -> DecidedFolder:
+    def open(cls, path: Place, *, empty: bool = False) -> DecidedFolder:
         """Open a folder; a last batch that is not finished is left out.
 
         Args:
@@ -137,7 +136,9 @@ class DecidedFolder:
             IntegrityError: a batch is missing, or a manifest is not what was written.
         """
         numbers = sorted(
-            int(each.name.removeprefix("batch-")) for each in path.glob("batch-*") if each.name.removeprefix("batch-").isdigit()
+            int(name.removeprefix("batch-"))
+            for name in names_in(path)
+            if name.startswith("batch-") and name.removeprefix("batch-").isdigit()
         )
         found: list[DecidedBatch] = []
         for number in numbers:
@@ -197,12 +198,12 @@ class DecidedFolder:
         return len(files)
 
 
-def batch_folder(path: Path, number: int) -> Path:
+def batch_folder(path: Place, number: int) -> Place:
     """Return the folder of a batch; batches count from 1."""
     return path / f"batch-{number:06d}"
 
 
-def put_file(folder: Path, job: str, kind: str, bucket: int, content: pa.Table | bytes, rows: int | None = None) -> DecidedFile:
+def put_file(folder: Place, job: str, kind: str, bucket: int, content: pa.Table | bytes, rows: int | None = None) -> DecidedFile:
     """Write a file of a batch durably; whoever wrote it before for the same job has written the same.
 
     Args:
@@ -210,7 +211,7 @@ def put_file(folder: Path, job: str, kind: str, bucket: int, content: pa.Table |
         job: digits of the job.
         content: a table, or bytes with their rows.
     Raises:
-        StoreError: the disk refused.
+        StoreError: the disk or the storage refused.
     """
     if isinstance(content, bytes):
         data, count, ending = content, rows or 0, _ENDINGS[kind]
@@ -219,11 +220,11 @@ def put_file(folder: Path, job: str, kind: str, bucket: int, content: pa.Table |
         pq.write_table(content, sink, compression="zstd", compression_level=1)
         data, count, ending = sink.getvalue().to_pybytes(), len(content), "parquet"
     name = f"{job}/{kind}/bucket-{bucket:06d}.{ending}"
-    write_durably(folder / name, data)
+    put(folder / name, data)
     return DecidedFile(kind, bucket, name, count, len(data), SCHEME + sha256(data).hexdigest())
 
 
-def commit(folder: Path, manifest: dict[str, Any], files: Sequence[DecidedFile]) -> DecidedBatch:
+def commit(folder: Place, manifest: dict[str, Any], files: Sequence[DecidedFile]) -> DecidedBatch:
     """Write the manifest of a batch, after which it counts.
 
     Raises:
@@ -231,12 +232,12 @@ def commit(folder: Path, manifest: dict[str, Any], files: Sequence[DecidedFile])
     """
     for each in files:
         path = folder / each.name
-        if not path.is_file() or path.stat().st_size != each.bytes:
+        if _length(path) != each.bytes:
             raise StoreError(f"`{path}` is not as it was written", help="remove the folder of this batch, and start again", path=str(path))
     ordered = sorted(files, key=lambda each: (each.kind, each.bucket))
     content = {**manifest, "v": VERSION, "files": [msgspec.to_builtins(each) for each in ordered]}
     data = canonical_json(content)
-    write_durably(folder / MANIFEST, data)
+    put(folder / MANIFEST, data)
     return DecidedBatch(folder, content, digest_bytes(data))
 
 
@@ -249,7 +250,14 @@ def combined(content: Mapping[int, dict[str, Any]]) -> dict[str, Any]:
     return {"rows": sum(each["rows"] for each in content.values()), "digest": digest([list(each) for each in sorted(content.items())])}
 
 
-def _read(folder: Path, number: int, previous: str | None) -> DecidedBatch:
+def _length(place: Place) -> int | None:
+    try:
+        return size_of(place)
+    except OSError:
+        return None
+
+
+def _read(folder: Place, number: int, previous: str | None) -> DecidedBatch:
     path = folder / MANIFEST
     try:
         data = path.read_bytes()
@@ -258,7 +266,7 @@ def _read(folder: Path, number: int, previous: str | None) -> DecidedBatch:
         batch = DecidedBatch(folder, content, digest_bytes(data))
         intact = intact and content["previous"] == previous and len(batch.files) >= 0
     except OSError as error:
-        raise StoreError(f"cannot read `{path}`: {error.strerror}", path=str(path)) from error
+        raise StoreError(f"cannot read `{path}`: {error.strerror or error}", path=str(path)) from error
     except (ValueError, KeyError, TypeError, RecursionError):
         intact = False
     if not intact:

@@ -39,6 +39,7 @@ from groundrule.rules.model import Rulebook
 from groundrule.store.area_store import current_areas_digest
 from groundrule.store.history import read_exactly
 from groundrule.store.home import Home
+from groundrule.store.places import Place
 from groundrule.store.registers import Registers
 
 
@@ -77,7 +78,7 @@ class Job:
     bundle: Path
     answer: Answering
     rows: int
-    kept: Path | None = None
+    kept: Place | None = None
     done: frozenset[int] = frozenset()
     reading: Reading = _AS_IS
 
@@ -118,7 +119,7 @@ class Asked:
     bundle: str
     answer: Answering
     engine: str
-    kept: Path | None = None
+    kept: Place | None = None
 
     @classmethod
     def of(cls, job: Job, engine: str = ENGINE) -> Asked:
@@ -150,11 +151,11 @@ def answers_of(folder: Path, asked: Asked, slices: Iterable[Slice]) -> Iterator[
     yield from whole
 
 
-def answers_to(cluster: Cluster, job: Job, progress: Progress, checkpoint: Path | None) -> list[bytes]:
+def answers_to(cluster: Cluster, job: Job, progress: Progress, checkpoint: Place | None) -> list[bytes]:
     """Return the answers of all buckets, in any order: those that a checkpoint holds, and of the rest those of the cluster.
 
     Args:
-        checkpoint: a folder that every worker sees, where answers are kept; None keeps none.
+        checkpoint: a folder that every worker sees, or a prefix in object storage, where answers are kept; None keeps none.
         progress: told of rows done.
     Raises:
         StoreError: the cluster failed; what was kept until then stays, and the same job goes on there.
@@ -250,7 +251,7 @@ def distributed_what_if(
     as_of_ns: int | None = None,
     buckets: int | None = None,
     progress: Progress = no_progress,
-    checkpoint: Path | None = None,
+    checkpoint: Place | None = None,
 ) -> WhatIf:
     """Decide the history of a home under what is in force and under another rulebook, and say who changes.
 
@@ -311,7 +312,7 @@ class DistributedReplay:
         checkpoint: where answers of buckets are kept; see `answers_to`.
     """
 
-    def __init__(self, cluster: Cluster, buckets: int | None = None, checkpoint: Path | None = None) -> None:
+    def __init__(self, cluster: Cluster, buckets: int | None = None, checkpoint: Place | None = None) -> None:
         self._cluster, self._buckets, self._checkpoint = cluster, buckets, checkpoint
         self._folder: Path | None = None
         self._trouble: GroundruleError | None = None

@@ -7,11 +7,12 @@ of the instant at which it was begun, and what is wholly written is not decided 
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,9 +35,9 @@ from groundrule.pipeline.overlay import Overlay
 from groundrule.pipeline.policy_check import policy_differences
 from groundrule.pipeline.replaying import Progress, no_progress
 from groundrule.store.area_store import current_areas_digest
-from groundrule.store.durable import write_durably
 from groundrule.store.exclusive import exclusive
 from groundrule.store.home import Home
+from groundrule.store.places import Place, address_of, place_at, put, remove_folder
 from groundrule.store.registers import Registers
 from groundrule.store.timeline import RegisterTimeline
 
@@ -69,7 +70,7 @@ class Decided:
 def decide_into(
     home: Home,
     given: Sequence[Path],
-    folder: Path,
+    folder: Place,
     cluster: Cluster,
     *,
     recorded_at_ns: int,
@@ -85,7 +86,8 @@ def decide_into(
     Args:
         home: what is in force, who is registered, and what was observed before the first batch.
         given: files of observations.
-        folder: of decisions, made where it is missing; every worker has to see it, and what is given, under the same path.
+        folder: of decisions, made where it is missing, or a prefix in object storage; every worker has to see it, and what is given, under
+            the same path or address.
         cluster: that decides.
         recorded_at_ns: the time of the batch [ns, UTC]; a batch that was broken off keeps its own.
         overlay: emergencies.
@@ -104,9 +106,8 @@ def decide_into(
     """
     if differences := policy_differences(home):
         raise IntegrityError(f"what is in force is not what the log says: {differences[0]}", help="see all: groundrule govern check")
-    folder = folder.resolve()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with exclusive(folder / "lock", folder):
+    folder = place_at(address_of(folder))
+    with exclusive(_lock(home, folder), folder):
         earlier = DecidedFolder.open(folder, empty=True)
         _check_same(earlier, home, buckets)
         if stream is not None and _committed_before(earlier, stream):
@@ -120,13 +121,22 @@ def decide_into(
         return task.run(cluster, list(given), inputs, reading, buckets, progress)
 
 
+def _lock(home: Home, folder: Place) -> Path:
+    """Where who writes a folder is noted; object storage has no locks, so there it is in the home that the folder belongs to."""
+    if isinstance(folder, Path):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder / "lock"
+    home.cache.mkdir(exist_ok=True)
+    return home.cache / f"decided-{sha256(folder.address.encode()).hexdigest()[:24]}.lock"
+
+
 class _Begun(msgspec.Struct, frozen=True):
     recorded_at_ns: int
     latest_ns: int | None
     of: str
 
 
-def _begun(place: Path, recorded_at_ns: int, what: dict[str, Any]) -> _Begun:
+def _begun(place: Place, recorded_at_ns: int, what: dict[str, Any]) -> _Begun:
     """Return as of when a batch is decided: that of an earlier attempt with the same input, or now."""
     latest = what["reading"].pop("latest_ns")
     begun = _Begun(recorded_at_ns, None if latest is None else int(latest), digest(what))
@@ -139,8 +149,8 @@ def _begun(place: Path, recorded_at_ns: int, what: dict[str, Any]) -> _Begun:
         except msgspec.DecodeError:
             pass
         # Another input: what an earlier attempt has written is no part of it.
-        shutil.rmtree(place)
-    write_durably(path, msgspec.json.encode(begun))
+        remove_folder(place)
+    put(path, msgspec.json.encode(begun))
     return begun
 
 
@@ -197,7 +207,7 @@ class _Task:
         parts = before.manifest["buckets"] if before else buckets or buckets_for(rows)
         named = self._overlay.digest if self._overlay.measures else None
         asked = DecideBuckets(
-            str(self._earlier.path), self._number, "", before.digest if before else None, parts, book.digest, areas, named,
+            address_of(self._earlier.path), self._number, "", before.digest if before else None, parts, book.digest, areas, named,
             self._recorded_at_ns, self._as_of_ns, None if base is None else (base["run"], base["manifest"]), digest(reading.described()),
         )  # fmt: skip
         files = given_files(given, self._number)
@@ -249,7 +259,8 @@ class _Task:
             written.append(put_file(self._place, asked.job, "emergencies", 0, self._overlay.data, len(self._overlay.measures)))
         batch = commit(self._place, manifest, written)
         # They have served; what is committed says the same.
-        shutil.rmtree(self._place / "_answers", ignore_errors=True)
+        with suppress(OSError, StoreError):
+            remove_folder(self._place / "_answers")
         return Decided(batch, counts, rejected, [note for each in reports for note in each.notes], unreadable)
 
 

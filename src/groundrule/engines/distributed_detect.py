@@ -34,6 +34,7 @@ from groundrule.pipeline.stored_history import TableHistory
 from groundrule.pipeline.watched import Watched, meet, terminal_days
 from groundrule.store.area_store import current_areas_digest
 from groundrule.store.home import Home
+from groundrule.store.places import Place
 from groundrule.store.registers import Registers
 
 
@@ -114,7 +115,7 @@ def distributed_detection(
     recorded_at_ns: int,
     buckets: int | None = None,
     progress: Progress = no_progress,
-    checkpoint: Path | None = None,
+    checkpoint: Place | None = None,
 ) -> tuple[Detection, int]:
     """Look at all that a home has decided, and return the detection at its end, and how many terminal-days there are.
 

@@ -2,9 +2,10 @@
 
     CHECKPOINT/DIGEST-OF-THE-JOB/bucket-000012.answers      SHA-256 of what follows (32 bytes) | MessagePack list of answers
 
-Whoever answers for a bucket writes its file beside its place, flushes it, and renames it; a file whose digest does not hold counts
-as not there. The digest of a job is that of everything its answers depend on: the question, the bundle, the bytes of every file of
-history, how many buckets there are and the program version. So a file never answers another question than the one it was written for.
+CHECKPOINT is a directory or a prefix in object storage. Whoever answers for a bucket writes its file whole and durably; a file
+whose digest does not hold counts as not there. The digest of a job is that of everything its answers depend on: the question, the
+bundle, the bytes of every file of history, how many buckets there are and the program version. So a file never answers another question
+than the one it was written for.
 """
 
 from __future__ import annotations
@@ -22,8 +23,7 @@ from groundrule.canon import SCHEME, digest, digest_bytes, digest_file
 from groundrule.engines.slices import HistoryFile
 from groundrule.errors import StoreError
 from groundrule.pipeline.decisions import ENGINE
-from groundrule.store.durable import write_durably
-from groundrule.store.places import place_at
+from groundrule.store.places import Place, names_in, place_at, put
 
 READERS: Final = 4
 """Files of which digests are taken at the same time."""
@@ -48,7 +48,7 @@ def job_digest(question: dict[str, Any], bundle: Path, reads: Sequence[Sequence[
     return digest({"engine": ENGINE, "question": question, "bundle": bundle.name, "files": named, "buckets": buckets})
 
 
-def folder_of(checkpoint: Path, job: str) -> Path:
+def folder_of(checkpoint: Place, job: str) -> Place:
     """Return where the answers of a job are kept, and make the folder.
 
     Args:
@@ -57,6 +57,8 @@ def folder_of(checkpoint: Path, job: str) -> Path:
     Raises:
         StoreError: it cannot be made.
     """
+    if not isinstance(checkpoint, Path):
+        return checkpoint / job.removeprefix(SCHEME)
     folder = checkpoint.resolve() / job.removeprefix(SCHEME)
     try:
         # Answers name terminals.
@@ -66,22 +68,25 @@ def folder_of(checkpoint: Path, job: str) -> Path:
     return folder
 
 
-def keep(folder: Path, bucket: int, answers: Sequence[bytes]) -> None:
+def keep(folder: Place, bucket: int, answers: Sequence[bytes]) -> None:
     """Write all answers of a bucket durably; whoever wrote them before has written the same.
 
     Raises:
         StoreError: the folder is not there, or the disk refused.
     """
-    if not folder.is_dir():
+    if isinstance(folder, Path) and not folder.is_dir():
         raise StoreError(f"`{folder}` is not on this machine", help="every worker has to see the checkpoint under the same path")
     content = msgspec.msgpack.encode(list(answers))
-    write_durably(_path(folder, bucket), sha256(content).digest() + content)
+    put(_path(folder, bucket), sha256(content).digest() + content)
 
 
-def kept(folder: Path, buckets: int) -> dict[int, list[bytes]]:
+def kept(folder: Place, buckets: int) -> dict[int, list[bytes]]:
     """Return the answers of those buckets that are wholly there."""
     found = {}
+    names = set(names_in(folder))
     for bucket in range(buckets):
+        if _path(folder, bucket).name not in names:
+            continue
         with suppress(OSError, msgspec.DecodeError):
             data = _path(folder, bucket).read_bytes()
             head, content = data[:_DIGEST_BYTES], data[_DIGEST_BYTES:]
@@ -90,7 +95,7 @@ def kept(folder: Path, buckets: int) -> dict[int, list[bytes]]:
     return found
 
 
-def _path(folder: Path, bucket: int) -> Path:
+def _path(folder: Place, bucket: int) -> Place:
     return folder / f"bucket-{bucket:06d}.answers"
 
 

@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from groundrule.errors import ConflictError
+from groundrule.store.places import Place
 
 
 @contextmanager
-def exclusive(lock: Path, place: Path) -> Iterator[None]:
+def exclusive(lock: Path, place: Place) -> Iterator[None]:
     """Hold a lock for the length of the block.
 
     Args:

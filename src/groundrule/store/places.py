@@ -19,6 +19,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -203,6 +204,14 @@ class ObjectPath:
             if len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted)):
                 yield self / found.name
 
+    def names(self) -> list[str]:
+        """Return the names of what lies directly below: objects, and what further objects lie in.
+
+        Raises:
+            StoreError: the storage does not say, or there is no such bucket.
+        """
+        return sorted({each.name.split("/")[0] for each in self.below()})
+
     def below(self) -> list[Found]:
         """Return all objects below, in no order; empty where there are none.
 
@@ -335,6 +344,29 @@ def opened(place: Place) -> Iterator[tuple[BinaryIO, int]]:
         return
     data = place.read_bytes()
     yield io.BytesIO(data), len(data)
+
+
+def names_in(folder: Place) -> list[str]:
+    """Return the names of what lies directly in a folder; none where it is not there.
+
+    Raises:
+        StoreError: the storage does not say.
+    """
+    if isinstance(folder, ObjectPath):
+        return folder.names()
+    return [each.name for each in folder.iterdir()] if folder.is_dir() else []
+
+
+def remove_folder(folder: Place) -> None:
+    """Delete a folder with all that lies in it.
+
+    Raises:
+        OSError: the disk refuses. StoreError: the storage does.
+    """
+    if isinstance(folder, ObjectPath):
+        folder.remove_all()
+    else:
+        shutil.rmtree(folder)
 
 
 def put(place: Place, data: bytes) -> None:

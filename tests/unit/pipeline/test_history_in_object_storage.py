@@ -191,6 +191,12 @@ def test_every_command_works_on_such_a_home(storage: Storage, tmp_path: Path) ->
     assert groundrule("replay", "--home", tmp_path / "home", "--json").json["identical"]
     assert groundrule("explain", "t3", "--home", tmp_path / "home", "--json").json
     assert groundrule("detect", given, "--home", tmp_path / "home", "--json").json is not None
+    (tmp_path / "landing").mkdir()
+    landed = "".join(f"t{n},2026-03-02T11:00:00Z,5,{n}\n" for n in (3, 9))
+    (tmp_path / "landing" / "later.csv").write_text(f"terminal_id,observed_at,lat,lon\n{landed}")
+    assert groundrule("watch", tmp_path / "landing", "--home", tmp_path / "home", "--once").code == 0
+    assert len(runs(Home.open(tmp_path / "home"))) == 2
+    assert groundrule("dossier", "terminal", "t3", "--home", tmp_path / "home", "--out", tmp_path / "dossier").code == 0
     assert groundrule("backup", tmp_path / "b", "--home", tmp_path / "home", "--json").json["digest"]
     told = groundrule("restore", tmp_path / "b", "--home", tmp_path / "again", "--history", storage.address(), "--json").json
     assert told["history"].startswith("s3://groundrule-tests/")
