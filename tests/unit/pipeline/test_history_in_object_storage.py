@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from console import groundrule, refused
-from groundrule.errors import IntegrityError, StoreError
+from groundrule.errors import ConflictError, IntegrityError, StoreError
 from groundrule.instant import NS_PER_S
 from groundrule.pipeline.backup import back_up
+from groundrule.pipeline.erasing import erase_history
 from groundrule.pipeline.explain import explain_terminal
 from groundrule.pipeline.history import all_observations
+from groundrule.pipeline.history_view import history_view
 from groundrule.pipeline.home import basis_of
 from groundrule.pipeline.home_ledger import HomeLedger, LedgerSetup, keys_folder, log_folder
 from groundrule.pipeline.manifests import manifest_path, runs
@@ -25,6 +27,7 @@ from groundrule.pipeline.runs import decide
 from groundrule.pipeline.whatif import what_if
 from groundrule.store.history import history_files, read_newest, read_terminals, run_files, run_numbers
 from groundrule.store.home import HISTORY_MARK, Home
+from groundrule.store.leaving import MARK
 from groundrule.store.places import ObjectPath
 from groundrule.store.shelves import shelves_for
 from groundrule.store.shelving import shelve
@@ -210,3 +213,26 @@ def test_the_log_and_its_keys_stay_in_the_home(twins: tuple[Home, Home]) -> None
         assert keys_folder(home).is_dir()
     heads = [(log_folder(home) / "checkpoint").read_bytes().splitlines()[:3] for home in twins]
     assert heads[0] == heads[1], "the heads of the logs differ"
+
+
+def test_nothing_is_erased_from_object_storage_and_no_half_of_an_erasure_is_brought_there(
+    twins: tuple[Home, Home], storage: Storage, tmp_path: Path
+) -> None:
+    here, there = twins
+    with there.writer(), HomeLedger.open(there) as ledger, pytest.raises(ConflictError, match="nothing is erased from `s3://"):
+        erase_history(there, ledger, "terminal:car", basis="a request (invented)", now_ns=RECORDED)
+    assert replay(there).identical
+    told = {kind["kind"]: kind for kind in history_view(there)["kinds"]}
+    assert told == {kind["kind"]: kind for kind in history_view(here)["kinds"]}
+    assert told["decisions"]["rows"] > 0
+    back_up(there, tmp_path / "home.backup", now_ns=RECORDED)
+    disk = restore(tmp_path / "home.backup", tmp_path / "disk").home
+    (disk.path / "history" / MARK).write_text("{}")
+    place, archive = storage.place(), tmp_path / "begun.backup"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("groundrule.pipeline.backup.leaving", lambda _: None)
+        patch.setattr("groundrule.store.erasures.leaving", lambda _: None)
+        back_up(disk, archive, now_ns=RECORDED)
+    with pytest.raises(ConflictError, match="while history was being erased"):
+        restore(archive, tmp_path / "again", history=place.address)
+    assert place.below() == []
