@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,21 @@ STANDS_ALONE = (
 )
 """What an outsider lifts out to verify a log, together with all of ledger/audit."""
 LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}
+
+
+MODULE_LINES = 500
+"""A longer module does more than one thing."""
+
+
+def test_no_module_is_longer_than_a_reader_keeps_in_mind() -> None:
+    lines = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in ROOT.rglob("*.py")}
+    assert not {name: count for name, count in lines.items() if count > MODULE_LINES}
+
+
+def test_no_two_files_of_tests_have_one_name() -> None:
+    """Tests are collected without packages: two files of one name are one module, and one of them is not run."""
+    counts = Counter(path.name for path in Path(__file__).parent.rglob("*.py"))
+    assert not {name: count for name, count in counts.items() if count > 1 and name.startswith("test_")}
 
 
 def room_of(path: Path) -> str:

@@ -36,6 +36,7 @@ import pyarrow.parquet as pq
 
 from groundrule.errors import InputError, StoreError
 from groundrule.store.durable import sync_folder, write_durably
+from groundrule.store.storage_errors import CREDENTIALS, storage_error
 
 State = tuple[int, int, int, int]
 """Size [bytes], change and status times [ns], and inode of a file; of an object its size and time, and zeros."""
@@ -54,9 +55,6 @@ _MAY_SAY: Final = {
 _SAME: Final = {"gcs": "gs", "abfss": "abfs"}
 _BUCKET: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{1,221}")
 _EXAMPLE: Final = "for example: s3://bucket/prefix"
-_CREDENTIALS: Final = (
-    "credentials come from the environment, a profile or the role of the machine, and have to allow to list, read, write and delete there"
-)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -94,12 +92,12 @@ class ObjectPath:
             )
         user, _, host = parts.netloc.rpartition("@")
         if (user and kind != "abfs") or ":" in user:
-            raise InputError("the address of object storage holds a user or a secret", help=f"leave it out; {_CREDENTIALS}")
+            raise InputError("the address of object storage holds a user or a secret", help=f"leave it out; {CREDENTIALS}")
         names = [name for name, _ in said]
         if unknown := sorted(set(names) - _MAY_SAY[kind]):
             raise InputError(
                 f"the address of object storage says `{unknown[0][:40]}`",
-                help=f"it may say {', '.join(sorted(_MAY_SAY[kind]))}; {_CREDENTIALS}",
+                help=f"it may say {', '.join(sorted(_MAY_SAY[kind]))}; {CREDENTIALS}",
             )
         if len(set(names)) < len(names) or any("@" in value for _, value in said) or "#" in text:
             raise InputError("the address of object storage cannot be understood", help=f"each name once, and no `@` or `#`; {_EXAMPLE}")
@@ -170,7 +168,7 @@ class ObjectPath:
                 stream.write(data)
                 stream.close()
         except FileNotFoundError as error:
-            raise _store_error(self, "write", error) from error
+            raise storage_error(f"write `{self}`", str(self), error) from error
         return len(data)
 
     def unlink(self, missing_ok: bool = False) -> None:
@@ -241,7 +239,7 @@ class ObjectPath:
         except FileNotFoundError:
             raise
         except (OSError, pa.ArrowException) as error:
-            raise _store_error(self, doing, error) from error
+            raise storage_error(f"{doing} `{self}`", str(self), error) from error
 
 
 Place: TypeAlias = Path | ObjectPath
@@ -287,7 +285,7 @@ def opened_storage(scheme: str, host: str, query: str) -> tuple[Any, str]:
         client, base = fs.FileSystem.from_uri(f"{scheme}://{host}" + (f"?{bounded}" if bounded else ""))
     except (OSError, ValueError, AttributeError, pa.ArrowException) as error:
         raise StoreError(
-            f"`{scheme}://{host}` cannot be opened: {str(error).splitlines()[0][:200]}", help=f"correct the address; {_CREDENTIALS}"
+            f"`{scheme}://{host}` cannot be opened: {str(error).splitlines()[0][:200]}", help=f"correct the address; {CREDENTIALS}"
         ) from error
     return client, str(base).rstrip("/")
 
@@ -484,24 +482,3 @@ def _encoded(table: pa.Table) -> pa.Buffer:
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd", compression_level=1)
     return sink.getvalue()
-
-
-_NO_BUCKET: Final = r"NO_SUCH_BUCKET|NoSuchBucket|bucket does not exist|ContainerNotFound"
-_REFUSED: Final = (
-    r"ACCESS_DENIED|FORBIDDEN|INVALID_ACCESS_KEY|SIGNATURE|EXPIRED_TOKEN|INVALID_CLIENT_TOKEN|UNRECOGNIZED_CLIENT|MISSING_AUTH|"
-    r"HTTP response code 40[13]|[Pp]ermission|[Cc]redential"
-)
-_AWAY: Final = r"NETWORK_CONNECTION|curlCode|REQUEST_TIMEOUT|[Tt]imed? ?out|SLOW_DOWN|SERVICE_UNAVAILABLE|INTERNAL_FAILURE|[Cc]onnect"
-_SAYS: Final = (
-    (_NO_BUCKET, "there is no such bucket", "make it first, or correct the address"),
-    (_REFUSED, "the storage does not allow it", _CREDENTIALS),
-    (_AWAY, "the storage does not answer", "look at the address and the network, and try again; what was committed before is as it was"),
-)
-
-
-def _store_error(place: ObjectPath, doing: str, error: Exception) -> StoreError:
-    said = (str(error).splitlines() or [type(error).__name__])[0]
-    for pattern, why, cure in _SAYS:
-        if re.search(pattern, said):
-            return StoreError(f"cannot {doing} `{place}`: {why}", help=cure, path=str(place), said=said[:400])
-    return StoreError(f"cannot {doing} `{place}`: {said[:200]}", help="try again", path=str(place))

@@ -194,7 +194,7 @@ def test_an_address_is_kept_as_it_was_given(text: str, again: str) -> None:
     [
         ("s3://key:hunter2@bucket/p", "a secret"),
         ("s3://hunter2@bucket/p", "a secret"),
-        ("abfs://box:hunter2@account.dfs.core.windows.net/p", "a secret"),
+        ("abfs://box:secret@account.dfs.core.windows.net/p", "a secret"),
         ("s3://bucket/p?secret_key=hunter2", "says `secret_key`"),
         ("s3://bucket/p?allow_bucket_creation=true", "says `allow_bucket_creation`"),
         ("s3://bucket/p?endpoint_override=hunter2%40host", "cannot be understood"),
@@ -214,6 +214,7 @@ def test_an_address_that_is_none_or_holds_a_secret_is_refused_and_not_repeated(t
         Home.create(tmp_path / "home", history=text)
     assert caught.value.help
     assert "hunter2" not in str(caught.value)
+    assert ":secret" not in str(caught.value)
     assert not (tmp_path / "home").exists()
 
 
