@@ -64,6 +64,13 @@ class Broker:
     def make(self, stream: str, *subjects: str) -> None:
         self.do(lambda _, streams: streams.add_stream(name=stream, subjects=list(subjects)))
 
+    def make_consumer(self, stream: str, name: str, *, again_s: float) -> None:
+        """A pull consumer to which a message comes again after `again_s` [s] without an acknowledgement."""
+        from nats.js.api import AckPolicy, ConsumerConfig
+
+        config = ConsumerConfig(durable_name=name, ack_policy=AckPolicy.EXPLICIT, ack_wait=again_s, max_ack_pending=10_000)
+        self.do(lambda _, streams: streams.add_consumer(stream, config))
+
     def publish(self, subject: str, messages: Sequence[bytes]) -> None:
         async def send(_: Any, streams: Any) -> None:
             for each in messages:

@@ -52,7 +52,7 @@ def test_no_kill_loses_or_doubles_a_message(forks: Server, template: Home, tmp_p
 def lost_replies(home: Home) -> int:
     """Rows that may be missing: seven for each reply that was told as lost."""
     (name,) = {folder.name for folder in (home.path / "history" / "raw").iterdir()}
-    positions = Positions.open(home, f"stream:{name}")
+    positions = Positions.open(home.path, f"stream:{name}")
     try:
         return 7 * sum(each["why"] == "reply_lost" for each in json.loads(json.dumps(positions.all().get("found", []))))
     finally:

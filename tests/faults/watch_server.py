@@ -63,13 +63,13 @@ def watch(home: str, kind: str, where: str, once: bool) -> None:
 
 def made(home: Home, kind: str, where: str, reading: Reading, *, once: bool) -> Source:
     if kind == "folder":
-        return FolderSource(Path(where), Positions.open(home, "folder"), reading, once=once)
+        return FolderSource(Path(where), Positions.open(home.path, "folder"), reading, once=once)
     if kind == "lines":
         return LinesSource(os.open(where, os.O_RDONLY), reading)
     if kind == "stream":
         os.environ["STREAM_TOKEN"] = "token"
         return StreamSource(StreamSettings(where, token_env="STREAM_TOKEN", batch_size=7, linger_ms=0), home, reading, once=once)
-    return BrokerSource(BrokerAddress.parse(where), home, reading)
+    return BrokerSource(BrokerAddress.parse(where), home.path, reading)
 
 
 def told(source: Any) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -10,11 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from broker import running
 from console import groundrule, refused
-from decided_alike import alone, assert_alike, write_given
+from decided_alike import GIVEN, alone, assert_alike, write_given
 from groundrule.engines.decided_folder import DecidedFolder
+from groundrule.instant import format_instant
 from groundrule.store.home import Home
 from small_home import copy_home, final_decisions, make_home, register
 from spark_places import kill_tree, needs_spark
@@ -110,6 +115,81 @@ def test_files_that_land_are_decided_once_each_as_on_one_machine(template: Home,
     again = groundrule(*asking, "--once", "--json")
     assert (again.code, again.out) == (0, "")
     assert len(DecidedFolder.open(out).batches) == len(batches)
+
+
+def test_messages_of_a_broker_land_as_files_and_are_decided_by_a_cluster_as_on_one_machine(template: Home, tmp_path: Path) -> None:
+    """Late and repeated messages, a row that is none, and a landing that is killed: what counts is what one machine makes of it all."""
+    needs_spark()
+    with running() as broker:
+        one, asked = copy_home(template, tmp_path / "alone"), copy_home(template, tmp_path / "asked")
+        whole, landing, out = drives(TERMINALS, STEPS), tmp_path / "landing", tmp_path / "out"
+        broker.make("T", "t.>")
+        broker.make_consumer("T", "land", again_s=2.0)
+        land_files = (
+            sys.executable, "-m", "groundrule", "watch", f"{broker.address}/T/land", "--land", str(landing), "--cycle-s", "0.2", "--json",
+        )  # fmt: skip
+        landed_by = subprocess.Popen(land_files, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for part in parts(whole):
+            broker.publish("t.a", messages(part))
+            until = time.monotonic() + WAIT_S
+            before = len(list(landing.glob("*.parquet")))
+            while len(list(landing.glob("*.parquet"))) == before and time.monotonic() < until:
+                assert landed_by.poll() is None, landed_by.communicate()
+                time.sleep(0.01)
+            kill_tree(landed_by.pid)  # wherever it is: some are not acknowledged, or not landed
+            landed_by.communicate(timeout=10)
+            landed_by = subprocess.Popen(land_files, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        broker.publish("t.a", [b"nonsense"])
+        wait_for(landing / "_landing" / "rejected", landed_by)
+        landed_by.send_signal(signal.SIGTERM)
+        told = landed_by.communicate(timeout=60)
+        assert landed_by.returncode == 0, told
+        until = time.monotonic() + WAIT_S
+        while broker.unacknowledged("T", "land") and time.monotonic() < until:  # what the killed ones held comes again
+            done = groundrule(*land_files[3:], "--once")
+            assert done.code == 0, done
+        assert broker.unacknowledged("T", "land") == 0
+
+    landed = sum(len(pq.read_table(path, columns=["terminal_id"])) for path in landing.glob("*.parquet"))
+    assert landed == sum(map(len, parts(whole)))
+    assert len(list((landing / "_landing" / "rejected").iterdir())) == 1
+    answer = groundrule(
+        "watch", str(landing), "--home", str(asked.path), "--no-detect", "--engine", "spark", "--master", "local[1]", "--partitions", "3",
+        "--out", str(out), "--once", "--json",
+    )  # fmt: skip
+    assert answer.code == 0, answer
+    batches = DecidedFolder.open(out).batches
+    for batch in batches:
+        alone(one, [landing / each["name"] for each in batch.manifest["inputs"]], int(batch.manifest["recorded_at_ns"]))
+    assert_alike(one, out)
+    at_once = copy_home(template, tmp_path / "at once")
+    alone(at_once, write_given(tmp_path / "given", "whole", whole), int(batches[0].manifest["recorded_at_ns"]))
+    assert final_decisions(one, range(1, len(batches) + 1)) == final_decisions(at_once, [1])
+
+
+def messages(part: pa.Table) -> list[bytes]:
+    """Observations as JSON lines, a hundred to a message."""
+    names = [name for name in GIVEN if part.column(name).null_count < len(part)]
+    rows = part.select(names).to_pylist()
+    lines = [json.dumps({**row, "observed_at": format_instant(row["observed_at"])}) for row in rows]
+    return ["\n".join(lines[first : first + 100]).encode() for first in range(0, len(lines), 100)]
+
+
+@pytest.mark.parametrize(
+    ("words", "options"),
+    [
+        ("nothing is decided where files land, so --engine", ("nats://host/S/c", "--land", "in", "--engine", "spark")),
+        ("nothing is decided where files land, so --out", ("nats://host/S/c", "--land", "in", "--out", "out")),
+        ("is no broker's stream", (".", "--land", "in")),
+        ("is no broker's stream", ("-", "--land", "in")),
+        ("files do not land in `s3://bucket/in`", ("nats://host/S/c", "--land", "s3://bucket/in")),
+        ("holds a user or a password", ("nats://me:secret@host/S/c", "--land", "in")),
+        ("is no folder", ("nats://127.0.0.1:1/S/c", "--land", __file__)),
+    ],
+)
+def test_what_cannot_land_is_refused(words: str, options: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    refused(groundrule("watch", *options), words)
 
 
 @pytest.mark.parametrize(

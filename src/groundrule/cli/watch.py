@@ -15,6 +15,7 @@ from groundrule.cli.ending import ends_in_order
 from groundrule.cli.engine import Engine, Master, Partitions, cluster_of
 from groundrule.cli.output import DEFAULT_HOME, HomeOption, print_text, warn
 from groundrule.cli.watch_cluster import Landing, check_landing, watch_on_cluster
+from groundrule.cli.watch_land import Into, land
 from groundrule.errors import ConflictError, InputError
 from groundrule.instant import format_instant
 from groundrule.pipeline.live import Live, LiveSettings
@@ -46,6 +47,9 @@ def watch(
     settle_s: Annotated[
         float, typer.Option("--settle-s", min=0, max=86_400, help="How long a file stands still before a last line without an end counts.")
     ] = 60.0,
+    land_in: Annotated[
+        str | None, typer.Option("--land", help="Write what a broker sends as files into this folder, for a cluster; nothing is decided.")
+    ] = None,
     out: Annotated[str | None, typer.Option("--out", help="With --engine: the folder for decisions.")] = None,
     detect: Annotated[
         bool | None, typer.Option("--detect/--no-detect", help="With --engine: --no-detect decides without looking for signals.")
@@ -60,8 +64,18 @@ def watch(
     What arrives is made durable, decided and looked at for signals; then it is acknowledged: the position in the source moves on. After a
     crash the next watch goes on there, and takes nothing twice (docs/watch.md).
 
+    With --land the messages of a broker become files in a folder, each message in one file; no home is needed for that.
+
     With --engine spark a cluster decides files that land in a folder, batch after batch, into the folder --out (docs/scale.md).
     """
+    asked = Watched(source, parse_columns(columns) if columns else {}, assume_utc, time_unit, once, settle_s)
+    if land_in is not None:
+        check_targets(asked.columns)
+        check_time_unit(time_unit)
+        deciding = {"--engine": engine, "--master": master, "--partitions": partitions, "--out": out, "--detect": detect}
+        given_here = {name: value is not None for name, value in deciding.items()}
+        land(asked, Into(land_in, given_here), cycle_s=cycle_s, as_json=as_json)
+        return
     opening = cluster_of(engine, master, partitions)
     if engine is None:
         given = [name for name, value in (("--out", out), ("--no-detect", detect)) if value is not None]
@@ -70,17 +84,16 @@ def watch(
     else:
         from groundrule.engines.given_files import Reading  # noqa: PLC0415 - only clusters need it
 
-        here, named = Home.open(home), parse_columns(columns) if columns else {}
+        here = Home.open(home)
         landed, decided = check_landing(source), check_cluster(here, None if out is None else place_at(out), detect=detect)
         if isinstance(decided, ObjectPath):
             said = f"a watch cannot write into `{decided}`: Spark keeps there which files it has seen, in a directory"
             raise InputError(said, help="name a directory; or decide what has landed: groundrule decide --engine spark", option="--out")
-        check_targets(named)
+        check_targets(asked.columns)
         check_time_unit(time_unit)
-        landing = Landing(landed, decided, Reading(named, assume_utc, time_unit), AHEAD_S, partitions, once, cycle_s)
+        landing = Landing(landed, decided, Reading(dict(asked.columns), assume_utc, time_unit), AHEAD_S, partitions, once, cycle_s)
         watch_on_cluster(here, landing, opening, as_json=as_json)
         return
-    asked = Watched(source, parse_columns(columns) if columns else {}, assume_utc, time_unit, once, settle_s)
     check_source(asked)
     place = Home.open(home)
     teller = _Teller(as_json=as_json)

@@ -1,8 +1,8 @@
 """How far each watched source was taken, so that a process that comes after a crash goes on where the one before ended.
 
-    HOME/watch.sqlite       source, name, value: JSON that the source itself understands
+    FOLDER/watch.sqlite       source, name, value: JSON that the source itself understands; FOLDER is a home, or that of landed files
 
-A position is written after what it stands for is durable in the home, and before the sender is told so. A crash in between makes the
+A position is written after what it stands for is durable, and before the sender is told so. A crash in between makes the
 next process read something again, which is then known by its key or by its content.
 """
 
@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, Final, Self
 
-from groundrule.store.home import Home
 from groundrule.store.sqlite_file import SqliteFile
 
 KIND: Final = 0x47525750
@@ -29,19 +29,22 @@ _SCHEMA: Final = (
 
 
 class Positions:
-    """Positions of one source; the caller holds the home's write lock. Use `open`."""
+    """Positions of one source; the caller is the only writer of the folder. Use `open`."""
 
     def __init__(self, file: SqliteFile, source: str) -> None:
         self._file, self.source = file, source
 
     @classmethod
-    def open(cls, home: Home, source: str) -> Self:
+    def open(cls, folder: Path, source: str) -> Self:
         """Open the positions of a source; the file is made where there is none.
 
+        Args:
+            folder: that of the home, or where else they lie.
+            source: whose.
         Raises:
             StoreError: it cannot be read or made. InputError: it is another kind of file.
         """
-        path, what = home.path / "watch.sqlite", "record of what was watched"
+        path, what = folder / "watch.sqlite", "record of what was watched"
         return cls(SqliteFile.open_or_create(path, kind=KIND, version=VERSION, what=what, schema=_SCHEMA), source)
 
     def close(self) -> None:

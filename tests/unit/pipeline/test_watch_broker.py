@@ -69,7 +69,7 @@ def desk(home: Home) -> Iterator[Live]:
 
 def source_of(broker: Broker, stream: str, home: Home, query: str = "") -> BrokerSource:
     address = BrokerAddress.parse(f"{broker.address}/{stream}/watch{query}")
-    return BrokerSource(address, home, Reading(home.path.parent / "work"))
+    return BrokerSource(address, home.path, Reading(home.path.parent / "work"))
 
 
 def watch(broker: Broker, stream: str, home: Home) -> tuple[Cycle, Any]:
@@ -210,7 +210,7 @@ def test_a_stream_or_broker_that_is_not_there_is_named(broker: Broker, home: Hom
             source_of(broker, "ABSENT", home)
         monkeypatch.setattr("groundrule.pipeline.watch.broker.CONNECT_S", 1.0)  # nobody comes, however long it is waited
         with pytest.raises(StoreError, match="cannot be reached"):
-            BrokerSource(BrokerAddress.parse("nats://127.0.0.1:1/S/c"), home, Reading(home.path.parent / "work"))
+            BrokerSource(BrokerAddress.parse("nats://127.0.0.1:1/S/c"), home.path, Reading(home.path.parent / "work"))
 
 
 def test_a_consumer_that_does_not_acknowledge_is_refused(broker: Broker, stream: str, home: Home) -> None:
@@ -227,7 +227,7 @@ def test_a_consumer_that_does_not_acknowledge_is_refused(broker: Broker, stream:
 def test_without_the_client_the_error_names_what_to_install(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "nats", None)
     with pytest.raises(MissingExtra, match=r"groundrule\[nats\]"):
-        BrokerSource(BrokerAddress.parse("nats://127.0.0.1:1/S/c"), home, Reading(home.path.parent / "work"))
+        BrokerSource(BrokerAddress.parse("nats://127.0.0.1:1/S/c"), home.path, Reading(home.path.parent / "work"))
 
 
 # --- without a broker ---------------------------------------------------------------------------------------------------------

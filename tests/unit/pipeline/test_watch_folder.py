@@ -69,7 +69,7 @@ def watch(home: Home, folder: Path, *, once: bool = True, settle_s: float = 60.0
     work = folder.parent / "work"
     work.mkdir(exist_ok=True)
     with desk(home) as live:
-        source = FolderSource(folder, Positions.open(home, "folder"), Reading(work), once=once, settle_s=settle_s)
+        source = FolderSource(folder, Positions.open(home.path, "folder"), Reading(work), once=once, settle_s=settle_s)
         watcher = Watcher(live, source, once=True)
         return watcher.run(), source.said()
 
@@ -202,7 +202,7 @@ def test_a_file_that_cannot_be_read_is_named_and_tried_again_by_the_next_watch(h
     work = tmp_path / "work"
     with desk(home) as live:
         reading = Reading(work, {"whose": "terminal_id", "when": "observed_at"})
-        source = FolderSource(folder, Positions.open(home, "folder"), reading, once=True)
+        source = FolderSource(folder, Positions.open(home.path, "folder"), reading, once=True)
         assert Watcher(live, source, once=True).run().rows == 1
     assert stored(home) == wanted(1) + Counter([("t0", START_NS)])
 
@@ -213,7 +213,7 @@ def test_a_crash_before_the_position_was_written_takes_nothing_twice(home: Home,
     work = tmp_path / "work"
     work.mkdir()
     with desk(home) as live:
-        source = FolderSource(path.parent, Positions.open(home, "folder"), Reading(work))
+        source = FolderSource(path.parent, Positions.open(home.path, "folder"), Reading(work))
         for arrival in source.take(0, 1000):
             live.submit(arrival.rows, source=arrival.source, key=arrival.key).result(60)
         source.close()  # and not told that they were taken
@@ -238,7 +238,7 @@ def test_a_file_larger_than_a_piece_is_taken_piece_by_piece(home: Home, tmp_path
 def test_a_source_must_be_a_folder(home: Home, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="no folder"):
-        FolderSource(tmp_path / "file", Positions.open(home, "folder"), Reading(tmp_path))
+        FolderSource(tmp_path / "file", Positions.open(home.path, "folder"), Reading(tmp_path))
 
 
 def decided(home: Home) -> list[tuple[Any, ...]]:

@@ -181,7 +181,7 @@ def test_a_question_without_an_answer_is_told_also_by_the_next_process(server: T
     server.add(terminal_row("ut-1", at(1)), terminal_row("ut-2", at(1)))
 
     # As `kill -9` between the reply and the disk: the server counts it as read, and the home knows of the question alone.
-    positions = Positions.open(home, f"stream:{settings_of(server).id}")
+    positions = Positions.open(home.path, f"stream:{settings_of(server).id}")
     positions.put({"asking": time.time_ns()}, at_ns=time.time_ns())
     positions.close()
     server.reply(10)

@@ -2,9 +2,9 @@
 
     nats://HOST:PORT/STREAM/CONSUMER?subject=telemetry.>
 
-A message holds JSON lines, one observation on each, or one telemetry reply. It is acknowledged once its rows are durable in the home, so
-that the broker holds what is not. A message that comes again is known by its number in the stream; where a crash came before that was
-written, by its content.
+A message holds JSON lines, one observation on each, or one telemetry reply. It is acknowledged once its rows are durable, so that the
+broker holds what is not. A message that comes again is known by its number in the stream; where a crash came before that was
+written, by its content, or by the file that was announced for it.
 
 Nothing secret stands in the address: a user, a password, a token or a file of credentials comes from the environment.
 """
@@ -21,13 +21,13 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from groundrule.errors import InputError, MissingExtra, StoreError
 from groundrule.pipeline.watch.arrivals import Arrival, short_digest
 from groundrule.pipeline.watch.reading import Reading, pieces
-from groundrule.store.home import Home
 from groundrule.store.watch_positions import Positions
 
 T = TypeVar("T")
@@ -42,6 +42,7 @@ LOOK_S: Final = 5.0
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SUBJECT: Final = re.compile(r"[!-~]{1,255}")
 _HEAD: Final = 65_536
+_ANNOUNCED: Final = "announced"
 _ENVIRONMENT: Final = {"user": "NATS_USER", "password": "NATS_PASSWORD", "token": "NATS_TOKEN", "user_credentials": "NATS_CREDS"}
 
 
@@ -146,22 +147,28 @@ class BrokerSource:
 
     Args:
         address: where they are.
-        home: where positions are kept.
+        folder: where positions are kept, that of a home for instance.
         reading: how they are read.
+        most_waiting: messages that may wait to be acknowledged, where the consumer is made here.
         clock: gives the time [ns, UTC].
+    Attributes:
+        most_waiting: as the consumer has it; the broker sends no more before some are acknowledged.
     Raises:
         MissingExtra: the client is not installed. InputError: there is no such stream, or the consumer does not acknowledge.
         StoreError: the broker cannot be reached.
     """
 
-    def __init__(self, address: BrokerAddress, home: Home, reading: Reading, *, clock: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self, address: BrokerAddress, folder: Path, reading: Reading, *, most_waiting: int = 4 * MESSAGES,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:  # fmt: skip
         try:
             import nats  # noqa: PLC0415 - an optional package
         except ImportError:
             raise MissingExtra("nats", needed_for="watching a stream of NATS") from None
         self._nats = nats
         self.name = f"{address.server}/{address.stream}/{address.consumer}"
-        self._address, self._reading, self._clock = address, reading, clock
+        self._address, self._reading, self._clock, self.most_waiting = address, reading, clock, most_waiting
         self._seen = _Seen()
         self._flying: set[int] = set()
         self._looked = -LOOK_S
@@ -172,11 +179,13 @@ class BrokerSource:
         self._client: Any = None
         try:
             born = self._do(self._open(), CONNECT_S + 5.0)
-            self._positions = Positions.open(home, f"nats:{address.stream}:{address.consumer}:{born}")
+            self._positions = Positions.open(folder, f"nats:{address.stream}:{address.consumer}:{born}")
         except BaseException:
             self._end()
             raise
-        self._taken = Numbers(self._positions.all().get("taken", ()))
+        known = self._positions.all()
+        self._taken = Numbers(known.get("taken", ()))
+        self._announced: dict[str, Any] | None = known.get(_ANNOUNCED)
 
     # --- what the watcher does ----------------------------------------------------------------------------------------------
 
@@ -224,6 +233,36 @@ class BrokerSource:
         if done:
             self._finish(done)
 
+    @property
+    def waiting(self) -> int:
+        """Messages that are not acknowledged."""
+        return len(self._flying)
+
+    def announced(self) -> str | None:
+        """Return what the process before announced and did not see taken."""
+        return None if self._announced is None else str(self._announced["name"])
+
+    def settle(self, *, durable: bool) -> None:
+        """Say whether what was announced had become durable; then its messages count as taken, and otherwise they come again."""
+        if self._announced is not None and durable:
+            for first, last in self._announced["numbers"]:
+                self._taken.add(range(first, last + 1))
+        self._announced = None
+        self._positions.put({"taken": self._taken.intervals}, at_ns=self._clock(), without=[_ANNOUNCED])
+
+    def announce(self, arrivals: Sequence[Arrival], name: Callable[[int, int, str], str]) -> str:
+        """Write down which file is about to hold arrivals, all those of each message; `taken` follows once it does.
+
+        Args:
+            arrivals: about to become durable.
+            name: of the file, by first and last number in the stream and a digest of stream and numbers.
+        """
+        found = Numbers()
+        found.add(number for each in arrivals for number in each.place.numbers)
+        chosen = name(found.intervals[0][0], found.intervals[-1][1], short_digest(self._positions.source, str(found.intervals)))
+        self._positions.put({_ANNOUNCED: {"name": chosen, "numbers": found.intervals}}, at_ns=self._clock())
+        return chosen
+
     def said(self) -> Mapping[str, Any]:
         """Return counts of messages, how many wait at the broker, and whether it is away."""
         seen = self._seen
@@ -270,7 +309,7 @@ class BrokerSource:
     def _finish(self, batches: Sequence[_Batch]) -> None:
         numbers = [number for each in batches for number in each.numbers]
         self._taken.add(numbers)
-        self._positions.put({"taken": self._taken.intervals}, at_ns=self._clock())
+        self._positions.put({"taken": self._taken.intervals}, at_ns=self._clock(), without=[_ANNOUNCED])
         self._acknowledge([message for each in batches for message in each.messages])
         self._flying.difference_update(numbers)
 
@@ -316,7 +355,7 @@ class BrokerSource:
         except errors.NotFoundError:
             found = self._nats.js.api.ConsumerConfig(
                 durable_name=self._address.consumer, ack_policy=self._nats.js.api.AckPolicy.EXPLICIT, ack_wait=ACK_WAIT_S,
-                filter_subject=self._address.subject, max_ack_pending=4 * MESSAGES,
+                filter_subject=self._address.subject, max_ack_pending=self.most_waiting,
             )  # fmt: skip
             await self._stream.add_consumer(self._address.stream, found)
         if str(getattr(found.ack_policy, "value", found.ack_policy)) != "explicit" or found.deliver_subject:
@@ -324,6 +363,7 @@ class BrokerSource:
                 f"the consumer `{self._address.consumer}` does not wait for acknowledgements",
                 help="a pull consumer with explicit acknowledgement; name another one, and it is made so",
             )
+        self.most_waiting = int(found.max_ack_pending or 0) or self.most_waiting
         self._puller = await self._stream.pull_subscribe_bind(consumer=self._address.consumer, stream=self._address.stream)
         return str(stream.created)
 

@@ -61,7 +61,8 @@ def opened(home: Home, watched: Watched, told: Callable[[Gap], None]) -> Iterato
         yield _source(home, watched, reading, told), reading
 
 
-def _is_broker(source: str) -> bool:
+def is_broker(source: str) -> bool:
+    """Is it the address of a broker's stream?"""
     return source.startswith(tuple(f"{scheme}://" for scheme in SCHEMES))
 
 
@@ -79,7 +80,7 @@ def check_source(watched: Watched) -> None:
         if sys.stdin is None or sys.stdin.isatty():
             raise InputError("standard input is a terminal", help="send observations into it, or name a folder", option="SOURCE")
         return
-    if _is_broker(watched.source):
+    if is_broker(watched.source):
         BrokerAddress.parse(watched.source)
         return
     if _is_stream(watched.source):
@@ -96,13 +97,13 @@ def check_source(watched: Watched) -> None:
 def _source(home: Home, watched: Watched, reading: Reading, told: Callable[[Gap], None]) -> Source:
     if watched.source == STDIN:
         return LinesSource(sys.stdin.fileno(), reading)
-    if _is_broker(watched.source):
-        return BrokerSource(BrokerAddress.parse(watched.source), home, reading)
+    if is_broker(watched.source):
+        return BrokerSource(BrokerAddress.parse(watched.source), home.path, reading)
     if _is_stream(watched.source):
         return StreamSource(read_stream_settings(Path(watched.source)), home, reading, once=watched.once, told=told)
     folder = Path(watched.source)
     return FolderSource(
-        folder, Positions.open(home, f"folder:{folder.resolve()}"), reading, once=watched.once, settle_s=watched.settle_s
+        folder, Positions.open(home.path, f"folder:{folder.resolve()}"), reading, once=watched.once, settle_s=watched.settle_s
     )
 
 

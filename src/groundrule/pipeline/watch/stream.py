@@ -97,7 +97,7 @@ class StreamSource:
         self._settings, self._home, self._reading, self._once, self._clock = settings, home, reading, once, clock
         self._asked, self._told = asked, told
         self._folder = home.raw / settings.id
-        self._positions = Positions.open(home, f"stream:{settings.id}")
+        self._positions = Positions.open(home.path, f"stream:{settings.id}")
         known = self._positions.all()
         self._gaps = Gaps.of(known.get("gaps"))
         self._gap_list: list[dict[str, Any]] = list(known.get("found", []))
